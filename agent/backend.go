@@ -1,0 +1,126 @@
+package agent
+
+import (
+	"context"
+	"errors"
+
+	"github.com/isocost/isocost/benchmarks/graph"
+)
+
+// ErrUnsupported is wrapped by Backend.Open when the runtime, not isocost,
+// rejects the model or the provider cannot run it: the case is recorded as
+// unsupported and the campaign goes on.
+var ErrUnsupported = errors.New("not supported by the runtime")
+
+// Backend is one runtime: ONNX Runtime, TensorFlow Lite, TensorFlow or the
+// simulated device. A backend is used by one goroutine at a time and must pass
+// agent/backendtest.
+type Backend interface {
+	// Info says which library answers. It loads the library; an error names the
+	// file and the cure (hint.Of).
+	Info() (Info, error)
+	// Open prepares a model for repeated runs. It fails with ErrUnsupported when
+	// the runtime rejects the model, and never falls back to another provider
+	// silently.
+	Open(ctx context.Context, model Model, opt Options) (Session, error)
+}
+
+// Info identifies a runtime library.
+type Info struct {
+	Backend   string   `json:"backend"`
+	Version   string   `json:"version"`
+	Path      string   `json:"path"`
+	SHA256    string   `json:"sha256"`
+	Providers []string `json:"providers"` // that the library was built with
+	Format    string   `json:"format"`    // of the models it opens: onnx, tflite, graph
+}
+
+// Model is a model ready to open: the bytes of the backend's format, or a path
+// for a model with external data; Graph is the neutral form where it is known
+// (the tensorflow and sim backends build from it).
+type Model struct {
+	Name  string
+	ID    string
+	Bytes []byte
+	Path  string
+	Graph *graph.Graph
+	Dims  map[string]int // values of symbolic dimensions
+}
+
+// Options say how a model is to be run.
+type Options struct {
+	Provider        string            // cpu, xnnpack, cuda…
+	ProviderOptions map[string]string // passed through by name
+	Threads         int               // intra-op; ≥ 1
+	// Transfers includes host–device copies in Run when true.
+	Transfers bool
+	Seed      uint64 // of synthesised inputs
+	// Inputs overrides synthesised inputs: name → raw little-endian elements with
+	// the declared type and shape.
+	Inputs map[string]Tensor
+}
+
+// Tensor is a concrete array: row-major little-endian elements.
+type Tensor struct {
+	Name  string
+	DType string // numpy's name: float32, float16, bfloat16, int8, int64, bool…
+	Shape []int
+	Data  []byte
+}
+
+// Session is an open model. Run executes one whole inference and returns when
+// its results are ready; nothing but the inference happens in it, so that the
+// harness may time it from outside.
+type Session interface {
+	Run() error
+	Close() error
+}
+
+// OutputReader is implemented by sessions that can hand back what Run computed,
+// for the numeric check.
+type OutputReader interface {
+	// Outputs returns the outputs of the last Run, in declaration order.
+	Outputs() ([]Tensor, error)
+}
+
+// Placement is proof of where a model's nodes run.
+type Placement struct {
+	Nodes []PlacedNode `json:"nodes"`
+}
+
+// PlacedNode is one node of the optimised graph and the provider that owns it.
+type PlacedNode struct {
+	Name     string `json:"name"`
+	Op       string `json:"op"`
+	Provider string `json:"provider"`
+}
+
+// Placer is implemented by backends that can prove placement. It opens its own
+// session: never the timed one.
+type Placer interface {
+	Placement(ctx context.Context, model Model, opt Options) (Placement, error)
+}
+
+// MemoryStats are a runtime allocator's figures, in bytes.
+type MemoryStats struct {
+	InUse    int64 `json:"in_use_bytes"`
+	MaxInUse int64 `json:"max_in_use_bytes"`
+}
+
+// MemoryReporter is implemented by sessions whose runtime has allocator statistics.
+type MemoryReporter interface {
+	MemoryStats() (MemoryStats, error)
+}
+
+// KernelTime is one kernel of a profiled run.
+type KernelTime struct {
+	Name string  `json:"name"`
+	Op   string  `json:"op"`
+	US   float64 `json:"us"`
+}
+
+// Profiler is implemented by backends that can profile. Profiled times say which
+// kernels ran and their share; they are never a latency.
+type Profiler interface {
+	Profile(ctx context.Context, model Model, opt Options, runs int) ([]KernelTime, error)
+}

@@ -1,0 +1,64 @@
+package benchmarks
+
+import "github.com/isocost/isocost/lut"
+
+// PlanFormat is the first field of every plan file.
+const PlanFormat = "isocost/plan/v1"
+
+// Chain is a model as keyed operators, first to last; the output of each is the
+// input of the next. Branches live inside blocks (mbconv, encoder…).
+type Chain []lut.Op
+
+// Roles of a case in a campaign.
+const (
+	RoleCell     = "cell"     // one table cell; Key is set
+	RoleNetwork  = "e2e"      // a whole network; Set says what it is for
+	RoleAnchor   = "anchor"   // re-measured through the campaign to see drift
+	RoleOverhead = "overhead" // the fixed cost of one inference
+)
+
+// Sets of whole networks.
+const (
+	SetCalibrate = "calibrate" // fits the calibration
+	SetAudit     = "audit"     // judges the table; never fitted
+)
+
+// Model is one runnable model: either a Chain the catalogue writes, or a file.
+// Exactly one of Chain and File is set.
+type Model struct {
+	ID    string `json:"id"` // hash of the content; equal models have equal IDs
+	Chain Chain  `json:"chain,omitempty"`
+	// File is a model file (.onnx, .tflite) relative to the plan, with its hash.
+	File   string         `json:"file,omitempty"`
+	SHA256 string         `json:"sha256,omitempty"`
+	Dims   map[string]int `json:"dims,omitempty"` // values of symbolic dimensions
+}
+
+// Term is one summand of a case: Coef times the latency of a model.
+type Term struct {
+	Coef  float64 `json:"coef"`
+	Model string  `json:"model"` // Model.ID
+}
+
+// Case is one thing to learn: Σ Coef·T(model). For a cell that sum is the
+// operator's marginal cost; for a network it is the network itself.
+type Case struct {
+	ID    string  `json:"id"` // hash of role, set, key and terms
+	Role  string  `json:"role"`
+	Set   string  `json:"set,omitempty"`
+	Name  string  `json:"name,omitempty"` // for people: the network's or cell's short name
+	Key   *lut.Op `json:"key,omitempty"`  // cells
+	Ops   Chain   `json:"ops,omitempty"`  // networks: the keys its cost is the sum of
+	Terms []Term  `json:"terms"`
+	// Isolated names the model whose own latency is the isolated column, "" if none.
+	Isolated string `json:"isolated,omitempty"`
+}
+
+// Plan is what a campaign measures. Models are listed once and shared by the
+// cases' terms, so a frame common to many cells is measured once a round.
+type Plan struct {
+	Seed   uint64
+	Source string // what it was made from: the space's hash, the model's name…
+	Models []Model
+	Cases  []Case
+}

@@ -1,0 +1,114 @@
+// Package atomicfile writes files that are either whole or absent, and logs that
+// lose at most their last, torn line.
+package atomicfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Write replaces the file at path with data, or leaves it as it was: the bytes
+// go to a temporary name in the same folder, are synced, renamed over path, and
+// the folder is synced, so that a crash at any instant leaves the old file or
+// the new one. Missing parent folders are created.
+func Write(path string, data []byte, perm os.FileMode) (err error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".tmp-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if _, err = f.Write(data); err != nil {
+		return err
+	}
+	if err = f.Chmod(perm); err != nil {
+		return err
+	}
+	if err = f.Sync(); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	// Some file systems cannot sync a folder and say so with EINVAL; the rename
+	// itself has happened by then.
+	if err := d.Sync(); err != nil && !errors.Is(err, os.ErrInvalid) {
+		return nil
+	}
+	return nil
+}
+
+// Log appends whole lines to a file, each synced before Append returns.
+type Log struct {
+	f *os.File
+}
+
+// OpenLog opens or creates the log at path for appending and returns what it
+// already holds. A last line without its newline was torn by a crash: it is cut
+// off the file and returned as torn, so that the caller can say so.
+func OpenLog(path string) (log *Log, whole, torn []byte, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return nil, nil, nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	data, err := io.ReadAll(f)
+	if err != nil {
+		f.Close()
+		return nil, nil, nil, err
+	}
+	end := bytes.LastIndexByte(data, '\n') + 1
+	whole, torn = data[:end], data[end:]
+	if len(torn) > 0 {
+		if err := f.Truncate(int64(end)); err != nil {
+			f.Close()
+			return nil, nil, nil, fmt.Errorf("cut the torn last line off %s: %w", path, err)
+		}
+	}
+	if _, err := f.Seek(int64(end), io.SeekStart); err != nil {
+		f.Close()
+		return nil, nil, nil, err
+	}
+	return &Log{f}, whole, torn, nil
+}
+
+// Append writes one line, adding the newline, and syncs it to the disk. The line
+// must not contain a newline of its own.
+func (l *Log) Append(line []byte) error {
+	if bytes.IndexByte(line, '\n') >= 0 {
+		return fmt.Errorf("append to %s: the line contains a newline", l.f.Name())
+	}
+	if _, err := l.f.Write(append(line[:len(line):len(line)], '\n')); err != nil {
+		return err
+	}
+	return l.f.Sync()
+}
+
+// Close closes the file.
+func (l *Log) Close() error { return l.f.Close() }

@@ -1,0 +1,191 @@
+// Package cli is the frame all three commands share: subcommands, help with an
+// example, exit codes, errors with hints, interruption.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/pflag"
+
+	"github.com/isocost/isocost/internal/hint"
+)
+
+// Exit codes, the same for every command.
+const (
+	ExitOK          = 0
+	ExitFailed      = 1
+	ExitUsage       = 2
+	ExitPartial     = 3 // finished, but some cases failed or the claim was not reached
+	ExitInterrupted = 130
+)
+
+const exitCodesHelp = `Exit codes:
+  0    done
+  1    failed
+  2    wrong use
+  3    finished, but some cases failed or the claim was not reached
+  130  interrupted; the same command goes on
+`
+
+// Env is what a command may touch of the outside: streams and the environment.
+// Data goes to Stdout, talk to Stderr.
+type Env struct {
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+	Getenv func(string) string
+}
+
+// Command is one subcommand. Setup registers flags and returns what to run; it
+// is called once per invocation.
+type Command struct {
+	Name    string
+	Args    string // of the usage line, e.g. "rec.jsonl…"
+	Short   string // one sentence, lower case, no full stop
+	Long    string // optional, after the sentence
+	Example string // one command line that works as written
+	Setup   func(flags *pflag.FlagSet) RunFunc
+}
+
+// RunFunc runs a subcommand with its positional arguments.
+type RunFunc func(ctx context.Context, env Env, args []string) error
+
+// Program is a command with subcommands.
+type Program struct {
+	Name     string
+	Short    string
+	Version  string
+	Commands []Command
+}
+
+// usageError and partialError carry exit codes 2 and 3.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+type partialError struct{ error }
+
+func (e partialError) Unwrap() error { return e.error }
+
+// Usagef makes an error of wrong use: exit code 2 and a pointer to -h.
+func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// Usage marks err as wrong use: exit code 2.
+func Usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
+
+// Partial marks err as "finished, but": exit code 3.
+func Partial(err error) error {
+	if err == nil {
+		return nil
+	}
+	return partialError{err}
+}
+
+// Main runs the program with the process's own arguments, streams and signals
+// and returns its exit code.
+func (p *Program) Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return p.Run(ctx, os.Args[1:], Env{os.Stdin, os.Stdout, os.Stderr, os.Getenv})
+}
+
+// Run runs one invocation and returns the exit code. Errors are printed as
+// "name: error: …" and "name: hint: …" on env.Stderr.
+func (p *Program) Run(ctx context.Context, args []string, env Env) int {
+	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" || args[0] == "help" {
+		if len(args) > 1 {
+			return p.Run(ctx, []string{args[1], "-h"}, env)
+		}
+		if len(args) == 0 {
+			p.usage(env.Stderr)
+			return ExitUsage
+		}
+		p.usage(env.Stdout)
+		return ExitOK
+	}
+	if args[0] == "--version" || args[0] == "version" {
+		fmt.Fprintln(env.Stdout, p.Name, p.Version)
+		return ExitOK
+	}
+	i := slices.IndexFunc(p.Commands, func(c Command) bool { return c.Name == args[0] })
+	if i < 0 {
+		return p.report(env, usageError{fmt.Errorf("unknown command %q", args[0])}, "")
+	}
+	cmd := p.Commands[i]
+	flags := pflag.NewFlagSet(p.Name+" "+cmd.Name, pflag.ContinueOnError)
+	flags.SortFlags = false
+	flags.SetOutput(io.Discard)
+	run := cmd.Setup(flags)
+	err := flags.Parse(args[1:])
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		cmd.help(env.Stdout, p.Name, flags)
+		return ExitOK
+	case err != nil:
+		return p.report(env, usageError{err}, cmd.Name)
+	}
+	return p.report(env, run(ctx, env, flags.Args()), cmd.Name)
+}
+
+func (p *Program) report(env Env, err error, cmd string) int {
+	if err == nil {
+		return ExitOK
+	}
+	var usage usageError
+	var partial partialError
+	code := ExitFailed
+	switch {
+	case errors.As(err, &usage):
+		code = ExitUsage
+	case errors.As(err, &partial):
+		code = ExitPartial
+	case errors.Is(err, context.Canceled):
+		code = ExitInterrupted
+	}
+	fmt.Fprintf(env.Stderr, "%s: error: %v\n", p.Name, err)
+	h := hint.Of(err)
+	if h == "" && code == ExitUsage {
+		h = "see " + strings.TrimSpace(p.Name+" "+cmd) + " -h"
+	}
+	if h == "" && code == ExitInterrupted {
+		h = "run the same command again to go on"
+	}
+	if h != "" {
+		fmt.Fprintf(env.Stderr, "%s: hint: %s\n", p.Name, h)
+	}
+	return code
+}
+
+func (p *Program) usage(w io.Writer) {
+	fmt.Fprintf(w, "%s: %s\n\nUsage:\n  %s COMMAND [flags]\n\nCommands:\n", p.Name, p.Short, p.Name)
+	for _, c := range p.Commands {
+		fmt.Fprintf(w, "  %-10s %s\n", c.Name, c.Short)
+	}
+	fmt.Fprintf(w, "\n%s COMMAND -h explains one command.\n", p.Name)
+}
+
+func (c Command) help(w io.Writer, program string, flags *pflag.FlagSet) {
+	fmt.Fprintf(w, "%s %s: %s\n\nUsage:\n  %s %s %s\n", program, c.Name, c.Short, program, c.Name,
+		strings.TrimSpace("[flags] "+c.Args))
+	if c.Long != "" {
+		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(c.Long))
+	}
+	fmt.Fprintf(w, "\nExample:\n  %s\n", c.Example)
+	if use := flags.FlagUsages(); use != "" {
+		fmt.Fprintf(w, "\nFlags:\n%s", use)
+	}
+	fmt.Fprintf(w, "\n%s", exitCodesHelp)
+}

@@ -1,0 +1,129 @@
+// Package record is the append-only measurement log: a header that says under
+// which protocol, device and library the campaign ran, then one JSON object a
+// line. A number without its evidence cannot be written: every estimate carries
+// samples, interval, stop reason and validity.
+package record
+
+import "github.com/isocost/isocost/lut"
+
+// Format is the first field of every record file.
+const Format = "isocost/records/v1"
+
+// Validity codes. An empty list never occurs: a good record says "ok".
+const (
+	OK              = "ok"
+	Fallback        = "fallback"         // part of the model ran on another provider
+	Throttled       = "throttled"        // clocks were capped while measuring
+	Drift           = "drift"            // the anchor moved more than the protocol allows
+	Noisy           = "noisy"            // the interval stayed wider than the target
+	Preempted       = "preempted"        // too few samples free of preemption
+	LowBattery      = "low-battery"      //
+	ThermalTimeout  = "thermal-timeout"  // the gate did not open in time
+	NumericMismatch = "numeric-mismatch" // output differs from CPU fp32
+	Timeout         = "timeout"          //
+	Unsupported     = "unsupported"      // the runtime rejects the model
+	EmulatedCPU     = "emulated-cpu"     // an emulator ran the code; timings mean nothing
+	CrashedPrefix   = "crashed:"         // followed by the signal or exit reason
+)
+
+// Header is the first line of a record file.
+type Header struct {
+	Format   string            `json:"format"`
+	Agent    string            `json:"agent"`    // agent version
+	Started  string            `json:"started"`  // RFC 3339, UTC
+	Plan     string            `json:"plan"`     // SHA-256 of the canonical plan
+	Protocol Protocol          `json:"protocol"` // canonical text and hash
+	Device   Device            `json:"device"`
+	Runtime  Runtime           `json:"runtime"`
+	Flags    map[string]string `json:"flags,omitempty"`
+}
+
+// Protocol is the protocol under which every record of the file was taken.
+type Protocol struct {
+	SHA256 string `json:"sha256"`
+	YAML   string `json:"yaml"` // canonical text
+}
+
+// Device identifies the machine; two files of different devices never mix.
+type Device struct {
+	ID    string `json:"id"` // stable: hash of model, CPU, core set
+	Model string `json:"model"`
+	CPU   string `json:"cpu"`
+	OS    string `json:"os"`
+	Arch  string `json:"arch"`
+	Cores string `json:"cores"` // the core set measured on
+}
+
+// Runtime identifies the library that ran the models.
+type Runtime struct {
+	Backend  string `json:"backend"` // ort, tflite, tensorflow, sim
+	Version  string `json:"version"`
+	SHA256   string `json:"sha256"` // of the library file
+	Provider string `json:"provider"`
+	Threads  int    `json:"threads"`
+}
+
+// Interval is a closed interval [lo, hi] in the unit of the field that holds it.
+type Interval [2]float64
+
+// Record is the result of one case. Latency fields are microseconds. A failed
+// case has no estimate (nil pointers), never a zero.
+type Record struct {
+	Kind      string   `json:"kind"` // cell, e2e, anchor, overhead (benchmarks.Role…)
+	Case      string   `json:"case"`
+	Name      string   `json:"name,omitempty"`
+	Set       string   `json:"set,omitempty"`
+	Key       *lut.Op  `json:"key,omitempty"`
+	Ops       []lut.Op `json:"ops,omitempty"` // e2e: the keys its cost should be the sum of
+	Validity  []string `json:"validity"`
+	Detail    string   `json:"detail,omitempty"`    // what went wrong, for people
+	Execution string   `json:"execution,omitempty"` // native or emulated (precision)
+
+	// The case's value Σ Coef·T(model) under the protocol's estimator; for a cell
+	// this is the marginal cost.
+	EstimateUS  *float64  `json:"estimate_us,omitempty"`
+	CI95US      *Interval `json:"ci95_us,omitempty"`
+	N           int       `json:"n"` // samples behind the estimate, all terms
+	MedianUS    *float64  `json:"median_us,omitempty"`
+	MADUS       *float64  `json:"mad_us,omitempty"`     // median absolute deviation
+	WithinUS    *float64  `json:"within_us,omitempty"`  // standard deviation within rounds
+	BetweenUS   *float64  `json:"between_us,omitempty"` // and between rounds
+	Rounds      int       `json:"rounds"`
+	Stop        string    `json:"stop"`                   // target, max-samples, max-time, failed…
+	AnchorRatio *float64  `json:"anchor_ratio,omitempty"` // anchor now / anchor at start
+
+	IsolatedUS *float64      `json:"isolated_us,omitempty"` // the whole one-case model
+	Terms      []TermSamples `json:"terms,omitempty"`
+
+	Energy *Energy `json:"energy,omitempty"`
+	Memory *Memory `json:"memory,omitempty"`
+}
+
+// TermSamples is the evidence of one term: how its model's latency was found.
+type TermSamples struct {
+	Coef       float64  `json:"coef"`
+	Model      string   `json:"model"`
+	EstimateUS float64  `json:"estimate_us"`
+	CI95US     Interval `json:"ci95_us"`
+	N          int      `json:"n"`
+	Preempted  int      `json:"preempted"` // samples marked and left out
+	Outliers   int      `json:"outliers"`  // Tukey-labelled, kept
+}
+
+// Energy of one inference in millijoules, per the protocol's window.
+type Energy struct {
+	GrossMJ  float64 `json:"gross_mj"`
+	IdleMJ   float64 `json:"idle_mj"`
+	NetMJ    float64 `json:"net_mj"`
+	StdErrMJ float64 `json:"std_err_mj"`
+	Source   string  `json:"source"`
+	WindowS  float64 `json:"window_s"`
+}
+
+// Memory of one model in bytes; absent figures are nil.
+type Memory struct {
+	WeightsBytes  *int64 `json:"weights_bytes,omitempty"`
+	PeakActBytes  *int64 `json:"peak_activation_bytes,omitempty"` // allocator: MaxInUse − InUse after initialisation
+	LivenessBytes *int64 `json:"liveness_bytes,omitempty"`        // static bound of the graph
+	PeakRSSBytes  *int64 `json:"peak_rss_bytes,omitempty"`
+}
