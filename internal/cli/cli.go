@@ -120,11 +120,12 @@ func (p *Program) Run(ctx context.Context, args []string, env Env) int {
 		fmt.Fprintln(env.Stdout, p.Name, p.Version)
 		return ExitOK
 	}
-	i := slices.IndexFunc(p.Commands, func(c Command) bool { return c.Name == args[0] })
+	commands := p.all()
+	i := slices.IndexFunc(commands, func(c Command) bool { return c.Name == args[0] })
 	if i < 0 {
 		return p.report(env, usageError{fmt.Errorf("unknown command %q", args[0])}, "")
 	}
-	cmd := p.Commands[i]
+	cmd := commands[i]
 	flags := pflag.NewFlagSet(p.Name+" "+cmd.Name, pflag.ContinueOnError)
 	flags.SortFlags = false
 	flags.SetOutput(io.Discard)
@@ -169,10 +170,17 @@ func (p *Program) report(env Env, err error, cmd string) int {
 	return code
 }
 
+// all is the program's own commands and the ones every program has.
+func (p *Program) all() []Command {
+	return append(slices.Clone(p.Commands), p.completion())
+}
+
 func (p *Program) usage(w io.Writer) {
 	fmt.Fprintf(w, "%s: %s\n\nUsage:\n  %s COMMAND [flags]\n\nCommands:\n", p.Name, p.Short, p.Name)
-	for _, c := range p.Commands {
-		fmt.Fprintf(w, "  %-10s %s\n", c.Name, c.Short)
+	for _, c := range p.all() {
+		if c.Short != Hidden {
+			fmt.Fprintf(w, "  %-10s %s\n", c.Name, c.Short)
+		}
 	}
 	fmt.Fprintf(w, "\n%s COMMAND -h explains one command.\n", p.Name)
 }
@@ -184,8 +192,5 @@ func (c Command) help(w io.Writer, program string, flags *pflag.FlagSet) {
 		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(c.Long))
 	}
 	fmt.Fprintf(w, "\nExample:\n  %s\n", c.Example)
-	if use := flags.FlagUsages(); use != "" {
-		fmt.Fprintf(w, "\nFlags:\n%s", use)
-	}
-	fmt.Fprintf(w, "\n%s", exitCodesHelp)
+	fmt.Fprintf(w, "%s\n%s", flagHelp(flags), exitCodesHelp)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -89,5 +90,56 @@ func TestProgressOffTerminalPrintsALineEachTenSeconds(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "\x1b") {
 		t.Error("escape codes off a terminal")
+	}
+}
+
+func TestHelpListsGroups(t *testing.T) {
+	p := testProgram(nil)
+	inner := p.Commands[0].Setup
+	p.Commands[0].Setup = func(f *pflag.FlagSet) RunFunc {
+		run := inner(f)
+		f.Int("threads", 1, "how many threads")
+		Group(f, "Measuring", "threads")
+		return run
+	}
+	var out bytes.Buffer
+	p.Run(t.Context(), []string{"do", "-h"}, Env{Stdout: &out})
+	flags, measuring := strings.Index(out.String(), "\nFlags:"), strings.Index(out.String(), "\nMeasuring:")
+	if flags < 0 || measuring < flags || !strings.Contains(out.String()[measuring:], "--threads") {
+		t.Errorf("groups are missing or out of order:\n%s", out.String())
+	}
+}
+
+func TestCompletionKnowsCommandsAndFlags(t *testing.T) {
+	for shell, want := range map[string][]string{
+		"bash": {`compgen -W "do completion"`, `do) COMPREPLY=($(compgen -W "--n" `},
+		"zsh":  {"bashcompinit", `"do completion"`},
+		"fish": {"-a do -d \"does it\"", "__fish_seen_subcommand_from do' -l n"},
+	} {
+		var out bytes.Buffer
+		if code := testProgram(nil).Run(t.Context(), []string{"completion", shell}, Env{Stdout: &out}); code != 0 {
+			t.Fatalf("%s: exit code %d", shell, code)
+		}
+		for _, w := range want {
+			if !strings.Contains(out.String(), w) {
+				t.Errorf("%s completion lacks %q:\n%s", shell, w, out.String())
+			}
+		}
+	}
+}
+
+// The shell itself must accept the script and complete with it.
+func TestBashCompletes(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("no bash here")
+	}
+	var script bytes.Buffer
+	testProgram(nil).Run(t.Context(), []string{"completion", "bash"}, Env{Stdout: &script})
+	cmd := exec.Command(bash, "-c", script.String()+`
+COMP_WORDS=(prog do --); COMP_CWORD=2; _prog; echo "${COMPREPLY[@]}"`)
+	out, err := cmd.CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != "--n" {
+		t.Errorf("bash completed %q, %v; want --n", out, err)
 	}
 }
