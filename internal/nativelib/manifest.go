@@ -1,0 +1,160 @@
+package nativelib
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// ManifestFormat is the first field of the manifest.
+const ManifestFormat = "isocost/runtimes/v1"
+
+//go:embed runtimes.json
+var manifestJSON []byte
+
+// Manifest lists every native runtime isocost can use: how its library is called,
+// and the pinned package it is taken out of. scripts/setup-native.sh reads the
+// same file.
+type Manifest struct {
+	Format   string    `json:"format"`
+	Runtimes []Runtime `json:"runtimes"`
+}
+
+// Runtime is one native library.
+type Runtime struct {
+	Name  string `json:"name"`  // its folder below .native/<platform>/
+	Title string `json:"title"` // for people
+	Env   string `json:"env"`   // the variable that names a library of the user's own
+	// Library holds patterns (path.Match) of the library's file name, best first.
+	Library []string `json:"library"`
+	Licence string   `json:"licence"` // SPDX
+	// Default runtimes are installed when setup-native.sh is given no name.
+	Default  bool      `json:"default,omitempty"`
+	Packages []Package `json:"packages"`
+}
+
+// Package is where a runtime comes from on one platform.
+type Package struct {
+	Platform string `json:"platform"` // GOOS-GOARCH
+	Client   string `json:"client"`   // pip, npm or maven
+	Package  string `json:"package"`
+	Version  string `json:"version"`
+	Wheel    *Wheel `json:"wheel,omitempty"` // pip only
+	SHA256   string `json:"sha256"`          // of the archive the client fetches
+	// Inner names an archive inside the archive (an AAR in an npm tarball) from
+	// which Take is taken.
+	Inner string `json:"inner,omitempty"`
+	Take  []Take `json:"take"`
+}
+
+// Wheel says which wheel pip is to fetch, independent of the host's Python.
+type Wheel struct {
+	Platform string `json:"platform"` // e.g. manylinux_2_28_x86_64
+	Python   string `json:"python"`   // e.g. 312, or py3 for pure wheels
+}
+
+// Take is one file taken out of the archive.
+type Take struct {
+	From   string `json:"from"`
+	To     string `json:"to,omitempty"` // file name here; the last element of From when empty
+	SHA256 string `json:"sha256,omitempty"`
+}
+
+// Name is the file's name in the runtime's folder.
+func (t Take) Name() string {
+	if t.To != "" {
+		return t.To
+	}
+	return t.From[strings.LastIndexByte(t.From, '/')+1:]
+}
+
+// Known returns the manifest compiled into this program.
+func Known() Manifest {
+	m, err := parseManifest(manifestJSON)
+	if err != nil {
+		panic(err) // TestManifest reads the same bytes
+	}
+	return m
+}
+
+// Runtime returns the runtime of that name, or false.
+func (m Manifest) Runtime(name string) (Runtime, bool) {
+	for _, r := range m.Runtimes {
+		if r.Name == name {
+			return r, true
+		}
+	}
+	return Runtime{}, false
+}
+
+// Pinned returns the version whose pinned file of this name has the given
+// SHA-256, or "".
+func (r Runtime) Pinned(file, sha256 string) string {
+	for _, p := range r.Packages {
+		for _, t := range p.Take {
+			if t.SHA256 != "" && t.SHA256 == sha256 && t.Name() == filepath.Base(file) {
+				return p.Version
+			}
+		}
+	}
+	return ""
+}
+
+var hex64 = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+func parseManifest(data []byte) (Manifest, error) {
+	var m Manifest
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&m); err != nil {
+		return Manifest{}, fmt.Errorf("runtimes.json: %w", err)
+	}
+	if m.Format != ManifestFormat {
+		return Manifest{}, fmt.Errorf("runtimes.json: format %q, want %q", m.Format, ManifestFormat)
+	}
+	seen := map[string]bool{}
+	for _, r := range m.Runtimes {
+		bad := func(format string, args ...any) (Manifest, error) {
+			return Manifest{}, fmt.Errorf("runtimes.json: %s: %s", r.Name, fmt.Sprintf(format, args...))
+		}
+		if r.Name == "" || seen[r.Name] {
+			return bad("the name is empty or doubled")
+		}
+		seen[r.Name] = true
+		if r.Title == "" || r.Env == "" || r.Licence == "" || len(r.Library) == 0 {
+			return bad("title, env, library and licence must be given")
+		}
+		for _, p := range r.Packages {
+			if p.Client != "pip" && p.Client != "npm" && p.Client != "maven" {
+				return bad("unknown client %q", p.Client)
+			}
+			if p.Package == "" || p.Version == "" || !hex64.MatchString(p.SHA256) || len(p.Take) == 0 {
+				return bad("%s: package, version, sha256 and take must be given", p.Platform)
+			}
+			if goos, goarch, ok := strings.Cut(p.Platform, "-"); !ok || goos == "" || goarch == "" {
+				return bad("platform %q is not GOOS-GOARCH", p.Platform)
+			}
+			library := false
+			for _, t := range p.Take {
+				if t.SHA256 != "" && !hex64.MatchString(t.SHA256) {
+					return bad("%s: sha256 of %s is not 64 hexadecimal digits", p.Platform, t.From)
+				}
+				for _, pattern := range r.Library {
+					ok, err := filepath.Match(pattern, t.Name())
+					if err != nil {
+						return bad("library pattern %q: %v", pattern, err)
+					}
+					library = library || ok && t.SHA256 != ""
+				}
+			}
+			if !library {
+				return bad("%s: no file taken matches %v with a hash", p.Platform, r.Library)
+			}
+		}
+	}
+	return m, nil
+}

@@ -1,0 +1,159 @@
+package nativelib
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/isocost/isocost/internal/hint"
+)
+
+func TestManifest(t *testing.T) {
+	m, err := parseManifest(manifestJSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, platform := range []string{"linux-amd64", "linux-arm64"} {
+		rt, _ := m.Runtime("onnxruntime")
+		found := false
+		for _, p := range rt.Packages {
+			found = found || p.Platform == platform
+		}
+		if !found {
+			t.Errorf("onnxruntime has no package for %s", platform)
+		}
+	}
+	for _, bad := range []string{
+		`{}`, `{"format":"isocost/runtimes/v2"}`, `{"format":"isocost/runtimes/v1","x":1}`,
+		strings.Replace(string(manifestJSON), `"client": "pip"`, `"client": "curl"`, 1),
+		strings.Replace(string(manifestJSON), `"sha256": "99`, `"sha256": "9`, 1),
+		strings.Replace(string(manifestJSON), `"libonnxruntime.so.*"`, `"libother.so.*"`, 1),
+		strings.Replace(string(manifestJSON), `"platform": "linux-amd64"`, `"platform": "linux"`, 1),
+	} {
+		if _, err := parseManifest([]byte(bad)); err == nil {
+			t.Errorf("accepted: %.80s", bad)
+		}
+	}
+}
+
+// tree makes files below a temporary folder and returns it.
+func tree(t *testing.T, files ...string) string {
+	root := t.TempDir()
+	for _, f := range files {
+		p := filepath.Join(root, f)
+		if err := os.MkdirAll(filepath.Dir(p), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(f), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func TestFindOrder(t *testing.T) {
+	root := tree(t,
+		"flag/libonnxruntime.so.9",
+		"env/mylib.so",
+		"repo/.native/linux-arm64/onnxruntime/libonnxruntime.so.1.32.0",
+		"repo/.native/linux-arm64/onnxruntime/libonnxruntime.so.1.31.0",
+		"repo/a/b/x",
+		"bundle/bin/lib/onnxruntime/libonnxruntime.so",
+		"system/libonnxruntime.so.1.20.0",
+	)
+	full := Search{
+		Platform:   "linux-arm64",
+		Getenv:     func(n string) string { return map[string]string{"ISOCOST_ONNXRUNTIME": root + "/env/mylib.so"}[n] },
+		WorkDir:    root + "/repo/a/b",
+		Executable: root + "/bundle/bin/agent",
+		System:     []string{root + "/system"},
+	}
+	noEnv := full
+	noEnv.Getenv = func(string) string { return "" }
+	bundle := noEnv
+	bundle.WorkDir = root + "/flag"
+	installed := bundle
+	installed.Executable = root + "/repo/bin/agent"
+	system := bundle
+	system.Executable = ""
+	for _, c := range []struct {
+		name, explicit string
+		s              Search
+		want, from     string
+	}{
+		{"flag names a folder", root + "/flag", full, "/flag/libonnxruntime.so.9", "the path given"},
+		{"environment", "", full, "/env/mylib.so", "ISOCOST_ONNXRUNTIME"},
+		{"working directory, higher version", "", noEnv, "/repo/.native/linux-arm64/onnxruntime/libonnxruntime.so.1.32.0", "working directory"},
+		{"bundle", "", bundle, "/bundle/bin/lib/onnxruntime/libonnxruntime.so", "beside the executable"},
+		{"repository of the executable", "", installed, "/repo/.native/linux-arm64/onnxruntime/libonnxruntime.so.1.32.0", "of the executable"},
+		{"system", "", system, "/system/libonnxruntime.so.1.20.0", "loader"},
+	} {
+		got, err := c.s.Find("onnxruntime", c.explicit)
+		if err != nil || got.Path != root+c.want || !strings.Contains(got.From, c.from) {
+			t.Errorf("%s: %+v, %v; want %s from %s", c.name, got, err, c.want, c.from)
+		}
+	}
+}
+
+func TestFindNeverReplacesANamedPath(t *testing.T) {
+	root := tree(t, ".native/linux-amd64/onnxruntime/libonnxruntime.so.1.32.0", "empty/x")
+	s := Search{Platform: "linux-amd64", Getenv: func(string) string { return "" }, WorkDir: root}
+	for _, explicit := range []string{root + "/missing.so", root + "/empty"} {
+		if lib, err := s.Find("onnxruntime", explicit); err == nil || hint.Of(err) == "" {
+			t.Errorf("%s: %+v, %v; want an error with a hint", explicit, lib, err)
+		}
+	}
+	s.Getenv = func(string) string { return root + "/missing.so" }
+	if lib, err := s.Find("onnxruntime", ""); err == nil {
+		t.Errorf("a wrong environment variable was ignored: %+v", lib)
+	}
+}
+
+func TestMissingSaysHow(t *testing.T) {
+	s := Search{Platform: "linux-amd64", Getenv: func(string) string { return "" }, WorkDir: t.TempDir()}
+	_, err := s.Find("onnxruntime", "")
+	if err == nil || !strings.Contains(hint.Of(err), "scripts/setup-native.sh onnxruntime") {
+		t.Errorf("%v; hint %q", err, hint.Of(err))
+	}
+	s.Platform = "plan9-386"
+	if _, err = s.Find("onnxruntime", ""); err == nil || !strings.Contains(hint.Of(err), "ISOCOST_ONNXRUNTIME") {
+		t.Errorf("%v; hint %q", err, hint.Of(err))
+	}
+	if _, err = s.Find("nonesuch", ""); err == nil {
+		t.Error("an unknown runtime was found")
+	}
+}
+
+// recorder stands in for a test.
+type recorder struct{ skipped, failed bool }
+
+func (r *recorder) Helper()               {}
+func (r *recorder) Skipf(string, ...any)  { r.skipped = true }
+func (r *recorder) Fatalf(string, ...any) { r.failed = true; panic(r) }
+
+func TestMissingFailsWhenRequired(t *testing.T) {
+	t.Setenv(RequireEnv, "")
+	var r recorder
+	Missing(&r, os.ErrNotExist)
+	if !r.skipped || r.failed {
+		t.Errorf("not required: %+v, want skipped", r)
+	}
+	t.Setenv(RequireEnv, "1")
+	r = recorder{}
+	func() {
+		defer func() { recover() }()
+		Missing(&r, os.ErrNotExist)
+	}()
+	if r.skipped || !r.failed {
+		t.Errorf("required: %+v, want failed", r)
+	}
+}
+
+func TestSHA256(t *testing.T) {
+	root := tree(t, "abc")
+	// FIPS 180-2, appendix B.1
+	if got, err := SHA256(root + "/abc"); err != nil || got != "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" {
+		t.Errorf("%s, %v", got, err)
+	}
+}
