@@ -68,38 +68,34 @@ func NewOp(kind string, p Precision, attrs map[string]string, at map[string]int)
 }
 
 // Family is the key without its coordinates: what shares one grid of knots.
-func (o Op) Family() string {
-	var b strings.Builder
-	o.family(&b)
-	return b.String()
-}
+func (o Op) Family() string { return string(o.appendFamily(nil)) }
 
-func (o Op) family(b *strings.Builder) {
-	b.WriteString(o.Kind)
+func (o Op) appendFamily(b []byte) []byte {
+	b = append(b, o.Kind...)
 	if len(o.Attrs) > 0 {
 		for i, a := range o.Attrs {
-			b.WriteByte("[,"[min(i, 1)])
-			b.WriteString(a.Name)
-			b.WriteByte('=')
-			b.WriteString(a.Value)
+			b = append(b, "[,"[min(i, 1)])
+			b = append(b, a.Name...)
+			b = append(b, '=')
+			b = append(b, a.Value...)
 		}
-		b.WriteByte(']')
+		b = append(b, ']')
 	}
-	b.WriteByte('/')
-	b.WriteString(string(o.Precision))
+	b = append(b, '/')
+	return append(b, o.Precision...)
 }
 
 // String is the canonical key.
 func (o Op) String() string {
-	var b strings.Builder
-	o.family(&b)
+	var buf [128]byte
+	b := o.appendFamily(buf[:0])
 	for i, c := range o.At {
-		b.WriteByte("@,"[min(i, 1)])
-		b.WriteString(c.Axis)
-		b.WriteByte('=')
-		b.WriteString(strconv.Itoa(c.Value))
+		b = append(b, "@,"[min(i, 1)])
+		b = append(b, c.Axis...)
+		b = append(b, '=')
+		b = strconv.AppendInt(b, int64(c.Value), 10)
 	}
-	return b.String()
+	return string(b)
 }
 
 // Attr returns the value of an attribute, or "" when the op does not carry it.

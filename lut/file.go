@@ -1,0 +1,153 @@
+package lut
+
+// Format is the first field of every table file.
+const Format = "isocost/lut/v1"
+
+// Metrics a table can hold, and the unit its numbers are in.
+const (
+	Latency = "latency" // us: microseconds of one inference
+	Energy  = "energy"  // mj: net millijoules of one inference
+	Memory  = "memory"  // bytes: activations alive while the operator runs
+)
+
+// Units maps a metric to the one unit its tables use.
+var Units = map[string]string{Latency: "us", Energy: "mj", Memory: "bytes"}
+
+// File is a table as it is stored: plain data. New turns it into a Table that
+// answers queries; Table.File gives it back. All costs are in Unit.
+type File struct {
+	Format      string       `json:"format"`
+	Metric      string       `json:"metric"`
+	Unit        string       `json:"unit"`
+	Policy      string       `json:"policy"` // isotonic, regime or raw: which value Corrected is
+	Device      Device       `json:"device"`
+	Runtime     Runtime      `json:"runtime"`
+	Protocol    Protocol     `json:"protocol"`
+	Inputs      []Input      `json:"inputs"`   // what it was compiled from, sorted
+	Warnings    []Warning    `json:"warnings"` // what the compiler wants its reader to know
+	Expires     []string     `json:"expires"`  // when to measure again, for people
+	Families    []Family     `json:"-"`        // sorted by name; written one knot a line
+	Calibration *Calibration `json:"calibration,omitempty"`
+	Audit       *Audit       `json:"audit,omitempty"`
+}
+
+// Device is the machine whose costs these are.
+type Device struct {
+	ID    string `json:"id"`
+	Model string `json:"model"`
+	CPU   string `json:"cpu"`
+	OS    string `json:"os"`
+	Arch  string `json:"arch"`
+	Cores string `json:"cores"` // the core set measured on
+}
+
+// Runtime is the library whose costs these are.
+type Runtime struct {
+	Backend  string `json:"backend"`
+	Version  string `json:"version"`
+	SHA256   string `json:"sha256"`
+	Provider string `json:"provider"`
+	Threads  int    `json:"threads"`
+}
+
+// Protocol names the measuring protocol by the hash of its canonical text.
+type Protocol struct {
+	SHA256 string `json:"sha256"`
+}
+
+// Input is one thing the table was compiled from. The hash is of the content in
+// canonical order, so that shuffled records hash alike.
+type Input struct {
+	Kind    string `json:"kind"` // cells, calibrate, audit, import
+	SHA256  string `json:"sha256"`
+	Records int    `json:"records"`
+}
+
+// Warning is a finding of the compiler: a violation larger than noise, records
+// left out, a missing variance.
+type Warning struct {
+	Code   string  `json:"code"` // e.g. violation, dropped, precision-order
+	Key    string  `json:"key,omitempty"`
+	Detail string  `json:"detail"`
+	P      float64 `json:"p,omitempty"` // of the test behind it, when there is one
+}
+
+// Family is what shares one key without coordinates: a set of measured points
+// over the same axes. The points need not fill a grid.
+type Family struct {
+	Name  string   // Op.Family of its members
+	Axes  []string // sorted
+	Knots []Knot   // sorted by At
+}
+
+// Reasons a knot's corrected value has.
+const (
+	Measured = "measured" // equal to raw
+	Isotonic = "isotonic" // moved by the projection on the monotone cone
+	Regime   = "regime"   // a significant violation kept: the axis changes regime here
+	Imported = "imported" // from a published table, without evidence of ours
+)
+
+// Knot is one measured point. Lo and Hi bound the raw value at 95 % by the
+// evidence; N is the number of samples behind it (0 for imports); Records names
+// the cases it came from.
+type Knot struct {
+	At        []int    `json:"at"` // in the order of the family's axes
+	Raw       float64  `json:"raw"`
+	Corrected float64  `json:"corrected"`
+	Lo        float64  `json:"lo"`
+	Hi        float64  `json:"hi"`
+	N         int      `json:"n"`
+	Reason    string   `json:"reason"`
+	Records   []string `json:"records"`
+}
+
+// Calibration turns a sum of operator costs into the cost of a network:
+//
+//	y = A·Σ + B + C·kernels, then the monotone Curve on y
+//
+// fitted on whole networks measured end to end.
+type Calibration struct {
+	Model string  `json:"model"` // scale, affine, affine+kernels, with +curve when there is one
+	A     float64 `json:"a"`     // > 0
+	B     float64 `json:"b"`
+	C     float64 `json:"c"`
+	Curve []Point `json:"curve"` // increasing in x and y; outside it the end's ratio holds
+	// SumLo and SumHi are the smallest and largest sum fitted.
+	SumLo float64 `json:"sum_lo"`
+	SumHi float64 `json:"sum_hi"`
+	N     int     `json:"n"` // networks
+	// Raw judges the plain sum on these networks, Fitted the chosen model on
+	// them by cross-validation, never on its own training points.
+	Raw    Errors `json:"raw"`
+	Fitted Errors `json:"fitted"`
+	// Candidates are the models tried with their cross-validated RMSPE.
+	Candidates []Candidate `json:"candidates"`
+	// Residual95 bounds |measured/predicted − 1| of a new network at 95 % by the
+	// cross-validated residuals (split conformal); 0 when there are too few.
+	Residual95 float64  `json:"residual95"`
+	Records    []string `json:"records"`
+}
+
+// Point is one knot of a calibration curve.
+type Point struct {
+	X float64 `json:"x"`
+	Y float64 `json:"y"`
+}
+
+// Candidate is one calibration model that was tried.
+type Candidate struct {
+	Model string  `json:"model"`
+	RMSPE float64 `json:"rmspe"` // cross-validated
+}
+
+// Errors summarises relative errors predicted/measured − 1 over networks. All
+// are fractions: 0.03 is 3 %.
+type Errors struct {
+	N     int     `json:"n"`
+	Bias  float64 `json:"bias"`  // mean
+	RMSPE float64 `json:"rmspe"` // root mean square
+	Acc5  float64 `json:"acc5"`  // share within 5 %
+	Acc10 float64 `json:"acc10"` // share within 10 %
+	Max   float64 `json:"max"`   // largest absolute
+}

@@ -1,0 +1,254 @@
+package lut
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Table answers what operators and networks cost. It is safe for concurrent use.
+//
+// For search: Resolve every operator once, then At is an array access and
+// Calibrate a few multiplications.
+type Table struct {
+	file     File
+	families []family
+	byName   map[string]int
+	costs    atomic.Pointer[[]Cost] // by Ref; grows when an interpolated key is first resolved
+
+	mu    sync.Mutex
+	extra map[string]Ref // interpolated keys resolved so far
+}
+
+// Cost is the cost of an operator or a network in the table's unit with a 95 %
+// interval.
+type Cost struct {
+	Value float64
+	Lo    float64
+	Hi    float64
+	// Extrapolated marks a value from outside the measured range; it is only ever
+	// true when extrapolation was asked for, or for a network whose sum lies
+	// outside the sums the calibration was fitted on.
+	Extrapolated bool
+}
+
+// Ref is the handle of a resolved operator, valid for the table it came from.
+type Ref int32
+
+// New validates a table and prepares it for queries. The data is not copied and
+// must not be changed afterwards.
+func New(f File) (*Table, error) {
+	f.normalise()
+	if err := f.Validate(); err != nil {
+		return nil, err
+	}
+	t := &Table{file: f, byName: make(map[string]int, len(f.Families)), extra: map[string]Ref{}}
+	costs := []Cost{}
+	for i, fam := range f.Families {
+		t.byName[fam.Name] = i
+		t.families = append(t.families, newFamily(fam, Ref(len(costs))))
+		for _, k := range fam.Knots {
+			costs = append(costs, k.cost())
+		}
+	}
+	t.costs.Store(&costs)
+	return t, nil
+}
+
+// cost is the knot's corrected value with the interval of the raw one shifted
+// along: the evidence says how sharp the value is, the correction where it lies.
+func (k Knot) cost() Cost {
+	c := Cost{Value: k.Corrected, Lo: k.Lo, Hi: k.Hi}
+	if k.Raw != k.Corrected {
+		c.Lo = min(k.Lo, max(0, k.Corrected-(k.Raw-k.Lo)))
+		c.Hi = max(k.Hi, k.Corrected+(k.Hi-k.Raw))
+	}
+	return c
+}
+
+// File returns the table's data; it must not be changed.
+func (t *Table) File() *File { return &t.file }
+
+// Resolve finds the operator's place in the table, by interpolation when it lies
+// between measured points. It fails with ErrUnknownOp or ErrOutOfRange.
+func (t *Table) Resolve(op Op) (Ref, error) {
+	fam, err := t.family(op)
+	if err != nil {
+		return -1, err
+	}
+	if i, ok := fam.find(op); ok {
+		return fam.first + Ref(i), nil
+	}
+	key := op.String()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r, ok := t.extra[key]; ok {
+		return r, nil
+	}
+	c, err := fam.interpolate(op)
+	if err != nil {
+		return -1, err
+	}
+	costs := append(*t.costs.Load(), c)
+	t.costs.Store(&costs)
+	r := Ref(len(costs) - 1)
+	t.extra[key] = r
+	return r, nil
+}
+
+// At is the cost of a resolved operator.
+func (t *Table) At(r Ref) Cost { return (*t.costs.Load())[r] }
+
+// Cost is the marginal cost of one operator. It fails with ErrUnknownOp or
+// ErrOutOfRange; it never guesses.
+func (t *Table) Cost(op Op) (Cost, error) {
+	fam, err := t.family(op)
+	if err != nil {
+		return Cost{}, err
+	}
+	if i, ok := fam.find(op); ok {
+		return t.At(fam.first + Ref(i)), nil
+	}
+	return fam.interpolate(op)
+}
+
+// Extrapolate is Cost, but beyond the measured range it continues the nearest
+// points in proportion and marks the result. It still fails with ErrUnknownOp.
+func (t *Table) Extrapolate(op Op) (Cost, error) {
+	c, err := t.Cost(op)
+	if err == nil {
+		return c, nil
+	}
+	fam, ferr := t.family(op)
+	if ferr != nil {
+		return Cost{}, ferr
+	}
+	return fam.extrapolate(op), nil
+}
+
+// Network is the calibrated cost of a network that runs these operators. For a
+// memory table it is the largest, since a chain's operators live one at a time.
+func (t *Table) Network(ops []Op) (Cost, error) {
+	var sum, varLo, varHi float64
+	for _, op := range ops {
+		c, err := t.Cost(op)
+		if err != nil {
+			return Cost{}, err
+		}
+		if t.file.Metric == Memory {
+			if c.Value > sum {
+				sum, varLo, varHi = c.Value, square(c.Value-c.Lo), square(c.Hi-c.Value)
+			}
+			continue
+		}
+		sum += c.Value
+		varLo += square(c.Value - c.Lo)
+		varHi += square(c.Hi - c.Value)
+	}
+	return t.Total(sum, math.Sqrt(varLo), math.Sqrt(varHi), len(ops)), nil
+}
+
+// Total is the calibrated cost of a network from the sum of its kernels' values
+// and the lower and upper half-widths of that sum (kernels' half-widths added in
+// quadrature). The interval also holds the calibration's own residual.
+func (t *Table) Total(sum, lower, upper float64, kernels int) Cost {
+	y := t.Calibrate(sum, kernels)
+	c := Cost{Value: y}
+	slope, rest := 1.0, 0.0
+	if cal := t.file.Calibration; cal != nil {
+		if sum > 0 {
+			slope = y / sum
+		}
+		rest = cal.Residual95 * y
+		c.Extrapolated = sum < cal.SumLo || sum > cal.SumHi
+	}
+	c.Lo = max(0, y-math.Hypot(slope*lower, rest))
+	c.Hi = y + math.Hypot(slope*upper, rest)
+	return c
+}
+
+// Calibrate turns the sum of a network's kernel costs into its cost. Without a
+// calibration it is the sum.
+func (t *Table) Calibrate(sum float64, kernels int) float64 {
+	if t.file.Calibration == nil {
+		return sum
+	}
+	return t.file.Calibration.Apply(sum, kernels)
+}
+
+// Apply evaluates the calibration.
+func (c *Calibration) Apply(sum float64, kernels int) float64 {
+	rest := c.B + c.C*float64(kernels)
+	y := c.A*sum + rest
+	if rest < 0 && sum < c.SumLo {
+		// Below the fitted sums a negative intercept would reach zero and less: go
+		// to the origin in proportion instead, which keeps the order and the sign.
+		y = max(c.A*c.SumLo+rest, c.A*c.SumLo/2) * sum / c.SumLo
+	}
+	return correct(c.Curve, y)
+}
+
+// correct evaluates the monotone curve: linear between points, in proportion
+// outside.
+func correct(curve []Point, y float64) float64 {
+	if len(curve) == 0 {
+		return y
+	}
+	if first := curve[0]; y <= first.X {
+		return y * first.Y / first.X
+	}
+	if last := curve[len(curve)-1]; y >= last.X {
+		return y * last.Y / last.X
+	}
+	i := 1
+	for curve[i].X < y {
+		i++
+	}
+	p, q := curve[i-1], curve[i]
+	return p.Y + (q.Y-p.Y)*(y-p.X)/(q.X-p.X)
+}
+
+func (t *Table) family(op Op) (*family, error) {
+	var buf [128]byte
+	i, ok := t.byName[string(op.appendFamily(buf[:0]))]
+	if !ok {
+		return nil, &UnknownOpError{op.String(), t.near(op)}
+	}
+	fam := &t.families[i]
+	if len(op.At) != len(fam.Axes) {
+		return nil, &UnknownOpError{op.String(), fmt.Sprintf("%s over the axes %v", fam.Name, fam.Axes)}
+	}
+	for j, c := range op.At {
+		if c.Axis != fam.Axes[j] {
+			return nil, &UnknownOpError{op.String(), fmt.Sprintf("%s over the axes %v", fam.Name, fam.Axes)}
+		}
+	}
+	return fam, nil
+}
+
+// near names the family of the same kind that shares most attributes.
+func (t *Table) near(op Op) string {
+	best, score := "", -1
+	for _, fam := range t.families {
+		if fam.op.Kind != op.Kind {
+			continue
+		}
+		s := 0
+		if fam.op.Precision == op.Precision {
+			s++
+		}
+		for _, a := range op.Attrs {
+			if slices.Contains(fam.op.Attrs, a) {
+				s++
+			}
+		}
+		if s > score {
+			best, score = fam.Name, s
+		}
+	}
+	return best
+}
+
+func square(x float64) float64 { return x * x }
