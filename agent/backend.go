@@ -12,6 +12,11 @@ import (
 // unsupported and the campaign goes on.
 var ErrUnsupported = errors.New("not supported by the runtime")
 
+// ErrFallback is wrapped by Backend.Open when the provider asked for would run
+// only part of the model and the rest would fall to another one: the case is
+// recorded as fallback, never as a number.
+var ErrFallback = errors.New("part of the model would run on another provider")
+
 // Backend is one runtime: ONNX Runtime, TensorFlow Lite, TensorFlow or the
 // simulated device. A backend is used by one goroutine at a time and must pass
 // agent/backendtest.
