@@ -15,7 +15,7 @@ const (
 	Fallback        = "fallback"         // part of the model ran on another provider
 	Throttled       = "throttled"        // clocks were capped while measuring
 	Drift           = "drift"            // the anchor moved more than the protocol allows
-	Noisy           = "noisy"            // the interval stayed wider than the target
+	Noisy           = "noisy"            // the interval stayed wider than the protocol's noisy_above, or the cost is not positive
 	Preempted       = "preempted"        // too few samples free of preemption
 	LowBattery      = "low-battery"      //
 	ThermalTimeout  = "thermal-timeout"  // the gate did not open in time

@@ -1,0 +1,161 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/isocost/isocost/internal/hint"
+)
+
+// File is a record file as read.
+type File struct {
+	Path    string
+	Header  Header
+	Records []Entry
+	Journal []Entry // everything else, in order
+	End     *End    // nil while the campaign is unfinished
+	// Torn is a last line that a crash cut off; it is not part of the file.
+	Torn []byte
+}
+
+// Entry is a line and where it stands.
+type Entry struct {
+	Row int // 1-based line number
+	Line
+}
+
+// Pos is "file:line" of an entry, for errors about it.
+func (f *File) Pos(e Entry) string { return fmt.Sprintf("%s:%d", f.Path, e.Row) }
+
+// Read reads record files. Each error names file:line and carries a hint.
+// Torn last lines are tolerated (File.Torn): the log is append-only, and resuming
+// the campaign cuts them off.
+func Read(paths ...string) ([]*File, error) {
+	var files []*File
+	for _, p := range paths {
+		data, err := os.ReadFile(p)
+		if err != nil {
+			return nil, hint.Wrap(fmt.Errorf("read records: %w", err), "agent bench -o %s writes them", p)
+		}
+		f, err := Decode(p, data)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// Decode reads one record file's content; name stands for the file in errors.
+func Decode(name string, data []byte) (*File, error) {
+	f := &File{Path: name}
+	end := bytes.LastIndexByte(data, '\n') + 1
+	f.Torn = data[end:]
+	if len(f.Torn) == 0 {
+		f.Torn = nil
+	}
+	data = data[:end]
+	if len(data) == 0 {
+		return nil, hint.Wrap(fmt.Errorf("%s:1: no header: the file is empty or its only line is cut off", name),
+			"delete it and run agent bench again")
+	}
+	cases := map[string]int{}
+	visits := map[[3]int]int{}
+	for n := 1; len(data) > 0; n++ {
+		var line []byte
+		line, data, _ = bytes.Cut(data, []byte{'\n'})
+		at := func(err error) error {
+			return hint.Wrap(fmt.Errorf("%s:%d: %w", name, n, err), "%s", orElse(hint.Of(err),
+				"the file was changed or damaged; measure again into a new one"))
+		}
+		if n == 1 {
+			if err := strict(line, &f.Header); err != nil {
+				return nil, at(fmt.Errorf("header: %w", err))
+			}
+			if err := f.Header.Validate(); err != nil {
+				return nil, at(fmt.Errorf("header: %w", err))
+			}
+			if err := canonical(line, f.Header); err != nil {
+				return nil, at(err)
+			}
+			continue
+		}
+		e := Entry{Row: n}
+		if err := strict(line, &e.Line); err != nil {
+			return nil, at(err)
+		}
+		if err := e.Line.Validate(); err != nil {
+			return nil, at(err)
+		}
+		if err := canonical(line, e.Line); err != nil {
+			return nil, at(err)
+		}
+		if f.End != nil {
+			return nil, at(errors.New("a line after the end of the campaign"))
+		}
+		switch {
+		case e.Record != nil:
+			if first := cases[e.Record.Case]; first > 0 {
+				return nil, at(fmt.Errorf("case %s has a record already, on line %d", e.Record.Case, first))
+			}
+			cases[e.Record.Case] = n
+			f.Records = append(f.Records, e)
+			continue
+		case e.Visit != nil:
+			id := [3]int{e.Visit.Group, e.Visit.Round, e.Visit.Seq}
+			if first := visits[id]; first > 0 {
+				return nil, at(fmt.Errorf("visit %d of round %d was taken already, on line %d", id[2], id[1], first))
+			}
+			visits[id] = n
+		case e.End != nil:
+			f.End = e.End
+		}
+		f.Journal = append(f.Journal, e)
+	}
+	return f, nil
+}
+
+func orElse(s, other string) string {
+	if s != "" {
+		return s
+	}
+	return other
+}
+
+// strict decodes exactly one JSON value with no unknown fields.
+func strict(line []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return errors.New("the line is empty or cut off")
+		}
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if rest := bytes.TrimSpace(line[d.InputOffset():]); len(rest) > 0 {
+		return fmt.Errorf("%.40q follows the value", rest)
+	}
+	return nil
+}
+
+// canonical refuses a line that Encode would have written otherwise, so that
+// equal campaigns are equal bytes.
+func canonical(line []byte, v any) error {
+	want, err := marshal(v)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(line, want) {
+		i := 0
+		for i < len(line) && i < len(want) && line[i] == want[i] {
+			i++
+		}
+		return fmt.Errorf("the line is not canonical at column %d", i+1)
+	}
+	return nil
+}
