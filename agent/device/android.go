@@ -1,0 +1,82 @@
+package device
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// androidTools are the programs that answer what Android's files hide from an
+// unprivileged user; nothing else is ever executed.
+var androidTools = map[string]string{
+	"getprop": "/system/bin/getprop",
+	"cmd":     "/system/bin/cmd",
+	"dumpsys": "/system/bin/dumpsys",
+}
+
+// androidRunner returns Device.Run for the machine this program runs on: nil
+// unless it is Android.
+func androidRunner() func(context.Context, string, ...string) ([]byte, error) {
+	if runtime.GOOS != "android" {
+		return nil
+	}
+	return func(ctx context.Context, program string, args ...string) ([]byte, error) {
+		path, ok := androidTools[program]
+		if !ok {
+			path = filepath.Join("/system/bin", filepath.Base(program))
+		}
+		// A system service that hangs must not hang the campaign.
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		return exec.CommandContext(ctx, path, args...).Output()
+	}
+}
+
+// props returns Android's properties, from getprop where it can be run, from the
+// capture's getprop.txt, or from the build.prop files. Empty on other systems.
+func (d *Device) props() map[string]string {
+	props := map[string]string{}
+	if d.Run != nil {
+		if out, err := d.Run(context.Background(), "getprop"); err == nil {
+			parseGetprop(out, props)
+		}
+	}
+	if text, err := d.fs.Read("getprop.txt"); err == nil && !d.Live() {
+		parseGetprop(text, props)
+	}
+	for _, name := range []string{"system/build.prop", "vendor/build.prop", "product/etc/build.prop"} {
+		text, err := d.fs.Read(name)
+		if err != nil {
+			continue
+		}
+		sc := bufio.NewScanner(bytes.NewReader(text))
+		for sc.Scan() {
+			k, v, ok := strings.Cut(sc.Text(), "=")
+			// ro.product.system.model and the like stand for ro.product.model, which
+			// init derives from them (Android's property_service).
+			for _, part := range []string{"product.system", "product.vendor", "product.product"} {
+				k = strings.Replace(k, "ro."+part+".", "ro.product.", 1)
+			}
+			if ok && props[k] == "" {
+				props[k] = v
+			}
+		}
+	}
+	return props
+}
+
+// parseGetprop reads getprop's "[name]: [value]" lines.
+func parseGetprop(text []byte, into map[string]string) {
+	sc := bufio.NewScanner(bytes.NewReader(text))
+	for sc.Scan() {
+		k, v, ok := strings.Cut(sc.Text(), "]: [")
+		if ok && strings.HasPrefix(k, "[") && strings.HasSuffix(v, "]") {
+			into[k[1:]] = v[:len(v)-1]
+		}
+	}
+}
