@@ -65,5 +65,5 @@ type Graph struct {
 	Inputs  []*Value
 	Outputs []*Value
 	Nodes   []*Node
-	Weights []*Value
+	Weights []*Value // constants, each used by at least one node
 }

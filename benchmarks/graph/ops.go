@@ -1,0 +1,97 @@
+package graph
+
+// Operators. Shapes: x is a node's first input, y its first output; N batch, C
+// channels, S sequence length, D features. Integer lists are in Attrs.Ints (a
+// single number is a list of one), strings in Attrs.Strings.
+//
+// Precision shows in the values alone. Float16 and BFloat16 nodes compute on such
+// values. A static int8 node has Int8 inputs and outputs with per-tensor Quant,
+// Int8 weights with per-channel Quant (Zero all 0) and an Int32 bias with scale
+// x.scale·w.scale. A node with float activations and an Int8 weight computes as
+// Attrs.Strings["quant"] says: QuantDynamic or QuantWeight.
+//
+// A fused activation, Attrs.Strings["act"], is relu or relu6 only: these are
+// clamps of the result, which every runtime and every precision can fuse. Other
+// activations are nodes of their own.
+const (
+	// Conv: x[N,C,H,W], w[O,C/groups,kh,kw], b[O] → y[N,O,H',W'].
+	// Ints: strides{h,w}, pads{top,left,bottom,right}, dilations{h,w}, groups. Strings: act.
+	Conv = "conv"
+	// DWConv: as conv with w[C,1,kh,kw] and one group a channel (groups is not given).
+	DWConv = "dwconv"
+	// Deconv: transposed convolution, x[N,C,H,W], w[C,O,kh,kw], b[O]; y is (H−1)·s −
+	// pads + kh high. Ints: strides, pads. Strings: act.
+	Deconv = "deconv"
+	// Linear: x[…,K], w[O,K], b[O] → y[…,O]. Strings: act.
+	Linear = "linear"
+	// MatMul: a[…,M,K], b[…,K,N] → y[…,M,N], times Floats alpha when given.
+	// Ints: transb{1} says b is [… ,N,K].
+	MatMul = "matmul"
+	// LayerNorm: x[…,D], gamma[D], beta[D]. Floats: eps.
+	LayerNorm = "layernorm"
+	// RMSNorm: x[…,D], gamma[D]. Floats: eps.
+	RMSNorm = "rmsnorm"
+	// Softmax over the last axis.
+	Softmax = "softmax"
+	// Unary, any shape. Gelu is exact (erf), HSigmoid is relu6(x+3)/6 and HSwish
+	// x times that, SiLU x·sigmoid(x).
+	Relu     = "relu"
+	Relu6    = "relu6"
+	HSwish   = "hswish"
+	SiLU     = "silu"
+	Gelu     = "gelu"
+	Sigmoid  = "sigmoid"
+	HSigmoid = "hsigmoid"
+	// Add and Mul broadcast as numpy does. Add may have Strings act.
+	Add = "add"
+	Mul = "mul"
+	// Concat joins all inputs, Split cuts x into len(Out) equal parts. Ints: axis.
+	Concat = "concat"
+	Split  = "split"
+	// AvgPool and MaxPool: Ints kernel{h,w}, strides, pads. Padding counts for neither.
+	AvgPool = "avgpool"
+	MaxPool = "maxpool"
+	// GAP: x[N,C,H,W] → y[N,C,1,1], the mean of each channel.
+	GAP = "gap"
+	// Mean over one axis, which disappears. Ints: axis.
+	Mean = "mean"
+	// Resize: x[N,C,H,W] → y[N,C,f·H,f·W]. Ints: factor. Strings: mode, nearest
+	// (y[i] = x[⌊i/f⌋]) or linear (half-pixel centres).
+	Resize = "resize"
+	// Transpose: Ints perm; y.Shape[i] = x.Shape[perm[i]].
+	Transpose = "transpose"
+	// Reshape: row-major, to y.Shape.
+	Reshape = "reshape"
+	// Quantize: float → Int8 with y.Quant; Dequantize back. Quantize from Int8 to
+	// Int8 changes the scale. Cast: between float types.
+	Quantize   = "quantize"
+	Dequantize = "dequantize"
+	Cast       = "cast"
+)
+
+// Values of Attrs.Strings["quant"] of a node with an Int8 weight and float
+// activations.
+const (
+	QuantDynamic = "dynamic" // activations are quantised at run time, per tensor
+	QuantWeight  = "weight"  // the weight is widened, the node computes in float
+)
+
+// Len is the number of elements of the value.
+func (v *Value) Len() int {
+	n := 1
+	for _, d := range v.Shape {
+		n *= d
+	}
+	return n
+}
+
+// Int returns the first number of an integer attribute, or def when it is not given.
+func (n *Node) Int(name string, def int) int {
+	if v := n.Attrs.Ints[name]; len(v) > 0 {
+		return v[0]
+	}
+	return def
+}
+
+// Act is the fused activation, "" for none.
+func (n *Node) Act() string { return n.Attrs.Strings["act"] }
