@@ -1,0 +1,278 @@
+package tflitefb
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// ErrFormat is wrapped by every error of Decode.
+var ErrFormat = errors.New("not a valid .tflite model")
+
+// Decode reads the first subgraph of a .tflite file. Every offset is checked
+// against the file, every index against its list; what it does not understand in
+// operators (options of a table not listed in this package) is kept by type only.
+// Constants' Data alias the input.
+func Decode(file []byte) (m *Model, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			bad, ok := r.(badFormat)
+			if !ok {
+				panic(r)
+			}
+			m, err = nil, fmt.Errorf("%w: %s", ErrFormat, string(bad))
+		}
+	}()
+	d := decoder(file)
+	if len(file) < 8 || len(file) > maxFile {
+		fail("%d bytes", len(file))
+	}
+	if id := string(file[4:8]); id != identifier {
+		fail("file identifier %q, want %q", id, identifier)
+	}
+	m = d.model(d.table(0))
+	if err := m.check(); err != nil {
+		fail("%v", err)
+	}
+	return m, nil
+}
+
+// badFormat travels from a failed read to Decode, and no further.
+type badFormat string
+
+func fail(format string, args ...any) { panic(badFormat(fmt.Sprintf(format, args...))) }
+
+// decoder is the file; all its methods check bounds.
+type decoder []byte
+
+func (d decoder) at(pos, n int) []byte {
+	if pos < 0 || n < 0 || pos > len(d)-n {
+		fail("%d bytes at offset %d of a file of %d", n, pos, len(d))
+	}
+	return d[pos : pos+n]
+}
+
+func (d decoder) u16(pos int) int { return int(binary.LittleEndian.Uint16(d.at(pos, 2))) }
+func (d decoder) u32(pos int) int { return int(binary.LittleEndian.Uint32(d.at(pos, 4))) }
+
+// table is one FlatBuffer table: the file, its own position and its vtable's.
+type table struct {
+	d           decoder
+	pos         int
+	vtable, len int
+}
+
+// table follows the offset stored at pos.
+func (d decoder) table(pos int) table {
+	t := table{d: d, pos: pos + d.u32(pos)}
+	t.vtable = t.pos - int(int32(d.u32(t.pos)))
+	t.len = d.u16(t.vtable)
+	d.at(t.vtable, t.len)
+	return t
+}
+
+// field returns the position of a slot, 0 when it is left out.
+func (t table) field(slot int) int {
+	at := 4 + 2*slot
+	if at+2 > t.len {
+		return 0
+	}
+	if o := t.d.u16(t.vtable + at); o != 0 {
+		return t.pos + o
+	}
+	return 0
+}
+
+func (t table) uint32(slot int) int {
+	if p := t.field(slot); p != 0 {
+		return t.d.u32(p)
+	}
+	return 0
+}
+
+func (t table) int32(slot int, def int32) int32 {
+	if p := t.field(slot); p != 0 {
+		return int32(t.d.u32(p))
+	}
+	return def
+}
+
+func (t table) byte(slot int, def byte) byte {
+	if p := t.field(slot); p != 0 {
+		return t.d.at(p, 1)[0]
+	}
+	return def
+}
+
+// vector returns the position of the first element and the count, checked to lie
+// in the file.
+func (t table) vector(slot, elem int) (pos, n int) {
+	p := t.field(slot)
+	if p == 0 {
+		return 0, 0
+	}
+	p += t.d.u32(p)
+	n = t.d.u32(p)
+	if n > len(t.d)/elem {
+		fail("a list of %d elements in a file of %d bytes", n, len(t.d))
+	}
+	t.d.at(p+4, n*elem)
+	return p + 4, n
+}
+
+func (t table) bytes(slot int) []byte {
+	p, n := t.vector(slot, 1)
+	if p == 0 {
+		return nil
+	}
+	return t.d[p : p+n : p+n]
+}
+
+func (t table) string(slot int) string { return string(t.bytes(slot)) }
+
+func (t table) int32s(slot int) []int32 {
+	p, n := t.vector(slot, 4)
+	if p == 0 {
+		return nil
+	}
+	v := make([]int32, n)
+	for i := range v {
+		v[i] = int32(t.d.u32(p + 4*i))
+	}
+	return v
+}
+
+func (t table) tables(slot int) []table {
+	p, n := t.vector(slot, 4)
+	v := make([]table, n)
+	for i := range v {
+		v[i] = t.d.table(p + 4*i)
+	}
+	return v
+}
+
+func (d decoder) model(root table) *Model {
+	if v := root.uint32(0); v != schemaVersion {
+		fail("schema version %d, want %d", v, schemaVersion)
+	}
+	m := &Model{Description: root.string(3)}
+	graphs := root.tables(2)
+	if len(graphs) == 0 {
+		fail("no subgraph")
+	}
+	g := graphs[0]
+	buffers := root.tables(4)
+	for i, t := range g.tables(0) {
+		n := t.uint32(2)
+		if n >= max(len(buffers), 1) {
+			fail("tensor %d: no buffer %d among %d", i, n, len(buffers))
+		}
+		var data []byte
+		if n > 0 {
+			if b := buffers[n]; b.field(1) != 0 && b.uint64(1) > 1 {
+				// Written for models over 2 GiB: the weights follow the FlatBuffer.
+				at, size := b.uint64(1), b.uint64(2)
+				if at > uint64(len(d)) || size > uint64(len(d)) {
+					fail("buffer %d: %d bytes at offset %d of a file of %d", n, size, at, len(d))
+				}
+				data = d.at(int(at), int(size))
+			} else {
+				data = b.bytes(0)
+			}
+		}
+		m.Tensors = append(m.Tensors, t.tensor(data))
+	}
+	m.Inputs, m.Outputs = g.int32s(1), g.int32s(2)
+	codes := root.tables(1)
+	for i, t := range g.tables(3) {
+		n := t.uint32(0)
+		if n >= len(codes) {
+			fail("operator %d: no operator code %d among %d", i, n, len(codes))
+		}
+		m.Operators = append(m.Operators, t.operator(codes[n]))
+	}
+	for _, s := range root.tables(7) {
+		if s.uint32(4) == 0 {
+			m.Signature = s.string(2)
+			break
+		}
+	}
+	return m
+}
+
+func (t table) uint64(slot int) uint64 {
+	if p := t.field(slot); p != 0 {
+		return binary.LittleEndian.Uint64(t.d.at(p, 8))
+	}
+	return 0
+}
+
+func (t table) tensor(data []byte) Tensor {
+	v := Tensor{Name: t.string(3), Type: TensorType(t.byte(1, 0)), Shape: t.int32s(0), Dynamic: t.int32s(7)}
+	if len(data) > 0 {
+		v.Data = data
+	}
+	if p := t.field(4); p != 0 {
+		q := t.d.table(p)
+		sp, sn := q.vector(2, 4)
+		zp, zn := q.vector(3, 8)
+		if sn > 0 {
+			quant := &Quant{Axis: q.int32(6, 0), Scale: make([]float32, sn), Zero: make([]int64, zn)}
+			for i := range quant.Scale {
+				s := math.Float32frombits(uint32(t.d.u32(sp + 4*i)))
+				if s != s || math.IsInf(float64(s), 0) {
+					fail("tensor %q: scale %v", v.Name, s)
+				}
+				quant.Scale[i] = s
+			}
+			for i := range quant.Zero {
+				quant.Zero[i] = int64(binary.LittleEndian.Uint64(t.d.at(zp+8*i, 8)))
+			}
+			v.Quant = quant
+		}
+	}
+	return v
+}
+
+func (t table) operator(code table) Operator {
+	op := Operator{Version: code.int32(2, 1), Inputs: t.int32s(1), Outputs: t.int32s(2)}
+	// Old writers fill only the one-byte field, new ones both.
+	op.Code = Op(max(code.int32(3, 0), int32(int8(code.byte(0, 0)))))
+	if op.Code == Custom {
+		op.Custom = code.string(1)
+	}
+	op.Options.Type = OptionsType(t.byte(3, 0))
+	fields, known := optionFields[op.Options.Type]
+	if !known {
+		op.Options.Type = NoOptions
+		return op
+	}
+	p := t.field(4)
+	if p == 0 {
+		return op
+	}
+	o := t.d.table(p)
+	if op.Options.Type == ReshapeOptions {
+		op.Options.NewShape = o.int32s(0)
+	}
+	for slot, f := range fields {
+		if f.kind == kindUnused || o.field(slot) == 0 {
+			continue
+		}
+		if op.Options.Values == nil {
+			op.Options.Values = map[string]float64{}
+		}
+		switch at := o.field(slot); f.kind {
+		case kindInt8:
+			op.Options.Values[f.name] = float64(int8(t.d.at(at, 1)[0]))
+		case kindBool:
+			op.Options.Values[f.name] = float64(min(t.d.at(at, 1)[0], 1))
+		case kindInt32:
+			op.Options.Values[f.name] = float64(int32(t.d.u32(at)))
+		case kindFloat32:
+			op.Options.Values[f.name] = float64(math.Float32frombits(uint32(t.d.u32(at))))
+		}
+	}
+	return op
+}

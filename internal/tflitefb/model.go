@@ -1,0 +1,167 @@
+// Package tflitefb reads and writes .tflite files: the FlatBuffer schema of
+// TensorFlow Lite (schema.fbs, version 3, identifier "TFL3"), as far as isocost
+// uses it – one subgraph, built-in operators and their options, quantisation,
+// signatures. It knows nothing of operators' meaning; benchmarks/tflitewriter does.
+package tflitefb
+
+// Model is one .tflite model of a single subgraph.
+type Model struct {
+	Description string
+	Tensors     []Tensor
+	Inputs      []int32 // indices of Tensors
+	Outputs     []int32
+	Operators   []Operator // in execution order
+	// Signature is the key of the model's signature; its inputs and outputs carry
+	// the tensors' names. "" writes none.
+	Signature string
+}
+
+// Tensor is an edge of the model, or a constant when Data is set.
+type Tensor struct {
+	Name  string
+	Type  TensorType
+	Shape []int32 // concrete: a dynamic dimension holds 1
+	// Dynamic holds -1 for each dimension known only at run time; nil when all
+	// are known.
+	Dynamic []int32
+	Data    []byte // row-major little-endian elements; nil for activations
+	Quant   *Quant
+}
+
+// Quant is affine quantisation, real = scale·(q − zero): one element per tensor,
+// more per slice of dimension Axis.
+type Quant struct {
+	Scale []float32
+	Zero  []int64
+	Axis  int32
+}
+
+// Operator is one node. An input of -1 is an optional tensor left out.
+type Operator struct {
+	Code    Op
+	Custom  string // name of a custom operator (Code is Custom)
+	Version int32
+	Inputs  []int32
+	Outputs []int32
+	Options Options
+}
+
+// Options are a built-in operator's options: numbers by the schema's field name
+// (booleans are 0 and 1). Fields left out have the schema's default.
+type Options struct {
+	Type   OptionsType
+	Values map[string]float64
+	// NewShape is the one list among the options (ReshapeOptions).
+	NewShape []int32
+}
+
+// TensorType is an element type (schema enum TensorType).
+type TensorType int8
+
+// The element types isocost meets.
+const (
+	Float32  TensorType = 0
+	Float16  TensorType = 1
+	Int32    TensorType = 2
+	Uint8    TensorType = 3
+	Int64    TensorType = 4
+	Bool     TensorType = 6
+	Int16    TensorType = 7
+	Int8     TensorType = 9
+	Float64  TensorType = 10
+	Int4     TensorType = 17
+	BFloat16 TensorType = 18
+)
+
+// Bits is the width of one element, 0 for a type this package does not size.
+func (t TensorType) Bits() int {
+	switch t {
+	case Int4:
+		return 4
+	case Uint8, Int8, Bool:
+		return 8
+	case Float16, BFloat16, Int16:
+		return 16
+	case Float32, Int32:
+		return 32
+	case Int64, Float64:
+		return 64
+	}
+	return 0
+}
+
+// Op is a built-in operator's code (schema enum BuiltinOperator).
+type Op int32
+
+// The built-in operators isocost writes or names.
+const (
+	Add                   Op = 0
+	AveragePool2D         Op = 1
+	Concatenation         Op = 2
+	Conv2D                Op = 3
+	DepthwiseConv2D       Op = 4
+	Dequantize            Op = 6
+	FullyConnected        Op = 9
+	Logistic              Op = 14
+	MaxPool2D             Op = 17
+	Mul                   Op = 18
+	Relu                  Op = 19
+	Relu6                 Op = 21
+	Reshape               Op = 22
+	ResizeBilinear        Op = 23
+	Softmax               Op = 25
+	SpaceToDepth          Op = 26
+	Tanh                  Op = 28
+	Custom                Op = 32
+	Pad                   Op = 34
+	Gather                Op = 36
+	Transpose             Op = 39
+	Mean                  Op = 40
+	Sub                   Op = 41
+	Div                   Op = 42
+	StridedSlice          Op = 45
+	Split                 Op = 49
+	Delegate              Op = 51
+	Cast                  Op = 53
+	PadV2                 Op = 60
+	Slice                 Op = 65
+	TransposeConv         Op = 67
+	Sqrt                  Op = 75
+	Rsqrt                 Op = 76
+	Square                Op = 92
+	ResizeNearestNeighbor Op = 97
+	SquaredDifference     Op = 99
+	Quantize              Op = 114
+	HardSwish             Op = 117
+	BatchMatMul           Op = 126
+	Gelu                  Op = 150
+
+	maxOp = 209 // the last code of the schema of LiteRT 2.3
+	// placeholderOp is what the old one-byte code field holds for newer operators.
+	placeholderOp = 127
+)
+
+var opNames = map[Op]string{
+	Add: "ADD", AveragePool2D: "AVERAGE_POOL_2D", Concatenation: "CONCATENATION", Conv2D: "CONV_2D",
+	DepthwiseConv2D: "DEPTHWISE_CONV_2D", Dequantize: "DEQUANTIZE", FullyConnected: "FULLY_CONNECTED",
+	Logistic: "LOGISTIC", MaxPool2D: "MAX_POOL_2D", Mul: "MUL", Relu: "RELU", Relu6: "RELU6", Reshape: "RESHAPE",
+	ResizeBilinear: "RESIZE_BILINEAR", Softmax: "SOFTMAX", SpaceToDepth: "SPACE_TO_DEPTH", Tanh: "TANH",
+	Custom: "CUSTOM", Pad: "PAD", Gather: "GATHER", Transpose: "TRANSPOSE", Mean: "MEAN", Sub: "SUB", Div: "DIV",
+	StridedSlice: "STRIDED_SLICE", Split: "SPLIT", Delegate: "DELEGATE", Cast: "CAST", PadV2: "PADV2", Slice: "SLICE",
+	TransposeConv: "TRANSPOSE_CONV", Sqrt: "SQRT", Rsqrt: "RSQRT", Square: "SQUARE",
+	ResizeNearestNeighbor: "RESIZE_NEAREST_NEIGHBOR", SquaredDifference: "SQUARED_DIFFERENCE", Quantize: "QUANTIZE",
+	HardSwish: "HARD_SWISH", BatchMatMul: "BATCH_MATMUL", Gelu: "GELU",
+}
+
+// Padding modes (schema enum Padding).
+const (
+	PaddingSame  = 0
+	PaddingValid = 1
+)
+
+// Fused activations (schema enum ActivationFunctionType).
+const (
+	ActNone  = 0
+	ActRelu  = 1
+	ActRelu6 = 3
+)
