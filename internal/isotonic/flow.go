@@ -1,0 +1,96 @@
+package isotonic
+
+import "math"
+
+// flow is Dinic's maximum flow on real capacities; a capacity up to eps counts as
+// used up.
+type flow struct {
+	first, next, to []int
+	cap             []float64
+	level, it       []int
+}
+
+func newFlow(n int) *flow {
+	g := &flow{first: make([]int, n), level: make([]int, n), it: make([]int, n)}
+	for i := range g.first {
+		g.first[i] = -1
+	}
+	return g
+}
+
+func (g *flow) edge(a, b int, capacity float64) {
+	g.to = append(g.to, b, a)
+	g.cap = append(g.cap, capacity, 0)
+	g.next = append(g.next, g.first[a], g.first[b])
+	g.first[a], g.first[b] = len(g.to)-2, len(g.to)-1
+}
+
+func (g *flow) max(source, sink int, eps float64) float64 {
+	total := 0.0
+	for g.layer(source, sink, eps) {
+		copy(g.it, g.first)
+		for {
+			f := g.push(source, sink, math.Inf(1), eps)
+			if f <= eps {
+				break
+			}
+			total += f
+		}
+	}
+	return total
+}
+
+func (g *flow) layer(source, sink int, eps float64) bool {
+	for i := range g.level {
+		g.level[i] = -1
+	}
+	g.level[source] = 0
+	queue := []int{source}
+	for len(queue) > 0 {
+		a := queue[0]
+		queue = queue[1:]
+		for e := g.first[a]; e >= 0; e = g.next[e] {
+			if b := g.to[e]; g.cap[e] > eps && g.level[b] < 0 {
+				g.level[b] = g.level[a] + 1
+				queue = append(queue, b)
+			}
+		}
+	}
+	return g.level[sink] >= 0
+}
+
+func (g *flow) push(a, sink int, limit, eps float64) float64 {
+	if a == sink {
+		return limit
+	}
+	for ; g.it[a] >= 0; g.it[a] = g.next[g.it[a]] {
+		e := g.it[a]
+		b := g.to[e]
+		if g.cap[e] <= eps || g.level[b] != g.level[a]+1 {
+			continue
+		}
+		if f := g.push(b, sink, min(limit, g.cap[e]), eps); f > eps {
+			g.cap[e] -= f
+			g.cap[e^1] += f
+			return f
+		}
+	}
+	return 0
+}
+
+func (g *flow) reachable(source int, eps float64) []bool {
+	seen := make([]bool, len(g.first))
+	seen[source] = true
+	stack := []int{source}
+	for len(stack) > 0 {
+		a := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		for e := g.first[a]; e >= 0; e = g.next[e] {
+			if b := g.to[e]; g.cap[e] > eps && !seen[b] {
+				seen[b] = true
+				stack = append(stack, b)
+			}
+		}
+	}
+	return seen
+}
