@@ -25,8 +25,9 @@ import (
 // Page is an open page. Troubles holds console errors, exceptions and requests
 // that left the disk, in order.
 type Page struct {
-	t   *testing.T
-	ctx context.Context
+	t     *testing.T
+	ctx   context.Context
+	width int64
 
 	mu       sync.Mutex
 	troubles []string
@@ -48,7 +49,7 @@ func Open(t *testing.T, file string, width, height int) *Page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Page{t: t}
+	p := &Page{t: t, width: int64(width)}
 	ctx, cancel := chromedp.NewContext(t.Context(),
 		chromedp.WithListener(p.listen),
 		chromedp.WithAllocatorOptions(
@@ -138,10 +139,12 @@ func (p *Page) Hover(selector string, n int) string {
 	return Eval[string](p, `document.getElementById("tip").hidden ? "" : document.getElementById("tip").textContent`)
 }
 
-// Screenshot saves the whole page as PNG.
-func (p *Page) Screenshot(file string) {
+// Screenshot saves the first height pixels of the page as PNG.
+func (p *Page) Screenshot(file string, height int) {
 	p.t.Helper()
-	png, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
+	p.Do(chromedp.EmulateViewport(p.width, int64(height)), chromedp.Evaluate[chromedp.Void]("scrollTo(0, 0)"))
+	time.Sleep(settle)
+	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		p.t.Fatal(err)
 	}

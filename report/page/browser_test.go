@@ -41,7 +41,7 @@ func TestPageInChromium(t *testing.T) {
 			page := browsertest.Open(t, file, size[0], size[1])
 			page.CheckReport()
 			if dir := os.Getenv("ISOCOST_SCREENSHOTS"); dir != "" {
-				page.Screenshot(filepath.Join(dir, "page-"+name+".png"))
+				page.Screenshot(filepath.Join(dir, "page-"+name+".png"), 2400)
 			}
 		})
 	}
