@@ -26,7 +26,8 @@ type File struct {
 	Inputs      []Input      `json:"inputs"`   // what it was compiled from, sorted
 	Warnings    []Warning    `json:"warnings"` // what the compiler wants its reader to know
 	Expires     []string     `json:"expires"`  // when to measure again, for people
-	Families    []Family     `json:"-"`        // sorted by name; written one knot a line
+	Overhead    *Overhead    `json:"overhead,omitempty"`
+	Families    []Family     `json:"-"` // sorted by name; written one knot a line
 	Calibration *Calibration `json:"calibration,omitempty"`
 	Audit       *Audit       `json:"audit,omitempty"`
 }
@@ -63,6 +64,16 @@ type Input struct {
 	Records int    `json:"records"`
 }
 
+// Overhead is the fixed cost of one inference, which no operator carries: it is
+// added to every sum before calibration. Lo and Hi bound it at 95 %.
+type Overhead struct {
+	Value   float64  `json:"value"`
+	Lo      float64  `json:"lo"`
+	Hi      float64  `json:"hi"`
+	N       int      `json:"n"`
+	Records []string `json:"records"`
+}
+
 // Warning is a finding of the compiler: a violation larger than noise, records
 // left out, a missing variance.
 type Warning struct {
@@ -85,6 +96,7 @@ const (
 	Measured = "measured" // equal to raw
 	Isotonic = "isotonic" // moved by the projection on the monotone cone
 	Regime   = "regime"   // a significant violation kept: the axis changes regime here
+	Censored = "censored" // not distinguishable from zero: raw is the middle of the positive part of its interval
 	Imported = "imported" // from a published table, without evidence of ours
 )
 
@@ -104,7 +116,7 @@ type Knot struct {
 
 // Calibration turns a sum of operator costs into the cost of a network:
 //
-//	y = A·Σ + B + C·kernels, then the monotone Curve on y
+//	y = A·(Σ + overhead) + B + C·kernels, then the monotone Curve on y
 //
 // fitted on whole networks measured end to end.
 type Calibration struct {
@@ -113,7 +125,7 @@ type Calibration struct {
 	B     float64 `json:"b"`
 	C     float64 `json:"c"`
 	Curve []Point `json:"curve"` // increasing in x and y; outside it the end's ratio holds
-	// SumLo and SumHi are the smallest and largest sum fitted.
+	// SumLo and SumHi are the smallest and largest Σ + overhead fitted.
 	SumLo float64 `json:"sum_lo"`
 	SumHi float64 `json:"sum_hi"`
 	N     int     `json:"n"` // networks

@@ -151,6 +151,10 @@ func (t *Table) Encode() []byte {
 	lines(&b, "warnings", f.Warnings)
 	b.WriteString(",\n")
 	lines(&b, "expires", f.Expires)
+	if f.Overhead != nil {
+		b.WriteString(",\n")
+		field("overhead", f.Overhead)
+	}
 	if f.Calibration != nil {
 		b.WriteString(",\n")
 		field("calibration", f.Calibration)
@@ -221,6 +225,9 @@ func (f *File) normalise() {
 			k.At, k.Records = orEmpty(k.At), orEmpty(k.Records)
 		}
 	}
+	if o := f.Overhead; o != nil {
+		o.Records = orEmpty(o.Records)
+	}
 	if c := f.Calibration; c != nil {
 		c.Curve, c.Candidates, c.Records = orEmpty(c.Curve), orEmpty(c.Candidates), orEmpty(c.Records)
 	}
@@ -267,6 +274,9 @@ func (f *File) Validate() error {
 		if raw, err := hex.DecodeString(in.SHA256); err != nil || len(raw) != sha256.Size || in.Records < 0 || in.Kind == "" {
 			bad("input %q has no SHA-256 or a negative number of records", in.Kind)
 		}
+	}
+	if o := f.Overhead; o != nil && !(finite(o.Value) && finite(o.Lo) && finite(o.Hi) && 0 <= o.Lo && o.Lo <= o.Value && o.Value <= o.Hi && o.N >= 0) {
+		bad("overhead %v is negative or outside its interval [%v, %v]", o.Value, o.Lo, o.Hi)
 	}
 	for i, fam := range f.Families {
 		if i > 0 && f.Families[i-1].Name >= fam.Name {
@@ -317,7 +327,7 @@ func (k *Knot) validate(fam Family, bad func(string, ...any)) {
 		bad("family %s: knot %v has the interval [%v, %v], which does not hold its raw value %v", fam.Name, k.At, k.Lo, k.Hi, k.Raw)
 	case k.N < 0:
 		bad("family %s: knot %v has %d samples", fam.Name, k.At, k.N)
-	case !slices.Contains([]string{Measured, Isotonic, Regime, Imported}, k.Reason):
+	case !slices.Contains([]string{Measured, Isotonic, Regime, Censored, Imported}, k.Reason):
 		bad("family %s: knot %v has the unknown reason %q", fam.Name, k.At, k.Reason)
 	case (k.Reason == Measured || k.Reason == Imported) && k.Raw != k.Corrected:
 		bad("family %s: knot %v is %s, yet its corrected value differs from the raw one", fam.Name, k.At, k.Reason)

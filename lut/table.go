@@ -157,6 +157,10 @@ func (t *Table) Total(sum, lower, upper float64, kernels int) Cost {
 	y := t.Calibrate(sum, kernels)
 	c := Cost{Value: y}
 	slope, rest := 1.0, 0.0
+	if o := t.file.Overhead; o != nil {
+		sum += o.Value
+		lower, upper = math.Hypot(lower, o.Value-o.Lo), math.Hypot(upper, o.Hi-o.Value)
+	}
 	if cal := t.file.Calibration; cal != nil {
 		if sum > 0 {
 			slope = y / sum
@@ -169,16 +173,26 @@ func (t *Table) Total(sum, lower, upper float64, kernels int) Cost {
 	return c
 }
 
+// Raw is the uncalibrated cost of a network whose kernels cost sum: the sum plus
+// the fixed overhead of one inference.
+func (t *Table) Raw(sum float64) float64 {
+	if t.file.Overhead != nil {
+		sum += t.file.Overhead.Value
+	}
+	return sum
+}
+
 // Calibrate turns the sum of a network's kernel costs into its cost. Without a
-// calibration it is the sum.
+// calibration it is Raw.
 func (t *Table) Calibrate(sum float64, kernels int) float64 {
+	sum = t.Raw(sum)
 	if t.file.Calibration == nil {
 		return sum
 	}
 	return t.file.Calibration.Apply(sum, kernels)
 }
 
-// Apply evaluates the calibration.
+// Apply evaluates the calibration at a raw sum (overhead included).
 func (c *Calibration) Apply(sum float64, kernels int) float64 {
 	rest := c.B + c.C*float64(kernels)
 	y := c.A*sum + rest
