@@ -172,7 +172,7 @@ func (p *Program) report(env Env, err error, cmd string) int {
 
 // all is the program's own commands and the ones every program has.
 func (p *Program) all() []Command {
-	return append(slices.Clone(p.Commands), p.completion())
+	return append(slices.Clone(p.Commands), p.completion(), p.reference())
 }
 
 func (p *Program) usage(w io.Writer) {

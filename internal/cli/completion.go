@@ -75,6 +75,20 @@ func (p *Program) writeCompletion(w io.Writer, shell string) error {
 	return nil
 }
 
+// reference is the hidden subcommand that prints the program's manual, from which
+// docs/reference.md is made.
+func (p *Program) reference() Command {
+	return Command{
+		Name: "reference", Short: Hidden,
+		Setup: func(*pflag.FlagSet) RunFunc {
+			return func(_ context.Context, env Env, _ []string) error {
+				_, err := io.WriteString(env.Stdout, p.Reference())
+				return err
+			}
+		},
+	}
+}
+
 // Reference is the program's manual in Markdown: every visible subcommand with
 // its help, in order.
 func (p *Program) Reference() string {

@@ -78,6 +78,7 @@ type Chart struct {
 const (
 	left, right, top, bottom = 62, 14, 12, 46
 	markRadius               = 3.2
+	maxBar                   = 60
 )
 
 type scale struct {
@@ -348,7 +349,7 @@ func (c Chart) draw(b *strings.Builder, s Series, sx, sy scale) {
 	}
 	wide := 0.0
 	if s.Kind == Bars {
-		wide = (sx.b - sx.a) / float64(max(len(c.X.Categories), len(s.Points), 1)) * 0.7
+		wide = min((sx.b-sx.a)/float64(max(len(c.X.Categories), len(s.Points), 1))*0.7, maxBar)
 	}
 	for _, p := range s.Points {
 		if !usable(p.X, c.X.Log) || !usable(p.Y, c.Y.Log) {
