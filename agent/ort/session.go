@@ -1,0 +1,356 @@
+//go:build cgo
+
+package ort
+
+/*
+#include <stdlib.h>
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"unsafe"
+
+	ortgo "github.com/yalue/onnxruntime_go"
+
+	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/internal/hint"
+)
+
+var (
+	_ agent.OutputReader   = (*session)(nil)
+	_ agent.MemoryReporter = (*session)(nil)
+)
+
+// Info loads the library and says which one it is.
+func (b *Backend) Info() (agent.Info, error) {
+	l, err := b.load()
+	if err != nil {
+		return agent.Info{}, err
+	}
+	info := agent.Info{Backend: Name, Version: l.version, Path: l.Path, SHA256: l.sha256, Format: "onnx"}
+	if info.Providers, err = l.available(); err != nil {
+		return agent.Info{}, err
+	}
+	for name := range l.plugins {
+		if !slices.Contains(info.Providers, name) {
+			info.Providers = append(info.Providers, name)
+		}
+	}
+	slices.Sort(info.Providers)
+	return info, nil
+}
+
+// Open makes a session with its inputs filled and its outputs bound. A model
+// whose output shapes the runtime does not know runs once here to find them.
+func (b *Backend) Open(ctx context.Context, model agent.Model, opt agent.Options) (agent.Session, error) {
+	l, err := b.load()
+	if err != nil {
+		return nil, err
+	}
+	s, err := l.open(ctx, model, opt, nil)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", describe(model), err)
+	}
+	return s, nil
+}
+
+// describe names a model in a message.
+func describe(m agent.Model) string {
+	for _, s := range []string{m.Name, m.Path, m.ID} {
+		if s != "" {
+			return s
+		}
+	}
+	return "model"
+}
+
+// session is an open model. The tensors live as long as it does.
+type session struct {
+	lib     *library
+	ort     *ortgo.DynamicAdvancedSession
+	raw     unsafe.Pointer // its OrtSession
+	in, out []*tensor
+
+	// Arguments of the run call, in C memory, so that Run builds nothing.
+	inNames, outNames cStrings
+	values            *unsafe.Pointer // inputs, then outputs
+	binding           unsafe.Pointer  // OrtIoBinding; nil when in and out are on the host
+	stale             bool            // the outputs on the host are older than the last run
+}
+
+// open makes a session; extra are session configuration entries of a second pass.
+func (l *library) open(ctx context.Context, model agent.Model, opt agent.Options, extra map[string]string) (_ *session, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if opt.Threads < 1 {
+		return nil, fmt.Errorf("threads must be at least 1, not %d", opt.Threads)
+	}
+	if opt.Provider == "" {
+		opt.Provider = "cpu"
+	}
+	so, err := l.sessionOptions(model, opt, extra)
+	if err != nil {
+		return nil, err
+	}
+	defer so.Destroy()
+	s := &session{lib: l}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	switch {
+	case len(model.Bytes) > 0:
+		s.ort, err = ortgo.NewDynamicAdvancedSessionWithONNXData(model.Bytes, nil, nil, so)
+	case model.Path != "":
+		if _, err := os.Stat(model.Path); err != nil {
+			return nil, err
+		}
+		s.ort, err = ortgo.NewDynamicAdvancedSession(model.Path, nil, nil, so)
+	default:
+		return nil, errors.New("the model has neither bytes nor a path")
+	}
+	if err != nil {
+		return nil, l.refusal(err, opt)
+	}
+	s.raw = handle(s.ort, "s", "ortSession")
+	return s, s.bind(model, opt)
+}
+
+// refusal sorts the runtime's reason for not opening a model.
+func (l *library) refusal(err error, opt agent.Options) error {
+	text := err.Error()
+	// The binding prefixes its own words; the runtime's are what counts.
+	text = strings.TrimPrefix(text, "Error creating C session from file: ")
+	text = strings.TrimPrefix(text, "Error creating C session: ")
+	if strings.Contains(text, "fallback to CPU EP has been explicitly disabled") {
+		return fmt.Errorf("provider %s: %w: %s", opt.Provider, agent.ErrFallback, text)
+	}
+	return fmt.Errorf("ONNX Runtime %s: %w: %s", l.version, agent.ErrUnsupported, text)
+}
+
+// bind makes the tensors and the arguments of the run call.
+func (s *session) bind(model agent.Model, opt agent.Options) error {
+	in, out, err := s.lib.ports(s.raw)
+	if err != nil {
+		return err
+	}
+	for name := range opt.Inputs {
+		if !slices.ContainsFunc(in, func(p port) bool { return p.name == name }) {
+			return hint.Wrap(fmt.Errorf("the model has no input %q", name), "its inputs are %s", names(in))
+		}
+	}
+	known := true
+	for i, p := range in {
+		shape, err := p.resolve(model.Dims)
+		if err != nil {
+			return err
+		}
+		t, err := s.lib.newTensor(p, shape)
+		if err != nil {
+			return err
+		}
+		s.in = append(s.in, t)
+		if err := t.fill(opt.Inputs, opt.Seed, i); err != nil {
+			return err
+		}
+	}
+	for _, p := range out {
+		known = known && !slices.ContainsFunc(p.shape, func(d int64) bool { return d < 0 })
+	}
+	var inNames, outNames []string
+	for _, p := range in {
+		inNames = append(inNames, p.name)
+	}
+	for _, p := range out {
+		outNames = append(outNames, p.name)
+	}
+	s.inNames, s.outNames = newCStrings(inNames), newCStrings(outNames)
+	s.values = (*unsafe.Pointer)(C.calloc(C.size_t(len(in)+len(out)+1), C.size_t(unsafe.Sizeof(uintptr(0)))))
+	for i, t := range s.in {
+		s.slots()[i] = t.value
+	}
+	shapes := make([][]int64, len(out))
+	for i, p := range out {
+		shapes[i] = p.shape
+	}
+	if !known {
+		if shapes, err = s.discover(len(out)); err != nil {
+			return err
+		}
+	}
+	for i, p := range out {
+		t, err := s.lib.newTensor(p, shapes[i])
+		if err != nil {
+			return err
+		}
+		s.out = append(s.out, t)
+		s.slots()[len(s.in)+i] = t.value
+	}
+	if opt.Provider != "cpu" && !opt.Transfers {
+		return s.bindDevice(opt)
+	}
+	return nil
+}
+
+// bindDevice keeps inputs and outputs in the device's own memory, where the
+// provider has such: transfers are then outside Run.
+func (s *session) bindDevice(opt agent.Options) error {
+	var memory unsafe.Pointer
+	if p, ok := s.lib.plugins[opt.Provider]; ok {
+		memory = unsafe.Pointer(C.iso_device_memory(s.lib.api, p.devices[0]))
+	} else if opt.Provider == "cuda" || opt.Provider == "tensorrt" {
+		name := C.CString("Cuda")
+		defer C.free(unsafe.Pointer(name))
+		if err := s.lib.check(C.iso_named_memory(s.lib.api, name, &memory)); err != nil {
+			return fmt.Errorf("device memory of provider %s: %w", opt.Provider, err)
+		}
+		defer C.iso_release_memory(s.lib.api, memory)
+	}
+	if memory == nil { // the provider computes in host memory: nothing to transfer
+		return nil
+	}
+	if err := s.lib.check(C.iso_create_binding(s.lib.api, s.raw, &s.binding)); err != nil {
+		return fmt.Errorf("bind to the device: %w", err)
+	}
+	for i, t := range s.in {
+		name := unsafe.Slice(s.inNames.array, s.inNames.n)[i]
+		if err := s.lib.check(C.iso_bind_input(s.lib.api, s.binding, name, t.value)); err != nil {
+			return fmt.Errorf("bind input %q to the device: %w", t.name, err)
+		}
+	}
+	for i, t := range s.out {
+		name := unsafe.Slice(s.outNames.array, s.outNames.n)[i]
+		if err := s.lib.check(C.iso_bind_output(s.lib.api, s.binding, name, memory)); err != nil {
+			return fmt.Errorf("bind output %q to the device: %w", t.name, err)
+		}
+	}
+	return nil
+}
+
+func (s *session) slots() []unsafe.Pointer {
+	return unsafe.Slice(s.values, s.inNames.n+s.outNames.n+1)
+}
+
+// discover runs once with outputs of the runtime's making and returns their shapes.
+func (s *session) discover(n int) ([][]int64, error) {
+	if err := s.run(); err != nil {
+		return nil, fmt.Errorf("run once to find the output shapes: %w: %w", agent.ErrUnsupported, err)
+	}
+	shapes := make([][]int64, n)
+	for i := range shapes {
+		slot := &s.slots()[len(s.in)+i]
+		shape, err := s.lib.shapeOf(*slot)
+		C.iso_release_value(s.lib.api, *slot)
+		*slot = nil
+		if err != nil {
+			return nil, err
+		}
+		shapes[i] = shape
+	}
+	return shapes, nil
+}
+
+// run is the plain run call: inputs and outputs on the host.
+func (s *session) run() error {
+	out := (*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(s.values), s.inNames.n*int(unsafe.Sizeof(uintptr(0)))))
+	if st := C.iso_run(s.lib.api, s.raw, s.inNames.array, s.values, C.size_t(s.inNames.n), s.outNames.array, C.size_t(s.outNames.n), out); st != nil {
+		return s.lib.check(st)
+	}
+	return nil
+}
+
+// Run executes one inference.
+func (s *session) Run() error {
+	if s.raw == nil {
+		return errors.New("run of a closed session")
+	}
+	if s.binding != nil {
+		s.stale = true
+		if st := C.iso_run_binding(s.lib.api, s.raw, s.binding); st != nil {
+			return s.lib.check(st)
+		}
+		return nil
+	}
+	return s.run()
+}
+
+// Outputs copies the outputs. With transfers excluded they never came to the
+// host while running; one more, untimed run with the same inputs brings them.
+func (s *session) Outputs() ([]agent.Tensor, error) {
+	if s.raw == nil {
+		return nil, errors.New("outputs of a closed session")
+	}
+	if s.stale {
+		if err := s.run(); err != nil {
+			return nil, err
+		}
+		s.stale = false
+	}
+	var list []agent.Tensor
+	for _, t := range s.out {
+		shape := make([]int, len(t.shape))
+		for d, n := range t.shape {
+			shape[d] = int(n)
+		}
+		list = append(list, agent.Tensor{Name: t.name, DType: t.dtype, Shape: shape, Data: slices.Clone(t.data)})
+	}
+	runtime.KeepAlive(s)
+	return list, nil
+}
+
+// MemoryStats reads the session's CPU arena.
+func (s *session) MemoryStats() (agent.MemoryStats, error) {
+	if s.raw == nil {
+		return agent.MemoryStats{}, errors.New("memory of a closed session")
+	}
+	read := func(key string) (int64, error) {
+		c := C.CString(key)
+		defer C.free(unsafe.Pointer(c))
+		var v C.int64_t
+		if err := s.lib.check(C.iso_stats(s.lib.api, s.raw, c, &v)); err != nil {
+			return 0, fmt.Errorf("allocator statistics: %w", err)
+		}
+		if v < 0 {
+			return 0, fmt.Errorf("the allocator has no figure %s", key)
+		}
+		return int64(v), nil
+	}
+	use, err := read("InUse")
+	if err != nil {
+		return agent.MemoryStats{}, err
+	}
+	peak, err := read("MaxInUse")
+	return agent.MemoryStats{InUse: use, MaxInUse: peak}, err
+}
+
+// Close frees the session and its tensors. It may be called twice.
+func (s *session) Close() error {
+	if s.binding != nil {
+		C.iso_release_binding(s.lib.api, s.binding)
+		s.binding = nil
+	}
+	if s.ort != nil {
+		s.ort.Destroy()
+		s.ort, s.raw = nil, nil
+	}
+	for _, t := range append(s.in, s.out...) {
+		s.lib.freeTensor(t)
+	}
+	s.in, s.out = nil, nil
+	s.inNames.free()
+	s.outNames.free()
+	s.inNames, s.outNames = cStrings{}, cStrings{}
+	C.free(unsafe.Pointer(s.values))
+	s.values = nil
+	return nil
+}
