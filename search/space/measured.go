@@ -56,6 +56,7 @@ type slot struct {
 	names      []string
 	ratios     []float64
 	precisions []lut.Precision
+	same       bool // the layer keeps the shape, so that a skip is nothing
 }
 
 // network is the template at one global width: shapes are known everywhere.
@@ -176,6 +177,7 @@ func (m *Measured) build(r *reader) {
 					return
 				}
 				net.parts = append(net.parts, part{slot: n, in: sh, stride: stride, cout: cout})
+				sl.same = out == sh
 				sh = out
 				if g == 0 {
 					m.slots = append(m.slots, sl)
@@ -313,10 +315,10 @@ func (m *Measured) Validate(a Arch) error {
 	return nil
 }
 
-// Skipped reports that layer l of a is a skip: its width and precision change
-// neither the network nor its cost.
+// Skipped reports that layer l of a is nothing at all: its width and precision
+// change neither the network nor its cost.
 func (m *Measured) Skipped(a Arch, l int) bool {
-	return m.unitOf(l, a.Layers[l].Choice).Op == "skip"
+	return m.slots[l].same && m.unitOf(l, a.Layers[l].Choice).Op == "skip"
 }
 
 func (m *Measured) unitOf(l int, choice string) Unit {
@@ -419,7 +421,7 @@ func (m *Measured) Cells() []lut.Op {
 					next = []lut.Precision{lut.FP32}
 				}
 				for _, name := range sl.names {
-					if m.unitOf(p.slot, name).Op == "skip" {
+					if sl.same && m.unitOf(p.slot, name).Op == "skip" {
 						kept = before
 						continue
 					}

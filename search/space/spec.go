@@ -263,14 +263,15 @@ func (r *reader) unit(n *yaml.Node, what string, choice bool, extra map[string]f
 	kind := unitKinds[u.Op]
 	u.S = 1
 	all := map[string]func(*yaml.Node){
-		"k":     func(n *yaml.Node) { u.K = r.num(n, "k", 1, 31) },
-		"s":     func(n *yaml.Node) { u.S = r.num(n, "s", 1, 32) },
-		"e":     func(n *yaml.Node) { u.E = r.real(n, "e", 0.05, 32) },
-		"se":    func(n *yaml.Node) { u.SE = r.num(n, "se", 1, 64) },
-		"act":   func(n *yaml.Node) { u.Act = strings.TrimPrefix(r.oneOf(n, "act", acts...), "none") },
-		"heads": func(n *yaml.Node) { u.Heads = r.num(n, "heads", 1, 256) },
-		"win":   func(n *yaml.Node) { u.Win = r.num(n, "win", 1, 256) },
-		"out":   func(n *yaml.Node) { u.Out = r.num(n, "out", 1, maxChannels) },
+		"k":       func(n *yaml.Node) { u.K = r.num(n, "k", 1, 31) },
+		"s":       func(n *yaml.Node) { u.S = r.num(n, "s", 1, 32) },
+		"e":       func(n *yaml.Node) { u.E = r.real(n, "e", 0.05, 32) },
+		"se":      func(n *yaml.Node) { u.SE = r.num(n, "se", 1, 64) },
+		"act":     func(n *yaml.Node) { u.Act = strings.TrimPrefix(r.oneOf(n, "act", acts...), "none") },
+		"heads":   func(n *yaml.Node) { u.Heads = r.num(n, "heads", 1, 256) },
+		"win":     func(n *yaml.Node) { u.Win = r.num(n, "win", 1, 256) },
+		"out":     func(n *yaml.Node) { u.Out = r.num(n, "out", 1, maxChannels) },
+		"project": func(n *yaml.Node) { u.Project = r.oneOf(n, "project", "true", "false") == "true" },
 	}
 	known := map[string]func(*yaml.Node){"op": func(*yaml.Node) {}}
 	for _, f := range kind.fields {

@@ -3,7 +3,6 @@ package space
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 
 	"github.com/isocost/isocost/lut"
@@ -22,6 +21,9 @@ type Unit struct {
 	Heads int     `json:"heads,omitempty"` // attention heads
 	Win   int     `json:"win,omitempty"`   // attention window side; 0: global
 	Out   int     `json:"out,omitempty"`   // output channels (fixed parts)
+	// Project makes a skip fit everywhere: where the shape changes, a 1×1
+	// convolution with the layer's stride stands in its place.
+	Project bool `json:"project,omitempty"`
 }
 
 // shape is the tensor between two layers: a map of c channels by h by w, or,
@@ -72,7 +74,7 @@ var unitKinds = map[string]unitKind{
 	"resbottleneck": {choice: true, fields: []string{"e", "act"}, need: []string{"e"}, mid: true, lower: lowerResNet},
 	"convnext":      {choice: true, fields: []string{"k", "e"}, need: []string{"k", "e"}, mid: true, lower: lowerConvNeXt},
 	"encoder":       {choice: true, fields: []string{"heads", "win", "e", "act"}, need: []string{"heads", "e"}, mid: true, lower: lowerEncoder},
-	"skip":          {choice: true, lower: lowerSkip},
+	"skip":          {choice: true, fields: []string{"project"}, lower: lowerSkip},
 	"conv":          {choice: true, fixed: true, fields: []string{"k", "s", "act", "out"}, need: []string{"k"}, lower: lowerConv},
 	"dwconv":        {fixed: true, fields: []string{"k", "s", "act"}, need: []string{"k"}, lower: lowerConv},
 	"maxpool":       {fixed: true, fields: []string{"k", "s"}, need: []string{"k"}, lower: lowerPool},
@@ -138,8 +140,11 @@ func lowerEncoder(u Unit, in shape, s, cout, mid int) (map[string]string, map[st
 	return attrs, map[string]int{"seq": in.h * in.w, "dim": in.c, "mid": mid}, in, nil
 }
 
-func lowerSkip(_ Unit, in shape, s, cout, _ int) (map[string]string, map[string]int, shape, error) {
+func lowerSkip(u Unit, in shape, s, cout, _ int) (map[string]string, map[string]int, shape, error) {
 	if s != 1 || in.c != cout {
+		if u.Project && !in.seq {
+			return attrsOf(Unit{K: 1}, s), map[string]int{"h": in.h, "w": in.w, "cin": in.c, "cout": cout}, in.strided(s, cout), nil
+		}
 		return nil, nil, shape{}, fmt.Errorf("skip keeps the shape, but meets stride %d and %d channels out of a %s", s, cout, in)
 	}
 	return nil, nil, in, nil
@@ -230,10 +235,12 @@ func Round(x float64, divisor int) int {
 // op lowers the unit on a shape. A skip has no operator: kind "".
 func (u Unit) op(in shape, stride, cout, mid int, p lut.Precision) (lut.Op, shape, error) {
 	attrs, at, out, err := unitKinds[u.Op].lower(u, in, stride, cout, mid)
-	if err != nil || u.Op == "skip" {
+	if err != nil || attrs == nil { // a skip that is nothing
 		return lut.Op{}, out, err
 	}
-	return lut.NewOp(u.Op, p, attrs, at), out, nil
+	kind := u.Op
+	if kind == "skip" {
+		kind = "conv"
+	}
+	return lut.NewOp(kind, p, attrs, at), out, nil
 }
-
-func allowed(list []string, s string) bool { return slices.Contains(list, s) }
