@@ -15,11 +15,12 @@ func main() { os.Exit(program().Main()) }
 // program lists the subcommands, one file each.
 func program() *cli.Program {
 	return &cli.Program{
-		Name:     "agent",
-		Short:    "measures operators and models on this device under a fixed protocol",
-		Version:  version,
+		Name:    "agent",
+		Short:   "measures operators and models on this device under a fixed protocol",
+		Version: version,
 		Commands: []cli.Command{
 			// device, runtimes, plan, bench, lower, bundle
+			forwardCommand(),
 		},
 	}
 }

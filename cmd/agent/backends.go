@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/ort"
+	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/internal/nativelib"
+)
+
+// backendOptions are the flags that choose a runtime and what it runs on.
+type backendOptions struct {
+	Backend         string
+	Provider        string
+	ProviderOptions []string
+	ORTLib          string
+	EPLibraries     []string
+}
+
+func (o *backendOptions) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.Backend, "backend", "ort", "runtime: "+strings.Join(backendNames(), ", "))
+	flags.StringVar(&o.Provider, "provider", "cpu", "what the runtime runs on: cpu, xnnpack, cuda, tensorrt, webgpu, nnapi, gpu…")
+	flags.StringArrayVar(&o.ProviderOptions, "provider-option", nil, "`NAME=VALUE` handed to the provider, or to the session where NAME has a dot; may be repeated")
+	flags.StringVar(&o.ORTLib, "ort-lib", "", "`PATH` of libonnxruntime (default: ISOCOST_ONNXRUNTIME, .native/, the system)")
+	flags.StringArrayVar(&o.EPLibraries, "ep-library", nil, "`NAME=PATH` of an ONNX Runtime plugin execution provider, asked for with --provider NAME; may be repeated")
+}
+
+// backendMakers lists the backends, one line each.
+var backendMakers = []struct {
+	name string
+	make func(o *backendOptions) (agent.Backend, error)
+}{
+	{ort.Name, func(o *backendOptions) (agent.Backend, error) { return o.ort() }},
+}
+
+func backendNames() []string {
+	var names []string
+	for _, m := range backendMakers {
+		names = append(names, m.name)
+	}
+	return names
+}
+
+// open makes the chosen backend; its library is loaded when it is first used.
+func (o *backendOptions) open() (agent.Backend, error) {
+	for _, m := range backendMakers {
+		if m.name == o.Backend {
+			return m.make(o)
+		}
+	}
+	return nil, cli.Usagef("--backend %q is none of %s", o.Backend, strings.Join(backendNames(), ", "))
+}
+
+// providerOptions reads --provider-option.
+func (o *backendOptions) providerOptions() (map[string]string, error) {
+	if len(o.ProviderOptions) == 0 {
+		return nil, nil
+	}
+	out := map[string]string{}
+	for _, pair := range o.ProviderOptions {
+		name, value, ok := strings.Cut(pair, "=")
+		if _, doubled := out[name]; !ok || name == "" || doubled {
+			return nil, cli.Usagef("--provider-option %q is not NAME=VALUE, or is given twice", pair)
+		}
+		out[name] = value
+	}
+	return out, nil
+}
+
+func (o *backendOptions) ort() (*ort.Backend, error) {
+	plugins := map[string]string{}
+	for _, value := range o.EPLibraries {
+		name, path, err := ort.ParseEPLibrary(value)
+		if err != nil {
+			return nil, cli.Usage(err)
+		}
+		if _, doubled := plugins[name]; doubled {
+			return nil, cli.Usage(fmt.Errorf("--ep-library %s is given twice", name))
+		}
+		plugins[name] = path
+	}
+	return ort.New(ort.Config{Library: o.ORTLib, EPLibraries: plugins, Search: nativelib.Host()}), nil
+}
