@@ -31,7 +31,8 @@ import (
 	"github.com/isocost/isocost/internal/hint"
 )
 
-// RequireEnv makes tests fail, not skip, when a library is missing ("1").
+// RequireEnv makes tests fail, not skip, when a library is missing: "1" for every
+// library, or the names of those that must be there, separated by commas.
 const RequireEnv = "ISOCOST_REQUIRE_NATIVE"
 
 // Library is a library that was found.
@@ -224,22 +225,29 @@ type TB interface {
 }
 
 // Require returns the path of a runtime's library for a test. Without it the test
-// is skipped with the way to get it, or fails when ISOCOST_REQUIRE_NATIVE is 1.
+// is skipped with the way to get it, or fails when ISOCOST_REQUIRE_NATIVE asks for it.
 func Require(t TB, name string) string {
 	t.Helper()
 	lib, err := Host().Find(name, "")
 	if err != nil {
-		Missing(t, err)
+		MissingRuntime(t, name, err)
 	}
 	return lib.Path
 }
 
-// Missing ends a test that cannot run for want of something native: it skips, or
-// fails when ISOCOST_REQUIRE_NATIVE is 1.
-func Missing(t TB, err error) {
+// MissingRuntime ends a test that cannot run for want of a runtime: it skips, or
+// fails when ISOCOST_REQUIRE_NATIVE is 1 or lists that runtime.
+func MissingRuntime(t TB, name string, err error) {
 	t.Helper()
-	if os.Getenv(RequireEnv) == "1" {
-		t.Fatalf("%s=1, and %v (%s)", RequireEnv, err, hint.Of(err))
+	if want := os.Getenv(RequireEnv); want == "1" || name != "" && slices.Contains(strings.Split(want, ","), name) {
+		t.Fatalf("%s=%s, and %v (%s)", RequireEnv, want, err, hint.Of(err))
 	}
 	t.Skipf("%v (%s)", err, hint.Of(err))
+}
+
+// Missing ends a test that cannot run for want of something native that is no
+// runtime of the manifest: it skips, or fails when ISOCOST_REQUIRE_NATIVE is 1.
+func Missing(t TB, err error) {
+	t.Helper()
+	MissingRuntime(t, "", err)
 }

@@ -148,6 +148,20 @@ func TestMissingFailsWhenRequired(t *testing.T) {
 	if r.skipped || !r.failed {
 		t.Errorf("required: %+v, want failed", r)
 	}
+	t.Setenv(RequireEnv, "onnxruntime,litert")
+	r = recorder{}
+	MissingRuntime(&r, "tflite", os.ErrNotExist)
+	if !r.skipped || r.failed {
+		t.Errorf("another runtime required: %+v, want skipped", r)
+	}
+	r = recorder{}
+	func() {
+		defer func() { recover() }()
+		MissingRuntime(&r, "litert", os.ErrNotExist)
+	}()
+	if r.skipped || !r.failed {
+		t.Errorf("this runtime required: %+v, want failed", r)
+	}
 }
 
 func TestSHA256(t *testing.T) {

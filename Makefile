@@ -1,0 +1,53 @@
+# make help lists the targets. Everything a target needs from outside is set up by the target itself.
+
+GO ?= go
+PROGRAMS := agent costgen isosearch
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X main.version=$(VERSION)
+
+# Tests of these fail, not skip, when the library is missing; "1" stands for every runtime there is.
+ISOCOST_REQUIRE_NATIVE ?= onnxruntime,litert
+# Packages in which goroutines share something; the race detector costs too much for the others.
+RACE ?= ./agent ./internal/cli ./internal/forward ./search
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+.PHONY: setup
+setup: ## install ONNX Runtime for this machine into .native/ (pinned version and hash)
+	scripts/setup-native.sh onnxruntime
+
+.PHONY: setup-test
+setup-test: ## install every runtime the tests use
+	scripts/setup-native.sh
+	if command -v npm >/dev/null; then scripts/setup-native.sh tflite; fi
+
+.PHONY: build
+build: ## build bin/agent, bin/costgen and bin/isosearch
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS:%=./cmd/%)
+
+.PHONY: demo
+demo: setup build ## the main job on this machine: plan, measure, compile, audit, search, report
+	scripts/demo.sh
+
+.PHONY: test
+test: setup-test ## all tests, on the real runtimes
+	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -timeout 15m ./...
+
+.PHONY: race
+race: setup-test ## the tests that share state between goroutines, under the race detector
+	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -race -timeout 10m $(RACE)
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, import laws, and a build without cgo
+	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w these:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test ./internal/archtest
+	CGO_ENABLED=0 $(GO) build ./...
+
+.PHONY: clean
+clean: ## remove what was built; .native/ stays
+	rm -rf bin dist
