@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/graph"
 )
 
@@ -49,6 +50,9 @@ type Model struct {
 	Bytes []byte
 	Path  string
 	Graph *graph.Graph
+	// Chain is the model as keyed operators, where the plan gave it as such (the sim
+	// backend prices operators).
+	Chain benchmarks.Chain
 	Dims  map[string]int // values of symbolic dimensions
 }
 
