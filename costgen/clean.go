@@ -55,10 +55,13 @@ type reading struct {
 	n         int
 }
 
-// clean keeps the records that are "ok", merges those of one key and says what it
-// left out and why. It fails only when nothing is left.
-func clean(sources, calibrate, audit []Source, metric string) (*campaign, error) {
+// clean keeps the records that are "ok" (or accepted), merges those of one key and
+// says what it left out and why.
+func clean(sources []Source, opt Options) *campaign {
+	metric := opt.Metric
+	calibrate, audit := opt.Calibrate, opt.Audit
 	c := &campaign{}
+	accepted := map[string][]string{}
 	cells := map[string]int{}
 	var ops []lut.Op
 	var readings [][]reading
@@ -77,9 +80,12 @@ func clean(sources, calibrate, audit []Source, metric string) (*campaign, error)
 			if set != "" && r.Kind != benchmarks.RoleNetwork {
 				continue
 			}
-			if !ok(r) {
+			if !usable(r, opt.Accept) {
 				dropped[strings.Join(r.Validity, "+")] = append(dropped[strings.Join(r.Validity, "+")], title(r))
 				continue
+			}
+			if !r.IsOK() {
+				accepted[strings.Join(r.Validity, "+")] = append(accepted[strings.Join(r.Validity, "+")], title(r))
 			}
 			v, lo, hi, n, has := value(r, metric)
 			if !has {
@@ -183,6 +189,9 @@ func clean(sources, calibrate, audit []Source, metric string) (*campaign, error)
 	slices.SortFunc(c.audit, byCase)
 	c.unleak()
 
+	for _, why := range sortedKeys(accepted) {
+		c.warn("accepted", "%d records are %s and were used all the same: %s", len(accepted[why]), why, sample(accepted[why]))
+	}
 	for _, why := range sortedKeys(dropped) {
 		c.warn("dropped", "%d records are %s and were left out: %s", len(dropped[why]), why, sample(dropped[why]))
 	}
@@ -216,7 +225,7 @@ func clean(sources, calibrate, audit []Source, metric string) (*campaign, error)
 		c.inputs = append(c.inputs, lut.Input{Kind: kind, SHA256: digest(lines), Records: len(lines)})
 	}
 	slices.SortFunc(c.inputs, func(a, b lut.Input) int { return cmp.Compare(a.Kind, b.Kind) })
-	return c, nil
+	return c
 }
 
 // unleak removes from the audit every network whose operators the calibration
@@ -304,7 +313,14 @@ func merge(key string, rs []reading) (cell, []lut.Warning) {
 	return out, warn
 }
 
-func ok(r *record.Record) bool { return len(r.Validity) == 1 && r.Validity[0] == record.OK }
+func usable(r *record.Record, accept []string) bool {
+	for _, code := range r.Validity {
+		if code != record.OK && !slices.Contains(accept, code) {
+			return false
+		}
+	}
+	return len(r.Validity) > 0
+}
 
 // title names a record for people.
 func title(r *record.Record) string {

@@ -26,10 +26,7 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 	if err := oneCampaign(all); err != nil {
 		return nil, err
 	}
-	c, err := clean(sources, opt.Calibrate, opt.Audit, opt.Metric)
-	if err != nil {
-		return nil, err
-	}
+	c := clean(sources, opt)
 	if err := sameAxes(c.cells); err != nil {
 		return nil, err
 	}
@@ -114,10 +111,8 @@ func Audit(t *lut.Table, sources []Source, opt Options) (*lut.Table, error) {
 				"an audit needs records of the table's own device, runtime and protocol; else compile a new table")
 		}
 	}
-	c, err := clean(nil, nil, sources, opt.Metric)
-	if err != nil {
-		return nil, err
-	}
+	opt.Calibrate, opt.Audit = nil, sources
+	c := clean(nil, opt)
 	var leaked []string
 	if old.Calibration != nil {
 		c.audit = slices.DeleteFunc(c.audit, func(n network) bool {

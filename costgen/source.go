@@ -47,6 +47,9 @@ type Options struct {
 	// Tau is the half-width of the iso-cost band in which ranks and feasibility
 	// are judged.
 	Tau float64
+	// Accept lists validity codes, besides ok, whose estimates are used all the
+	// same (noisy, drift, preempted): their intervals say how little they are worth.
+	Accept []string
 	// Calibrate and Audit are further files: their end-to-end records are of that
 	// set, whatever they say themselves.
 	Calibrate, Audit []Source
@@ -87,6 +90,11 @@ func (o *Options) Validate() error {
 	for name, v := range map[string]float64{"delta": o.Delta, "beta": o.Beta, "tau": o.Tau} {
 		if !(v > 0 && v < 1) {
 			errs = append(errs, fmt.Errorf("%s is %v, want a fraction between 0 and 1", name, v))
+		}
+	}
+	for _, code := range o.Accept {
+		if record.Failure(code) || code == "" {
+			errs = append(errs, fmt.Errorf("accept %q: such records carry no cost", code))
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
