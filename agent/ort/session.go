@@ -117,7 +117,7 @@ func (l *library) open(ctx context.Context, model agent.Model, opt agent.Options
 		}
 		s.ort, err = ortgo.NewDynamicAdvancedSession(model.Path, nil, nil, so)
 	default:
-		return nil, errors.New("the model has neither bytes nor a path")
+		return nil, fmt.Errorf("the model has neither bytes nor a path: %w", agent.ErrUnsupported)
 	}
 	if err != nil {
 		return nil, l.refusal(err, opt)

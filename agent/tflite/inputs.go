@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/isocost/isocost/agent"
@@ -31,7 +30,7 @@ func inputData(infos []tensorInfo, opt agent.Options, graphLayout bool) ([][]byt
 			}
 			t = given
 		} else {
-			synthesise(t.Data, t.DType, opt.Seed, i)
+			agent.Synthesise(t.Data, t.DType, opt.Seed, i)
 		}
 		if graphLayout {
 			t = toFile(t, info.size)
@@ -44,48 +43,6 @@ func inputData(infos []tensorInfo, opt agent.Options, graphLayout bool) ([][]byt
 		}
 	}
 	return data, nil
-}
-
-// synthesise fills data with elements of the numpy type dtype, drawn from seed and
-// the input's index. Floating-point elements are uniform in [-1, 1): the range of
-// a normalised image, far from overflow in half precision. Int8 and uint8 take
-// their whole range; wider integers are 0 or 1, because they are indices or masks.
-func synthesise(data []byte, dtype string, seed uint64, index int) {
-	r := rand.New(rand.NewPCG(seed, uint64(index)))
-	le := binary.LittleEndian
-	unit := func() float32 { return float32(2*r.Float64() - 1) }
-	size := map[string]int{"int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8, "uint64": 8}[dtype]
-	switch dtype {
-	case "float32":
-		for i := 0; i+4 <= len(data); i += 4 {
-			le.PutUint32(data[i:], math.Float32bits(unit()))
-		}
-	case "float64":
-		for i := 0; i+8 <= len(data); i += 8 {
-			le.PutUint64(data[i:], math.Float64bits(float64(unit())))
-		}
-	case "float16":
-		for i := 0; i+2 <= len(data); i += 2 {
-			le.PutUint16(data[i:], float16(unit()))
-		}
-	case "bfloat16":
-		for i := 0; i+2 <= len(data); i += 2 {
-			b := math.Float32bits(unit())
-			le.PutUint16(data[i:], uint16((b+0x7fff+b>>16&1)>>16)) // to nearest, ties to even
-		}
-	case "int8", "uint8":
-		for i := range data {
-			data[i] = byte(r.Uint32())
-		}
-	case "bool":
-		for i := range data {
-			data[i] = byte(r.Uint32() & 1)
-		}
-	default:
-		for i := 0; size > 0 && i+size <= len(data); i += size {
-			data[i] = byte(r.Uint32() & 1)
-		}
-	}
 }
 
 // float16 rounds f to IEEE 754 binary16, to nearest, ties to even.
