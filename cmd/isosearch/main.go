@@ -15,11 +15,12 @@ func main() { os.Exit(program().Main()) }
 // program lists the subcommands, one file each.
 func program() *cli.Program {
 	return &cli.Program{
-		Name:     "isosearch",
-		Short:    "searches architectures at equal measured cost and certifies the result",
-		Version:  version,
+		Name:    "isosearch",
+		Short:   "searches architectures at equal measured cost and certifies the result",
+		Version: version,
 		Commands: []cli.Command{
-			// run, verify, report, study
+			runCommand(),
+			verifyCommand(),
 		},
 	}
 }

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/evaluator"
+)
+
+func runCommand() cli.Command {
+	return cli.Command{
+		Name:  "run",
+		Short: "searches from an anchor at equal cost and writes a certificate",
+		Long: `
+Changes one layer at a time, restores the anchor's cost by width and precision, and compares noisy utilities until
+no single compensated change improves the result by more than epsilon, with probability at least 1-delta.
+Killed or interrupted, the same command goes on. A larger --budget may be given then; --workers never changes the result.
+
+Evaluators:
+  onnx                             training-free utilities (NASWOT and ACor), computed by "agent forward"
+  table:FILE[,noise=gaussian|S]    a tabular benchmark; its samples are drawn without replacement
+  exec:CMD                         any program: JSON lines on standard input and output`,
+		Example: "isosearch run --space examples/mobile-cnn/space.yaml --lut device.lut.json --evaluator onnx --epsilon 0.25 -o run/",
+		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
+			o := runOptions{Settings: search.DefaultSettings()}
+			o.AddFlags(flags)
+			return func(ctx context.Context, env cli.Env, args []string) error { return o.run(ctx, env, args) }
+		},
+	}
+}
+
+type runOptions struct {
+	search.Settings
+	Space     string
+	Tables    []string
+	Evaluator string
+	Anchor    string
+	Sigma     string
+	Out       string
+	Budget    int
+	Workers   int
+	Timeout   time.Duration
+	Retries   int
+	JSON      bool
+}
+
+func (o *runOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.Space, "space", "", "search space, or a bare table")
+	f.StringSliceVar(&o.Tables, "lut", nil, "cost tables, each a band; space:METRIC for a tabular space's own cost")
+	f.StringVar(&o.Evaluator, "evaluator", "", "onnx, table:FILE or exec:CMD")
+	f.StringVarP(&o.Out, "output", "o", "", "run directory")
+	f.StringVar(&o.Anchor, "anchor", "", "architecture to start from, as its key (default: the space's)")
+	f.Float64Var(&o.Settings.Tau, "tau", o.Settings.Tau, "cost tolerance, a fraction")
+	f.Float64Var(&o.Settings.Epsilon, "epsilon", o.Settings.Epsilon, "utility tolerance, in the evaluator's unit")
+	f.Float64Var(&o.Settings.Delta, "delta", o.Settings.Delta, "probability that the claim is false")
+	f.Float64Var(&o.Settings.Move, "move", 0, "an improvement shown to exceed this is taken (default epsilon/2)")
+	f.StringVar(&o.Sigma, "sigma", "", "noise of one sample; 0 for a deterministic evaluator (default: calibrated first)")
+	f.IntVar(&o.Budget, "budget", 0, "evaluations to stop after (default: none)")
+	f.Uint64Var(&o.Settings.Seed, "seed", 1, "of all randomness")
+	f.IntVar(&o.Workers, "workers", 1, "evaluations at a time")
+	f.StringVar(&o.Settings.Selector, "selector", o.Settings.Selector, strings.Join(search.SelectorNames(), ", "))
+	f.StringVar(&o.Settings.Scope, "scope", o.Settings.Scope, "layer: sweep layer by layer; all: the whole neighbourhood at once")
+	f.StringVar(&o.Settings.Schedule, "schedule", o.Settings.Schedule, "how delta is shared: comparisons or incumbents")
+	f.IntVar(&o.Settings.Batch, "batch", o.Settings.Batch, "candidates sampled between two looks; give as many as workers")
+	f.IntVar(&o.Settings.Fresh, "fresh", 16, "fresh-seed samples of anchor and final that the reported gain rests on")
+	f.BoolVar(&o.Settings.EnforceTrueBand, "enforce-true-band", false, "narrow the band by the table's audited error")
+	f.BoolVar(&o.Settings.IntervalBand, "interval-band", false, "ask the whole prediction interval to be in the band")
+	f.BoolVar(&o.Settings.Published, "as-published", false, "the paper's literal algorithm, for comparison; certifies nothing")
+	f.DurationVar(&o.Timeout, "timeout", 0, "of one evaluation of exec (default: none)")
+	f.IntVar(&o.Retries, "retries", 2, "further attempts after a failed evaluation of exec")
+	f.BoolVar(&o.JSON, "json", false, "print the certificate")
+}
+
+func (o *runOptions) validate(args []string) error {
+	var problems []error
+	need := func(flag, v string) {
+		if v == "" {
+			problems = append(problems, fmt.Errorf("--%s is missing", flag))
+		}
+	}
+	if len(args) > 0 {
+		problems = append(problems, fmt.Errorf("unexpected argument %q", args[0]))
+	}
+	need("space", o.Space)
+	need("lut", strings.Join(o.Tables, ","))
+	need("evaluator", o.Evaluator)
+	need("output", o.Out)
+	if o.Sigma != "" {
+		v, err := strconv.ParseFloat(o.Sigma, 64)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("--sigma %q is not a number", o.Sigma))
+		}
+		o.Settings.Sigma = &v
+	}
+	if o.Budget < 0 || o.Workers < 1 || o.Retries < 0 || o.Timeout < 0 {
+		problems = append(problems, errors.New("--budget, --retries and --timeout cannot be negative, --workers is at least 1"))
+	}
+	problems = append(problems, o.Settings.Complete())
+	return cli.Usage(errors.Join(problems...))
+}
+
+func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error {
+	if err := o.validate(args); err != nil {
+		return err
+	}
+	in, err := search.OpenInputs(search.Inputs{Space: o.Space, Tables: o.Tables, Anchor: o.Anchor}, o.Settings)
+	if err != nil {
+		return err
+	}
+	ev, err := evaluator.Open(o.Evaluator, evaluator.Options{
+		Space: in.Problem.Space, Seed: o.Settings.Seed, Workers: o.Workers, Timeout: o.Timeout, Retries: o.Retries,
+		Stderr: env.Stderr, Note: func(s string) { fmt.Fprintf(env.Stderr, "isosearch: note: %s\n", s) },
+	})
+	if err != nil {
+		return err
+	}
+	if c, ok := ev.(evaluator.Closer); ok {
+		defer c.Close()
+	}
+	if err := in.Attach(ev); err != nil {
+		return err
+	}
+	bar := cli.NewProgress(env.Stderr, env.Getenv)
+	d := &search.Driver{
+		Dir: o.Out, Problem: in.Problem, Header: in.Header, Evaluator: ev,
+		Workers: o.Workers, Budget: o.Budget, Now: time.Now,
+		Progress: func(p search.Progress) { bar.Show(searchState(p, o.Budget)) },
+	}
+	if err := d.Check(); err != nil {
+		return err
+	}
+	if err := in.Save(o.Out); err != nil {
+		return err
+	}
+	cert, err := d.Run(ctx)
+	bar.Done()
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		text, err := cert.Encode()
+		if err != nil {
+			return err
+		}
+		env.Stdout.Write(text)
+	} else {
+		printCertificate(env.Stdout, cert)
+		fmt.Fprintf(env.Stdout, "certificate  %s/%s\n", strings.TrimRight(o.Out, "/"), search.CertificateFile)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !cert.Claim.Reached && !o.Settings.Published {
+		return cli.Partial(fmt.Errorf("the claim was not reached: %s", cert.Claim.Stop))
+	}
+	return nil
+}
+
+func searchState(p search.Progress, budget int) cli.State {
+	s := cli.State{Label: "searching", Left: p.Left, Valid: p.Samples, Failed: p.Failures}
+	if p.Need >= 0 {
+		s.Done = float64(p.Samples) / float64(max(p.Samples+p.Need, 1))
+	}
+	if budget > 0 {
+		s.Done = max(s.Done, float64(p.Samples)/float64(budget))
+	}
+	s.Note = fmt.Sprintf("layer %d, %d open, %d samples, ε̂ %s", p.Layer, p.Open, p.Samples, short(p.EpsHat))
+	return s
+}
+
+func short(v float64) string {
+	if math.IsInf(v, 0) || math.IsNaN(v) {
+		return "–"
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64)
+}
+
+// printCertificate prints what was found, a line a fact.
+func printCertificate(w io.Writer, c *search.Certificate) {
+	line := func(name string, a search.CertArch) {
+		fmt.Fprintf(w, "%-12s %s\n", name, a.Arch)
+		fmt.Fprintf(w, "  utility    %s (n=%d)\n", opt(a.Mean, "%.5g"), a.N)
+		for i, t := range c.Header.Tables {
+			fmt.Fprintf(w, "  predicted  %.5g %s [%.5g, %.5g], %+.2f %% of the anchor's (%s)\n", a.Costs[i].Value, t.Unit, a.Costs[i].Lo, a.Costs[i].Hi, 100*a.Dev[i], t.Name)
+		}
+		if c.Measured != nil {
+			for _, m := range c.Measured.Archs {
+				if m.Arch == a.Arch {
+					fmt.Fprintf(w, "  measured   %.5g %s [%.5g, %.5g], %s of the measured anchor's, in band: %t, prediction off by %+.2f %%\n",
+						m.Value, m.Unit, m.Lo, m.Hi, opt(scale(m.Deviation, 100), "%+.2f %%"), m.Inside, 100*m.Error)
+				}
+			}
+		}
+	}
+	line("x0", c.Anchor)
+	line("final", c.Final)
+	if c.Gain != nil {
+		fmt.Fprintf(w, "gain         %+.4g [%+.4g, %+.4g] on %d fresh seeds each (the search's own samples say %+.4g)\n", c.Gain.Gain, c.Gain.Lo, c.Gain.Hi, c.Gain.N, c.Gain.Naive)
+	}
+	retired := len(c.Neighbours) - c.Claim.Unretired
+	fmt.Fprintf(w, "neighbours   %d feasible, %d retired; %d infeasible\n", len(c.Neighbours), retired, len(c.Infeasible))
+	fmt.Fprintf(w, "noise        σ %.4g (%s)\n", c.Sigma.Value, c.Sigma.Source)
+	fmt.Fprintf(w, "samples      %d over %d architectures, %d failed; lower bound %s, ratio %s\n", c.Samples, c.Archs, c.Failures, opt(c.LowerBound, "%.4g"), opt(c.Ratio, "%.3g"))
+	fmt.Fprintf(w, "ε̂            %s (ε %g, τ %g, δ %g)\n", opt(c.Claim.EpsilonHat, "%.4g"), c.Header.Settings.Epsilon, c.Header.Settings.Tau, c.Header.Settings.Delta)
+	for _, b := range c.TrueBands {
+		fmt.Fprintf(w, "true band    %s: +%.3g/−%.3g %% at η %.3g; published τ′ %.3g %% (%s)\n", b.Table, 100*b.Up, 100*b.Down, b.Eta, 100*b.Published, holds(b.PublishedHolds))
+	}
+	for _, a := range c.Alarms {
+		fmt.Fprintf(w, "alarm        %s\n", a)
+	}
+	if !c.Claim.Reached && c.Claim.More > 0 {
+		fmt.Fprintf(w, "still needed about %d samples for %d neighbours\n", c.Claim.More, c.Claim.Unretired)
+	}
+	fmt.Fprintf(w, "claim        %s\n", c.Claim.Text)
+}
+
+func holds(b bool) string {
+	if b {
+		return "holds"
+	}
+	return "does not hold at this η"
+}
+
+func scale(v *float64, by float64) *float64 {
+	if v == nil {
+		return nil
+	}
+	x := *v * by
+	return &x
+}
+
+func opt(v *float64, format string) string {
+	if v == nil {
+		return "–"
+	}
+	return fmt.Sprintf(format, *v)
+}

@@ -1,0 +1,79 @@
+package search
+
+import (
+	"math"
+
+	"github.com/isocost/isocost/search/anytime"
+	"github.com/isocost/isocost/search/space"
+)
+
+// maxFailures is after how many failed samples an architecture counts as not
+// evaluable.
+const maxFailures = 3
+
+// arm is one architecture with its samples of the search stream. Samples are
+// kept for the whole run: they serve every comparison the architecture is in.
+type arm struct {
+	arch     space.Arch
+	key      string
+	values   []float64
+	sum      float64
+	next     int // index of the next sample; failed ones are used up too
+	failures int
+	reason   string // of the last failure
+	pool     int    // size of a finite pool of samples, 0 without limit
+	seconds  float64
+	evidence anytime.Evidence
+}
+
+// dead says that the architecture cannot be evaluated: too many samples failed,
+// or some of a pool that has no others.
+func (a *arm) dead() bool {
+	return a.failures >= maxFailures || a.pool > 0 && a.failures > 0 && a.next >= a.pool
+}
+
+// left is how many samples can still be had, -1 without limit.
+func (a *arm) left() int {
+	if a.dead() {
+		return 0
+	}
+	if a.pool == 0 {
+		return -1
+	}
+	return max(a.pool-a.next, 0)
+}
+
+func (a *arm) add(value float64) {
+	a.values = append(a.values, value)
+	a.sum += value
+}
+
+// mean of the samples; NaN without any.
+func (a *arm) mean() float64 {
+	if len(a.values) == 0 {
+		return math.NaN()
+	}
+	return a.sum / float64(len(a.values))
+}
+
+// spread is the sample standard deviation, 0 for fewer than 2 samples.
+func (a *arm) spread() float64 {
+	n := len(a.values)
+	if n < 2 {
+		return 0
+	}
+	m, ss := a.mean(), 0.0
+	for _, v := range a.values {
+		ss += (v - m) * (v - m)
+	}
+	return math.Sqrt(ss / float64(n-1))
+}
+
+// comparison is what is known about one pair of architectures: bounds for
+// f(b) − f(a), intersected over all times.
+type comparison struct {
+	index        int     // i: its place among the distinct comparisons, from 1
+	delta        float64 // δ_i
+	upper, lower float64
+	d, w         float64 // at the last look
+}

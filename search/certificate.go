@@ -1,0 +1,352 @@
+package search
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+)
+
+// CertificateFormat is the first field of every certificate.
+const CertificateFormat = "isocost/certificate/v1"
+
+// Certificate is what a search claims and everything needed to check it. It is a
+// function of header, outcomes and measurements: no clock, no machine, so that
+// the same run gives the same bytes. Numbers that are not finite are absent.
+type Certificate struct {
+	Format string `json:"format"`
+	Claim  Claim  `json:"claim"`
+	Header Header `json:"run"`
+
+	Sigma       SigmaReport `json:"sigma"`
+	Anchor      CertArch    `json:"anchor"`
+	Final       CertArch    `json:"final"`
+	Moves       []Move      `json:"moves"`
+	Neighbours  []CertArm   `json:"neighbours"`
+	Infeasible  []CertMiss  `json:"infeasible"`
+	Comparisons int         `json:"comparisons"` // distinct ones, each with its share of δ
+	Samples     int         `json:"samples"`
+	Failures    int         `json:"failures"`
+	Archs       int         `json:"archs"` // architectures sampled
+	// LowerBound is the least number of samples any δ-correct procedure needs for
+	// this certificate at the estimated gaps; Ratio is Samples over it.
+	LowerBound *float64    `json:"lower_bound,omitempty"`
+	Ratio      *float64    `json:"samples_per_lower_bound,omitempty"`
+	Gain       *CertGain   `json:"gain,omitempty"`
+	TrueBands  []CertBand  `json:"true_bands"`
+	Measured   *CertDevice `json:"measured,omitempty"`
+	Alarms     []string    `json:"alarms"`
+	// Evaluations is the SHA-256 of all outcomes in the order the search used them;
+	// State is that of the evaluator's scale.
+	Evaluations string          `json:"evaluations_sha256"`
+	State       json.RawMessage `json:"evaluator_state,omitempty"`
+}
+
+// Claim is the statement and whether it was reached.
+type Claim struct {
+	Reached bool   `json:"reached"`
+	Text    string `json:"text"`
+	Stop    string `json:"stop"` // why the search ended
+	// EpsilonHat is what holds in any case: no feasible neighbour is better by more,
+	// with probability ≥ 1−δ. Absent while a neighbour is unsampled.
+	EpsilonHat *float64 `json:"epsilon_hat,omitempty"`
+	Unretired  int      `json:"unretired"`
+	// More is how many samples are still needed to retire the unretired, if their
+	// means stay; -1 when one looks better than ε.
+	More  int      `json:"more"`
+	Rests []string `json:"rests_on"` // which parts rest on what
+}
+
+// CertArch is one architecture's numbers.
+type CertArch struct {
+	Arch   string    `json:"arch"`
+	Costs  []Bounds  `json:"costs"`     // predicted, one a table
+	Dev    []float64 `json:"deviation"` // ĝ/B − 1, one a table
+	N      int       `json:"n"`
+	Mean   *float64  `json:"mean,omitempty"`
+	Spread *float64  `json:"spread,omitempty"`
+}
+
+// CertArm is one feasible neighbour of the final architecture.
+type CertArm struct {
+	Layer   int       `json:"layer"`
+	Choice  string    `json:"choice"`
+	Arch    string    `json:"arch"`
+	Drift   float64   `json:"drift"` // |ln s|
+	Costs   []Bounds  `json:"costs"`
+	Dev     []float64 `json:"deviation"`
+	N       int       `json:"n"`
+	Mean    *float64  `json:"mean,omitempty"`
+	Index   int       `json:"comparison"`
+	Delta   float64   `json:"delta"`
+	D       *float64  `json:"d,omitempty"`
+	W       *float64  `json:"w,omitempty"`
+	Upper   *float64  `json:"upper,omitempty"`
+	Lower   *float64  `json:"lower,omitempty"`
+	Retired bool      `json:"retired"`
+	Dead    string    `json:"not_evaluable,omitempty"`
+	More    int       `json:"more"`
+}
+
+// CertMiss is one infeasible proposal with its nearest miss.
+type CertMiss struct {
+	Layer  int       `json:"layer"`
+	Choice string    `json:"choice"`
+	Reason string    `json:"reason"`
+	Arch   string    `json:"nearest,omitempty"`
+	Dev    []float64 `json:"deviation,omitempty"`
+}
+
+// CertGain is the improvement over the anchor on fresh seeds.
+type CertGain struct {
+	N     int     `json:"n"` // samples of each
+	Gain  float64 `json:"gain"`
+	Lo    float64 `json:"lo"` // 95 % interval, normal
+	Hi    float64 `json:"hi"`
+	Naive float64 `json:"naive"` // from the search's own samples: too large
+}
+
+// CertBand is the true-cost accounting of one table.
+type CertBand struct {
+	Table string `json:"table"`
+	TrueBand
+	EtaDelta float64 `json:"eta_delta"` // η bounds the 1−δ_g quantile of the error
+	Enforced bool    `json:"enforced"`
+	Note     string  `json:"note,omitempty"`
+}
+
+// CertDevice is what the device said about the anchor, the accepted incumbents
+// and the final architecture.
+type CertDevice struct {
+	Archs []CertMeasured `json:"archs"`
+	// Outside counts the measured architectures outside ±τ of the measured anchor.
+	Outside int `json:"outside"`
+	// Eta is the largest relative error |ĝ−g|/g seen here; Updated is the larger of
+	// it and the table's own.
+	Eta     float64  `json:"eta"`
+	Updated *float64 `json:"eta_updated,omitempty"`
+	// FinalInside says that the final's measured cost is within the band.
+	FinalInside bool `json:"final_inside"`
+}
+
+// CertMeasured is one measured architecture.
+type CertMeasured struct {
+	Measured
+	Predicted float64  `json:"predicted"`
+	Error     float64  `json:"error"`     // ĝ/g − 1
+	Deviation *float64 `json:"deviation"` // g/g(anchor) − 1
+	Inside    bool     `json:"inside"`
+}
+
+// NewCertificate states what a result may claim.
+func NewCertificate(h Header, r *Result, ledger string, state json.RawMessage, measured []Measured) *Certificate {
+	c := &Certificate{
+		Format: CertificateFormat, Header: h, Sigma: r.Sigma,
+		Anchor: certArch(r.Anchor), Final: certArch(r.Final),
+		Moves: append([]Move{}, r.Moves...), Neighbours: []CertArm{}, Infeasible: []CertMiss{},
+		Comparisons: r.Comparisons, Samples: r.Samples, Failures: r.Failures, Archs: r.Archs,
+		LowerBound: finite(r.LowerBound), Alarms: append([]string{}, r.Alarms...),
+		Evaluations: ledger, State: state, TrueBands: []CertBand{},
+	}
+	if c.LowerBound != nil && *c.LowerBound > 0 {
+		c.Ratio = ptr(float64(r.Samples) / *c.LowerBound)
+	}
+	for _, n := range r.Neighbours {
+		a := CertArm{
+			Layer: n.Layer, Choice: n.Choice, Arch: n.Key, Drift: n.Drift, Costs: n.Costs, Dev: relative(n.Dev),
+			N: n.N, Mean: finite(n.Mean), Index: n.Index, Delta: n.Delta, Upper: finite(n.Upper), Lower: finite(n.Lower),
+			Retired: n.Retired, Dead: n.Dead, More: n.More,
+		}
+		if n.Index > 0 {
+			a.D, a.W = finite(n.D), finite(n.W)
+		}
+		c.Neighbours = append(c.Neighbours, a)
+		if !n.Retired {
+			c.Claim.Unretired++
+			if c.Claim.More >= 0 {
+				c.Claim.More += n.More
+			}
+			if n.More < 0 {
+				c.Claim.More = -1
+			}
+		}
+	}
+	for _, p := range r.Infeasible {
+		c.Infeasible = append(c.Infeasible, CertMiss{p.Layer, p.Choice, p.Reason, p.Key, relative(p.Dev)})
+	}
+	if r.Gain != nil {
+		c.Gain = r.Gain
+	}
+	c.Claim.Stop, c.Claim.EpsilonHat = r.Stop, finite(r.EpsilonHat)
+	c.Claim.Reached = r.Reached
+	c.account(h)
+	c.measure(measured)
+	c.Claim.Text = c.text()
+	return c
+}
+
+func certArch(s Summary) CertArch {
+	a := CertArch{Arch: s.Key, Costs: s.Costs, Dev: relative(s.Dev), N: s.N, Mean: finite(s.Mean)}
+	if s.N > 1 {
+		a.Spread = finite(s.Spread)
+	}
+	return a
+}
+
+// relative turns log deviations into fractions.
+func relative(dev []float64) []float64 {
+	out := make([]float64, len(dev))
+	for i, d := range dev {
+		out[i] = math.Expm1(d)
+	}
+	return out
+}
+
+// account states the true band of every table that has an audit.
+func (c *Certificate) account(h Header) {
+	for _, t := range h.Tables {
+		if t.Eta == nil {
+			c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("%s: predicted cost; the table has no audit, nothing is claimed about true cost", t.Name))
+			continue
+		}
+		tb, err := NewTrueBand(h.Settings.Tau, *t.Eta+t.Gamma)
+		if err != nil {
+			c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("%s: %v", t.Name, err))
+			continue
+		}
+		b := CertBand{Table: t.Name, TrueBand: tb, EtaDelta: t.Delta, Enforced: h.Settings.EnforceTrueBand}
+		if !tb.PublishedHolds {
+			b.Note = fmt.Sprintf("η = %.4g is beyond 1/(3+2τ) = %.4g: the published τ′ does not hold and is not claimed", tb.Eta, tb.PublishedLimit)
+		}
+		c.TrueBands = append(c.TrueBands, b)
+		if b.Enforced {
+			c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("%s: true cost within ±%.4g %% where the table's error is at most η = %.4g (a fraction %.3g of architectures)", t.Name, 100*h.Settings.Tau, tb.Eta, 1-t.Delta))
+		} else {
+			c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("%s: predicted cost within ±%.4g %%; true cost within +%.4g/−%.4g %% where the table's error is at most η = %.4g (a fraction %.3g of architectures)",
+				t.Name, 100*h.Settings.Tau, 100*tb.Up, 100*tb.Down, tb.Eta, 1-t.Delta))
+		}
+	}
+}
+
+// measure compares measured with predicted cost. The anchor's own measurement is
+// the budget: deviations are between measurements of one campaign.
+func (c *Certificate) measure(ms []Measured) {
+	if len(ms) == 0 {
+		return
+	}
+	d := &CertDevice{Archs: []CertMeasured{}}
+	predicted := map[string]float64{c.Anchor.Arch: c.Anchor.Costs[0].Value, c.Final.Arch: c.Final.Costs[0].Value}
+	for _, n := range c.Neighbours {
+		predicted[n.Arch] = n.Costs[0].Value
+	}
+	for _, m := range c.Moves {
+		for arch, cost := range map[string]float64{m.From: m.FromCost, m.To: m.ToCost} {
+			predicted[arch] = cost
+		}
+	}
+	var anchor float64
+	for _, m := range ms {
+		if m.Arch == c.Anchor.Arch && m.Value > 0 {
+			anchor = m.Value
+		}
+	}
+	t := math.Log1p(c.Header.Settings.Tau)
+	for _, m := range ms {
+		x := CertMeasured{Measured: m, Predicted: predicted[m.Arch]}
+		if m.Value > 0 {
+			x.Error = x.Predicted/m.Value - 1
+			d.Eta = max(d.Eta, math.Abs(x.Error))
+			if anchor > 0 {
+				x.Deviation = ptr(m.Value/anchor - 1)
+				x.Inside = math.Abs(math.Log(m.Value/anchor)) <= t+slack
+			}
+		}
+		if !x.Inside {
+			d.Outside++
+		}
+		if m.Arch == c.Final.Arch {
+			d.FinalInside = x.Inside
+		}
+		d.Archs = append(d.Archs, x)
+	}
+	if e := c.Header.Tables[0].Eta; e != nil {
+		d.Updated = ptr(max(*e, d.Eta))
+	}
+	c.Measured = d
+	word := "inside"
+	if !d.FinalInside {
+		word = "OUTSIDE"
+		c.Claim.Reached = false
+	}
+	c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("%s: the final's measured cost is %s ±%.4g %% of the measured anchor's; this rests on measurement, not on η", c.Header.Tables[0].Name, word, 100*c.Header.Settings.Tau))
+}
+
+func (c *Certificate) text() string {
+	s := c.Header.Settings
+	what := "the evaluator's expected utility"
+	if c.Pool() {
+		what = "the mean of the table's own samples"
+	}
+	over := fmt.Sprintf("with probability at least %.4g", 1-s.Delta)
+	if c.Sigma.Source == "deterministic" {
+		over = "for an evaluator declared deterministic"
+	}
+	if c.Claim.Reached {
+		return fmt.Sprintf("%s no single compensated change of %s improves %s by more than %g at predicted cost within ±%g %% of the anchor's (|ln ĝ/B| ≤ ln(1+τ))",
+			over, c.Final.Arch, what, s.Epsilon, 100*s.Tau)
+	}
+	if c.Claim.EpsilonHat != nil && !s.Published && len(c.Alarms) == 0 {
+		return fmt.Sprintf("not reached; %s no single compensated change of %s improves %s by more than %.6g", over, c.Final.Arch, what, *c.Claim.EpsilonHat)
+	}
+	return "not reached; nothing is claimed about the neighbours"
+}
+
+// Pool says whether the claim is about a finite pool of samples.
+func (c *Certificate) Pool() bool { return c.Header.Settings.Pool }
+
+// Encode is the certificate's file.
+func (c *Certificate) Encode() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", " ")
+	err := enc.Encode(c)
+	return b.Bytes(), err
+}
+
+// ReadCertificate reads a certificate strictly. It checks the form only; Verify
+// recomputes the content.
+func ReadCertificate(path string) (*Certificate, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return DecodeCertificate(path, data)
+}
+
+// DecodeCertificate decodes a certificate; name is the file's, for errors.
+func DecodeCertificate(name string, data []byte) (*Certificate, error) {
+	c := &Certificate{}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(c); err != nil {
+		line := 1 + bytes.Count(data[:min(dec.InputOffset(), int64(len(data)))], []byte{'\n'})
+		return nil, fmt.Errorf("%s:%d: %w", name, line, err)
+	}
+	if c.Format != CertificateFormat {
+		return nil, fmt.Errorf("%s:1: format is %.80q, not %q", name, c.Format, CertificateFormat)
+	}
+	back, err := c.Encode()
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(back, data) {
+		n := 0
+		for n < len(back) && n < len(data) && back[n] == data[n] {
+			n++
+		}
+		return nil, fmt.Errorf("%s:%d: not in canonical form", name, 1+bytes.Count(data[:n], []byte{'\n'}))
+	}
+	return c, nil
+}

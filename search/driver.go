@@ -1,0 +1,402 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/isocost/isocost/internal/atomicfile"
+	"github.com/isocost/isocost/search/space"
+)
+
+// Names of the files of a run directory.
+const (
+	JournalFile     = "journal.jsonl"
+	CertificateFile = "certificate.json"
+	BestFile        = "best.json"
+	InputsDir       = "inputs" // copies of space and tables, for verify
+)
+
+// Driver runs a search in a run directory: it evaluates, keeps the budget and
+// the journal. Killed at any instant, the same call goes on and ends with the
+// same certificate.
+type Driver struct {
+	Dir       string
+	Problem   Problem
+	Header    Header // Settings in it are the search's
+	Evaluator Evaluator
+	Workers   int // evaluations at a time; does not change the result
+	// Budget is the number of evaluations (samples and failures) after which the
+	// search stops with what it has; 0 for none.
+	Budget int
+	// Measurer re-measures the anchor, the accepted incumbents and the final
+	// architecture on the device after the search; nil without one.
+	Measurer Measurer
+	// Progress is called after every step, from one goroutine.
+	Progress func(Progress)
+	Now      func() time.Time // nil: no times in Progress
+}
+
+// Measurer measures architectures on the device, all in one interleaved
+// campaign. The result has one measurement an architecture; one that failed has
+// a validity other than ok and no value.
+type Measurer interface {
+	Measure(ctx context.Context, archs []space.Arch) ([]Measurement, error)
+}
+
+// Progress is how far a search is.
+type Progress struct {
+	Event
+	Elapsed  time.Duration
+	Replayed int // of Samples, taken from the journal
+	// Left is an estimate of the time still needed at this incumbent; -1 when
+	// unknown.
+	Left time.Duration
+}
+
+// Check says whether the run directory is new or was started with the same
+// settings, space, tables and evaluator. It changes nothing.
+func (d *Driver) Check() error {
+	s := d.Header.Settings
+	if err := s.Complete(); err != nil {
+		return err
+	}
+	d.Header.Settings = s
+	d.Header.Format = JournalFormat
+	path := filepath.Join(d.Dir, JournalFile)
+	j, err := ReadJournal(path)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, errNoHeader) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return sameRun(path, j.Header, d.Header)
+}
+
+// Run searches and writes the certificate. The certificate is returned whether or
+// not the claim was reached; an error means there is none.
+func (d *Driver) Run(ctx context.Context) (*Certificate, error) {
+	if err := d.Check(); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(d.Dir, JournalFile)
+	w, old, err := openJournal(path, d.Header)
+	if err != nil {
+		return nil, err
+	}
+	rec := &recorder{d: d, w: w, tape: newTape(old)}
+	cert, err := rec.run(ctx)
+	if cerr := w.close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return nil, err
+	}
+	best, err := bestFile(d.Problem.Space, cert)
+	if err != nil {
+		return nil, err
+	}
+	text, err := cert.Encode()
+	if err != nil {
+		return nil, err
+	}
+	if err := atomicfile.Write(filepath.Join(d.Dir, BestFile), best, 0o644); err != nil {
+		return nil, err
+	}
+	return cert, atomicfile.Write(filepath.Join(d.Dir, CertificateFile), text, 0o644)
+}
+
+func bestFile(s space.Space, c *Certificate) ([]byte, error) {
+	a, err := space.ParseArch(c.Final.Arch)
+	if err != nil {
+		return nil, err
+	}
+	return space.EncodeArch(s, a)
+}
+
+// recorder is one run of the driver: outcomes come from the journal where it has
+// them and from the evaluator where not.
+type recorder struct {
+	d    *Driver
+	w    *journalWriter
+	tape *tape
+
+	began    time.Time
+	live     int // evaluations of this process
+	replayed int
+	last     Event
+}
+
+func (r *recorder) now() time.Time {
+	if r.d.Now == nil {
+		return time.Time{}
+	}
+	return r.d.Now()
+}
+
+func (r *recorder) run(ctx context.Context) (*Certificate, error) {
+	r.began = r.now()
+	if r.tape.used {
+		if err := r.w.append(Entry{Kind: EntryNote, Note: "resumed"}); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.calibrate(ctx); err != nil {
+		return nil, err
+	}
+	res, err := Search(ctx, r.d.Problem, r.d.Header.Settings, r.ask, r.event)
+	if err == nil {
+		err = r.tape.err
+	}
+	if err != nil {
+		return nil, err
+	}
+	measured, err := r.measure(ctx, res)
+	if err != nil {
+		return nil, err
+	}
+	cert := NewCertificate(r.d.Header, res, r.tape.ledger(), r.tape.state, measured)
+	return cert, r.w.append(Entry{Kind: EntryEnd, Note: res.Stop})
+}
+
+// calibrate fixes the scale of a calibrated evaluator before the first sample.
+func (r *recorder) calibrate(ctx context.Context) error {
+	c, ok := r.d.Evaluator.(Calibrated)
+	if !ok {
+		return nil
+	}
+	if r.tape.state == nil {
+		comp := NewCompensator(r.d.Problem.Space, r.d.Problem.Bands)
+		feasible, _ := comp.Neighbourhood(r.d.Problem.Anchor)
+		archs := []space.Arch{r.d.Problem.Anchor}
+		for _, p := range feasible {
+			archs = append(archs, p.Arch)
+		}
+		state, err := c.Calibrate(ctx, archs, r.d.Header.Settings.Seed)
+		if err != nil {
+			return fmt.Errorf("calibrate the evaluator: %w", err)
+		}
+		if err := r.w.append(Entry{Kind: EntryCalibrate, State: state}); err != nil {
+			return err
+		}
+		r.tape.state = state
+	}
+	if err := c.Restore(r.tape.state); err != nil {
+		return fmt.Errorf("restore the evaluator's scale: %w", err)
+	}
+	return nil
+}
+
+// ask is the search's Ask. A batch is evaluated whole or not at all, so that the
+// point at which a budget ends the search does not depend on the workers.
+func (r *recorder) ask(ctx context.Context, reqs []Request) ([]Outcome, error) {
+	if b := r.d.Budget; b > 0 && r.tape.taken+len(reqs) > b {
+		return nil, fmt.Errorf("%w: the budget of %d evaluations is spent", ErrStop, b)
+	}
+	out := make([]Outcome, len(reqs))
+	var todo []int
+	for i, q := range reqs {
+		o, ok, err := r.tape.find(q)
+		if err != nil {
+			return nil, err
+		}
+		if out[i] = o; !ok {
+			todo = append(todo, i)
+		} else {
+			r.replayed++
+		}
+	}
+	if len(todo) > 0 {
+		if err := r.evaluate(ctx, reqs, todo, out); err != nil {
+			return nil, err
+		}
+		r.live += len(todo)
+	}
+	for i, q := range reqs {
+		r.tape.take(q, out[i])
+	}
+	r.progress()
+	return out, nil
+}
+
+// evaluate runs the missing requests on the workers and writes every outcome
+// down as it comes.
+func (r *recorder) evaluate(ctx context.Context, reqs []Request, todo []int, out []Outcome) error {
+	workers := min(max(r.d.Workers, 1), len(todo))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	next := make(chan int)
+	var mu sync.Mutex
+	var firstErr error
+	one := func(i int) {
+		a, err := r.d.Evaluator.Evaluate(ctx, reqs[i])
+		o := Outcome{Answer: a}
+		var f *Failure
+		if errors.As(err, &f) {
+			o, err = Outcome{Failed: f.Reason}, nil
+			if o.Failed == "" {
+				o.Failed = "failed without a reason"
+			}
+		}
+		if err == nil {
+			err = r.w.append(evalEntry(reqs[i], o))
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil && firstErr == nil {
+			firstErr = err
+			cancel()
+		}
+		out[i] = o
+	}
+	if workers == 1 {
+		for _, i := range todo {
+			if ctx.Err() != nil {
+				break
+			}
+			one(i)
+		}
+	} else {
+		var wg sync.WaitGroup
+		for range workers {
+			wg.Go(func() {
+				for i := range next {
+					one(i)
+				}
+			})
+		}
+		for _, i := range todo {
+			select {
+			case next <- i:
+				continue
+			case <-ctx.Done():
+			}
+			break
+		}
+		close(next)
+		wg.Wait()
+	}
+	if firstErr == nil {
+		firstErr = ctx.Err()
+	}
+	if errors.Is(firstErr, context.Canceled) || errors.Is(firstErr, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: interrupted", ErrStop)
+	}
+	return firstErr
+}
+
+func evalEntry(q Request, o Outcome) Entry {
+	e := Entry{Kind: EntryEval, Arch: q.Key, Stream: q.Stream, Index: ptr(q.Index), Seed: ptr(q.Seed)}
+	if q.Fidelity != 1 {
+		e.Fidelity = ptr(q.Fidelity)
+	}
+	if o.Failed != "" {
+		e.Kind, e.Note = EntryFail, o.Failed
+		return e
+	}
+	e.Utility, e.Parts = ptr(o.Utility), o.Parts
+	if o.Seconds > 0 {
+		e.Seconds = ptr(o.Seconds)
+	}
+	return e
+}
+
+// event writes the search's steps down and passes them on.
+func (r *recorder) event(e Event) {
+	r.last = e
+	if entry, ok := eventEntry(e); ok {
+		known, err := r.tape.decision(entry)
+		if err == nil && !known {
+			err = r.w.append(entry)
+		}
+		if err != nil && r.tape.err == nil {
+			r.tape.err = err
+		}
+	}
+	r.progress()
+}
+
+func (r *recorder) progress() {
+	if r.d.Progress == nil {
+		return
+	}
+	p := Progress{Event: r.last, Replayed: r.replayed, Left: -1, Elapsed: r.now().Sub(r.began)}
+	p.Samples = r.tape.taken
+	if r.live > 0 && p.Need >= 0 {
+		p.Left = p.Elapsed / time.Duration(r.live) * time.Duration(p.Need)
+	}
+	r.d.Progress(p)
+}
+
+// eventEntry is an event as the journal has it; layers and ends are not written
+// as decisions.
+func eventEntry(e Event) (Entry, bool) {
+	switch e.Kind {
+	case "sigma":
+		return Entry{Kind: EntrySigma, D: finite(e.D), Upper: finite(e.Upper), Samples: ptr(e.Samples)}, true
+	case "layer":
+		return Entry{Kind: EntryLayer, Layer: ptr(e.Layer), From: e.From, Samples: ptr(e.Samples), Open: ptr(e.Open), EpsHat: finite(e.EpsHat)}, true
+	case "retire", "move":
+		return Entry{Kind: e.Kind, Layer: ptr(e.Layer), From: e.From, To: e.To, D: finite(e.D), Upper: finite(e.Upper), Lower: finite(e.Lower), Samples: ptr(e.Samples)}, true
+	}
+	return Entry{}, false
+}
+
+// measure has the anchor, the accepted incumbents and the final measured, once.
+func (r *recorder) measure(ctx context.Context, res *Result) ([]Measured, error) {
+	if r.d.Measurer == nil {
+		return r.tape.measured(pathOf(res)), nil
+	}
+	keys := pathOf(res)
+	var archs []space.Arch
+	for _, k := range keys {
+		a, err := space.ParseArch(k)
+		if err != nil {
+			return nil, err
+		}
+		archs = append(archs, a)
+	}
+	if known := r.tape.measured(keys); len(known) == len(keys) {
+		return known, nil
+	}
+	got, err := r.d.Measurer.Measure(ctx, archs)
+	if err != nil {
+		return nil, fmt.Errorf("measure the finals: %w", err)
+	}
+	if len(got) != len(keys) {
+		return nil, fmt.Errorf("measure the finals: %d measurements for %d architectures", len(got), len(keys))
+	}
+	for i, k := range keys {
+		if err := r.w.append(Entry{Kind: EntryMeasure, Arch: k, Measured: &got[i]}); err != nil {
+			return nil, err
+		}
+		r.tape.measures[k] = got[i]
+	}
+	return r.tape.measured(keys), nil
+}
+
+// pathOf is the anchor, every incumbent and the final, each once, in order.
+func pathOf(res *Result) []string {
+	keys := []string{res.Anchor.Key}
+	for _, m := range res.Moves {
+		if !slices.Contains(keys, m.To) {
+			keys = append(keys, m.To)
+		}
+	}
+	return keys
+}
+
+// RemoveRun deletes what a run wrote, for -f; other files in the folder stay.
+func RemoveRun(dir string) error {
+	for _, name := range []string{JournalFile, CertificateFile, BestFile} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}

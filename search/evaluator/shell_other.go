@@ -1,0 +1,9 @@
+//go:build !unix
+
+package evaluator
+
+import "os/exec"
+
+func shell(command string) *exec.Cmd { return exec.Command("cmd", "/c", command) }
+
+func killGroup(cmd *exec.Cmd) { cmd.Process.Kill() }

@@ -1,0 +1,18 @@
+//go:build unix
+
+package evaluator
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// shell runs a command line in a process group of its own, so that all of it can
+// be ended, and Ctrl-C at the terminal reaches the search alone.
+func shell(command string) *exec.Cmd {
+	cmd := exec.Command("/bin/sh", "-c", command)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
+}
+
+func killGroup(cmd *exec.Cmd) { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

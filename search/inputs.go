@@ -1,0 +1,303 @@
+package search
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/isocost/isocost/internal/atomicfile"
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/search/space"
+)
+
+// Inputs are the files a search is made of.
+type Inputs struct {
+	Space string // space.yaml, or a bare table
+	// Tables are compiled tables, or space:METRIC for a cost that a tabular space
+	// has itself. Each is one band.
+	Tables []string
+	Anchor string // architecture key; "" for the space's default
+}
+
+// input is a file with the name it has in a run directory.
+type input struct {
+	name string
+	data []byte
+}
+
+// Opened are inputs read and checked.
+type Opened struct {
+	Problem Problem
+	Header  Header // Evaluator is for the caller to fill in
+	files   []input
+}
+
+// OpenInputs reads space and tables and prices the anchor.
+func OpenInputs(in Inputs, s Settings) (*Opened, error) {
+	o := &Opened{}
+	sp, files, err := readSpace(in.Space)
+	if err != nil {
+		return nil, err
+	}
+	o.files = files
+	o.Header = Header{Format: JournalFormat, Settings: s, Space: FileRef{sp.Name(), sp.Hash(), files[0].name}}
+	if len(in.Tables) == 0 {
+		return nil, errors.New("no cost table: an equal-cost search needs at least one")
+	}
+	used := map[string]bool{}
+	for _, f := range files {
+		used[f.name] = true
+	}
+	for i, name := range in.Tables {
+		ref := FileRef{Name: name}
+		var data []byte
+		if !strings.HasPrefix(name, "space:") {
+			if data, err = os.ReadFile(name); errors.Is(err, fs.ErrNotExist) {
+				return nil, hint.Wrap(err, "compile one with costgen compile")
+			} else if err != nil {
+				return nil, err
+			}
+			ref.Name = strings.TrimSuffix(filepath.Base(name), ".lut.json")
+			ref.File = fmt.Sprintf("table%d.lut.json", i+1)
+			ref.SHA256 = hexSum(data)
+			o.files = append(o.files, input{ref.File, data})
+		}
+		o.Header.Tables = append(o.Header.Tables, TableRef{FileRef: ref})
+	}
+	anchor := sp.Default()
+	if in.Anchor != "" {
+		if anchor, err = space.ParseArch(in.Anchor); err != nil {
+			return nil, err
+		}
+		if err := sp.Validate(anchor); err != nil {
+			return nil, fmt.Errorf("anchor %s: %w", in.Anchor, err)
+		}
+	}
+	anchor = space.Canonical(sp, anchor)
+	o.Header.Anchor = anchor.Key()
+	o.Problem = Problem{Space: sp, Anchor: anchor}
+	get := func(ref FileRef) ([]byte, error) {
+		i := slices.IndexFunc(o.files, func(f input) bool { return f.name == ref.File })
+		return o.files[i].data, nil
+	}
+	o.Problem.Bands, err = openBands(sp, anchor, &o.Header, get, true)
+	return o, err
+}
+
+// openBands makes the band of every table. With fill the header's table fields
+// are filled in; otherwise they are what the tables must match.
+func openBands(sp space.Space, anchor space.Arch, h *Header, get func(FileRef) ([]byte, error), fill bool) ([]Band, error) {
+	var bands []Band
+	for i := range h.Tables {
+		ref := &h.Tables[i]
+		now := *ref
+		var cost Cost
+		if metric, ok := strings.CutPrefix(ref.Name, "space:"); ok && ref.File == "" {
+			tab, ok := sp.(*space.Tabular)
+			if !ok {
+				return nil, hint.Wrap(fmt.Errorf("table %s: the space %s has no costs of its own", ref.Name, sp.Name()), "name a compiled table")
+			}
+			cost = &RowCost{tab, metric}
+			now.SHA256, now.Metric, now.Unit = sp.Hash(), metric, metric
+		} else {
+			low, ok := sp.(space.Lowerer)
+			if !ok {
+				return nil, hint.Wrap(fmt.Errorf("table %s: the space %s has no networks to price", ref.Name, sp.Name()), "use the space's own costs: space:METRIC")
+			}
+			data, err := get(ref.FileRef)
+			if err != nil {
+				return nil, err
+			}
+			if got := hexSum(data); got != ref.SHA256 {
+				return nil, fmt.Errorf("table %s has SHA-256 %s, not %s", ref.File, got, ref.SHA256)
+			}
+			t, err := lut.Decode(data)
+			if err != nil {
+				return nil, fmt.Errorf("table %s: %w", ref.Name, err)
+			}
+			f := t.File()
+			now.Metric, now.Unit = f.Metric, f.Unit
+			if f.Audit != nil && f.Audit.Eta != nil {
+				eta := *f.Audit.Eta
+				now.Eta, now.Delta, now.Gamma = &eta, f.Audit.Delta, f.Audit.Gamma
+			}
+			cost = NewLUTCost(low, t)
+		}
+		budget, err := cost.Cost(anchor)
+		if err != nil {
+			return nil, fmt.Errorf("anchor %s: table %s: %w", anchor.Key(), ref.Name, err)
+		}
+		now.Budget = budget
+		if fill {
+			*ref = now
+		} else if a, b := mustEncode(now), mustEncode(*ref); a != b {
+			return nil, fmt.Errorf("table %s: the header says %s, the table gives %s", ref.Name, b, a)
+		}
+		band, err := NewBand(ref.Name, cost, budget, h.Settings.Tau)
+		if err != nil {
+			return nil, err
+		}
+		band.Metric, band.Unit, band.Interval = now.Metric, now.Unit, h.Settings.IntervalBand
+		if h.Settings.EnforceTrueBand {
+			if now.Eta == nil {
+				return nil, hint.Wrap(fmt.Errorf("table %s has no audited error: its true band cannot be enforced", ref.Name), "compile it with --audit")
+			}
+			if band, err = EnforceTrueBand(band, *now.Eta+now.Gamma); err != nil {
+				return nil, hint.Wrap(err, "a larger --tau, or a better table")
+			}
+		}
+		bands = append(bands, band)
+	}
+	return bands, nil
+}
+
+// mustEncode is for values of our own types, which always encode.
+func mustEncode(v any) string {
+	b, err := encode(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// readSpace reads a space and the files it consists of, its own first.
+func readSpace(path string) (space.Space, []input, error) {
+	sp, err := space.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	name := filepath.Base(path)
+	if _, bare := sp.(*space.Tabular); bare && strings.HasSuffix(path, ".jsonl") {
+		return sp, []input{{name, data}}, nil
+	}
+	files := []input{{name, data}}
+	if _, ok := sp.(*space.Tabular); ok {
+		var f struct {
+			Table string `yaml:"table"`
+		}
+		if err := yaml.Unmarshal(data, &f); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
+		}
+		rows, err := os.ReadFile(filepath.Join(filepath.Dir(path), filepath.FromSlash(f.Table)))
+		if err != nil {
+			return nil, nil, err
+		}
+		files = append(files, input{f.Table, rows})
+	}
+	return sp, files, nil
+}
+
+// evaluatorFile is the copy of an evaluator's table in a run directory.
+const evaluatorFile = "evaluator.jsonl"
+
+// Attach names the evaluator in the header. A pooled one has its table copied
+// and the sizes of its pools given to the search.
+func (o *Opened) Attach(e Evaluator) error {
+	o.Header.Evaluator = e.Identity()
+	f, ok := e.(interface{ Table() []byte })
+	if !ok {
+		return nil
+	}
+	p, ok := e.(Pooled)
+	if !ok || p.PoolSize(o.Problem.Anchor) == 0 {
+		return nil
+	}
+	o.Header.Settings.Pool = true
+	o.Problem.PoolSize = p.PoolSize
+	o.files = append(o.files, input{evaluatorFile, f.Table()})
+	return nil
+}
+
+// pools reads the pool sizes of an evaluator's table.
+func pools(path, sum string) (func(space.Arch) int, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if got := hexSum(data); got != sum {
+		return nil, fmt.Errorf("%s has SHA-256 %s, the journal says %s", path, got, sum)
+	}
+	sizes := map[string]int{}
+	err = space.ReadRows(path, data, func(_ int, r space.Row) error {
+		sizes[r.Arch] = len(r.Utility)
+		return nil
+	})
+	return func(a space.Arch) int { return max(sizes[a.Key()], 1) }, err
+}
+
+// Save copies the inputs into a run directory, so that it can be verified
+// anywhere and when the originals have changed.
+func (o *Opened) Save(dir string) error {
+	for _, f := range o.files {
+		path := filepath.Join(dir, InputsDir, filepath.FromSlash(f.name))
+		if old, err := os.ReadFile(path); err == nil && hexSum(old) == hexSum(f.data) {
+			continue
+		}
+		if err := atomicfile.Write(path, f.data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// OpenRun builds the problem of a run directory from the copies in it. Hashes,
+// budgets and audit figures of the header must be those of the files.
+func OpenRun(dir string, h Header) (Problem, error) {
+	file := func(name string) (string, error) {
+		if !filepath.IsLocal(filepath.FromSlash(name)) || name == "" {
+			return "", fmt.Errorf("the journal names an input %q outside its folder", name)
+		}
+		return filepath.Join(dir, InputsDir, filepath.FromSlash(name)), nil
+	}
+	path, err := file(h.Space.File)
+	if err != nil {
+		return Problem{}, err
+	}
+	sp, err := space.Open(path)
+	if err != nil {
+		return Problem{}, err
+	}
+	if sp.Hash() != h.Space.SHA256 || sp.Name() != h.Space.Name {
+		return Problem{}, fmt.Errorf("%s is space %s (%s), not %s (%s)", path, sp.Name(), sp.Hash(), h.Space.Name, h.Space.SHA256)
+	}
+	anchor, err := space.ParseArch(h.Anchor)
+	if err != nil {
+		return Problem{}, err
+	}
+	if err := sp.Validate(anchor); err != nil {
+		return Problem{}, fmt.Errorf("anchor %s: %w", h.Anchor, err)
+	}
+	get := func(ref FileRef) ([]byte, error) {
+		p, err := file(ref.File)
+		if err != nil {
+			return nil, err
+		}
+		return os.ReadFile(p)
+	}
+	p := Problem{Space: sp, Anchor: anchor}
+	if p.Bands, err = openBands(sp, anchor, &h, get, false); err != nil {
+		return Problem{}, err
+	}
+	if h.Settings.Pool {
+		p.PoolSize, err = pools(filepath.Join(dir, InputsDir, evaluatorFile), h.Evaluator.SHA256)
+	}
+	return p, err
+}
+
+func hexSum(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}

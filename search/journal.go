@@ -1,0 +1,427 @@
+package search
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/isocost/isocost/internal/hint"
+)
+
+// JournalFormat is the first field of every journal.
+const JournalFormat = "isocost/journal/v1"
+
+// Header is the first line of a journal: everything that determines the search
+// but the evaluator's answers.
+type Header struct {
+	Format    string     `json:"format"`
+	Settings  Settings   `json:"settings"`
+	Space     FileRef    `json:"space"`
+	Tables    []TableRef `json:"tables"`
+	Evaluator Identity   `json:"evaluator"`
+	Anchor    string     `json:"anchor"` // architecture key
+}
+
+// FileRef names an input by the hash of its content. File is its copy in the run
+// directory, "" when there is none.
+type FileRef struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+	File   string `json:"file,omitempty"`
+}
+
+// TableRef is one band: a table with the anchor's budget in it.
+type TableRef struct {
+	FileRef
+	Metric string   `json:"metric"`
+	Unit   string   `json:"unit"`
+	Budget Bounds   `json:"budget"`
+	Eta    *float64 `json:"eta,omitempty"`   // the table's audited relative error, if it has an audit
+	Delta  float64  `json:"eta_delta"`       // η bounds the (1−δ_g) quantile; 0 without an audit
+	Gamma  float64  `json:"gamma,omitempty"` // margin the audit adds to η
+}
+
+// Kinds of journal entries.
+const (
+	EntryCalibrate = "calibrate" // the evaluator's scale, fixed before the search
+	EntryEval      = "eval"
+	EntryFail      = "fail"
+	EntryMove      = "move"
+	EntryRetire    = "retire"
+	EntryLayer     = "layer"
+	EntrySigma     = "sigma"
+	EntryMeasure   = "measure"
+	EntryNote      = "note" // resumed, retries: not part of the result
+	EntryEnd       = "end"
+)
+
+// Entry is one line of a journal after the header. Fields that do not belong to
+// the kind are absent.
+type Entry struct {
+	Kind     string             `json:"kind"`
+	Arch     string             `json:"arch,omitempty"` // key
+	Stream   string             `json:"stream,omitempty"`
+	Index    *int               `json:"index,omitempty"`
+	Seed     *uint64            `json:"seed,omitempty"`
+	Fidelity *float64           `json:"fidelity,omitempty"`
+	Utility  *float64           `json:"utility,omitempty"`
+	Parts    map[string]float64 `json:"parts,omitempty"`
+	Seconds  *float64           `json:"seconds,omitempty"`
+	Layer    *int               `json:"layer,omitempty"`
+	From     string             `json:"from,omitempty"`
+	To       string             `json:"to,omitempty"`
+	D        *float64           `json:"d,omitempty"`
+	Upper    *float64           `json:"upper,omitempty"`
+	Lower    *float64           `json:"lower,omitempty"`
+	Samples  *int               `json:"samples,omitempty"`
+	Open     *int               `json:"open,omitempty"`
+	EpsHat   *float64           `json:"epsilon_hat,omitempty"`
+	Measured *Measurement       `json:"measured,omitempty"`
+	State    json.RawMessage    `json:"state,omitempty"` // of a calibrated evaluator
+	Note     string             `json:"note,omitempty"`
+}
+
+// Measurement is the cost of one architecture as the device gave it.
+type Measurement struct {
+	Metric   string   `json:"metric"`
+	Unit     string   `json:"unit"`
+	Value    float64  `json:"value"`
+	Lo       float64  `json:"lo"`
+	Hi       float64  `json:"hi"`
+	N        int      `json:"n"`
+	Validity []string `json:"validity"`
+	Device   string   `json:"device"`
+}
+
+// finite returns a pointer to v, nil when v is no finite number: JSON has none.
+func finite(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// sumLen is the length of the chained check sum in hex digits: 128 bits.
+const sumLen = 32
+
+// sealed appends the chained check sum to a JSON object: SHA-256 of the previous
+// line's sum and this line's content. Changing, dropping, doubling or reordering
+// any line breaks every later sum.
+func sealed(prev string, object []byte) (line []byte, sum string) {
+	h := sha256.New()
+	h.Write([]byte(prev))
+	h.Write([]byte{'\n'})
+	h.Write(object)
+	sum = hex.EncodeToString(h.Sum(nil))[:sumLen]
+	line = append(line, object[:len(object)-1]...)
+	line = append(line, `,"sum":"`...)
+	line = append(line, sum...)
+	return append(line, `"}`...), sum
+}
+
+// unseal checks a line's sum and returns the object without it.
+func unseal(prev string, line []byte) (object []byte, sum string, err error) {
+	const tail = len(`,"sum":""}`) + sumLen
+	if len(line) < tail+2 || !bytes.HasPrefix(line[len(line)-tail:], []byte(`,"sum":"`)) {
+		return nil, "", errors.New("no check sum at the end of the line")
+	}
+	object = append(append(object, line[:len(line)-tail]...), '}')
+	want, sum := sealed(prev, object)
+	if !bytes.Equal(want, line) {
+		return nil, "", errors.New("check sum does not fit: the line, or one before it, was changed, dropped or doubled")
+	}
+	return object, sum, nil
+}
+
+// Journal is a decoded journal.
+type Journal struct {
+	Header  Header
+	Entries []Entry
+	Torn    bool // a last line without newline was ignored
+	sum     string
+	size    int64 // bytes of whole lines
+}
+
+// ReadJournal reads a journal; see DecodeJournal.
+func ReadJournal(path string) (*Journal, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return DecodeJournal(path, data)
+}
+
+// DecodeJournal decodes a journal strictly: another format, an unknown field, a
+// number that is none, a line that is not canonical or whose check sum does not
+// continue the chain is an error with name:line. A torn last line is left out
+// and reported by Torn.
+func DecodeJournal(name string, data []byte) (*Journal, error) {
+	j := &Journal{}
+	rest, n := data, 0
+	for len(rest) > 0 {
+		n++
+		line, after, ok := bytes.Cut(rest, []byte{'\n'})
+		if !ok {
+			j.Torn = true
+			break
+		}
+		rest = after
+		fail := func(err error) (*Journal, error) {
+			return nil, hint.Wrap(fmt.Errorf("%s:%d: %w", name, n, err), "take the journal from a backup, or start again with another -o")
+		}
+		object, sum, err := unseal(j.sum, line)
+		if err != nil {
+			return fail(err)
+		}
+		if n == 1 {
+			if err := strict(object, &j.Header); err != nil {
+				return fail(err)
+			}
+			if j.Header.Format != JournalFormat {
+				return fail(fmt.Errorf("format is %.80q, not %q", j.Header.Format, JournalFormat))
+			}
+		} else {
+			var e Entry
+			if err := strict(object, &e); err != nil {
+				return fail(err)
+			}
+			if err := e.check(); err != nil {
+				return fail(err)
+			}
+			j.Entries = append(j.Entries, e)
+		}
+		j.sum = sum
+		j.size += int64(len(line)) + 1
+	}
+	if n == 0 || n == 1 && j.Torn {
+		return nil, fmt.Errorf("%s: %w", name, errNoHeader)
+	}
+	return j, nil
+}
+
+var errNoHeader = errors.New("the journal has no header")
+
+// check says what a kind lacks.
+func (e *Entry) check() error {
+	need := func(ok bool, what string) error {
+		if !ok {
+			return fmt.Errorf("%s entry without %s", e.Kind, what)
+		}
+		return nil
+	}
+	switch e.Kind {
+	case EntryEval:
+		return need(e.Arch != "" && e.Stream != "" && e.Index != nil && e.Seed != nil && e.Utility != nil, "arch, stream, index, seed and utility")
+	case EntryFail:
+		return need(e.Arch != "" && e.Stream != "" && e.Index != nil && e.Seed != nil && e.Note != "", "arch, stream, index, seed and reason")
+	case EntryMove, EntryRetire:
+		return need(e.From != "" && e.To != "" && e.Samples != nil, "from, to and samples")
+	case EntryLayer:
+		return need(e.Layer != nil && e.From != "" && e.Samples != nil, "layer, from and samples")
+	case EntrySigma:
+		return need(e.D != nil && e.Upper != nil, "d and upper")
+	case EntryCalibrate:
+		return need(len(e.State) > 0, "state")
+	case EntryMeasure:
+		return need(e.Arch != "" && e.Measured != nil, "arch and measured")
+	case EntryNote, EntryEnd:
+		return need(e.Note != "", "note")
+	}
+	return fmt.Errorf("unknown kind of entry %.50q", e.Kind)
+}
+
+// strict decodes one JSON object that has exactly the known fields and is
+// written as Go writes it.
+func strict(object []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(object))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("data after the object")
+	}
+	back, err := encode(into)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(back, object) {
+		return errors.New("not in canonical form")
+	}
+	return nil
+}
+
+// encode is JSON without HTML escapes and without the newline.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), nil
+}
+
+// journalWriter appends sealed lines. A line is written at once, so that it
+// survives the process; it is synced to the disk right after, beside the search,
+// so that at most what the last milliseconds evaluated is lost with the power –
+// and then evaluated again with the same result.
+type journalWriter struct {
+	mu    sync.Mutex
+	f     *os.File
+	sum   string
+	err   error
+	dirty chan struct{}
+	done  chan struct{}
+}
+
+// openJournal opens or creates the journal of a run directory. An existing one is
+// returned decoded, its torn last line cut off.
+func openJournal(path string, h Header) (*journalWriter, *Journal, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return nil, nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, nil, err
+	}
+	fail := func(err error) (*journalWriter, *Journal, error) {
+		f.Close()
+		return nil, nil, err
+	}
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return fail(err)
+	}
+	w := &journalWriter{f: f, dirty: make(chan struct{}, 1), done: make(chan struct{})}
+	j, err := DecodeJournal(path, data)
+	switch {
+	case errors.Is(err, errNoHeader): // new, or killed before the first line was whole
+		if err := f.Truncate(0); err != nil {
+			return fail(err)
+		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return fail(err)
+		}
+		go w.syncer()
+		if err := w.append(h); err != nil {
+			w.close()
+			return nil, nil, err
+		}
+		return w, nil, nil
+	case err != nil:
+		return fail(err)
+	}
+	if err := sameRun(path, j.Header, h); err != nil {
+		return fail(err)
+	}
+	if err := f.Truncate(j.size); err != nil {
+		return fail(err)
+	}
+	if _, err := f.Seek(j.size, io.SeekStart); err != nil {
+		return fail(err)
+	}
+	w.sum = j.sum
+	go w.syncer()
+	return w, j, nil
+}
+
+// sameRun says in what a journal's header differs from what is asked for now.
+func sameRun(path string, was, is Header) error {
+	a, err := encode(was)
+	if err != nil {
+		return err
+	}
+	b, err := encode(is)
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(a, b) {
+		return nil
+	}
+	var x, y map[string]any
+	if err := errors.Join(json.Unmarshal(a, &x), json.Unmarshal(b, &y)); err != nil {
+		return err
+	}
+	what := difference("", x, y)
+	return hint.Wrap(fmt.Errorf("%s was started with other settings: %s", path, what), "give another -o, or the flags it was started with")
+}
+
+// difference names the first field in which two JSON values differ.
+func difference(at string, a, b any) string {
+	x, ok1 := a.(map[string]any)
+	y, ok2 := b.(map[string]any)
+	if ok1 && ok2 {
+		names := map[string]bool{}
+		for k := range x {
+			names[k] = true
+		}
+		for k := range y {
+			names[k] = true
+		}
+		for _, k := range sortedKeys(names) {
+			if d := difference(at+"."+k, x[k], y[k]); d != "" {
+				return d
+			}
+		}
+		return ""
+	}
+	p, _ := json.Marshal(a)
+	q, _ := json.Marshal(b)
+	if bytes.Equal(p, q) {
+		return ""
+	}
+	return fmt.Sprintf("%s was %.60s and is now %.60s", at[1:], p, q)
+}
+
+func (w *journalWriter) append(v any) error {
+	object, err := encode(v)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return w.err
+	}
+	line, sum := sealed(w.sum, object)
+	if _, err := w.f.Write(append(line, '\n')); err != nil {
+		w.err = fmt.Errorf("append to %s: %w", w.f.Name(), err)
+		return w.err
+	}
+	w.sum = sum
+	select {
+	case w.dirty <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (w *journalWriter) syncer() {
+	defer close(w.done)
+	for range w.dirty {
+		if err := w.f.Sync(); err != nil {
+			w.mu.Lock()
+			w.err = fmt.Errorf("sync %s: %w", w.f.Name(), err)
+			w.mu.Unlock()
+		}
+	}
+}
+
+// close syncs what is written and closes the file.
+func (w *journalWriter) close() error {
+	close(w.dirty)
+	<-w.done
+	err := w.f.Sync()
+	return errors.Join(w.err, err, w.f.Close())
+}

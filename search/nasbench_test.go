@@ -1,0 +1,193 @@
+package search
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/search/anytime"
+	"github.com/isocost/isocost/search/space"
+)
+
+// macro is NAS-Bench-Macro (Su et al., CVPR 2021): all 3^8 networks of 8 layers,
+// trained three times each.
+type macro struct {
+	rows map[string]macroRow // by the digits of the layers
+	// sigma is the pooled standard deviation of one training.
+	sigma float64
+}
+
+type macroRow struct {
+	Acc    []float64 `json:"test_acc"`
+	Mean   float64   `json:"mean_acc"`
+	Std    float64   `json:"std"`
+	Params float64   `json:"params"`
+	Flops  float64   `json:"flops"`
+}
+
+// loadMacro finds the public data above the working directory or skips.
+func loadMacro(t testing.TB) *macro {
+	t.Helper()
+	dir, _ := os.Getwd()
+	for {
+		data, err := os.ReadFile(filepath.Join(dir, "shared/data/nas-bench-macro/nas-bench-macro_cifar10.json"))
+		if err == nil {
+			m := &macro{}
+			if err := json.Unmarshal(data, &m.rows); err != nil {
+				t.Fatal(err)
+			}
+			ss, nu := 0.0, 0
+			for _, r := range m.rows {
+				for _, a := range r.Acc {
+					ss += (a - r.Mean) * (a - r.Mean)
+				}
+				nu += len(r.Acc) - 1
+			}
+			m.sigma = math.Sqrt(ss / float64(nu))
+			return m
+		}
+		if filepath.Dir(dir) == dir {
+			t.Skip("no shared/data/nas-bench-macro above the working directory: get nas-bench-macro_cifar10.json from github xiusu/NAS-Bench-Macro")
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+func (m *macro) Name() string                   { return "nas-bench-macro" }
+func (m *macro) Hash() string                   { return "0" }
+func (m *macro) Layers() int                    { return 8 }
+func (m *macro) Choices(int) []string           { return []string{"0", "1", "2"} }
+func (m *macro) Widths(int) int                 { return 1 }
+func (m *macro) WidthRatio(int, int) float64    { return 1 }
+func (m *macro) GlobalWidth() bool              { return false }
+func (m *macro) Precisions(int) []lut.Precision { return nil }
+func (m *macro) Default() space.Arch            { return m.arch("11111111") }
+func (m *macro) Validate(a space.Arch) error {
+	if _, ok := m.rows[m.digits(a)]; !ok {
+		return fmt.Errorf("no architecture %s", a.Key())
+	}
+	return nil
+}
+
+func (m *macro) digits(a space.Arch) string {
+	var b strings.Builder
+	for _, l := range a.Layers {
+		b.WriteString(l.Choice)
+	}
+	return b.String()
+}
+
+func (m *macro) arch(digits string) (a space.Arch) {
+	for _, d := range digits {
+		a.Layers = append(a.Layers, space.Layer{Choice: string(d)})
+	}
+	return a
+}
+
+func (m *macro) Cost(a space.Arch) (Bounds, error) {
+	r, ok := m.rows[m.digits(a)]
+	if !ok {
+		return Bounds{}, fmt.Errorf("no architecture %s", a.Key())
+	}
+	return Bounds{r.Params, r.Params, r.Params}, nil
+}
+
+// gaussian answers with the three-run mean and noise of the real spread.
+func (m *macro) gaussian(ctx context.Context, reqs []Request) ([]Outcome, error) {
+	out := make([]Outcome, len(reqs))
+	for i, r := range reqs {
+		rng := rand.New(rand.NewPCG(r.Seed, 0))
+		out[i].Utility = m.rows[m.digits(r.Arch)].Mean + m.sigma*rng.NormFloat64()
+	}
+	return out, nil
+}
+
+// macroOutcome is a study over many starts.
+type macroOutcome struct {
+	wrong, outside int
+	mean, ratio    float64 // evaluations; median samples / lower bound at the true gaps
+}
+
+// macroStudy searches from random anchors with Gaussian noise of the benchmark's
+// own spread and checks every neighbour of every result exhaustively.
+func macroStudy(t *testing.T, m *macro, s Settings, starts int) (out macroOutcome) {
+	t.Helper()
+	keys := sortedKeys(m.rows)
+	var ratios []float64
+	for start := range starts {
+		rng := rand.New(rand.NewPCG(11, uint64(start)))
+		anchor := m.arch(keys[rng.IntN(len(keys))])
+		s.Seed = uint64(start)
+		budget, err := m.Cost(anchor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		band, err := NewBand("params", m, budget, s.Tau)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := Search(context.Background(), Problem{Space: m, Bands: []Band{band}, Anchor: anchor}, s, m.gaussian, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !res.Reached && !s.Published {
+			t.Errorf("start %d: not certified: %s %v", start, res.Stop, res.Alarms)
+		}
+		// The neighbourhood is rebuilt here, not taken from the result.
+		final := m.rows[m.digits(res.Final.Arch)]
+		var gaps []float64
+		better := false
+		digits := m.digits(res.Final.Arch)
+		for l := range digits {
+			for _, o := range "012" {
+				z, ok := m.rows[digits[:l]+string(o)+digits[l+1:]]
+				if !ok || byte(o) == digits[l] || math.Abs(math.Log(z.Params/budget.Value)) > math.Log1p(s.Tau) {
+					continue
+				}
+				better = better || z.Mean-final.Mean > s.Epsilon
+				gaps = append(gaps, final.Mean-z.Mean+s.Epsilon)
+			}
+		}
+		if better {
+			out.wrong++
+		}
+		if math.Abs(math.Log(final.Params/budget.Value)) > math.Log1p(s.Tau)+1e-12 {
+			out.outside++
+		}
+		out.mean += float64(res.Samples) / float64(starts)
+		if lb := anytime.Certificate(m.sigma, gaps, s.Delta); lb > 0 && !math.IsInf(lb, 1) {
+			ratios = append(ratios, float64(res.Samples)/lb)
+		}
+	}
+	slices.Sort(ratios)
+	out.ratio = ratios[len(ratios)/2]
+	return out
+}
+
+func TestMacroAcceptance(t *testing.T) {
+	m := loadMacro(t)
+	const starts = 300
+	for _, c := range []struct{ epsilon, evaluations float64 }{{0.5, 120}, {0.2, 500}} {
+		s := DefaultSettings()
+		s.Epsilon, s.Sigma = c.epsilon, &m.sigma
+		got := macroStudy(t, m, s, starts)
+		t.Logf("ε %g: %d of %d not locally optimal, %d outside the band, %.1f evaluations, samples/LB %.2f (median)", c.epsilon, got.wrong, starts, got.outside, got.mean, got.ratio)
+		if float64(got.wrong) > s.Delta*starts {
+			t.Errorf("ε %g: %d of %d results are not ε-locally optimal, more than δ = %g", c.epsilon, got.wrong, starts, s.Delta)
+		}
+		if got.outside > 0 {
+			t.Errorf("ε %g: %d results outside the band", c.epsilon, got.outside)
+		}
+		if got.mean > c.evaluations {
+			t.Errorf("ε %g: %.1f evaluations, want at most %g", c.epsilon, got.mean, c.evaluations)
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package search
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Contender is one arm as a selector sees it.
+type Contender struct {
+	N       int     // samples so far
+	Left    int     // samples still to be had; -1 without limit
+	Mean    float64 // estimate
+	D, W    float64 // difference to the incumbent and its half-width; W is +Inf before both are sampled
+	Upper   float64 // smallest D+W seen so far: the bounds hold at all times at once
+	Lower   float64 // largest D−W seen so far
+	Retired bool
+	Weight  float64 // relative cost of a sample, 1 when all cost the same
+}
+
+// View is what a selector is shown: the incumbent and the feasible candidates of
+// the present scope.
+type View struct {
+	Incumbent  Contender
+	Candidates []Contender
+	// Live counts the unretired neighbours in all layers: the incumbent's samples
+	// serve them all.
+	Live    int
+	Epsilon float64
+	Move    float64 // ε₀
+	Batch   int
+}
+
+// Decision is what a selector wants. Candidates are indices into
+// View.Candidates. A decision that moves does nothing else; one with nothing in
+// it says the scope is finished.
+type Decision struct {
+	Move   int   // candidate that becomes the incumbent, -1 for none
+	Retire []int // candidates shown not to improve by more than ε
+	Sample []int // candidates to sample once each, -1 meaning the incumbent
+}
+
+// Selector decides, and does nothing else: it never evaluates and never sees the
+// budget. It must be a function of the view and of its own past decisions, so
+// that a replay repeats it.
+type Selector interface {
+	Select(v *View) Decision
+}
+
+// NewSelector returns a selector by name: lucb (certifying, default).
+func NewSelector(name string, s Settings) (Selector, error) {
+	if f, ok := selectors[name]; ok {
+		return f(s), nil
+	}
+	return nil, fmt.Errorf("unknown selector %q: there are %s", name, strings.Join(SelectorNames(), ", "))
+}
+
+// verdicts applies the rule all certifying selectors share: a candidate with
+// D−W > ε₀ becomes the incumbent (the one whose lower bound is largest), one
+// with D+W ≤ ε retires. live lists the others.
+func verdicts(v *View) (d Decision, live []int) {
+	d.Move = -1
+	best := v.Move
+	for i := range v.Candidates {
+		if c := &v.Candidates[i]; !c.Retired && c.Lower > best {
+			best, d.Move = c.Lower, i
+		}
+	}
+	if d.Move >= 0 {
+		return d, nil
+	}
+	for i := range v.Candidates {
+		switch c := &v.Candidates[i]; {
+		case c.Retired:
+		case c.Upper <= v.Epsilon:
+			d.Retire = append(d.Retire, i)
+		default:
+			live = append(live, i)
+		}
+	}
+	return d, live
+}
+
+// wantsIncumbent says whether the incumbent should be sampled before a candidate
+// with n samples: its share is √K to 1, the best one when K equal candidates are
+// compared with it, each weighed by the root of what a sample costs.
+func wantsIncumbent(v *View, n int, weight float64) bool {
+	if v.Incumbent.Left == 0 {
+		return false
+	}
+	k := math.Sqrt(float64(max(v.Live, 1)))
+	return float64(v.Incumbent.N)*math.Sqrt(v.Incumbent.Weight) < k*float64(n)*math.Sqrt(weight)
+}

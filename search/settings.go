@@ -1,0 +1,124 @@
+package search
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/isocost/isocost/search/anytime"
+)
+
+// Settings define a search. Together with space, tables and evaluator they
+// determine its result; they are the first line of its journal. Budget and
+// workers are not among them: they may change between continuations.
+type Settings struct {
+	Tau     float64 `json:"tau"`     // band tolerance, fraction
+	Epsilon float64 `json:"epsilon"` // utility tolerance, utility units; > 0
+	Delta   float64 `json:"delta"`   // failure probability of the claim
+	// Move is ε₀: an improvement is taken when D−W > ε₀. Below ε, so that every
+	// comparison ends.
+	Move float64 `json:"move"`
+	Rho  float64 `json:"rho"` // of the mixtures
+	// Sigma is the declared sub-Gaussian parameter of one sample; nil to calibrate
+	// it before the search. 0 declares a deterministic evaluator.
+	Sigma *float64 `json:"sigma,omitempty"`
+	// Calibration: so many architectures, so many samples each; the upper bound
+	// fails with probability SigmaBeta, which is taken out of Delta.
+	SigmaArchs   int     `json:"sigma_archs,omitempty"`
+	SigmaRepeats int     `json:"sigma_repeats,omitempty"`
+	SigmaBeta    float64 `json:"sigma_beta,omitempty"`
+
+	Selector  string `json:"selector"`            // a name NewSelector knows
+	Scope     string `json:"scope"`               // layer: sweep layer by layer; all: the whole neighbourhood at once
+	Schedule  string `json:"schedule"`            // how δ is shared: comparisons or incumbents
+	Batch     int    `json:"batch"`               // candidates sampled between two looks
+	Published bool   `json:"published,omitempty"` // the paper's literal form
+
+	EnforceTrueBand bool `json:"enforce_true_band,omitempty"`
+	IntervalBand    bool `json:"interval_band,omitempty"`
+
+	// Fresh is how many fresh-seed samples of anchor and final the gain rests on.
+	Fresh int `json:"fresh,omitempty"`
+	// Pool says that the evaluator's samples are a finite pool drawn without
+	// replacement: the claim is about its mean.
+	Pool bool `json:"pool,omitempty"`
+
+	Seed uint64 `json:"seed"`
+}
+
+// Scopes and schedules.
+const (
+	ScopeLayer = "layer"
+	ScopeAll   = "all"
+
+	// ScheduleComparisons gives the i-th distinct comparison δ/(i(i+1)).
+	ScheduleComparisons = "comparisons"
+	// ScheduleIncumbents gives the k-th incumbent δ/(k(k+1)), shared evenly by its
+	// neighbourhood, whose size is known when it becomes the incumbent.
+	ScheduleIncumbents = "incumbents"
+)
+
+// DefaultSettings are the settings of the certifying selector.
+func DefaultSettings() Settings {
+	return Settings{
+		Tau: 0.05, Epsilon: 0.005, Delta: 0.05, Rho: anytime.DefaultRho,
+		SigmaArchs: 8, SigmaRepeats: 4,
+		Selector: "lucb", Scope: ScopeLayer, Schedule: ScheduleComparisons, Batch: 1,
+	}
+}
+
+// Complete fills what follows from other settings (ε₀ = ε/2, β = δ/5 when σ is
+// calibrated) and lists every problem.
+func (s *Settings) Complete() error {
+	var problems []error
+	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	in := func(name string, v, lo, hi float64) {
+		if !(v > lo && v < hi) {
+			bad("%s %g is not between %g and %g", name, v, lo, hi)
+		}
+	}
+	in("tau", s.Tau, 0, 1)
+	in("delta", s.Delta, 0, 1)
+	if !(s.Epsilon > 0) || math.IsInf(s.Epsilon, 0) {
+		bad("epsilon %g is not positive: equal architectures could never be told apart", s.Epsilon)
+	}
+	if s.Move == 0 {
+		s.Move = s.Epsilon / 2
+	}
+	if !(s.Move > 0 && s.Move < s.Epsilon) && s.Epsilon > 0 {
+		bad("move %g is not between 0 and epsilon %g", s.Move, s.Epsilon)
+	}
+	in("rho", s.Rho, 0, 1e6)
+	if s.Sigma != nil {
+		if !(*s.Sigma >= 0) || math.IsInf(*s.Sigma, 0) {
+			bad("sigma %g is not a number from 0", *s.Sigma)
+		}
+		s.SigmaArchs, s.SigmaRepeats, s.SigmaBeta = 0, 0, 0
+	} else {
+		if s.SigmaBeta == 0 {
+			s.SigmaBeta = s.Delta / 5
+		}
+		if s.SigmaArchs < 1 || s.SigmaRepeats < 2 {
+			bad("sigma calibration needs at least 1 architecture and 2 samples each, not %d and %d", s.SigmaArchs, s.SigmaRepeats)
+		}
+		if !(s.SigmaBeta > 0 && s.SigmaBeta < s.Delta) {
+			bad("sigma beta %g is not between 0 and delta %g", s.SigmaBeta, s.Delta)
+		}
+	}
+	if s.Batch < 1 || s.Batch > 4096 {
+		bad("batch %d is not from 1 to 4096", s.Batch)
+	}
+	if s.Scope != ScopeLayer && s.Scope != ScopeAll {
+		bad("scope %q is neither %s nor %s", s.Scope, ScopeLayer, ScopeAll)
+	}
+	if s.Schedule != ScheduleComparisons && s.Schedule != ScheduleIncumbents {
+		bad("schedule %q is neither %s nor %s", s.Schedule, ScheduleComparisons, ScheduleIncumbents)
+	}
+	if _, err := NewSelector(s.Selector, *s); err != nil {
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
+}
+
+// SelectionDelta is the part of δ left for the comparisons.
+func (s *Settings) SelectionDelta() float64 { return s.Delta - s.SigmaBeta }

@@ -1,0 +1,135 @@
+package search
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash"
+)
+
+// tape is what a journal remembers: outcomes by request, the evaluator's scale,
+// measurements, and the decisions a replay must repeat.
+type tape struct {
+	used      bool // there was a journal
+	outcomes  map[sampleID]Entry
+	taken     int // outcomes the search has consumed
+	decisions [][]byte
+	played    int // decisions repeated so far
+	state     json.RawMessage
+	measures  map[string]Measurement
+	sum       hash.Hash // over what the search consumed, in its order
+	err       error     // the first problem found where none can be returned
+	consumed  map[sampleID]bool
+	pending   []Request // the batch that could not be answered in a replay
+	end       string    // note of the last end entry
+}
+
+// sampleID identifies a sample. (arch, stream, index) is counted once at most.
+type sampleID struct {
+	arch, stream string
+	index        int
+}
+
+func newTape(j *Journal) *tape {
+	t := &tape{outcomes: map[sampleID]Entry{}, measures: map[string]Measurement{}, sum: sha256.New(), consumed: map[sampleID]bool{}}
+	if j == nil {
+		return t
+	}
+	t.used = true
+	for _, e := range j.Entries {
+		switch e.Kind {
+		case EntryEval, EntryFail:
+			id := sampleID{e.Arch, e.Stream, *e.Index}
+			if _, ok := t.outcomes[id]; ok && t.err == nil {
+				t.err = fmt.Errorf("journal: sample %d of %s (%s) is there twice", id.index, id.arch, id.stream)
+			}
+			t.outcomes[id] = e
+		case EntryCalibrate:
+			t.state = e.State
+		case EntryMeasure:
+			t.measures[e.Arch] = *e.Measured
+		case EntrySigma, EntryLayer, EntryMove, EntryRetire:
+			b, err := encode(e)
+			if err != nil && t.err == nil {
+				t.err = err
+			}
+			t.decisions = append(t.decisions, b)
+		case EntryEnd:
+			t.end = e.Note
+		}
+	}
+	return t
+}
+
+// find returns the remembered outcome of a request, false when there is none.
+func (t *tape) find(q Request) (Outcome, bool, error) {
+	if t.err != nil {
+		return Outcome{}, false, t.err
+	}
+	e, ok := t.outcomes[sampleID{q.Key, q.Stream, q.Index}]
+	if !ok {
+		return Outcome{}, false, nil
+	}
+	if *e.Seed != q.Seed || (e.Fidelity == nil) != (q.Fidelity == 1) || e.Fidelity != nil && *e.Fidelity != q.Fidelity {
+		return Outcome{}, false, fmt.Errorf("journal: sample %d of %s was taken with seed %d, the search asks for seed %d", q.Index, q.Key, *e.Seed, q.Seed)
+	}
+	if e.Kind == EntryFail {
+		return Outcome{Failed: e.Note}, true, nil
+	}
+	o := Outcome{Answer: Answer{Utility: *e.Utility, Parts: e.Parts}}
+	if e.Seconds != nil {
+		o.Seconds = *e.Seconds
+	}
+	return o, true, nil
+}
+
+// take counts an outcome as consumed.
+func (t *tape) take(q Request, o Outcome) {
+	t.taken++
+	t.consumed[sampleID{q.Key, q.Stream, q.Index}] = true
+	b, err := encode(evalEntry(q, o))
+	if err != nil && t.err == nil {
+		t.err = err
+	}
+	t.sum.Write(b)
+	t.sum.Write([]byte{'\n'})
+}
+
+// decision takes note of a step. A step the journal already has is known; one
+// that differs from it is an error: the search did not repeat itself.
+func (t *tape) decision(e Entry) (known bool, err error) {
+	if t.played >= len(t.decisions) {
+		return false, nil
+	}
+	b, err := encode(e)
+	if err != nil {
+		return false, err
+	}
+	if !bytes.Equal(b, t.decisions[t.played]) {
+		return true, fmt.Errorf("journal: step %d was %s and is now %s", t.played+1, t.decisions[t.played], b)
+	}
+	t.played++
+	return true, nil
+}
+
+// ledger is the SHA-256 of all consumed outcomes in the order of consumption.
+func (t *tape) ledger() string { return hex.EncodeToString(t.sum.Sum(nil)) }
+
+// Measured is one architecture with its measured cost.
+type Measured struct {
+	Arch string `json:"arch"`
+	Measurement
+}
+
+// measured returns the measurements of the architectures that have one.
+func (t *tape) measured(keys []string) []Measured {
+	var out []Measured
+	for _, k := range keys {
+		if m, ok := t.measures[k]; ok {
+			out = append(out, Measured{k, m})
+		}
+	}
+	return out
+}
