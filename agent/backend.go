@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/lut"
 )
 
 // ErrUnsupported is wrapped by Backend.Open when the runtime, not isocost,
@@ -49,6 +51,9 @@ type Model struct {
 	Bytes []byte
 	Path  string
 	Graph *graph.Graph
+	// Chain is the model as keyed operators, where the plan gave it as such (the sim
+	// backend prices operators).
+	Chain benchmarks.Chain
 	Dims  map[string]int // values of symbolic dimensions
 }
 
@@ -117,15 +122,44 @@ type MemoryReporter interface {
 	MemoryStats() (MemoryStats, error)
 }
 
-// KernelTime is one kernel of a profiled run.
+// TensorType is the element type (numpy's name) and shape of a kernel's input or output.
+type TensorType struct {
+	DType string `json:"dtype"`
+	Shape []int  `json:"shape"`
+}
+
+// KernelTime is one kernel of a profiled run, in execution order. In and Out are
+// empty where the runtime does not tell them.
 type KernelTime struct {
-	Name string  `json:"name"`
-	Op   string  `json:"op"`
-	US   float64 `json:"us"`
+	Name     string       `json:"name"`
+	Op       string       `json:"op"`
+	Provider string       `json:"provider,omitempty"`
+	In       []TensorType `json:"in,omitempty"`
+	Out      []TensorType `json:"out,omitempty"`
+	US       float64      `json:"us"`
 }
 
 // Profiler is implemented by backends that can profile. Profiled times say which
 // kernels ran and their share; they are never a latency.
 type Profiler interface {
 	Profile(ctx context.Context, model Model, opt Options, runs int) ([]KernelTime, error)
+}
+
+// Modes of execution of a precision.
+const (
+	Native   = "native"   // the arithmetic ran in the precision asked for
+	Emulated = "emulated" // it was converted and ran in another one
+)
+
+// Execution says how the arithmetic of a model ran, and by what evidence.
+type Execution struct {
+	Mode string `json:"mode"` // Native or Emulated
+	Why  string `json:"why"`
+}
+
+// ExecutionProver is implemented by backends that can tell from the kernels that
+// really ran, not from the model's types, whether a precision is native. It opens
+// a session of its own: never the timed one.
+type ExecutionProver interface {
+	Execution(ctx context.Context, model Model, opt Options, precision lut.Precision) (Execution, error)
 }

@@ -49,7 +49,9 @@ func (d *Device) props() map[string]string {
 	if text, err := d.fs.Read("getprop.txt"); err == nil && !d.Live() {
 		parseGetprop(text, props)
 	}
-	for _, name := range []string{"system/build.prop", "vendor/build.prop", "product/etc/build.prop"} {
+	// ro.product.system.model and the like stand for ro.product.model, which init
+	// derives from them in this order (ro.product.property_source_order).
+	for _, name := range []string{"product/etc/build.prop", "odm/etc/build.prop", "vendor/build.prop", "system/build.prop"} {
 		text, err := d.fs.Read(name)
 		if err != nil {
 			continue
@@ -57,9 +59,7 @@ func (d *Device) props() map[string]string {
 		sc := bufio.NewScanner(bytes.NewReader(text))
 		for sc.Scan() {
 			k, v, ok := strings.Cut(sc.Text(), "=")
-			// ro.product.system.model and the like stand for ro.product.model, which
-			// init derives from them (Android's property_service).
-			for _, part := range []string{"product.system", "product.vendor", "product.product"} {
+			for _, part := range []string{"product.system", "product.vendor", "product.odm", "product.product"} {
 				k = strings.Replace(k, "ro."+part+".", "ro.product.", 1)
 			}
 			if ok && props[k] == "" {

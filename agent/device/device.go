@@ -42,6 +42,8 @@ type Absence struct {
 	What   string `json:"what"`
 	Reason string `json:"reason"`
 	Cure   string `json:"cure,omitempty"`
+
+	broken bool // it is there and does not answer
 }
 
 func (a Absence) String() string {
@@ -72,9 +74,9 @@ func reason(err error) string {
 }
 
 // cure says what to do about a read error, or "".
-func cure(err error) string {
+func (d *Device) cure(err error) string {
 	if errors.Is(err, fs.ErrPermission) {
-		if os.Geteuid() == 0 {
+		if d.Live() && os.Geteuid() == 0 {
 			return "a container or security policy hides it: run on the host itself"
 		}
 		return "run as root, or let your user read the file"

@@ -265,8 +265,11 @@ func (d *Device) accelerators() []string {
 			}
 		}
 	}
-	for _, p := range d.fs.Glob("sys/devices/platform/*gpu/devfreq/*") {
-		add(filepath.Base(p)) // "17000000.ga10b" on Jetson Orin, "57000000.gpu" on Nano
+	// Tegra: "57000000.gpu" on Nano, "17000000.ga10b" on Orin with JetPack 5.
+	for _, pattern := range []string{"*gpu", "*.gp10b", "*.gv11b", "*.ga10b"} {
+		for _, p := range d.fs.Glob("sys/devices/platform/" + pattern + "/devfreq/*") {
+			add("GPU " + filepath.Base(p))
+		}
 	}
 	return out
 }

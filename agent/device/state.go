@@ -70,7 +70,9 @@ type Battery struct {
 
 // Load is the run queue.
 type Load struct {
-	One, Five, Fifteen float64 // runnable threads, averaged over 1, 5, 15 minutes
+	One     float64 `json:"one"` // runnable threads, averaged over one minute
+	Five    float64 `json:"five"`
+	Fifteen float64 `json:"fifteen"`
 }
 
 // Snapshot reads the state. It takes milliseconds and must stay outside of timed
@@ -85,7 +87,9 @@ func (d *Device) Snapshot() State {
 	if s.Battery == nil {
 		s.Absent = append(s.Absent, Absence{What: "battery", Reason: "none in this device"})
 	}
-	if d.fs.Exists("proc/loadavg") {
+	if _, err := d.fs.Read("proc/loadavg"); err != nil {
+		s.Absent = append(s.Absent, Absence{What: "load", Reason: reason(err), Cure: d.cure(err)})
+	} else {
 		if l, err := load.AvgWithContext(d.inventory()); err == nil {
 			s.Load = &Load{l.Load1, l.Load5, l.Load15}
 		}
@@ -140,8 +144,8 @@ func (d *Device) clocks(absent *[]Absence) []Clock {
 		out = append(out, c)
 	}
 	if len(out) == 0 {
-		*absent = append(*absent, Absence{"clock frequencies", "no cpufreq below /sys/devices/system/cpu",
-			"on a virtual machine the host keeps them to itself; on a board enable cpufreq in the kernel"})
+		*absent = append(*absent, Absence{What: "clock frequencies", Reason: "no cpufreq below /sys/devices/system/cpu",
+			Cure: "on a virtual machine the host keeps them to itself; on a board enable cpufreq in the kernel"})
 	}
 	for _, p := range d.fs.Glob("sys/class/devfreq/*") {
 		// devfreq devices that compute; buses and memory have no place in a summary.
@@ -368,8 +372,11 @@ func (s State) HottestCelsius() (float64, bool) {
 			hot, found = math.Max(hot, t.Celsius), true
 		}
 	}
-	if !found {
-		hot = any
+	switch {
+	case len(s.Temperatures) == 0:
+		return 0, false
+	case !found:
+		return any, true
 	}
-	return hot, len(s.Temperatures) > 0
+	return hot, true
 }

@@ -26,7 +26,7 @@ import (
 // sessionOptions builds the options of one session. Keys of
 // opt.ProviderOptions with a dot (session.intra_op.allow_spinning) are ONNX
 // Runtime's session configuration; the others belong to the provider.
-func (l *library) sessionOptions(model agent.Model, opt agent.Options, extra map[string]string) (_ *ortgo.SessionOptions, err error) {
+func (l *library) sessionOptions(model agent.Model, opt agent.Options, second secondPass) (_ *ortgo.SessionOptions, err error) {
 	so, err := ortgo.NewSessionOptions()
 	if err != nil {
 		return nil, err
@@ -69,10 +69,20 @@ func (l *library) sessionOptions(model agent.Model, opt agent.Options, extra map
 	if opt.Provider != "cpu" {
 		config["session.disable_cpu_ep_fallback"] = "1"
 	}
-	maps.Copy(config, extra)
+	maps.Copy(config, second.config)
 	for _, k := range slices.Sorted(maps.Keys(config)) {
 		if err := so.AddSessionConfigEntry(k, config[k]); err != nil {
 			return nil, fmt.Errorf("set session option %s=%s: %w", k, config[k], err)
+		}
+	}
+	if second.profile != "" {
+		if err := so.EnableProfiling(second.profile); err != nil {
+			return nil, fmt.Errorf("enable profiling: %w", err)
+		}
+	}
+	if second.optimised != "" {
+		if err := so.SetOptimizedModelFilePath(second.optimised); err != nil {
+			return nil, fmt.Errorf("ask for the optimised model: %w", err)
 		}
 	}
 	if err := l.appendProvider(so, opt.Provider, own, opt.Threads); err != nil {

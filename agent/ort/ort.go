@@ -44,7 +44,10 @@ type Backend struct {
 func New(cfg Config) *Backend { return &Backend{cfg} }
 
 var (
-	_ agent.Backend = (*Backend)(nil)
+	_ agent.Backend         = (*Backend)(nil)
+	_ agent.Placer          = (*Backend)(nil)
+	_ agent.Profiler        = (*Backend)(nil)
+	_ agent.ExecutionProver = (*Backend)(nil)
 )
 
 // providers maps the names users give to the runtime's own.

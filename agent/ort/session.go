@@ -55,7 +55,7 @@ func (b *Backend) Open(ctx context.Context, model agent.Model, opt agent.Options
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.open(ctx, model, opt, nil)
+	s, err := l.open(ctx, model, opt, secondPass{})
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", describe(model), err)
 	}
@@ -86,8 +86,8 @@ type session struct {
 	stale             bool            // the outputs on the host are older than the last run
 }
 
-// open makes a session; extra are session configuration entries of a second pass.
-func (l *library) open(ctx context.Context, model agent.Model, opt agent.Options, extra map[string]string) (_ *session, err error) {
+// open makes a session. The zero secondPass is the timed one.
+func (l *library) open(ctx context.Context, model agent.Model, opt agent.Options, second secondPass) (_ *session, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (l *library) open(ctx context.Context, model agent.Model, opt agent.Options
 	if opt.Provider == "" {
 		opt.Provider = "cpu"
 	}
-	so, err := l.sessionOptions(model, opt, extra)
+	so, err := l.sessionOptions(model, opt, second)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (l *library) open(ctx context.Context, model agent.Model, opt agent.Options
 		}
 		s.ort, err = ortgo.NewDynamicAdvancedSession(model.Path, nil, nil, so)
 	default:
-		return nil, errors.New("the model has neither bytes nor a path")
+		return nil, fmt.Errorf("the model has neither bytes nor a path: %w", agent.ErrUnsupported)
 	}
 	if err != nil {
 		return nil, l.refusal(err, opt)

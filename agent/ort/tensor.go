@@ -181,7 +181,7 @@ func (l *library) shapeOf(value unsafe.Pointer) ([]int64, error) {
 func (t *tensor) fill(given map[string]agent.Tensor, seed uint64, index int) error {
 	g, ok := given[t.name]
 	if !ok {
-		synthesise(t.data, t.dtype, seed, index)
+		agent.Synthesise(t.data, t.dtype, seed, index)
 		return nil
 	}
 	same := len(g.Shape) == len(t.shape)

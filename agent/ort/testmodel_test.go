@@ -135,3 +135,11 @@ func addModel() []byte {
 		nodes:   []testNode{{op: "Add", in: []string{"x", "b"}, out: []string{"y"}}},
 	}.bytes()
 }
+
+// unknownOp has an operator no runtime knows.
+func unknownOp() []byte {
+	return testModel{
+		in: []testValue{{"x", 1, []any{1}}}, out: []testValue{{"y", 1, []any{1}}},
+		nodes: []testNode{{op: "Nonesuch", in: []string{"x"}, out: []string{"y"}}},
+	}.bytes()
+}

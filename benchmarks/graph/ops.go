@@ -22,7 +22,7 @@ const (
 	// Deconv: transposed convolution, x[N,C,H,W], w[C,O,kh,kw], b[O]; y is (H−1)·s −
 	// pads + kh high. Ints: strides, pads. Strings: act.
 	Deconv = "deconv"
-	// Linear: x[…,K], w[O,K], b[O] → y[…,O]. Strings: act.
+	// Linear: x[M,K], w[O,K], b[O] → y[M,O]; sequences are reshaped around it. Strings: act.
 	Linear = "linear"
 	// MatMul: a[…,M,K], b[…,K,N] → y[…,M,N], times Floats alpha when given.
 	// Ints: transb{1} says b is [… ,N,K].

@@ -15,11 +15,14 @@ func main() { os.Exit(program().Main()) }
 // program lists the subcommands, one file each.
 func program() *cli.Program {
 	return &cli.Program{
-		Name:     "costgen",
-		Short:    "compiles measurements into an audited cost table and asks it",
-		Version:  version,
+		Name:    "costgen",
+		Short:   "compiles measurements into an audited cost table and asks it",
+		Version: version,
 		Commands: []cli.Command{
-			// compile, audit, inspect, diff, export, import, next, predict, report
+			compileCommand(),
+			auditCommand(),
+			inspectCommand(),
+			// diff, export, import, next, predict, report
 		},
 	}
 }

@@ -5,6 +5,7 @@ package browsertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -20,6 +21,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/isocost/isocost/internal/nativelib"
 )
 
 // Page is an open page. Troubles holds console errors, exceptions and requests
@@ -34,16 +37,12 @@ type Page struct {
 }
 
 // Open loads the file in a window of the given size (CSS pixels). Without
-// Chromium the test is skipped, or fails when ISOCOST_REQUIRE_NATIVE is set.
+// Chromium the test is skipped, or fails when ISOCOST_REQUIRE_NATIVE is 1.
 func Open(t *testing.T, file string, width, height int) *Page {
 	t.Helper()
 	browser := find()
 	if browser == "" {
-		const how = "no Chromium here; install it (Debian: apt-get install chromium) or name it in CHROME_BIN"
-		if os.Getenv("ISOCOST_REQUIRE_NATIVE") != "" {
-			t.Fatal(how)
-		}
-		t.Skip(how)
+		nativelib.Missing(t, errors.New("no Chromium here; install it (Debian: apt-get install chromium) or name it in CHROME_BIN"))
 	}
 	abs, err := filepath.Abs(file)
 	if err != nil {

@@ -24,7 +24,7 @@ func Decode(file []byte) (m *Model, err error) {
 			m, err = nil, fmt.Errorf("%w: %s", ErrFormat, string(bad))
 		}
 	}()
-	d := decoder(file)
+	d := &decoder{file: file, budget: 64*len(file) + 1024}
 	if len(file) < 8 || len(file) > maxFile {
 		fail("%d bytes", len(file))
 	}
@@ -44,27 +44,32 @@ type badFormat string
 func fail(format string, args ...any) { panic(badFormat(fmt.Sprintf(format, args...))) }
 
 // decoder is the file; all its methods check bounds.
-type decoder []byte
-
-func (d decoder) at(pos, n int) []byte {
-	if pos < 0 || n < 0 || pos > len(d)-n {
-		fail("%d bytes at offset %d of a file of %d", n, pos, len(d))
-	}
-	return d[pos : pos+n]
+type decoder struct {
+	file []byte
+	// budget is how many more bytes of lists may be read. A hostile file can point
+	// thousands of tables at one long list; a real one reads hardly any byte twice.
+	budget int
 }
 
-func (d decoder) u16(pos int) int { return int(binary.LittleEndian.Uint16(d.at(pos, 2))) }
-func (d decoder) u32(pos int) int { return int(binary.LittleEndian.Uint32(d.at(pos, 4))) }
+func (d *decoder) at(pos, n int) []byte {
+	if pos < 0 || n < 0 || pos > len(d.file)-n {
+		fail("%d bytes at offset %d of a file of %d", n, pos, len(d.file))
+	}
+	return d.file[pos : pos+n]
+}
+
+func (d *decoder) u16(pos int) int { return int(binary.LittleEndian.Uint16(d.at(pos, 2))) }
+func (d *decoder) u32(pos int) int { return int(binary.LittleEndian.Uint32(d.at(pos, 4))) }
 
 // table is one FlatBuffer table: the file, its own position and its vtable's.
 type table struct {
-	d           decoder
+	d           *decoder
 	pos         int
 	vtable, len int
 }
 
 // table follows the offset stored at pos.
-func (d decoder) table(pos int) table {
+func (d *decoder) table(pos int) table {
 	t := table{d: d, pos: pos + d.u32(pos)}
 	t.vtable = t.pos - int(int32(d.u32(t.pos)))
 	t.len = d.u16(t.vtable)
@@ -114,8 +119,11 @@ func (t table) vector(slot, elem int) (pos, n int) {
 	}
 	p += t.d.u32(p)
 	n = t.d.u32(p)
-	if n > len(t.d)/elem {
-		fail("a list of %d elements in a file of %d bytes", n, len(t.d))
+	if n > len(t.d.file)/elem {
+		fail("a list of %d elements in a file of %d bytes", n, len(t.d.file))
+	}
+	if t.d.budget -= n * elem; t.d.budget < 0 {
+		fail("its lists overlap without end")
 	}
 	t.d.at(p+4, n*elem)
 	return p + 4, n
@@ -126,7 +134,7 @@ func (t table) bytes(slot int) []byte {
 	if p == 0 {
 		return nil
 	}
-	return t.d[p : p+n : p+n]
+	return t.d.file[p : p+n : p+n]
 }
 
 func (t table) string(slot int) string { return string(t.bytes(slot)) }
@@ -152,7 +160,7 @@ func (t table) tables(slot int) []table {
 	return v
 }
 
-func (d decoder) model(root table) *Model {
+func (d *decoder) model(root table) *Model {
 	if v := root.uint32(0); v != schemaVersion {
 		fail("schema version %d, want %d", v, schemaVersion)
 	}
@@ -173,8 +181,8 @@ func (d decoder) model(root table) *Model {
 			if b := buffers[n]; b.field(1) != 0 && b.uint64(1) > 1 {
 				// Written for models over 2 GiB: the weights follow the FlatBuffer.
 				at, size := b.uint64(1), b.uint64(2)
-				if at > uint64(len(d)) || size > uint64(len(d)) {
-					fail("buffer %d: %d bytes at offset %d of a file of %d", n, size, at, len(d))
+				if at > uint64(len(d.file)) || size > uint64(len(d.file)) {
+					fail("buffer %d: %d bytes at offset %d of a file of %d", n, size, at, len(d.file))
 				}
 				data = d.at(int(at), int(size))
 			} else {

@@ -1,0 +1,357 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/record"
+)
+
+// Builder makes a plan's model ready for a backend: it writes a chain in the
+// backend's format, or reads a file relative to dir.
+type Builder func(m benchmarks.Model, dir, format string) (Model, error)
+
+// Child is the measuring side of a campaign. It holds the open sessions and does
+// what it is asked; it decides nothing, so that it may die at any moment.
+type Child struct {
+	Backends map[string]func(BackendSpec) (Backend, error)
+	Build    Builder
+	// OwnProcess says that the child is a process of its own: it then keeps its
+	// goroutine on one OS thread and the garbage collector out of timed regions.
+	OwnProcess bool
+}
+
+type openSession struct {
+	session Session
+	repeat  int
+}
+
+type childState struct {
+	Child
+	w        io.Writer
+	backend  Backend
+	spec     BackendSpec
+	protocol Protocol
+	options  Options
+	clock    Clock
+	start    time.Time
+	world    World
+	sampler  sampler
+	sessions map[string]*openSession
+	heap     uint64 // after the last collection
+}
+
+// Serve answers requests from r on w until r ends. It returns nil at a clean end
+// and an error when the campaign's side is gone or talks nonsense.
+func (c Child) Serve(ctx context.Context, r io.Reader, w io.Writer) error {
+	s := &childState{Child: c, w: w, sessions: map[string]*openSession{}, clock: WallClock{}}
+	s.start = s.clock.Now()
+	if c.OwnProcess {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	}
+	defer s.close(nil)
+	for {
+		var q request
+		if err := readFrame(r, &q); err != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) {
+				return nil
+			}
+			return fmt.Errorf("read a request: %w", err)
+		}
+		if err := s.answer(ctx, q); err != nil {
+			return err
+		}
+		s.collect()
+	}
+}
+
+// answer does one request and closes it with Done. Its error means that the pipe
+// is gone.
+func (s *childState) answer(ctx context.Context, q request) error {
+	var err error
+	done := report{Done: true}
+	switch {
+	case q.Hello != nil:
+		err = s.hello(*q.Hello)
+	case s.backend == nil:
+		err = fmt.Errorf("the first request must be hello")
+	case q.Open != nil:
+		err = s.open(ctx, *q.Open)
+	case q.Warm != nil:
+		done.Note, err = s.warm(*q.Warm)
+	case q.Measure != nil:
+		err = s.measure(*q.Measure)
+	case q.Check != nil:
+		err = s.check(ctx, *q.Check)
+	case q.Close != nil:
+		err = s.close(q.Close.Models)
+	case q.Idle != nil:
+		s.clock.Sleep(time.Duration(q.Idle.Seconds * float64(time.Second)))
+	default:
+		err = fmt.Errorf("an empty request")
+	}
+	var broken pipeError
+	if errors.As(err, &broken) {
+		return broken.error
+	}
+	if err != nil {
+		done.Fatal, done.Hint = err.Error(), hint.Of(err)
+	}
+	return s.send(done)
+}
+
+// pipeError marks that a report could not be delivered.
+type pipeError struct{ error }
+
+func (s *childState) send(r report) error {
+	r.T = s.clock.Now().Sub(s.start).Seconds()
+	if s.world != nil {
+		r.RSS = s.world.ResidentBytes()
+		r.HWM = r.RSS
+	} else if r.Done || r.Opened != nil {
+		r.RSS, r.HWM = residentBytes()
+	}
+	r.Model = strings.ToValidUTF8(r.Model, "\uFFFD")
+	if err := writeFrame(s.w, r); err != nil {
+		return pipeError{fmt.Errorf("write a report: %w", err)}
+	}
+	return nil
+}
+
+func (s *childState) hello(h helloRequest) error {
+	newBackend, ok := s.Backends[h.Backend.Name]
+	if !ok {
+		return hint.Wrap(fmt.Errorf("unknown backend %q", h.Backend.Name), "one of %s",
+			strings.Join(slices.Sorted(maps.Keys(s.Backends)), ", "))
+	}
+	p, err := ParseProtocol("protocol", []byte(h.Protocol))
+	if err != nil {
+		return err
+	}
+	inputs, err := readInputs(h.Backend.Inputs)
+	if err != nil {
+		return err
+	}
+	b, err := newBackend(h.Backend)
+	if err != nil {
+		return err
+	}
+	info, err := b.Info()
+	if err != nil {
+		return err
+	}
+	s.backend, s.spec, s.protocol = b, h.Backend, p
+	s.options = Options{Provider: h.Backend.Provider, ProviderOptions: h.Backend.ProviderOptions,
+		Threads: p.Threads, Transfers: p.Transfers, Seed: p.Seed, Inputs: inputs}
+	s.sampler.switches = func() int64 { return involuntarySwitches(p.Threads) }
+	if w, ok := b.(World); ok {
+		s.world, s.clock, s.sampler.switches = w, w.Clock(), w.Switches
+		// A restarted child goes on where the campaign's time stands.
+		s.clock.Sleep(time.Duration(h.ElapsedS * float64(time.Second)))
+		s.start = s.clock.Now()
+	}
+	s.sampler.clock = s.clock
+	return s.send(report{Info: &info})
+}
+
+func (s *childState) open(ctx context.Context, q openRequest) error {
+	info, err := s.backend.Info()
+	if err != nil {
+		return err
+	}
+	for _, m := range q.Models {
+		if s.sessions[m.Model.ID] != nil {
+			continue
+		}
+		if err := s.send(report{Begin: true, Model: m.Model.ID}); err != nil {
+			return err
+		}
+		opened, err := s.openOne(ctx, m, info.Format)
+		r := report{Model: m.Model.ID, Opened: opened}
+		if err != nil {
+			r.Failed = &failReport{validityOf(err), cleanDetail(err.Error())}
+		}
+		if err := s.send(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// validityOf classifies a failure the child survived.
+func validityOf(err error) string {
+	switch {
+	case errors.Is(err, ErrFallback):
+		return record.Fallback
+	case errors.Is(err, ErrUnsupported):
+		return record.Unsupported
+	}
+	return record.CrashedPrefix + "error"
+}
+
+// cleanDetail makes a runtime's message fit for a record: valid, one paragraph,
+// not endless.
+func cleanDetail(s string) string {
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
+	const most = 600
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "…"
+	}
+	return s
+}
+
+func (s *childState) openOne(ctx context.Context, m openModel, format string) (*record.Open, error) {
+	model, err := s.Build(m.Model, s.spec.PlanDir, format)
+	if err != nil {
+		return nil, err
+	}
+	if model.Name == "" {
+		model.Name = m.Name
+	}
+	o := &record.Open{Model: m.Model.ID, ModelBytes: int64(len(model.Bytes))}
+	opt := s.options
+	opt.Inputs = inputsFor(s.options.Inputs, model)
+	if placer, ok := s.backend.(Placer); ok && m.Prove {
+		p, err := placer.Placement(ctx, model, opt)
+		if err != nil {
+			return nil, fmt.Errorf("placement: %w", err)
+		}
+		if o.Placement, err = provePlacement(p, opt.Provider); err != nil {
+			return nil, err
+		}
+	}
+	before := s.resident()
+	t0 := s.clock.Now()
+	session, err := s.backend.Open(ctx, model, opt)
+	if err != nil {
+		return nil, err
+	}
+	ok := false
+	defer func() {
+		if !ok {
+			session.Close()
+		}
+	}()
+	t1 := s.clock.Now()
+	mem, _ := session.(MemoryReporter)
+	var idle MemoryStats
+	if mem != nil {
+		if idle, err = mem.MemoryStats(); err != nil {
+			mem = nil
+		}
+	}
+	t2 := s.clock.Now()
+	if err := session.Run(); err != nil {
+		return nil, fmt.Errorf("first run: %w", err)
+	}
+	t3 := s.clock.Now()
+	if mem != nil {
+		if after, err := mem.MemoryStats(); err == nil && after.MaxInUse >= idle.InUse {
+			o.WeightsB, o.PeakActB = idle.InUse, after.MaxInUse-idle.InUse
+		}
+	}
+	runs, rule, fastest, err := warmModel(session, s.clock, s.protocol.ModelWarmup)
+	if err != nil {
+		return nil, fmt.Errorf("warm-up: %w", err)
+	}
+	o.LoadUS = record.RoundUS(t1.Sub(t0).Seconds() * 1e6)
+	o.FirstUS = record.RoundUS(t3.Sub(t2).Seconds() * 1e6)
+	o.WarmRuns, o.WarmRule = runs, rule
+	o.Repeat = m.Repeat
+	if o.Repeat < 1 {
+		o.Repeat = repeatFor(fastest, s.protocol.Sample.MinSeconds)
+	}
+	o.RSSBytes = max(0, s.resident()-before)
+	s.sessions[m.Model.ID] = &openSession{session, o.Repeat}
+	ok = true
+	return o, nil
+}
+
+func (s *childState) resident() int64 {
+	if s.world != nil {
+		return s.world.ResidentBytes()
+	}
+	rss, _ := residentBytes()
+	return rss
+}
+
+func (s *childState) warm(q warmRequest) (rule string, err error) {
+	o := s.sessions[q.Model]
+	if o == nil {
+		return "", fmt.Errorf("warm up model %s: it is not open", q.Model)
+	}
+	if err := s.send(report{Begin: true, Model: q.Model}); err != nil {
+		return "", err
+	}
+	_, rule, err = warmDevice(o.session, s.clock, s.protocol.Warmup)
+	if err != nil {
+		return "", s.send(report{Model: q.Model, Failed: &failReport{validityOf(err), cleanDetail(err.Error())}})
+	}
+	return rule, nil
+}
+
+func (s *childState) measure(q measureRequest) error {
+	for _, v := range q.Visits {
+		o := s.sessions[v.Model]
+		if o == nil {
+			return fmt.Errorf("measure model %s: it is not open", v.Model)
+		}
+		if err := s.send(report{Begin: true, Model: v.Model}); err != nil {
+			return err
+		}
+		at := s.clock.Now().Sub(s.start).Seconds()
+		us, preempted, err := s.sampler.visit(o.session, v.Samples, o.repeat, s.protocol.Sample.Discard)
+		r := report{Model: v.Model}
+		if err != nil {
+			r.Failed = &failReport{validityOf(err), cleanDetail(err.Error())}
+		} else {
+			r.Visit = &visitReport{Seq: v.Seq, AtS: at, US: us, Preempted: preempted}
+		}
+		if err := s.send(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close closes the named sessions, or all for nil.
+func (s *childState) close(models []string) error {
+	if models == nil {
+		models = slices.Sorted(maps.Keys(s.sessions))
+	}
+	var errs []error
+	for _, m := range models {
+		if o := s.sessions[m]; o != nil {
+			delete(s.sessions, m)
+			errs = append(errs, o.session.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// collect runs the garbage collector between requests, when its work has piled
+// up: in a timed region it never runs.
+func (s *childState) collect() {
+	if !s.OwnProcess {
+		return
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	if m.HeapAlloc > s.heap+32<<20 { // 32 MiB: thousands of reports, a few models
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		s.heap = m.HeapAlloc
+	}
+}

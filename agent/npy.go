@@ -1,0 +1,124 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/isocost/isocost/internal/hint"
+)
+
+// npyTypes maps a .npy descr (NEP 1) to numpy's name of the type.
+var npyTypes = map[string]string{
+	"|b1": "bool", "|i1": "int8", "|u1": "uint8",
+	"<i2": "int16", "<i4": "int32", "<i8": "int64", "<u2": "uint16", "<u4": "uint32", "<u8": "uint64",
+	"<f2": "float16", "<f4": "float32", "<f8": "float64",
+}
+
+var elementSize = map[string]int{
+	"bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "float16": 2, "bfloat16": 2,
+	"int32": 4, "uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8,
+}
+
+var (
+	npyDescr   = regexp.MustCompile(`'descr':\s*'([^']*)'`)
+	npyFortran = regexp.MustCompile(`'fortran_order':\s*(True|False)`)
+	npyShape   = regexp.MustCompile(`'shape':\s*\(([0-9, ]*)\)`)
+)
+
+// ParseNPY reads a .npy array (NumPy Enhancement Proposal 1, versions 1 to 3) of
+// a fixed-size little-endian type in C order. name stands for the file in errors.
+func ParseNPY(name string, data []byte) (Tensor, error) {
+	bad := func(format string, args ...any) (Tensor, error) {
+		return Tensor{}, hint.Wrap(fmt.Errorf("%s: "+format, append([]any{name}, args...)...),
+			"write the array with numpy.save, in C order and little-endian")
+	}
+	if len(data) < 10 || string(data[:6]) != "\x93NUMPY" {
+		return bad("not a .npy file")
+	}
+	var n, at int
+	switch data[6] {
+	case 1:
+		n, at = int(binary.LittleEndian.Uint16(data[8:])), 10
+	case 2, 3:
+		if len(data) < 12 {
+			return bad("cut off")
+		}
+		n, at = int(binary.LittleEndian.Uint32(data[8:])), 12
+	default:
+		return bad(".npy version %d is unknown", data[6])
+	}
+	if n < 0 || at+n > len(data) {
+		return bad("cut off in its header")
+	}
+	header, body := data[at:at+n], data[at+n:]
+	descr, fortran, shape := npyDescr.FindSubmatch(header), npyFortran.FindSubmatch(header), npyShape.FindSubmatch(header)
+	if descr == nil || fortran == nil || shape == nil {
+		return bad("header %.100q lacks descr, fortran_order or shape", header)
+	}
+	dtype, ok := npyTypes[string(descr[1])]
+	if !ok {
+		return bad("element type %q is not supported", descr[1])
+	}
+	t := Tensor{DType: dtype, Shape: []int{}, Data: bytes.Clone(body)}
+	size := elementSize[dtype]
+	for f := range strings.SplitSeq(string(shape[1]), ",") {
+		if f = strings.TrimSpace(f); f == "" {
+			continue
+		}
+		d, err := strconv.Atoi(f)
+		if err != nil || d < 0 || d > 0 && size > (1<<40)/d {
+			return bad("shape (%s) is out of range", shape[1])
+		}
+		t.Shape = append(t.Shape, d)
+		size *= d
+	}
+	if string(fortran[1]) == "True" && len(t.Shape) > 1 {
+		return bad("Fortran order")
+	}
+	if len(body) != size {
+		return bad("%d bytes of elements where shape %v of %s needs %d", len(body), t.Shape, dtype, size)
+	}
+	return t, nil
+}
+
+// readInputs reads the files given with --input.
+func readInputs(files map[string]string) (map[string]Tensor, error) {
+	out := map[string]Tensor{}
+	for name, path := range files {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("input %s: %w", name, err)
+		}
+		t, err := ParseNPY(path, data)
+		if err != nil {
+			return nil, fmt.Errorf("input %s: %w", name, err)
+		}
+		t.Name = name
+		out[name] = t
+	}
+	return out, nil
+}
+
+// inputsFor picks the inputs meant for a model: those named for it alone
+// ("net/x") before those named for any ("x").
+func inputsFor(all map[string]Tensor, m Model) map[string]Tensor {
+	out := map[string]Tensor{}
+	for name, t := range all {
+		if model, input, ok := strings.Cut(name, "/"); ok && slices.Contains([]string{m.Name, m.ID}, model) {
+			t.Name = input
+			out[input] = t
+		}
+	}
+	for name, t := range all {
+		if _, own := out[name]; !own && !strings.Contains(name, "/") {
+			out[name] = t
+		}
+	}
+	return out
+}

@@ -1,0 +1,350 @@
+//go:build cgo
+
+package tflite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/tflitefb"
+)
+
+// native is an open session of either library.
+type native interface {
+	infos() (in, out []tensorInfo)
+	write(input int, data []byte) error
+	read(output int) ([]byte, error)
+	run() error
+	close()
+}
+
+var (
+	_ native               = (*litertSession)(nil)
+	_ native               = (*classicSession)(nil)
+	_ agent.OutputReader   = (*session)(nil)
+	_ agent.MemoryReporter = (*session)(nil)
+	_ agent.Placer         = (*Backend)(nil)
+	_ agent.Profiler       = (*Backend)(nil)
+)
+
+// session is an open model.
+type session struct {
+	native
+	model       agent.Model
+	graphLayout bool
+	// thread runs every call of a delegate that wants one OS thread for life; nil
+	// where calls run on the caller's.
+	thread *thread
+}
+
+// Open prepares a model. It runs it once, to start the threads that are counted.
+func (b *Backend) Open(ctx context.Context, model agent.Model, opt agent.Options) (agent.Session, error) {
+	file, err := b.prepare(ctx, model, &opt)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{model: model, graphLayout: model.Graph != nil}
+	if b.lib.kind == Classic && (opt.Provider == GPU || opt.Provider == Delegate) {
+		s.thread = newThread()
+	}
+	err = s.on(func() error { return b.start(s, file, opt) })
+	if err != nil {
+		if s.thread != nil {
+			s.thread.stop()
+		}
+		return nil, fmt.Errorf("open %s with %s on %s: %w", model.Name, b.lib.kind, opt.Provider, err)
+	}
+	return s, nil
+}
+
+// prepare loads the library and the model file and completes the options.
+func (b *Backend) prepare(ctx context.Context, model agent.Model, opt *agent.Options) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if _, err := b.load(); err != nil {
+		return nil, err
+	}
+	if opt.Provider == "" {
+		opt.Provider = CPU
+	}
+	if opt.Threads < 1 {
+		return nil, fmt.Errorf("open %s: %d threads", model.Name, opt.Threads)
+	}
+	file := model.Bytes
+	if file == nil {
+		if model.Path == "" {
+			return nil, fmt.Errorf("open %s: the model has neither bytes nor a path", model.Name)
+		}
+		var err error
+		if file, err = os.ReadFile(model.Path); err != nil {
+			return nil, fmt.Errorf("open %s: %w", model.Name, err)
+		}
+	}
+	// The runtimes trust the file's offsets; a damaged one could take the process down.
+	if _, err := tflitefb.Decode(file); err != nil {
+		return nil, hint.Wrap(fmt.Errorf("open %s: %w: %w", model.Name, agent.ErrUnsupported, err),
+			"give a .tflite file; .onnx models run on --backend ort")
+	}
+	return file, nil
+}
+
+// start opens the native session, feeds it, runs it and checks what took effect.
+// It runs on a thread locked for the purpose.
+func (b *Backend) start(s *session, file []byte, opt agent.Options) (err error) {
+	tag, tagErr := tagThread()
+	if tag != nil {
+		defer tag.restore()
+	}
+	if s.native, err = b.openNative(file, s.model, opt, false); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			s.native.close()
+		}
+	}()
+	in, _ := s.infos()
+	data, err := inputData(in, opt, s.graphLayout)
+	if err != nil {
+		return err
+	}
+	for i := range data {
+		if err := s.native.write(i, data[i]); err != nil {
+			return err
+		}
+	}
+	if err := s.run(); err != nil {
+		return unsupported(err)
+	}
+	if tagErr == nil {
+		if err := b.checkThreads(s, tag, opt); err != nil {
+			return err
+		}
+	}
+	if on, _ := boolOption(opt, "fp16"); on {
+		return s.checkHalf()
+	}
+	return nil
+}
+
+func (b *Backend) openNative(file []byte, model agent.Model, opt agent.Options, profile bool) (native, error) {
+	// A nil pointer in the interface would not be nil.
+	if b.lib.kind == LiteRT {
+		s, err := b.lib.openLiteRT(file, model, opt, profile)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+	s, err := b.openClassic(file, model, opt)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// checkThreads counts the threads the session created. XNNPACK's pool starts one
+// fewer than asked for, the caller being one of them, and at once. The libraries'
+// own kernels start theirs when an operator is large enough to share; their pool
+// may have as many as asked for, while the caller waits.
+func (b *Backend) checkThreads(s *session, tag *threadTag, opt agent.Options) error {
+	if opt.Provider == GPU || opt.Provider == Delegate {
+		return nil
+	}
+	n, err := tag.created()
+	if err != nil {
+		return err
+	}
+	want := opt.Threads - 1
+	switch {
+	case n == want:
+		return nil
+	case opt.Provider == Builtin && n == opt.Threads && n > 1:
+		return nil
+	case opt.Provider == Builtin && n < want:
+		return b.probeThreads(opt.Threads)
+	}
+	return errThreads(opt.Threads, n+1)
+}
+
+func errThreads(asked, got int) error {
+	return hint.Wrap(fmt.Errorf("%d threads were asked for and the session runs on %d", asked, got),
+		"the library ignored the option; use the one scripts/setup-native.sh installs")
+}
+
+// probeThreads shows with a model large enough to share that the library's own
+// kernels do start the threads asked for: a model they did not share proves nothing.
+func (b *Backend) probeThreads(threads int) error {
+	if b.probed[threads] {
+		return nil
+	}
+	file, err := probeModel()
+	if err != nil {
+		return err
+	}
+	opt := agent.Options{Provider: Builtin, Threads: threads}
+	t := newThread() // a fresh OS thread, so that its descendants are the probe's
+	defer t.stop()
+	err = t.do(func() error {
+		tag, err := tagThread()
+		if err != nil {
+			return err
+		}
+		s, err := b.openNative(file, agent.Model{Name: "thread probe"}, opt, false)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		if err := s.run(); err != nil {
+			return err
+		}
+		n, err := tag.created()
+		if err == nil && (n < threads-1 || n > threads) {
+			err = errThreads(threads, n+1)
+		}
+		return err
+	})
+	if err == nil {
+		b.probed[threads] = true
+	}
+	return err
+}
+
+// probeModel is one 3×3 convolution of 32×32×16, 2.4 million multiply-adds.
+func probeModel() ([]byte, error) {
+	const side, c = 32, 16
+	m := &tflitefb.Model{Description: "thread probe", Signature: "serving_default", Inputs: []int32{0}, Outputs: []int32{3},
+		Tensors: []tflitefb.Tensor{
+			{Name: "x", Shape: []int32{1, side, side, c}},
+			{Name: "w", Shape: []int32{c, 3, 3, c}, Data: make([]byte, 4*c*9*c)},
+			{Name: "b", Shape: []int32{c}, Data: make([]byte, 4*c)},
+			{Name: "y", Shape: []int32{1, side, side, c}},
+		},
+		Operators: []tflitefb.Operator{{Code: tflitefb.Conv2D, Version: 1, Inputs: []int32{0, 1, 2}, Outputs: []int32{3},
+			Options: tflitefb.Options{Type: tflitefb.Conv2DOptions, Values: map[string]float64{"stride_w": 1, "stride_h": 1}}}}}
+	return tflitefb.Encode(m)
+}
+
+// checkHalf proves that the last run computed in half precision: every result is
+// then a half-precision number.
+func (s *session) checkHalf() error {
+	_, out := s.infos()
+	checked := false
+	for i, info := range out {
+		if info.dtype != "float32" {
+			continue
+		}
+		data, err := s.native.read(i)
+		if err != nil {
+			return err
+		}
+		half, nonzero := isHalf(data)
+		if !half {
+			return hint.Wrap(fmt.Errorf("option fp16 had no effect: output %q is not in half precision", info.name),
+				"this library or CPU does not force half precision; leave the option out")
+		}
+		checked = checked || nonzero
+	}
+	if !checked {
+		return errors.New("option fp16 cannot be verified: every floating-point output is zero or there is none")
+	}
+	return nil
+}
+
+// on runs f on the session's thread.
+func (s *session) on(f func() error) error {
+	if s.thread != nil {
+		return s.thread.do(f)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return f()
+}
+
+// Run executes one inference; for a GPU it returns when the results are ready.
+func (s *session) Run() error {
+	if s.thread != nil {
+		return s.thread.do(s.native.run)
+	}
+	return s.native.run()
+}
+
+// Outputs returns what the last Run computed.
+func (s *session) Outputs() ([]agent.Tensor, error) {
+	_, out := s.infos()
+	tensors := make([]agent.Tensor, len(out))
+	err := s.on(func() error {
+		for i, info := range out {
+			data, err := s.native.read(i)
+			if err != nil {
+				return fmt.Errorf("read output %q: %w", info.name, err)
+			}
+			tensors[i] = agent.Tensor{Name: info.name, DType: info.dtype, Shape: info.shape, Data: data}
+			if s.graphLayout {
+				tensors[i] = toGraph(tensors[i], info.size)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return tensors, nil
+}
+
+// MemoryStats are the tensors' arenas: InUse what is kept for the session's life,
+// MaxInUse with the activations. Only the classic library shows them, and only for
+// a session without a delegate, which has memory of its own.
+func (s *session) MemoryStats() (agent.MemoryStats, error) {
+	c, ok := s.native.(*classicSession)
+	if !ok {
+		return agent.MemoryStats{}, errors.New("LiteRT tells nothing of its memory")
+	}
+	for _, n := range c.placement() {
+		if n.Provider != Builtin {
+			return agent.MemoryStats{}, fmt.Errorf("%s tells nothing of its memory", n.Provider)
+		}
+	}
+	persistent := int64(c.c.persistent)
+	return agent.MemoryStats{InUse: persistent, MaxInUse: persistent + int64(c.c.arena)}, nil
+}
+
+// Close releases the session. It may be called twice.
+func (s *session) Close() error {
+	if s.native == nil {
+		return nil
+	}
+	err := s.on(func() error { s.native.close(); return nil })
+	s.native = nil
+	if s.thread != nil {
+		s.thread.stop()
+	}
+	return err
+}
+
+// unsupported marks a refusal by the runtime.
+func unsupported(err error) error {
+	if err == nil || errors.Is(err, agent.ErrUnsupported) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", agent.ErrUnsupported, err)
+}
+
+// boolOption reads a provider option that is 0 or 1.
+func boolOption(opt agent.Options, name string) (bool, error) {
+	switch v := opt.ProviderOptions[name]; strings.ToLower(v) {
+	case "", "0", "false":
+		return false, nil
+	case "1", "true":
+		return true, nil
+	default:
+		return false, hint.Wrap(fmt.Errorf("provider option %s=%s", name, v), "it is 0 or 1")
+	}
+}

@@ -1,0 +1,172 @@
+//go:build cgo
+
+package tflite
+
+/*
+#cgo linux LDFLAGS: -ldl
+#include <dlfcn.h>
+#include <stdlib.h>
+#include "litert.h"
+#include "classic.h"
+
+static void *iso_open(const char *path) { return dlopen(path, RTLD_NOW | RTLD_LOCAL); }
+*/
+import "C"
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"unsafe"
+
+	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/nativelib"
+)
+
+// library is a loaded library of either kind. It stays loaded for the life of the
+// process: neither runtime supports being unloaded.
+type library struct {
+	kind    string // LiteRT or Classic
+	path    string
+	sha256  string
+	version string
+	handle  unsafe.Pointer
+
+	litert  *C.litert_api
+	classic *C.classic_api
+	// envs are LiteRT's environments by runtime library folder ("" for CPU).
+	envs map[string]C.rt_env_t
+	gpu  unsafe.Pointer // the classic GPU delegate's library
+}
+
+// dlopen opens a library, or explains why not.
+func dlopen(path string) (unsafe.Pointer, error) {
+	if err := nativelib.CheckELF(path, runtime.GOOS, runtime.GOARCH); err != nil {
+		return nil, err
+	}
+	c := C.CString(path)
+	defer C.free(unsafe.Pointer(c))
+	h := C.iso_open(c)
+	if h != nil {
+		return h, nil
+	}
+	err := fmt.Errorf("load %s: %s", path, C.GoString(C.dlerror()))
+	switch text := err.Error(); {
+	case strings.Contains(text, "GLIBC_"):
+		return nil, hint.Wrap(err, "this system's C library is older than the runtime needs; use the classic library (scripts/setup-native.sh tflite)")
+	case strings.Contains(text, "cannot open shared object file"):
+		return nil, hint.Wrap(err, "install the library named in the message, or add its folder to LD_LIBRARY_PATH")
+	}
+	return nil, hint.Wrap(err, "run scripts/setup-native.sh, or name another library with --tflite-lib")
+}
+
+// load opens the configured library once.
+func (b *Backend) load() (*library, error) {
+	if b.lib != nil {
+		return b.lib, nil
+	}
+	found, err := b.cfg.find()
+	if err != nil {
+		return nil, err
+	}
+	l := &library{path: found.Path, envs: map[string]C.rt_env_t{}}
+	if l.handle, err = dlopen(l.path); err != nil {
+		return nil, err
+	}
+	if l.sha256, err = nativelib.SHA256(l.path); err != nil {
+		return nil, err
+	}
+	if err := l.bind(); err != nil {
+		return nil, err
+	}
+	b.lib = l
+	return l, nil
+}
+
+// bind tells the two kinds apart by their symbols and looks all of them up.
+func (l *library) bind() error {
+	missing := func(what, symbol string) error {
+		return hint.Wrap(fmt.Errorf("%s is %s but has no %s", l.path, what, symbol),
+			"the library is too old or too new; scripts/setup-native.sh %s installs one that was tried", l.kind)
+	}
+	has := func(symbol string) bool {
+		c := C.CString(symbol)
+		defer C.free(unsafe.Pointer(c))
+		return C.dlsym(l.handle, c) != nil
+	}
+	switch {
+	case has("LiteRtCreateCompiledModel"):
+		l.kind = LiteRT
+		l.litert = (*C.litert_api)(C.calloc(1, C.sizeof_litert_api))
+		if s := C.litert_bind(l.handle, l.litert); s != nil {
+			return missing("LiteRT", C.GoString(s))
+		}
+		l.version = "unknown"
+	case has("TfLiteInterpreterCreate"):
+		l.kind = Classic
+		l.classic = (*C.classic_api)(C.calloc(1, C.sizeof_classic_api))
+		if s := C.classic_bind(l.handle, l.classic); s != nil {
+			return missing("TensorFlow Lite", C.GoString(s))
+		}
+		l.version = C.GoString(C.tfl_version(l.classic))
+	default:
+		return hint.Wrap(fmt.Errorf("%s is neither LiteRT nor TensorFlow Lite: it has no LiteRtCreateCompiledModel and no TfLiteInterpreterCreate", l.path),
+			"name libLiteRt.so or libtensorflowlite_c.so with --tflite-lib")
+	}
+	// LiteRT has no function that tells its version: the file's hash does.
+	if rt, ok := nativelib.Known().Runtime(l.kind); ok && l.kind == LiteRT {
+		if v := rt.Pinned(l.path, l.sha256); v != "" {
+			l.version = v
+		}
+	}
+	return nil
+}
+
+// Info says which library answers.
+func (b *Backend) Info() (agent.Info, error) {
+	l, err := b.load()
+	if err != nil {
+		return agent.Info{}, err
+	}
+	return agent.Info{Backend: Name, Version: l.version, Path: l.path, SHA256: l.sha256, Providers: b.providers(), Format: "tflite"}, nil
+}
+
+// providers are those the files at hand can serve; whether a GPU answers, only a
+// session tells.
+func (b *Backend) providers() []string {
+	l := b.lib
+	if l.kind == LiteRT {
+		p := []string{CPU, XNNPACK, Builtin}
+		if l.accelerators() != "" {
+			p = append(p, GPU)
+		}
+		return p
+	}
+	p := []string{CPU}
+	if l.classic.XNNPackDelegateCreate != nil {
+		p = append(p, XNNPACK)
+	}
+	p = append(p, Builtin)
+	if _, err := b.gpuLibrary(); err == nil {
+		p = append(p, GPU)
+	}
+	return append(p, Delegate)
+}
+
+// accelerators is the folder of LiteRT's accelerator libraries: that of LiteRT
+// itself, "" when there are none.
+func (l *library) accelerators() string {
+	dir := filepath.Dir(l.path)
+	if found, _ := filepath.Glob(filepath.Join(dir, "libLiteRt*Accelerator.so")); len(found) == 0 {
+		return ""
+	}
+	return dir
+}
+
+// gpuLibrary is the file of the classic GPU delegate.
+func (b *Backend) gpuLibrary() (string, error) {
+	lib, err := b.cfg.Search.Find("tflite-gpu", b.cfg.GPULibrary)
+	return lib.Path, err
+}

@@ -1,0 +1,273 @@
+package benchmarks
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/lut"
+)
+
+// BuildOptions say what a key leaves open.
+type BuildOptions struct {
+	Batch int    // of the graph's input; ≥ 1, 0 means 1
+	Seed  uint64 // of the weights; the same seed gives the same weights everywhere
+}
+
+// Build makes a chain a graph. The first operator fixes the input's shape; each
+// next one must fit what the one before puts out. Where the precision of
+// neighbours differs and the chain has no switch between them, Build inserts the
+// conversion; the input is float32 (float16 or bfloat16 when the first operator
+// is), and so is the output.
+//
+// Weights are random with variance 1/(fan-in · mean square of the input): He et
+// al., "Delving Deep into Rectifiers" (2015), with the mean square followed
+// through the graph instead of assumed, so that every convolution's result has
+// variance about 1 and int8 scales can be stated beforehand without saturating.
+//
+// Values are named after the operator's place and part: l03.expand is the fourth
+// operator's expanding convolution and l03.expand.act its activation; the graph's
+// input is "input". docs/catalogue.md lists the parts.
+func Build(chain Chain, opt BuildOptions) (*graph.Graph, error) {
+	if len(chain) == 0 {
+		return nil, fmt.Errorf("build: the chain is empty")
+	}
+	if opt.Batch == 0 {
+		opt.Batch = 1
+	}
+	if opt.Batch < 1 || opt.Batch > 1<<16 {
+		return nil, fmt.Errorf("build: batch %d is not from 1 to 65536", opt.Batch)
+	}
+	b := &builder{g: &graph.Graph{}, batch: opt.Batch, seed: opt.Seed, stats: map[*graph.Value]stat{}, weights: map[string]bool{}}
+	var x *graph.Value
+	for i, op := range chain {
+		if err := Check(op); err != nil {
+			return nil, fmt.Errorf("build: operator %d: %w", i, err)
+		}
+		k, a := kinds[op.Kind], args{op}
+		in := k.in(a)
+		b.layer, b.prec = fmt.Sprintf("l%02d", i), op.Precision
+		if i == 0 {
+			x = b.input("input", in, floatType(op.Precision))
+		}
+		if have := Shape(x.Shape[1:]); !have.fits(in) {
+			return nil, fmt.Errorf("build: operator %d: %s wants %v, but gets %v", i, op, in, have)
+		} else if !have.equal(in) {
+			x = b.reshape(x, b.layer+".flat", in)
+		}
+		if op.Kind != "switch" { // a switch converts by itself
+			x = b.convert(x, activationType(op.Precision), b.layer+".in")
+		}
+		b.history = append(b.history, x)
+		x = k.build(b, a, x)
+		if b.err != nil {
+			return nil, fmt.Errorf("build: operator %d: %s: %w", i, op, b.err)
+		}
+	}
+	b.layer = "out"
+	x = b.convert(x, floatType(chain[len(chain)-1].Precision), "output")
+	b.g.Outputs = []*graph.Value{x}
+	return b.g, nil
+}
+
+// floatType is the type of a graph's input or output beside that precision.
+func floatType(p lut.Precision) graph.DType {
+	if t := activationType(p); t != graph.Int8 {
+		return t
+	}
+	return graph.Float32
+}
+
+// stat follows a value's distribution through the graph: mean and mean square of
+// an element.
+type stat struct{ mean, ms float64 }
+
+func (s stat) std() float64 { return math.Sqrt(max(0, s.ms-s.mean*s.mean)) }
+
+// builder makes the nodes of one graph. Methods return the node's output; b.prec
+// is the precision they compute in.
+type builder struct {
+	g       *graph.Graph
+	batch   int
+	seed    uint64
+	layer   string // prefix of names: l03
+	prec    lut.Precision
+	stats   map[*graph.Value]stat
+	weights map[string]bool
+	history []*graph.Value // inputs of the operators so far
+	err     error
+}
+
+// clip is the number of standard deviations that an int8 range covers: 5σ of a
+// near-normal value saturates less than one element in a million.
+const clip = 5
+
+// input adds a graph input of standard normal numbers, which is what sessions
+// are fed with.
+func (b *builder) input(name string, s Shape, t graph.DType) *graph.Value {
+	v := &graph.Value{Name: name, DType: t, Shape: append([]int{b.batch}, s...)}
+	b.stats[v] = stat{0, 1}
+	b.g.Inputs = append(b.g.Inputs, v)
+	return v
+}
+
+// node adds a node with one output of the current precision.
+func (b *builder) node(op, name string, shape []int, st stat, in ...*graph.Value) *graph.Node {
+	y := &graph.Value{Name: name, DType: activationType(b.prec), Shape: shape}
+	b.stats[y] = st
+	n := &graph.Node{Op: op, Name: name, In: in, Out: []*graph.Value{y}}
+	b.g.Nodes = append(b.g.Nodes, n)
+	if y.DType == graph.Int8 {
+		y.Quant = symmetric(st)
+	}
+	return n
+}
+
+// symmetric is a signed int8 range of ±clip·rms.
+func symmetric(st stat) *graph.Quant {
+	return perTensor(max(clip*math.Sqrt(st.ms), 1e-6)/127, 0)
+}
+
+// positive is an int8 range from 0 to hi.
+func positive(hi float64) *graph.Quant { return perTensor(hi/255, -128) }
+
+// between is an int8 range from lo to hi that holds 0 exactly.
+func between(lo, hi float64) *graph.Quant {
+	scale := (hi - lo) / 255
+	return perTensor(scale, int32(math.Round(-128-lo/scale)))
+}
+
+func perTensor(scale float64, zero int32) *graph.Quant {
+	return &graph.Quant{Scale: []float32{float32(scale)}, Zero: []int32{zero}}
+}
+
+// convert brings x to element type t: quantize, dequantize, cast, or nothing.
+func (b *builder) convert(x *graph.Value, t graph.DType, name string) *graph.Value {
+	if x.DType == t {
+		return x
+	}
+	y := &graph.Value{Name: name, DType: t, Shape: x.Shape}
+	b.stats[y] = b.stats[x]
+	op := graph.Cast
+	switch {
+	case t == graph.Int8:
+		op, y.Quant = graph.Quantize, symmetric(b.stats[x])
+	case x.DType == graph.Int8:
+		op = graph.Dequantize
+	}
+	b.g.Nodes = append(b.g.Nodes, &graph.Node{Op: op, Name: name, In: []*graph.Value{x}, Out: []*graph.Value{y}})
+	return y
+}
+
+// weight adds a matrix or kernel of normalised random numbers for an input x.
+// axis is the output channels', along which int8 weights are scaled.
+func (b *builder) weight(name string, shape []int, fanIn int, x *graph.Value, axis int) *graph.Value {
+	v := &graph.Value{Name: name, Shape: shape, DType: activationType(b.prec)}
+	ms := b.stats[x].ms
+	if ms <= 0 {
+		ms = 1
+	}
+	v.Data = uniform(b.seed, name, v.Len(), 1/math.Sqrt(float64(fanIn)*ms))
+	switch b.prec {
+	case lut.INT8, lut.INT8Dyn, lut.INT8W:
+		v.DType, v.Quant = graph.Int8, weightQuant(v.Data, shape, axis)
+	}
+	b.constant(v)
+	return v
+}
+
+// weightQuant is the symmetric scale of each slice of axis: max|w|/127, zero 0.
+func weightQuant(data []float32, shape []int, axis int) *graph.Quant {
+	inner := 1
+	for _, d := range shape[axis+1:] {
+		inner *= d
+	}
+	n := shape[axis]
+	q := &graph.Quant{Scale: make([]float32, n), Zero: make([]int32, n), Axis: axis}
+	for i, w := range data {
+		c := i / inner % n
+		if w < 0 {
+			w = -w
+		}
+		q.Scale[c] = max(q.Scale[c], w)
+	}
+	for c, m := range q.Scale {
+		q.Scale[c] = max(m, 1e-9) / 127
+	}
+	return q
+}
+
+// bias adds a bias of small random numbers for a node with input x and weight w.
+func (b *builder) bias(name string, n int, x, w *graph.Value) *graph.Value {
+	v := b.vector(name, n, 0, 0.1)
+	if b.prec == lut.INT8 {
+		v.DType = graph.Int32
+		v.Quant = &graph.Quant{Scale: make([]float32, n), Zero: make([]int32, n)}
+		for i := range n {
+			v.Quant.Scale[i] = x.Quant.Scale[0] * w.Quant.Scale[i]
+		}
+	}
+	return v
+}
+
+// vector adds a constant vector of mean ± std in the precision's float type.
+func (b *builder) vector(name string, n int, mean float32, std float64) *graph.Value {
+	v := &graph.Value{Name: name, DType: floatType(b.prec), Shape: []int{n}, Data: uniform(b.seed, name, n, std)}
+	for i := range v.Data {
+		v.Data[i] += mean
+	}
+	b.constant(v)
+	return v
+}
+
+func (b *builder) constant(v *graph.Value) {
+	if b.weights[v.Name] {
+		b.fail("two weights are named %s", v.Name)
+	}
+	b.weights[v.Name] = true
+	b.g.Weights = append(b.g.Weights, v)
+}
+
+func (b *builder) fail(format string, args ...any) {
+	if b.err == nil {
+		b.err = fmt.Errorf(format, args...)
+	}
+}
+
+func (b *builder) ints(n *graph.Node, name string, v ...int) *graph.Node {
+	if n.Attrs.Ints == nil {
+		n.Attrs.Ints = map[string][]int{}
+	}
+	n.Attrs.Ints[name] = v
+	return n
+}
+
+func (b *builder) str(n *graph.Node, name, v string) *graph.Node {
+	if n.Attrs.Strings == nil {
+		n.Attrs.Strings = map[string]string{}
+	}
+	n.Attrs.Strings[name] = v
+	return n
+}
+
+func (b *builder) float(n *graph.Node, name string, v float32) *graph.Node {
+	if n.Attrs.Floats == nil {
+		n.Attrs.Floats = map[string]float32{}
+	}
+	n.Attrs.Floats[name] = v
+	return n
+}
+
+// reshape to a shape without the batch; the scale of int8 stays.
+func (b *builder) reshape(x *graph.Value, name string, s Shape) *graph.Value {
+	return b.move(graph.Reshape, x, name, append([]int{b.batch}, s...)).Out[0]
+}
+
+// move adds a node that only moves data: type, scale and distribution stay.
+func (b *builder) move(op string, x *graph.Value, name string, shape []int) *graph.Node {
+	y := &graph.Value{Name: name, DType: x.DType, Shape: shape, Quant: x.Quant}
+	b.stats[y] = b.stats[x]
+	n := &graph.Node{Op: op, Name: name, In: []*graph.Value{x}, Out: []*graph.Value{y}}
+	b.g.Nodes = append(b.g.Nodes, n)
+	return n
+}

@@ -1,0 +1,122 @@
+package benchmarks_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/reference"
+	"github.com/isocost/isocost/lut"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/kernels.txt with the kernels found")
+
+// tolerance is the root mean square error allowed against the reference, relative
+// to the reference's root mean square. fp32: summation order only. fp16: the CPU
+// provider computes in fp32 between casts, or in fp16; each layer rounds to 11
+// bits. int8: the reference rounds to the same grids; a kernel may round a tie
+// the other way, one step of 255 over a range of ±5σ in one of 25 elements.
+var tolerance = map[lut.Precision]float64{
+	lut.FP32: 1e-5, lut.FP16: 2e-2, lut.BF16: 2e-1, lut.INT8: 1e-2, lut.INT8Dyn: 2e-2, lut.INT8W: 1e-2,
+}
+
+// TestModelsOnONNXRuntime checks every model of testdata/kernels.txt three ways:
+// the runtime accepts it, its result agrees with the reference interpreter, and
+// the optimised graph holds exactly the kernels named there.
+//
+// The file has a chain a block, its keys one a line with P for the precision, and
+// below each precision with the kernels ONNX Runtime makes of it on amd64.
+func TestModelsOnONNXRuntime(t *testing.T) {
+	needORT(t)
+	const file = "testdata/kernels.txt"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The kernels are those of the pinned library on x86; elsewhere models are only
+	// run and compared.
+	checkKernels := runtime.GOARCH == "amd64" && strings.HasPrefix(ort.GetVersion(), "1.32.")
+	var out strings.Builder
+	seen := map[string]bool{}
+	for block := range strings.SplitSeq(string(text), "\n\n") {
+		var keys []string
+		for line := range strings.SplitSeq(strings.Trim(block, "\n"), "\n") {
+			prec, want, isResult := strings.Cut(line, ": ")
+			if !isResult {
+				fmt.Fprintln(&out, line)
+				if !strings.HasPrefix(line, "#") {
+					keys = append(keys, line)
+				}
+				continue
+			}
+			c := chain(t, strings.ReplaceAll(strings.Join(keys, " "), "/P@", "/"+prec+"@"))
+			for _, op := range c {
+				seen[op.Kind] = true
+			}
+			t.Run(fmt.Sprintf("%s/%s", c[len(c)/2].Family(), prec), func(t *testing.T) {
+				got := checkModel(t, c)
+				if checkKernels && got != want && !*update {
+					t.Errorf("%v runs as\n  %s\nwant\n  %s", c, got, want)
+				}
+				fmt.Fprintf(&out, "%s: %s\n", prec, got)
+			})
+		}
+		out.WriteByte('\n')
+	}
+	for _, k := range benchmarks.Kinds() {
+		if !seen[k] {
+			t.Errorf("%s: no model of kind %q", file, k)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(strings.TrimRight(out.String(), "\n")+"\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// checkModel builds, runs and compares one chain and returns its kernels.
+func checkModel(t *testing.T, c benchmarks.Chain) string {
+	t.Helper()
+	g, err := benchmarks.Build(c, benchmarks.BuildOptions{Batch: 1, Seed: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, err := benchmarks.WriteONNX(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := randomInputs(g)
+	got, opt, err := runORT(t, model, g, in)
+	if err != nil {
+		t.Fatalf("%v: %v", c, err)
+	}
+	want, err := reference.Run(g, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range g.Outputs {
+		if spread(want[v.Name]) == 0 {
+			t.Errorf("%v: the reference's output %s is constant: it proves nothing", c, v.Name)
+		}
+		rms, worst := distance(got[v.Name], want[v.Name])
+		if rms > tolerance[c[len(c)-1].Precision] {
+			t.Errorf("%v: output %s is off by rms %.2g, worst %.2g of the reference's rms", c, v.Name, rms, worst)
+		}
+	}
+	return kernels(opt)
+}
+
+func spread(x []float32) float32 {
+	lo, hi := x[0], x[0]
+	for _, v := range x {
+		lo, hi = min(lo, v), max(hi, v)
+	}
+	return hi - lo
+}

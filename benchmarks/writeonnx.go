@@ -1,0 +1,311 @@
+package benchmarks
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/internal/onnx"
+)
+
+// onnxOpset and onnxIR are what models are written for: the first operator set
+// that ONNX Runtime, all its mobile builds since 1.20 and TensorRT 10 read and in
+// which Gelu is an operator (20) and int8 QDQ covers every type (21).
+const (
+	onnxOpset = 21
+	onnxIR    = 10
+)
+
+// WriteONNX writes the graph as an ONNX model. Equal graphs give equal bytes.
+//
+// A value keeps its name. An int8 value v is written in QDQ form, the way
+// runtimes recognise static quantisation: the operator computes v.f in float,
+// QuantizeLinear makes v of it, and its consumers share one DequantizeLinear v.dq.
+// Activations are uint8 (zero point + 128) beside signed weights: x86's dot product
+// instructions want that, and ONNX Runtime's own change from int8 to uint8 passes
+// residual connections over and leaves them unfused. A fused activation v =
+// name.act is a node of its own after name. Int8 weights w are stored as w.q.
+func WriteONNX(g *graph.Graph) ([]byte, error) {
+	m, err := ONNXModel(g)
+	if err != nil {
+		return nil, err
+	}
+	return onnx.Encode(m), nil
+}
+
+// ONNXModel is WriteONNX before the encoding, for those who add nodes.
+func ONNXModel(g *graph.Graph) (*onnx.Model, error) {
+	w := &onnxWriter{g: &onnx.Graph{Name: "isocost"}, weights: map[*graph.Value]bool{}, have: map[string]bool{}}
+	for _, v := range g.Weights {
+		w.weights[v] = true
+	}
+	for _, v := range g.Inputs {
+		w.g.Inputs = append(w.g.Inputs, onnx.NewValue(v.Name, onnxType(v.DType), v.Shape...))
+	}
+	for _, n := range g.Nodes {
+		if err := w.node(n); err != nil {
+			return nil, fmt.Errorf("write onnx: node %s: %w", n.Name, err)
+		}
+	}
+	for _, v := range g.Outputs {
+		w.g.Outputs = append(w.g.Outputs, onnx.NewValue(v.Name, onnxType(v.DType), v.Shape...))
+	}
+	m := &onnx.Model{IRVersion: onnxIR, ProducerName: "isocost", Graph: w.g, Opsets: []onnx.Opset{{Version: onnxOpset}}}
+	if w.microsoft {
+		m.Opsets = append(m.Opsets, onnx.Opset{Domain: "com.microsoft", Version: 1})
+	}
+	return m, nil
+}
+
+func onnxType(t graph.DType) onnx.DataType {
+	switch t {
+	case graph.Float32:
+		return onnx.Float
+	case graph.Float16:
+		return onnx.Float16
+	case graph.BFloat16:
+		return onnx.BFloat16
+	case graph.Int8:
+		return onnx.Int8
+	case graph.Uint8:
+		return onnx.Uint8
+	case graph.Int32:
+		return onnx.Int32
+	case graph.Int64:
+		return onnx.Int64
+	case graph.Bool:
+		return onnx.Bool
+	}
+	return onnx.Undefined
+}
+
+type onnxWriter struct {
+	g         *onnx.Graph
+	weights   map[*graph.Value]bool
+	have      map[string]bool // initializers and dequantised values written
+	microsoft bool            // a com.microsoft operator is used
+}
+
+// emit adds a node named after its first output.
+func (w *onnxWriter) emit(op string, in []string, out string, attrs ...*onnx.Attr) *onnx.Node {
+	n := &onnx.Node{Name: out, Op: op, Inputs: in, Outputs: []string{out}, Attrs: attrs}
+	w.g.Nodes = append(w.g.Nodes, n)
+	return n
+}
+
+// constant adds an initializer once and returns its name.
+func (w *onnxWriter) constant(t *onnx.Tensor) string {
+	if !w.have[t.Name] {
+		w.have[t.Name] = true
+		w.g.Initializers = append(w.g.Initializers, t)
+	}
+	return t.Name
+}
+
+func (w *onnxWriter) int64s(name string, v ...int) string {
+	t := make([]int64, len(v))
+	for i, x := range v {
+		t[i] = int64(x)
+	}
+	return w.constant(onnx.IntTensor(name, onnx.Int64, t, len(v)))
+}
+
+// quantParams adds the scale and zero point of v and the axis attribute when
+// they are per channel.
+func (w *onnxWriter) quantParams(v *graph.Value) (scale, zero string, attrs []*onnx.Attr) {
+	q := v.Quant
+	var dims []int
+	if len(q.Scale) > 1 {
+		dims = []int{len(q.Scale)}
+		attrs = append(attrs, onnx.IntAttr("axis", int64(q.Axis)))
+	}
+	scale = w.constant(onnx.FloatTensor(v.Name+".scale", onnx.Float, q.Scale, dims...))
+	z, typ := make([]int64, len(q.Zero)), onnxType(v.DType)
+	for i, x := range q.Zero {
+		z[i] = int64(x)
+		if v.DType == graph.Int8 && !w.weights[v] {
+			z[i], typ = z[i]+128, onnx.Uint8
+		}
+	}
+	return scale, w.constant(onnx.IntTensor(v.Name+".zero", typ, z, dims...)), attrs
+}
+
+// Quantized returns the integers of a quantised constant: round half to even of
+// x/scale plus zero, clamped to the type, in row-major order.
+func Quantized(v *graph.Value) []int64 {
+	lo, hi := -128.0, 127.0
+	switch v.DType {
+	case graph.Uint8:
+		lo, hi = 0, 255
+	case graph.Int32:
+		lo, hi = math.MinInt32, math.MaxInt32
+	}
+	inner := 1
+	for _, d := range v.Shape[min(v.Quant.Axis+1, len(v.Shape)):] {
+		inner *= d
+	}
+	n := len(v.Quant.Scale)
+	out := make([]int64, len(v.Data))
+	for i, x := range v.Data {
+		c := i / inner % n
+		out[i] = int64(min(hi, max(lo, math.RoundToEven(float64(x)/float64(v.Quant.Scale[c]))+float64(v.Quant.Zero[c]))))
+	}
+	return out
+}
+
+// in returns the name of v as a float tensor, writing a constant's initializer or
+// a DequantizeLinear where needed.
+func (w *onnxWriter) in(v *graph.Value) string {
+	name := v.Name
+	if v.Quant == nil || v.DType == graph.Float32 {
+		if w.weights[v] {
+			w.constant(onnx.FloatTensor(name, onnxType(v.DType), v.Data, v.Shape...))
+		}
+		return name
+	}
+	scale, zero, attrs := w.quantParams(v)
+	if w.weights[v] {
+		q := w.constant(onnx.IntTensor(name+".q", onnxType(v.DType), Quantized(v), v.Shape...))
+		return w.dequantized(q, scale, zero, name, attrs)
+	}
+	return w.dequantized(name, scale, zero, name+".dq", attrs)
+}
+
+func (w *onnxWriter) dequantized(q, scale, zero, out string, attrs []*onnx.Attr) string {
+	if !w.have[out] {
+		w.have[out] = true
+		w.emit("DequantizeLinear", []string{q, scale, zero}, out, attrs...)
+	}
+	return out
+}
+
+// out returns the name under which an operator writes the float form of v, and
+// what to do afterwards: quantise it when v is int8.
+func (w *onnxWriter) out(v *graph.Value) (string, func()) {
+	if v.DType != graph.Int8 {
+		return v.Name, func() {}
+	}
+	f := v.Name + ".f"
+	return f, func() {
+		scale, zero, attrs := w.quantParams(v)
+		w.emit("QuantizeLinear", []string{f, scale, zero}, v.Name, attrs...)
+	}
+}
+
+// act writes a node with its fused activation: op must write to the name it is given.
+func (w *onnxWriter) act(n *graph.Node, op func(out string)) {
+	y := n.Out[0]
+	out, done := w.out(y)
+	defer done()
+	pre := out
+	if n.Act() != "" {
+		pre = strings.TrimSuffix(y.Name, ".act")
+	}
+	op(pre)
+	if n.Act() != "" {
+		w.activation(n.Act(), pre, out, floatOf(y))
+	}
+}
+
+// floatOf is the type a value's operator computes in.
+func floatOf(v *graph.Value) onnx.DataType {
+	if v.DType == graph.Float16 || v.DType == graph.BFloat16 {
+		return onnxType(v.DType)
+	}
+	return onnx.Float
+}
+
+// scalar adds a constant number of type t.
+func (w *onnxWriter) scalar(name string, t onnx.DataType, v float32) string {
+	return w.constant(onnx.FloatTensor(name, t, []float32{v}))
+}
+
+func (w *onnxWriter) activation(act, in, out string, t onnx.DataType) {
+	switch act {
+	case graph.Relu:
+		w.emit("Relu", []string{in}, out)
+	case graph.Relu6:
+		w.emit("Clip", []string{in, w.scalar("zero."+t.String(), t, 0), w.scalar("six."+t.String(), t, 6)}, out)
+	case graph.Sigmoid:
+		w.emit("Sigmoid", []string{in}, out)
+	case graph.HSigmoid:
+		w.emit("HardSigmoid", []string{in}, out, onnx.FloatAttr("alpha", 1.0/6), onnx.FloatAttr("beta", 0.5))
+	case graph.HSwish:
+		w.emit("HardSwish", []string{in}, out)
+	case graph.SiLU:
+		s := w.emit("Sigmoid", []string{in}, out+".sigmoid").Outputs[0]
+		w.emit("Mul", []string{in, s}, out)
+	case graph.Gelu:
+		w.emit("Gelu", []string{in}, out)
+	}
+}
+
+func onnxInts(name string, v []int) *onnx.Attr {
+	a := &onnx.Attr{Name: name, Type: onnx.AttrInts}
+	for _, x := range v {
+		a.Ints = append(a.Ints, int64(x))
+	}
+	return a
+}
+
+func (w *onnxWriter) node(n *graph.Node) error {
+	x, y := n.In[0], n.Out[0]
+	switch n.Op {
+	case graph.Conv, graph.DWConv:
+		group := n.Int("groups", 1)
+		if n.Op == graph.DWConv {
+			group = y.Shape[1]
+		}
+		attrs := []*onnx.Attr{onnxInts("kernel_shape", n.In[1].Shape[2:]), onnxInts("strides", n.Attrs.Ints["strides"]),
+			onnxInts("pads", n.Attrs.Ints["pads"]), onnxInts("dilations", n.Attrs.Ints["dilations"]), onnx.IntAttr("group", int64(group))}
+		w.act(n, func(out string) {
+			w.emit("Conv", []string{w.in(x), w.in(n.In[1]), w.in(n.In[2])}, out, attrs...)
+		})
+	case graph.Linear:
+		w.act(n, func(out string) {
+			w.emit("Gemm", []string{w.in(x), w.in(n.In[1]), w.in(n.In[2])}, out, onnx.IntAttr("transB", 1))
+		})
+	case graph.Add:
+		w.act(n, func(out string) { w.emit("Add", []string{w.in(x), w.in(n.In[1])}, out) })
+	case graph.Mul:
+		w.act(n, func(out string) { w.emit("Mul", []string{w.in(x), w.in(n.In[1])}, out) })
+	case graph.Relu, graph.Relu6, graph.Sigmoid, graph.HSigmoid, graph.HSwish, graph.SiLU, graph.Gelu:
+		out, done := w.out(y)
+		w.activation(n.Op, w.in(x), out, floatOf(y))
+		done()
+	case graph.GAP:
+		w.act(n, func(out string) { w.emit("GlobalAveragePool", []string{w.in(x)}, out) })
+	case graph.Mean:
+		axes := w.int64s(n.Name+".axes", n.Int("axis", 1))
+		w.act(n, func(out string) {
+			w.emit("ReduceMean", []string{w.in(x), axes}, out, onnx.IntAttr("keepdims", 0))
+		})
+	case graph.AvgPool, graph.MaxPool:
+		op := "AveragePool"
+		if n.Op == graph.MaxPool {
+			op = "MaxPool"
+		}
+		w.act(n, func(out string) {
+			w.emit(op, []string{w.in(x)}, out, onnxInts("kernel_shape", n.Attrs.Ints["kernel"]),
+				onnxInts("strides", n.Attrs.Ints["strides"]), onnxInts("pads", n.Attrs.Ints["pads"]))
+		})
+	case graph.Reshape:
+		shape := w.int64s(n.Name+".shape", y.Shape...)
+		w.act(n, func(out string) { w.emit("Reshape", []string{w.in(x), shape}, out) })
+	case graph.Transpose:
+		w.act(n, func(out string) { w.emit("Transpose", []string{w.in(x)}, out, onnxInts("perm", n.Attrs.Ints["perm"])) })
+	case graph.Quantize:
+		name := w.in(x) // int8 to int8 goes through float
+		scale, zero, attrs := w.quantParams(y)
+		w.emit("QuantizeLinear", []string{name, scale, zero}, y.Name, attrs...)
+	case graph.Dequantize:
+		scale, zero, attrs := w.quantParams(x)
+		w.emit("DequantizeLinear", []string{x.Name, scale, zero}, y.Name, attrs...)
+	case graph.Cast:
+		w.emit("Cast", []string{x.Name}, y.Name, onnx.IntAttr("to", int64(onnxType(y.DType))))
+	default:
+		return fmt.Errorf("operator %q has no ONNX form", n.Op)
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"github.com/isocost/isocost/costgen"
+	"github.com/isocost/isocost/internal/cli"
+)
+
+type compileOptions struct {
+	costgen.Options
+	calibrate, audit []string
+	out              string
+	json             bool
+}
+
+func (o *compileOptions) addJudging(f *pflag.FlagSet) {
+	d := costgen.Defaults
+	f.Float64Var(&o.Delta, "delta", d.Delta, "eta bounds the error of all but this share of networks")
+	f.Float64Var(&o.Beta, "beta", d.Beta, "eta may be wrong with at most this probability")
+	f.Float64Var(&o.Tau, "tau", d.Tau, "half-width of the iso-cost band for ranks and feasibility")
+	f.StringSliceVar(&o.Accept, "accept", nil, "use records of these validity codes too, e.g. noisy")
+	f.BoolVar(&o.json, "json", false, "print the summary as JSON")
+}
+
+func compileCommand() cli.Command {
+	return cli.Command{
+		Name:  "compile",
+		Args:  "rec.jsonl…",
+		Short: "turns records into a monotone, calibrated, audited table",
+		Long: `
+Cells become the table. End-to-end records of the set "calibrate" fit the
+calibration, those of the set "audit" judge the result; one campaign file may
+hold all three. The same records in any order give the same bytes.`,
+		Example: "costgen compile rec.jsonl -o device.lut.json",
+		Setup: func(f *pflag.FlagSet) cli.RunFunc {
+			var o compileOptions
+			f.StringVarP(&o.out, "output", "o", "", "the table to write")
+			f.StringSliceVar(&o.calibrate, "calibrate", nil, "more record files; their networks calibrate")
+			f.StringSliceVar(&o.audit, "audit", nil, "more record files; their networks audit")
+			f.StringVar(&o.Policy, "policy", costgen.Defaults.Policy, "isotonic, regime (keep significant violations) or raw")
+			f.StringVar(&o.Metric, "metric", costgen.Defaults.Metric, "latency, energy or memory")
+			o.addJudging(f)
+			return o.run
+		},
+	}
+}
+
+func (o *compileOptions) run(ctx context.Context, env cli.Env, args []string) error {
+	if len(args) == 0 {
+		return cli.Usagef("no record files")
+	}
+	if o.out == "" {
+		return cli.Usagef("no -o: say which table to write")
+	}
+	if err := o.Validate(); err != nil {
+		return cli.Usage(err)
+	}
+	sources, err := readSources(args)
+	if err != nil {
+		return err
+	}
+	if o.Calibrate, err = readSources(o.calibrate); err != nil {
+		return err
+	}
+	if o.Audit, err = readSources(o.audit); err != nil {
+		return err
+	}
+	t, err := costgen.Compile(sources, o.Options)
+	if err != nil {
+		return err
+	}
+	if err := writeOut(env, o.out, t.Encode()); err != nil {
+		return err
+	}
+	if o.out == "-" {
+		return costgen.WriteWarnings(warnWriter{env.Stderr}, t)
+	}
+	if err := show(env, t, o.json); err != nil {
+		return err
+	}
+	fmt.Fprintf(env.Stderr, "costgen: wrote %s\n", o.out)
+	return nil
+}

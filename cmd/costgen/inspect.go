@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/lut"
+)
+
+type inspectOptions struct {
+	lut   string
+	cells string
+	json  bool
+}
+
+func inspectCommand() cli.Command {
+	return cli.Command{
+		Name:    "inspect",
+		Args:    "device.lut.json",
+		Short:   "shows what a table holds, or what it knows of some cells",
+		Long:    "\nWith --cells only the cells whose key contains the text are printed, each with\nits raw and corrected value, interval, samples, reason and the cases it came from.",
+		Example: "costgen inspect device.lut.json --cells dwconv",
+		Setup: func(f *pflag.FlagSet) cli.RunFunc {
+			var o inspectOptions
+			f.StringVar(&o.lut, "lut", "", "the table, when not given as an argument")
+			f.StringVar(&o.cells, "cells", "", "print the cells whose key contains this text")
+			f.BoolVar(&o.json, "json", false, "print as JSON")
+			return o.run
+		},
+	}
+}
+
+// cellLine is one cell as inspect prints it.
+type cellLine struct {
+	Key       string   `json:"key"`
+	Raw       float64  `json:"raw"`
+	Corrected float64  `json:"corrected"`
+	Lo        float64  `json:"lo"`
+	Hi        float64  `json:"hi"`
+	N         int      `json:"n"`
+	Reason    string   `json:"reason"`
+	Records   []string `json:"records"`
+}
+
+func (o *inspectOptions) run(ctx context.Context, env cli.Env, args []string) error {
+	if o.lut == "" && len(args) == 1 {
+		o.lut = args[0]
+	} else if len(args) > 0 {
+		return cli.Usagef("inspect takes one table, got %d arguments", len(args))
+	}
+	t, err := readTable(o.lut)
+	if err != nil {
+		return err
+	}
+	if o.cells == "" {
+		return show(env, t, o.json)
+	}
+	var found []cellLine
+	for _, fam := range t.File().Families {
+		op, err := lut.ParseOp(fam.Name)
+		if err != nil {
+			return err
+		}
+		for _, k := range fam.Knots {
+			op.At = op.At[:0]
+			for i, a := range fam.Axes {
+				op.At = append(op.At, lut.Coord{Axis: a, Value: k.At[i]})
+			}
+			if key := op.String(); strings.Contains(key, o.cells) {
+				found = append(found, cellLine{key, k.Raw, k.Corrected, k.Lo, k.Hi, k.N, k.Reason, k.Records})
+			}
+		}
+	}
+	if len(found) == 0 {
+		return fmt.Errorf("no cell of %s contains %q", o.lut, o.cells)
+	}
+	if o.json {
+		return writeJSON(env.Stdout, found)
+	}
+	for _, c := range found {
+		fmt.Fprintf(env.Stdout, "%s\n  %.5g %s (raw %.5g, %.5g to %.5g, %s, n=%d) from %s\n", c.Key, c.Corrected, t.File().Unit, c.Raw, c.Lo, c.Hi, c.Reason, c.N, strings.Join(c.Records, " "))
+	}
+	return nil
+}

@@ -1,0 +1,273 @@
+package costgen
+
+import (
+	"math"
+	"slices"
+
+	"github.com/isocost/isocost/internal/isotonic"
+	"github.com/isocost/isocost/internal/stats"
+	"github.com/isocost/isocost/lut"
+)
+
+// point is a network for the calibration: x is the raw sum of its kernels plus
+// the overhead, y what it measured.
+type point struct {
+	id      string
+	x, y    float64
+	kernels int
+}
+
+// model is one form the calibration can take.
+type model struct {
+	name                     string
+	intercept, kernels, bend bool
+	needs                    int // networks it takes at least
+}
+
+// models are the candidates, simplest first. The needed numbers leave at least
+// three networks a parameter; the curve has up to six knots of its own.
+var models = []model{
+	{name: "scale", needs: 3},
+	{name: "affine", intercept: true, needs: 6},
+	{name: "affine+kernels", intercept: true, kernels: true, needs: 9},
+	{name: "affine+curve", intercept: true, bend: true, needs: 24},
+	{name: "affine+kernels+curve", intercept: true, kernels: true, bend: true, needs: 30},
+}
+
+// pays is how much smaller a richer model's cross-validated error must be before
+// it replaces a simpler one.
+const pays = 0.98
+
+// calibrate chooses and fits the calibration by cross-validation: each network is
+// predicted by a fit that did not see it. Points are sorted by id. It returns nil
+// when there are too few networks even for a scale.
+func calibrate(points []point) *lut.Calibration {
+	if len(points) < models[0].needs {
+		return nil
+	}
+	var best *lut.Calibration
+	var bestModel model
+	cv := map[string][]float64{}
+	var candidates []lut.Candidate
+	for _, m := range models {
+		if len(points) < m.needs {
+			continue
+		}
+		pred, ok := crossValidate(m, points)
+		if !ok {
+			continue
+		}
+		c, ok := fit(m, points)
+		if !ok {
+			continue
+		}
+		e := errorsOf(pred, ys(points))
+		candidates = append(candidates, lut.Candidate{Model: m.name, RMSPE: e.RMSPE})
+		if best == nil || e.RMSPE < best.Fitted.RMSPE*pays {
+			best = &c
+			best.Fitted = e
+			bestModel = m
+		}
+		cv[m.name] = pred
+	}
+	if best == nil {
+		return nil
+	}
+	best.Model = bestModel.name
+	best.Candidates = candidates
+	best.N = len(points)
+	raw := make([]float64, len(points))
+	for i, p := range points {
+		raw[i] = p.x
+		best.Records = append(best.Records, p.id)
+	}
+	best.Raw = errorsOf(raw, ys(points))
+	best.SumLo, best.SumHi = slices.Min(raw), slices.Max(raw)
+	best.Residual95 = residual95(cv[bestModel.name], points)
+	for _, v := range []*float64{&best.A, &best.B, &best.C, &best.SumLo, &best.SumHi, &best.Residual95} {
+		*v = significant(*v)
+	}
+	for i := range best.Curve {
+		best.Curve[i].X, best.Curve[i].Y = significant(best.Curve[i].X), significant(best.Curve[i].Y)
+	}
+	return best
+}
+
+func ys(points []point) []float64 {
+	y := make([]float64, len(points))
+	for i, p := range points {
+		y[i] = p.y
+	}
+	return y
+}
+
+// crossValidate predicts every network from the others: leave one out up to 200
+// networks, ten folds beyond.
+func crossValidate(m model, points []point) (pred []float64, ok bool) {
+	folds := len(points)
+	if folds > 200 {
+		folds = 10
+	}
+	pred = make([]float64, len(points))
+	train := make([]point, 0, len(points))
+	for f := range folds {
+		train = train[:0]
+		for i, p := range points {
+			if i%folds != f {
+				train = append(train, p)
+			}
+		}
+		c, ok := fit(m, train)
+		if !ok {
+			return nil, false
+		}
+		for i := f; i < len(points); i += folds {
+			pred[i] = c.Apply(points[i].x, points[i].kernels)
+		}
+	}
+	return pred, true
+}
+
+// fit minimises Σ ((prediction − y)/y)², the squared relative error, so that small
+// networks count as much as large ones. ok is false when the form does not suit:
+// singular, a falling line, a negative price of a kernel.
+func fit(m model, points []point) (c lut.Calibration, ok bool) {
+	// In units of the mean sum and the mean number of kernels all columns are of
+	// order one.
+	var unit, per float64
+	for _, p := range points {
+		unit += p.x / float64(len(points))
+		per += float64(p.kernels) / float64(len(points))
+	}
+	columns := 1
+	if m.intercept {
+		columns++
+	}
+	if m.kernels {
+		columns++
+	}
+	var normal [3][4]float64
+	for _, p := range points {
+		row := [4]float64{p.x / p.y, unit / p.y, unit * float64(p.kernels) / (per * p.y), 1}
+		for i := range columns {
+			for j := range columns {
+				normal[i][j] += row[i] * row[j]
+			}
+			normal[i][3] += row[i]
+		}
+	}
+	beta, ok := solve(normal, columns)
+	if !ok || !(beta[0] > 0) || m.kernels && beta[2] < 0 {
+		return c, false
+	}
+	c.A, c.B, c.C = beta[0], beta[1]*unit, beta[2]*unit/per
+	c.SumLo = math.Inf(1)
+	for _, p := range points {
+		c.SumLo = min(c.SumLo, p.x)
+		c.SumHi = max(c.SumHi, p.x)
+	}
+	if m.bend {
+		c.Curve = curve(c, points)
+	}
+	return c, true
+}
+
+// curve is the monotone correction on top of a line: networks sorted by the
+// line's prediction, pooled into at most six groups of at least eight, each a knot
+// at its mean prediction with the mean ratio measured/predicted, made monotone.
+func curve(c lut.Calibration, points []point) []lut.Point {
+	type xy struct{ x, y float64 }
+	at := make([]xy, len(points))
+	for i, p := range points {
+		at[i] = xy{c.Apply(p.x, p.kernels), p.y}
+	}
+	slices.SortFunc(at, func(a, b xy) int {
+		switch {
+		case a.x < b.x || a.x == b.x && a.y < b.y:
+			return -1
+		case a == b:
+			return 0
+		}
+		return 1
+	})
+	groups := min(6, len(at)/8)
+	var xs, y []float64
+	for g := range groups {
+		lo, hi := g*len(at)/groups, (g+1)*len(at)/groups
+		var x, r float64
+		for _, p := range at[lo:hi] {
+			x += p.x / float64(hi-lo)
+			r += p.y / p.x / float64(hi-lo)
+		}
+		if len(xs) > 0 && x <= xs[len(xs)-1] || x <= 0 {
+			continue // equal predictions: nothing to bend between
+		}
+		xs, y = append(xs, x), append(y, x*r)
+	}
+	y = isotonic.Chain(y, nil)
+	out := make([]lut.Point, len(xs))
+	for i := range xs {
+		out[i] = lut.Point{X: xs[i], Y: y[i]}
+	}
+	return out
+}
+
+// solve is Gaussian elimination with column pivoting of the first n equations. ok
+// is false when they are singular to nine digits.
+func solve(m [3][4]float64, n int) (x [3]float64, ok bool) {
+	scale := 0.0
+	for i := range n {
+		scale = max(scale, math.Abs(m[i][i]))
+	}
+	for i := range n {
+		pivot := i
+		for r := i + 1; r < n; r++ {
+			if math.Abs(m[r][i]) > math.Abs(m[pivot][i]) {
+				pivot = r
+			}
+		}
+		m[i], m[pivot] = m[pivot], m[i]
+		if !(math.Abs(m[i][i]) > 1e-9*scale) {
+			return x, false
+		}
+		for r := i + 1; r < n; r++ {
+			f := m[r][i] / m[i][i]
+			for k := i; k < n; k++ {
+				m[r][k] -= f * m[i][k]
+			}
+			m[r][3] -= f * m[i][3]
+		}
+	}
+	for i := n - 1; i >= 0; i-- {
+		x[i] = m[i][3]
+		for k := i + 1; k < n; k++ {
+			x[i] -= m[i][k] * x[k]
+		}
+		x[i] /= m[i][i]
+	}
+	return x, true
+}
+
+// residual95 bounds the relative residual of a new network: the conformal order
+// statistic of the cross-validated residuals where there are enough (19), else
+// Student's t on their root mean square.
+func residual95(pred []float64, points []point) float64 {
+	r := make([]float64, len(points))
+	ss := 0.0
+	for i, p := range points {
+		r[i] = math.Abs(p.y/pred[i] - 1)
+		ss += r[i] * r[i]
+	}
+	if k, ok := stats.ConformalRank(len(r), 0.95); ok {
+		return stats.Smallest(r, k)
+	}
+	n := float64(len(r))
+	return student975(len(r)-1) * math.Sqrt(ss/n*(1+1/n))
+}
+
+// student975 is the 97.5 % quantile of Student's t for 1 to 18 degrees of freedom
+// (Abramowitz and Stegun, table 26.10).
+func student975(df int) float64 {
+	t := []float64{12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101}
+	return t[min(max(df, 1), len(t))-1]
+}

@@ -1,0 +1,388 @@
+package costgen
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/record"
+)
+
+// device is a made-up device whose true costs are known: a staircase in the
+// channels, a price a kernel, a fixed overhead, and a systematic factor between
+// the sum and the whole.
+type device struct {
+	rng                       *rand.Rand
+	noise                     float64
+	scale, perKernel, startup float64
+}
+
+func (d *device) true1(op lut.Op) float64 {
+	cin, _ := op.Coord("cin")
+	cout, _ := op.Coord("cout")
+	h, _ := op.Coord("h")
+	steps := func(c int) float64 { return math.Ceil(float64(c)/8) * 8 }
+	v := steps(cin)*steps(cout)*float64(h*h)/2e4 + float64(h*h*cout)/5e3 + 0.5
+	if op.Attr("k") == "3" {
+		v *= 5
+	}
+	if op.Precision == lut.INT8 {
+		v *= 0.6
+	}
+	return v
+}
+
+func (d *device) network(ops []lut.Op) float64 {
+	sum := d.startup
+	for _, op := range ops {
+		sum += d.scale*d.true1(op) + d.perKernel
+	}
+	return sum
+}
+
+func (d *device) measured(v float64) (est float64, ci record.Interval) {
+	est = v * (1 + d.noise*d.rng.NormFloat64())
+	half := 1.96 * d.noise * v
+	return est, record.Interval{est - half, est + half}
+}
+
+func (d *device) cell(op lut.Op) record.Record {
+	est, ci := d.measured(d.true1(op))
+	return record.Record{Kind: benchmarks.RoleCell, Case: "c:" + op.String(), Key: &op, Validity: []string{record.OK}, EstimateUS: &est, CI95US: &ci, N: 60, Rounds: 5, Stop: "target"}
+}
+
+func (d *device) e2e(id int, set string, ops []lut.Op) record.Record {
+	est, ci := d.measured(d.network(ops))
+	between := est * d.noise
+	ratio := 1.001
+	return record.Record{Kind: benchmarks.RoleNetwork, Set: set, Case: fmt.Sprintf("n%03d", id), Name: fmt.Sprintf("net%03d", id), Ops: ops,
+		Validity: []string{record.OK}, EstimateUS: &est, CI95US: &ci, N: 60, Rounds: 5, BetweenUS: &between, AnchorRatio: &ratio, Stop: "target"}
+}
+
+func (d *device) ops() []lut.Op {
+	var ops []lut.Op
+	for _, k := range []string{"1", "3"} {
+		for _, p := range []lut.Precision{lut.FP32, lut.INT8} {
+			for _, h := range []int{14, 28} {
+				for cin := 8; cin <= 32; cin += 8 {
+					for cout := 8; cout <= 48; cout += 8 {
+						ops = append(ops, lut.NewOp("conv", p, map[string]string{"k": k, "s": "1"}, map[string]int{"cin": cin, "cout": cout, "h": h, "w": h}))
+					}
+				}
+			}
+		}
+	}
+	return ops
+}
+
+func (d *device) source(calibrate, audit int) Source {
+	s := Source{Name: "rec.jsonl", Header: testHeader()}
+	ops := d.ops()
+	for _, op := range ops {
+		s.Records = append(s.Records, Line{0, d.cell(op)})
+	}
+	for i := range calibrate + audit {
+		set := benchmarks.SetCalibrate
+		if i >= calibrate {
+			set = benchmarks.SetAudit
+		}
+		var net []lut.Op
+		for range 6 + d.rng.IntN(20) {
+			net = append(net, ops[d.rng.IntN(len(ops))])
+		}
+		s.Records = append(s.Records, Line{0, d.e2e(i, set, net)})
+	}
+	for i := range s.Records {
+		s.Records[i].Line = i + 2
+	}
+	return s
+}
+
+func testHeader() record.Header {
+	return record.Header{
+		Format: record.Format, Protocol: record.Protocol{SHA256: strings.Repeat("ab", 32)},
+		Device:  record.Device{ID: "dev", Model: "m", CPU: "c", OS: "linux", Arch: "amd64", Cores: "0"},
+		Runtime: record.Runtime{Backend: "sim", Version: "1", SHA256: strings.Repeat("cd", 32), Provider: "cpu", Threads: 1},
+	}
+}
+
+func newDevice(seed uint64, noise float64) *device {
+	return &device{rng: rand.New(rand.NewPCG(seed, 1)), noise: noise, scale: 1.1, perKernel: 0.4, startup: 20}
+}
+
+func TestCompileFindsTheDevice(t *testing.T) {
+	d := newDevice(1, 0.01)
+	tab, err := Compile([]Source{d.source(40, 80)}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := tab.File()
+	cal, a := f.Calibration, f.Audit
+	if cal == nil || a == nil {
+		t.Fatalf("calibration %v, audit %v; warnings %v", cal, a, f.Warnings)
+	}
+	if cal.Model != "affine+kernels" || math.Abs(cal.A-1.1) > 0.02 || math.Abs(cal.C-0.4) > 0.6 {
+		t.Errorf("calibration is %s with a=%.3f b=%.2f c=%.3f, the device has 1.1, 20, 0.4", cal.Model, cal.A, cal.B, cal.C)
+	}
+	if a.Errors.RMSPE > 0.02 || a.Raw.RMSPE < 0.08 || a.Errors.Acc5 < 0.98 {
+		t.Errorf("audit: %+v, raw %+v", a.Errors, a.Raw)
+	}
+	if a.Eta == nil || a.Missing != 0 || *a.Eta < a.Median || *a.Eta > a.Errors.Max || a.K != 80 {
+		t.Errorf("eta %v, k %d, median %v, max %v", a.Eta, a.K, a.Median, a.Errors.Max)
+	}
+	if a.Interval.Inside < 0.9 || a.NoiseFloor == nil || math.Abs(a.NoiseFloor.MedianHalf-0.0196) > 1e-3 || a.Gamma != a.NoiseFloor.MedianHalf {
+		t.Errorf("interval %+v, floor %+v, gamma %v", a.Interval, a.NoiseFloor, a.Gamma)
+	}
+	if a.Band.Bands < 3 || a.Band.SpearmanAll < 0.99 || a.Pair.N != 79 || len(a.Corners) == 0 {
+		t.Errorf("band %+v, pair %+v, corners %d", a.Band, a.Pair, len(a.Corners))
+	}
+	if len(a.Feasible) != 3 || a.Feasible[1].Inside < 0.6 || a.Feasible[1].Inside <= a.Feasible[0].Inside {
+		t.Errorf("feasible %+v", a.Feasible)
+	}
+	for _, fam := range f.Families {
+		for i, k := range fam.Knots {
+			if !slices.Equal(k.Records, []string{"c:" + knotOp(fam, i).String()}) {
+				t.Fatalf("%s %v traces to %v", fam.Name, k.At, k.Records)
+			}
+			for j, l := range fam.Knots {
+				if i != j && dominated(k.At, l.At) && k.Corrected > l.Corrected {
+					t.Fatalf("%s: %v costs %v, %v costs %v", fam.Name, k.At, k.Corrected, l.At, l.Corrected)
+				}
+			}
+		}
+	}
+}
+
+func knotOp(fam lut.Family, i int) lut.Op {
+	op, _ := lut.ParseOp(fam.Name)
+	for d, a := range fam.Axes {
+		op.At = append(op.At, lut.Coord{Axis: a, Value: fam.Knots[i].At[d]})
+	}
+	return op
+}
+
+func dominated(a, b []int) bool {
+	for d := range a {
+		if a[d] > b[d] {
+			return false
+		}
+	}
+	return true
+}
+
+// Law: shuffled records, and records spread over several files, give the same
+// bytes.
+func TestCompileIsDeterministic(t *testing.T) {
+	s := newDevice(2, 0.05).source(30, 60)
+	// Several records of one key, so that merging is in play.
+	for i := range 20 {
+		r := s.Records[i]
+		v := *r.EstimateUS * 1.02
+		r.EstimateUS = &v
+		r.CI95US = &record.Interval{v * 0.9, v * 1.1}
+		s.Records = append(s.Records, r)
+	}
+	want, err := Compile([]Source{s}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(5, 5))
+	for range 5 {
+		rng.Shuffle(len(s.Records), func(i, j int) { s.Records[i], s.Records[j] = s.Records[j], s.Records[i] })
+		cut := rng.IntN(len(s.Records))
+		a, b := s, s
+		a.Records, b.Records = s.Records[:cut], s.Records[cut:]
+		got, err := Compile([]Source{a, b}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.Encode(), want.Encode()) {
+			t.Fatal("shuffled records compile to other bytes")
+		}
+	}
+	back, err := lut.Decode(want.Encode())
+	if err != nil || !bytes.Equal(back.Encode(), want.Encode()) {
+		t.Fatalf("the compiled table does not read back: %v", err)
+	}
+}
+
+func TestCompileRefuses(t *testing.T) {
+	base := newDevice(3, 0.01).source(0, 0)
+	other := func(edit func(*record.Header)) Source {
+		s := base
+		s.Name = "other.jsonl"
+		edit(&s.Header)
+		return s
+	}
+	for what, c := range map[string]struct {
+		sources []Source
+		opt     Options
+		says    string
+	}{
+		"nothing":         {nil, Options{}, "no records"},
+		"two devices":     {[]Source{base, other(func(h *record.Header) { h.Device.ID = "x" })}, Options{}, "other.jsonl are of different devices"},
+		"two protocols":   {[]Source{base, other(func(h *record.Header) { h.Protocol.SHA256 = "x" })}, Options{}, "different protocols"},
+		"two providers":   {[]Source{base, other(func(h *record.Header) { h.Runtime.Provider = "x" })}, Options{}, "different providers"},
+		"two threads":     {[]Source{base, other(func(h *record.Header) { h.Runtime.Threads = 2 })}, Options{}, "threads: 1 and 2"},
+		"bad policy":      {[]Source{base}, Options{Policy: "wishful"}, `policy "wishful"`},
+		"bad delta":       {[]Source{base}, Options{Delta: 2}, "delta is 2"},
+		"energy not here": {[]Source{base}, Options{Metric: lut.Energy}, "no-energy"},
+	} {
+		_, err := Compile(c.sources, c.opt)
+		if err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want it to say %q", what, err, c.says)
+		}
+	}
+}
+
+func TestCompileWarns(t *testing.T) {
+	d := newDevice(4, 0.002)
+	s := d.source(2, 10)
+	edit := func(i int, f func(r *record.Record)) { r := s.Records[i].Record; f(&r); s.Records[i].Record = r }
+	edit(0, func(r *record.Record) { r.Validity = []string{record.Throttled} })
+	edit(1, func(r *record.Record) { v := -5.0; r.EstimateUS, r.CI95US = &v, &record.Interval{-6, -4} })
+	edit(2, func(r *record.Record) { v := -0.5; r.EstimateUS, r.CI95US = &v, &record.Interval{-1, 1} })
+	edit(3, func(r *record.Record) { // dearer than the next wider one by far
+		v := *r.EstimateUS * 3
+		r.EstimateUS, r.CI95US = &v, &record.Interval{v * .99, v * 1.01}
+	})
+	seen := s.Records[len(s.Records)-1]
+	seen.Set, seen.Case = benchmarks.SetCalibrate, "leaky"
+	s.Records = append(s.Records, seen)
+	tab, err := Compile([]Source{s}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := map[string]int{}
+	for _, w := range tab.File().Warnings {
+		codes[w.Code]++
+		if w.Code == "non-positive" && !strings.Contains(w.Detail, "rec.jsonl:3") {
+			t.Errorf("the refused record is not named by its line: %s", w.Detail)
+		}
+	}
+	for _, code := range []string{"dropped", "non-positive", "censored", "violation", "leak"} {
+		if codes[code] == 0 {
+			t.Errorf("no warning %q in %v", code, tab.File().Warnings)
+		}
+	}
+	a := tab.File().Audit
+	if a == nil || a.Eta != nil || a.Missing != 59-a.Errors.N {
+		t.Errorf("eta from too few networks: %+v", a)
+	}
+	if _, err := tab.Cost(d.ops()[1]); !errors.Is(err, lut.ErrOutOfRange) && err != nil {
+		t.Errorf("refused cell: %v", err)
+	}
+}
+
+// A significant fall is smoothed by the policy isotonic, kept by raw, and kept as
+// a change of regime by regime, where everything else stays monotone.
+func TestPolicies(t *testing.T) {
+	var s Source
+	s.Header, s.Name = testHeader(), "rec.jsonl"
+	raw := []float64{10, 12, 11.9, 20, 14, 16} // 12→11.9 is noise, 20→14 is real
+	for i, v := range raw {
+		op := lut.NewOp("linear", lut.FP32, nil, map[string]int{"cin": 8 * (i + 1), "cout": 8, "m": 1})
+		v := v
+		s.Records = append(s.Records, Line{i + 2, record.Record{Kind: benchmarks.RoleCell, Case: fmt.Sprint(i), Key: &op, Validity: []string{record.OK},
+			EstimateUS: &v, CI95US: &record.Interval{v - 0.2, v + 0.2}, N: 50}})
+	}
+	for policy, want := range map[string][]float64{
+		"raw":      raw,
+		"isotonic": {10, 11.95, 11.95, 50. / 3, 50. / 3, 50. / 3},
+		"regime":   {10, 11.95, 11.95, 20, 14, 16},
+	} {
+		tab, err := Compile([]Source{s}, Options{Policy: policy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		violations := 0
+		for _, w := range tab.File().Warnings {
+			if w.Code == "violation" {
+				violations++
+				if !strings.Contains(w.Key, "cin=40") || w.P >= 0.01 {
+					t.Errorf("%s: %+v", policy, w)
+				}
+			}
+		}
+		if violations != 1 {
+			t.Errorf("%s: %d violations reported, want the one that is real", policy, violations)
+		}
+		for i, k := range tab.File().Families[0].Knots {
+			if math.Abs(k.Corrected-want[i]) > 1e-5 {
+				t.Errorf("%s: knot %d is %v, want %v", policy, i, k.Corrected, want[i])
+			}
+			if k.Raw != raw[i] {
+				t.Errorf("%s: raw value %v became %v", policy, raw[i], k.Raw)
+			}
+			if (k.Corrected != k.Raw) != (k.Reason == lut.Isotonic) {
+				t.Errorf("%s: knot %d was %v, is %v because %q", policy, i, k.Raw, k.Corrected, k.Reason)
+			}
+		}
+	}
+}
+
+func TestPrecisionOrderIsReported(t *testing.T) {
+	d := newDevice(6, 0.005)
+	s := d.source(0, 0)
+	for i := range s.Records {
+		r := &s.Records[i].Record
+		if r.Key.Precision == lut.INT8 && r.Key.Attr("k") == "3" {
+			v := *r.EstimateUS * 3
+			r.EstimateUS, r.CI95US = &v, &record.Interval{v * .99, v * 1.01}
+		}
+	}
+	tab, err := Compile([]Source{s}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range tab.File().Warnings {
+		if w.Code == "precision-order" {
+			got = append(got, w.Key)
+		}
+	}
+	if !slices.Equal(got, []string{"conv[k=3,s=1]/int8"}) {
+		t.Errorf("precision order reported for %v", got)
+	}
+}
+
+func TestAuditOfATable(t *testing.T) {
+	d := newDevice(7, 0.01)
+	s := d.source(40, 0)
+	tab, err := Compile([]Source{s}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := Source{Name: "audit.jsonl", Header: testHeader()}
+	for i := range 70 {
+		var net []lut.Op
+		for range 10 {
+			net = append(net, d.ops()[d.rng.IntN(len(d.ops()))])
+		}
+		fresh.Records = append(fresh.Records, Line{i + 2, d.e2e(1000+i, "", net)})
+	}
+	fresh.Records = append(fresh.Records, s.Records[len(s.Records)-1]) // one that calibrated
+	judged, err := Audit(tab, []Source{fresh}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := judged.File().Audit
+	if a.Errors.N != 70 || a.Eta == nil || a.Errors.RMSPE > 0.02 {
+		t.Errorf("audit %+v", a.Errors)
+	}
+	if tab.File().Audit != nil {
+		t.Error("Audit changed its argument")
+	}
+	fresh.Header.Device.ID = "other"
+	if _, err := Audit(tab, []Source{fresh}, Options{}); err == nil || hint.Of(err) == "" {
+		t.Errorf("records of another device: %v", err)
+	}
+}

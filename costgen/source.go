@@ -1,0 +1,180 @@
+package costgen
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/record"
+)
+
+// Source is one file of records.
+type Source struct {
+	Name    string // for messages
+	Header  record.Header
+	Records []Line
+}
+
+// Line is a record and the line of its file it stands on.
+type Line struct {
+	Line int
+	record.Record
+}
+
+// FromFile takes the records out of a file that record.Read has read.
+func FromFile(f *record.File) Source {
+	s := Source{Name: f.Path, Header: f.Header}
+	for _, e := range f.Records {
+		if e.Record != nil {
+			s.Records = append(s.Records, Line{e.Row, *e.Record})
+		}
+	}
+	return s
+}
+
+// Options say what to compile and how to judge it. The zero value is replaced by
+// Defaults.
+type Options struct {
+	Metric string // lut.Latency, lut.Energy or lut.Memory
+	Policy string // isotonic, regime, raw
+	// Delta and Beta: η bounds the (1−Delta) quantile with confidence 1−Beta.
+	Delta, Beta float64
+	// Tau is the half-width of the iso-cost band in which ranks and feasibility
+	// are judged.
+	Tau float64
+	// Accept lists validity codes, besides ok, whose estimates are used all the
+	// same (noisy, drift, preempted): their intervals say how little they are worth.
+	Accept []string
+	// Calibrate and Audit are further files: their end-to-end records are of that
+	// set, whatever they say themselves.
+	Calibrate, Audit []Source
+}
+
+// Defaults are the design's: isotonic latency, η at δ = 0.05 and β = 0.05, bands
+// of ±5 %.
+var Defaults = Options{Metric: lut.Latency, Policy: "isotonic", Delta: 0.05, Beta: 0.05, Tau: 0.05}
+
+func (o *Options) defaults() {
+	d := Defaults
+	if o.Metric == "" {
+		o.Metric = d.Metric
+	}
+	if o.Policy == "" {
+		o.Policy = d.Policy
+	}
+	if o.Delta == 0 {
+		o.Delta = d.Delta
+	}
+	if o.Beta == 0 {
+		o.Beta = d.Beta
+	}
+	if o.Tau == 0 {
+		o.Tau = d.Tau
+	}
+}
+
+// Validate lists every option that makes no sense.
+func (o *Options) Validate() error {
+	var errs []error
+	if _, ok := lut.Units[o.Metric]; !ok {
+		errs = append(errs, fmt.Errorf("metric %q is none of latency, energy, memory", o.Metric))
+	}
+	if !slices.Contains([]string{"isotonic", "regime", "raw"}, o.Policy) {
+		errs = append(errs, fmt.Errorf("policy %q is none of isotonic, regime, raw", o.Policy))
+	}
+	for name, v := range map[string]float64{"delta": o.Delta, "beta": o.Beta, "tau": o.Tau} {
+		if !(v > 0 && v < 1) {
+			errs = append(errs, fmt.Errorf("%s is %v, want a fraction between 0 and 1", name, v))
+		}
+	}
+	for _, code := range o.Accept {
+		if record.Failure(code) || code == "" {
+			errs = append(errs, fmt.Errorf("accept %q: such records carry no cost", code))
+		}
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(errs...)
+}
+
+// oneCampaign checks that sources are of one protocol, device and runtime: costs
+// of different ones must not meet in a table.
+func oneCampaign(sources []Source) error {
+	for _, s := range sources[1:] {
+		a, b := sources[0].Header, s.Header
+		for _, d := range []struct{ what, a, b, cure string }{
+			{"devices", a.Device.ID, b.Device.ID, "compile one table a device"},
+			{"core sets", a.Device.Cores, b.Device.Cores, "compile one table a core set"},
+			{"protocols", a.Protocol.SHA256, b.Protocol.SHA256, "measure both under one protocol.yaml"},
+			{"backends", a.Runtime.Backend, b.Runtime.Backend, "compile one table a runtime"},
+			{"runtime libraries", a.Runtime.Version + " " + a.Runtime.SHA256, b.Runtime.Version + " " + b.Runtime.SHA256, "measure both with one library"},
+			{"providers", a.Runtime.Provider, b.Runtime.Provider, "compile one table a provider"},
+			{"numbers of threads", fmt.Sprint(a.Runtime.Threads), fmt.Sprint(b.Runtime.Threads), "compile one table a number of threads"},
+		} {
+			if d.a != d.b {
+				return hint.Wrap(fmt.Errorf("%s and %s are of different %s: %s and %s",
+					sources[0].Name, s.Name, d.what, short(d.a), short(d.b)), "%s", d.cure)
+			}
+		}
+	}
+	return nil
+}
+
+func short(s string) string {
+	if len(s) > 40 {
+		return s[:37] + "…"
+	}
+	return s
+}
+
+// value takes the metric's estimate out of a record: its value, 95 % interval and
+// the number of samples. ok is false when the record does not carry the metric.
+func value(r *record.Record, metric string) (v, lo, hi float64, n int, ok bool) {
+	switch metric {
+	case lut.Latency:
+		if r.EstimateUS == nil {
+			return 0, 0, 0, 0, false
+		}
+		v, n = *r.EstimateUS, r.N
+		lo, hi = v, v
+		if ci := r.CI95US; ci != nil {
+			lo, hi = min(ci[0], v), max(ci[1], v)
+		}
+	case lut.Energy:
+		if r.Energy == nil {
+			return 0, 0, 0, 0, false
+		}
+		v, n = r.Energy.NetMJ, max(1, r.N)
+		lo, hi = v-1.96*r.Energy.StdErrMJ, v+1.96*r.Energy.StdErrMJ
+	case lut.Memory:
+		if r.Memory == nil {
+			return 0, 0, 0, 0, false
+		}
+		m := r.Memory.PeakActBytes
+		if m == nil {
+			m = r.Memory.LivenessBytes
+		}
+		if m == nil {
+			return 0, 0, 0, 0, false
+		}
+		v, n = float64(*m), max(1, r.N)
+		lo, hi = v, v
+	}
+	return v, lo, hi, n, true
+}
+
+// digest hashes what the compiler reads of records, in canonical order: the
+// shuffled file has the same hash.
+func digest(lines []string) string {
+	slices.Sort(lines)
+	h := sha256.New()
+	for _, l := range lines {
+		h.Write([]byte(l))
+		h.Write([]byte{'\n'})
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
