@@ -12,6 +12,8 @@ import (
 type BuildOptions struct {
 	Batch int    // of the graph's input; ≥ 1, 0 means 1
 	Seed  uint64 // of the weights; the same seed gives the same weights everywhere
+	// Shapes leaves weights without data: enough to count, not to write.
+	Shapes bool
 }
 
 // Build makes a chain a graph. The first operator fixes the input's shape; each
@@ -38,7 +40,7 @@ func Build(chain Chain, opt BuildOptions) (*graph.Graph, error) {
 	if opt.Batch < 1 || opt.Batch > 1<<16 {
 		return nil, fmt.Errorf("build: batch %d is not from 1 to 65536", opt.Batch)
 	}
-	b := &builder{g: &graph.Graph{}, batch: opt.Batch, seed: opt.Seed, stats: map[*graph.Value]stat{}, weights: map[string]bool{}}
+	b := &builder{g: &graph.Graph{}, batch: opt.Batch, seed: opt.Seed, stats: map[*graph.Value]stat{}, weights: map[string]bool{}, shapes: opt.Shapes}
 	var x *graph.Value
 	for i, op := range chain {
 		if err := Check(op); err != nil {
@@ -90,6 +92,7 @@ type builder struct {
 	g       *graph.Graph
 	batch   int
 	seed    uint64
+	shapes  bool
 	layer   string // prefix of names: l03
 	prec    lut.Precision
 	stats   map[*graph.Value]stat
@@ -167,13 +170,20 @@ func (b *builder) weight(name string, shape []int, fanIn int, x *graph.Value, ax
 	if ms <= 0 {
 		ms = 1
 	}
-	v.Data = uniform(b.seed, name, v.Len(), 1/math.Sqrt(float64(fanIn)*ms))
+	v.Data = b.random(name, v.Len(), 1/math.Sqrt(float64(fanIn)*ms))
 	switch b.prec {
 	case lut.INT8, lut.INT8Dyn, lut.INT8W:
 		v.DType, v.Quant = graph.Int8, weightQuant(v.Data, shape, axis)
 	}
 	b.constant(v)
 	return v
+}
+
+func (b *builder) random(name string, n int, std float64) []float32 {
+	if b.shapes {
+		return nil
+	}
+	return uniform(b.seed, name, n, std)
 }
 
 // weightQuant is the symmetric scale of each slice of axis: max|w|/127, zero 0.
@@ -212,7 +222,7 @@ func (b *builder) bias(name string, n int, x, w *graph.Value) *graph.Value {
 
 // vector adds a constant vector of mean ± std in the precision's float type.
 func (b *builder) vector(name string, n int, mean float32, std float64) *graph.Value {
-	v := &graph.Value{Name: name, DType: floatType(b.prec), Shape: []int{n}, Data: uniform(b.seed, name, n, std)}
+	v := &graph.Value{Name: name, DType: floatType(b.prec), Shape: []int{n}, Data: b.random(name, n, std)}
 	for i := range v.Data {
 		v.Data[i] += mean
 	}

@@ -120,3 +120,24 @@ func spread(x []float32) float32 {
 	}
 	return hi - lo
 }
+
+// allOps are the operators of testdata/kernels.txt in each precision named there.
+func allOps(t testing.TB) []lut.Op {
+	t.Helper()
+	text, err := os.ReadFile("testdata/kernels.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ops []lut.Op
+	for block := range strings.SplitSeq(string(text), "\n\n") {
+		var keys []string
+		for line := range strings.SplitSeq(strings.Trim(block, "\n"), "\n") {
+			if prec, _, isResult := strings.Cut(line, ": "); isResult {
+				ops = append(ops, chain(t, strings.ReplaceAll(strings.Join(keys, " "), "/P@", "/"+prec+"@"))...)
+			} else if !strings.HasPrefix(line, "#") {
+				keys = append(keys, line)
+			}
+		}
+	}
+	return ops
+}

@@ -16,6 +16,7 @@ type convSpec struct {
 	groups int // 0 or 1: dense; cin with cout = cin: depthwise
 	act    string
 	win    *window
+	plain  bool // a bias of its own, no batch normalisation folded in
 }
 
 func (b *builder) conv(x *graph.Value, c convSpec) *graph.Value {
@@ -41,6 +42,9 @@ func (b *builder) conv(x *graph.Value, c convSpec) *graph.Value {
 		b.ints(n, "groups", g)
 	}
 	b.mode(n)
+	if !c.plain {
+		b.str(n, "folded", graph.BatchNorm)
+	}
 	return b.activate(n, c.act)
 }
 
@@ -109,8 +113,8 @@ func (b *builder) squeezeExcite(x *graph.Value, r int, act string) *graph.Value 
 		inner, gate = "silu", "sigmoid"
 	}
 	s := b.gap(x, "se.pool")
-	s = b.conv(s, convSpec{name: "se.squeeze", cout: squeezed(c, r), k: 1, act: inner})
-	s = b.conv(s, convSpec{name: "se.excite", cout: c, k: 1, act: gate})
+	s = b.conv(s, convSpec{name: "se.squeeze", cout: squeezed(c, r), k: 1, act: inner, plain: true})
+	s = b.conv(s, convSpec{name: "se.excite", cout: c, k: 1, act: gate, plain: true})
 	return b.mul(x, s, "se.scale")
 }
 

@@ -76,6 +76,10 @@ const (
 	QuantWeight  = "weight"  // the weight is widened, the node computes in float
 )
 
+// BatchNorm is Attrs.Strings["folded"] of a convolution into which a trained
+// network's batch normalisation is folded: nothing that runs, but it counts.
+const BatchNorm = "batchnorm"
+
 // Len is the number of elements of the value.
 func (v *Value) Len() int {
 	n := 1

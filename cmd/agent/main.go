@@ -19,7 +19,8 @@ func program() *cli.Program {
 		Short:   "measures operators and models on this device under a fixed protocol",
 		Version: version,
 		Commands: []cli.Command{
-			// device, runtimes, plan, bench, lower, bundle
+			// device, runtimes, bench, lower, bundle
+			planCommand(),
 			forwardCommand(),
 		},
 	}

@@ -1,0 +1,205 @@
+package benchmarks
+
+import (
+	"fmt"
+
+	"github.com/isocost/isocost/lut"
+)
+
+// Summand is Coef times the latency of a chain.
+type Summand struct {
+	Coef  float64
+	Chain Chain
+}
+
+// Sum is a linear combination of latencies: what a marginal cost is made of.
+type Sum []Summand
+
+// Frame returns the operator's marginal cost inside a network as a difference of
+// whole models, +T(pre, op, post) − T(pre, post).
+//
+// pre is a small producer (a 1×1 convolution or a linear layer of 8 inputs) that
+// hands op its input in the runtime's own layout and precision; without it the
+// reorder at a model's entry would be charged to op. post reads one pixel a
+// channel (a pool of kernel 1 whose stride is the map), so that it costs next to
+// nothing whatever the shape before it, keeps the runtime's blocked layout up to
+// the model's exit, and shrinks what is converted there to a vector: both members
+// of the difference then have the same entry and exit. Sequences and vectors are
+// row-major everywhere and need no post.
+//
+// Operators that a runtime would merge with their neighbours, or that cannot be
+// measured alone, have frames of their own:
+//   - the first layer of a network (a map of at most 4 channels) has no pre: the
+//     model's entry is its own;
+//   - switch, quantize and dequantize: B + D − A − C with A = (pre, post) in the one
+//     precision, C in the other, B and D changing between them; half of the pair
+//     for each direction. post is a 1×1 convolution then, since runtimes move the
+//     conversions past operators that only move data. The switch of a network's
+//     input needs no partner and is measured alone;
+//   - activations and binary operators come after an average pool, into which
+//     nothing fuses them.
+//
+// It fails like Check.
+func Frame(op lut.Op) (Sum, error) {
+	if err := Check(op); err != nil {
+		return nil, err
+	}
+	a := args{op}
+	in, out := kinds[op.Kind].in(a), kinds[op.Kind].out(a)
+	switch op.Kind {
+	case "switch":
+		return switchFrame(in, lut.Precision(a.str("from")), lut.Precision(a.str("to"))), nil
+	case "quantize":
+		return switchFrame(in, lut.FP32, lut.INT8), nil
+	case "dequantize":
+		return switchFrame(in, lut.INT8, lut.FP32), nil
+	}
+	p := framePrecision(op.Precision)
+	pre := before(in, p)
+	if fusible[op.Kind] {
+		pre = append(pre, unfused(in, p)...)
+	}
+	return difference(
+		join(pre, Chain{op}, tap(out, p)),
+		join(pre, tap(in, p))), nil
+}
+
+// fusible operators disappear into the operator before them.
+var fusible = map[string]bool{"add": true, "mul": true, "relu": true, "relu6": true, "hswish": true, "silu": true,
+	"gelu": true, "sigmoid": true, "hsigmoid": true}
+
+// Slope returns the marginal cost as a slope over copies of a shape-preserving
+// operator: (T(pre, op×k, post) − T(pre, op, post)) / (k−1). Against Frame it
+// averages over k−1 copies and shares no model with other cells, but holds more in
+// the cache. It fails when the operator changes the shape or k < 2.
+func Slope(op lut.Op, k int) (Sum, error) {
+	if err := Check(op); err != nil {
+		return nil, err
+	}
+	a := args{op}
+	in, out := kinds[op.Kind].in(a), kinds[op.Kind].out(a)
+	if !in.equal(out) || op.Kind == "switch" || op.Kind == "quantize" || op.Kind == "dequantize" {
+		return nil, fmt.Errorf("operator %s: it turns %v into %v, so copies cannot be chained", op, in, out)
+	}
+	if k < 2 {
+		return nil, fmt.Errorf("slope over %d copies: at least 2 are needed", k)
+	}
+	p := framePrecision(op.Precision)
+	many := make(Chain, k)
+	for i := range many {
+		many[i] = op
+	}
+	c := 1 / float64(k-1)
+	return Sum{{c, join(before(in, p), many, tap(out, p))}, {-c, join(before(in, p), Chain{op}, tap(out, p))}}, nil
+}
+
+// framePrecision is what an operator's neighbours in a frame compute in: its own
+// precision, or fp32 where only its weights are narrower.
+func framePrecision(p lut.Precision) lut.Precision {
+	switch p {
+	case lut.INT8Dyn, lut.INT8W:
+		return lut.FP32
+	}
+	return p
+}
+
+func difference(with, without Chain) Sum {
+	if len(without) == 0 {
+		return Sum{{1, with}}
+	}
+	return Sum{{1, with}, {-1, without}}
+}
+
+func join(parts ...Chain) Chain {
+	var c Chain
+	for _, p := range parts {
+		c = append(c, p...)
+	}
+	return c
+}
+
+// preChannels is the input width of a frame's producer: a multiple of every
+// runtime's vector of channels that is cheap beside any operator.
+const preChannels = 8
+
+// stemChannels is the widest input taken for an image, that is for the network's
+// own input: RGB, RGBD.
+const stemChannels = 4
+
+// before is the producer of a tensor of shape s; empty for a network's input.
+func before(s Shape, p lut.Precision) Chain {
+	switch {
+	case len(s) == 3 && s[0] <= stemChannels:
+		return nil
+	case len(s) == 3:
+		return Chain{lut.NewOp("conv", p, map[string]string{"k": "1"}, map[string]int{"cin": preChannels, "cout": s[0], "h": s[1], "w": s[2]})}
+	case len(s) == 2:
+		return Chain{lut.NewOp("linear", p, nil, map[string]int{"m": s[0], "cin": preChannels, "cout": s[1]})}
+	}
+	return Chain{lut.NewOp("linear", p, nil, map[string]int{"m": 1, "cin": preChannels, "cout": s[0]})}
+}
+
+// tap reads one pixel a channel of a map; nothing for what has one already.
+func tap(s Shape, p lut.Precision) Chain {
+	if len(s) < 3 || s[1] == 1 && s[2] == 1 {
+		return nil
+	}
+	return Chain{lut.NewOp("maxpool", p, map[string]string{"k": "1", "s": side(s[1], s[2])}, map[string]int{"c": s[0], "h": s[1], "w": s[2]})}
+}
+
+func side(h, w int) string {
+	if h == w {
+		return fmt.Sprint(h)
+	}
+	return fmt.Sprintf("%dx%d", h, w)
+}
+
+// unfused keeps an operator after it from fusing with the producer: an average
+// pool of a map, a normalisation of a sequence.
+func unfused(s Shape, p lut.Precision) Chain {
+	switch len(s) {
+	case 3:
+		return Chain{lut.NewOp("avgpool", p, map[string]string{"k": "3"}, map[string]int{"c": s[0], "h": s[1], "w": s[2]})}
+	case 2:
+		return Chain{lut.NewOp("layernorm", p, nil, map[string]int{"seq": s[0], "dim": s[1]})}
+	}
+	return nil
+}
+
+func switchFrame(s Shape, from, to lut.Precision) Sum {
+	model := func(first, last lut.Precision) Chain {
+		return join(before(s, first), after(s, last))
+	}
+	from, to = framePrecision(from), framePrecision(to)
+	if len(s) == 3 && s[0] <= stemChannels && activationType(from) == floatType(from) {
+		// The network's input: the conversion stands at the entry, where Build puts it
+		// for the first operator's precision.
+		return difference(tap(s, to), tap(s, from))
+	}
+	return Sum{{0.5, model(from, to)}, {0.5, model(to, from)}, {-0.5, model(from, from)}, {-0.5, model(to, to)}}
+}
+
+// after is a small consumer that computes on every element of a tensor.
+func after(s Shape, p lut.Precision) Chain {
+	switch len(s) {
+	case 3:
+		conv := lut.NewOp("conv", p, map[string]string{"k": "1"}, map[string]int{"cin": s[0], "cout": preChannels, "h": s[1], "w": s[2]})
+		return join(Chain{conv}, tap(Shape{preChannels, s[1], s[2]}, p))
+	case 2:
+		return Chain{lut.NewOp("linear", p, nil, map[string]int{"m": s[0], "cin": s[1], "cout": preChannels})}
+	}
+	return Chain{lut.NewOp("linear", p, nil, map[string]int{"m": 1, "cin": s[0], "cout": preChannels})}
+}
+
+// Anchor is the model that a campaign re-measures throughout to see the device
+// drift: a mid-sized inverted bottleneck, 11 million multiply-adds.
+func Anchor() Chain {
+	block := lut.NewOp("mbconv", lut.FP32, map[string]string{"k": "3", "act": "relu6", "res": "1"},
+		map[string]int{"h": 28, "w": 28, "cin": 40, "mid": 160, "cout": 40})
+	s := Shape{40, 28, 28}
+	return join(before(s, lut.FP32), Chain{block}, tap(s, lut.FP32))
+}
+
+// Overhead is the model whose latency is the fixed cost of one inference: the
+// smallest that does something, 64 multiply-adds.
+func Overhead() Chain { return before(Shape{preChannels, 1, 1}, lut.FP32) }

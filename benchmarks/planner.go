@@ -1,0 +1,148 @@
+package benchmarks
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/isocost/isocost/lut"
+)
+
+// Planner collects what a campaign is to measure. Models and cases asked for
+// twice are in the plan once. The zero value is ready to use.
+type Planner struct {
+	Seed   uint64
+	Source string
+	// Isolated asks for the isolated column too: every cell's operator as a model
+	// of its own, which costs a third of the campaign and never enters a table.
+	Isolated bool
+	// Copies, at 2 or more, takes marginal costs of shape-preserving operators as a
+	// slope over that many copies (Slope) instead of against a frame.
+	Copies int
+
+	models []Model
+	cases  []Case
+	seen   map[string]bool
+}
+
+func (p *Planner) chain(c Chain) string {
+	m := Model{Chain: c}
+	m.ID = m.id()
+	return p.model(m)
+}
+
+func (p *Planner) model(m Model) string {
+	if p.seen == nil {
+		p.seen = map[string]bool{}
+	}
+	if !p.seen[m.ID] {
+		p.seen[m.ID] = true
+		p.models = append(p.models, m)
+	}
+	return m.ID
+}
+
+func (p *Planner) add(c Case) {
+	c.ID = c.id()
+	if !p.seen[c.ID] {
+		p.seen[c.ID] = true
+		p.cases = append(p.cases, c)
+	}
+}
+
+// Cell asks for the marginal cost of an operator.
+func (p *Planner) Cell(op lut.Op) error {
+	var sum Sum
+	var err error
+	if p.Copies >= 2 {
+		sum, err = Slope(op, p.Copies)
+	}
+	if sum == nil {
+		sum, err = Frame(op)
+	}
+	if err != nil {
+		return err
+	}
+	c := Case{Role: RoleCell, Key: &op}
+	for _, s := range sum {
+		if err := s.Chain.check(); err != nil {
+			return fmt.Errorf("frame of %s: %w", op, err)
+		}
+		c.Terms = append(c.Terms, Term{s.Coef, p.chain(s.Chain)})
+	}
+	if p.Isolated {
+		c.Isolated = p.chain(Chain{op})
+	}
+	p.add(c)
+	return nil
+}
+
+// Network asks for a whole network; set is SetCalibrate, SetAudit or "".
+func (p *Planner) Network(set, name string, c Chain) error {
+	if err := c.check(); err != nil {
+		return fmt.Errorf("network %s: %w", name, err)
+	}
+	p.add(Case{Role: RoleNetwork, Set: set, Name: name, Ops: c, Terms: []Term{{1, p.chain(c)}}})
+	return nil
+}
+
+// File asks for a whole network given as a model file; ops are the keys its cost
+// should be the sum of, nil when they are not known.
+func (p *Planner) File(set, name, file, sha256 string, dims map[string]int, ops Chain) {
+	m := Model{File: file, SHA256: sha256, Dims: dims}
+	m.ID = m.id()
+	p.add(Case{Role: RoleNetwork, Set: set, Name: name, Ops: ops, Terms: []Term{{1, p.model(m)}}})
+}
+
+// Plan returns the plan: the anchor and the overhead first, then all cases in an
+// order shuffled by the seed.
+func (p *Planner) Plan() *Plan {
+	rng := rand.New(rand.NewPCG(p.Seed, 0x706c616e)) // "plan"
+	cases := append([]Case{}, p.cases...)
+	rng.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
+	anchor := Case{Role: RoleAnchor, Name: "anchor", Terms: []Term{{1, p.chain(Anchor())}}}
+	anchor.ID = anchor.id()
+	overhead := Case{Role: RoleOverhead, Name: "overhead", Terms: []Term{{1, p.chain(Overhead())}}}
+	overhead.ID = overhead.id()
+	return &Plan{Seed: p.Seed, Source: p.Source, Models: p.models, Cases: append([]Case{anchor, overhead}, cases...)}
+}
+
+// Counts of a plan by role.
+func (p *Plan) Counts() map[string]int {
+	n := map[string]int{}
+	for _, c := range p.Cases {
+		n[c.Role]++
+	}
+	return n
+}
+
+// Rough figures behind Estimate: a phone's big core or a laptop's core does about
+// 2·10¹⁰ multiply-adds a second in fp32 convolutions; opening and warming a small
+// model takes about 60 ms, and the default protocol takes at least 50 samples of
+// at least 1 ms, with one run in six untimed.
+const (
+	estimateMACs   = 2e10
+	estimateOpen   = 60 * time.Millisecond
+	estimateRuns   = 60
+	estimateSample = time.Millisecond
+)
+
+// Estimate is about how long measuring the plan takes on one core under the
+// default protocol: right to a factor of two or three on unknown devices. Model
+// files count as opening and sampling alone. It builds every model to count its
+// work.
+func (p *Plan) Estimate() (time.Duration, error) {
+	var total time.Duration
+	for _, m := range p.Models {
+		run := time.Duration(0)
+		if len(m.Chain) > 0 {
+			macs, err := m.Chain.MACs()
+			if err != nil {
+				return 0, err
+			}
+			run = time.Duration(float64(macs) / estimateMACs * 1e9)
+		}
+		total += estimateOpen + estimateRuns*max(run, estimateSample)
+	}
+	return total, nil
+}

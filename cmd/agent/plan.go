@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/atomicfile"
+	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/search/space"
+)
+
+func planCommand() cli.Command {
+	return cli.Command{
+		Name:  "plan",
+		Short: "says what a campaign measures: cells, frames, whole networks",
+		Long: `
+From a space: every cell that one of its architectures can ask for, and whole networks drawn from it that calibrate
+and audit the table. From families: their standard grids (docs/catalogue.md). Cells and models asked for twice are
+in the plan once; the order of the cases is shuffled by the seed.`,
+		Example: `agent plan --space examples/mobile-cnn/space.yaml -o plan.jsonl`,
+		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
+			var o planOptions
+			o.AddFlags(flags)
+			return func(ctx context.Context, env cli.Env, args []string) error { return o.run(ctx, env, args) }
+		},
+	}
+}
+
+type planOptions struct {
+	Space      string
+	Families   []string
+	Precisions []string
+	Calibrate  int
+	Audit      int
+	Knots      int
+	Copies     int
+	Isolated   bool
+	Seed       uint64
+	Output     string
+	JSON       bool
+}
+
+func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.Space, "space", "", "plan the cells of this space file")
+	flags.StringSliceVar(&o.Families, "family", nil, "plan the standard grids of these `kinds`: "+strings.Join(benchmarks.GridFamilies, ","))
+	flags.StringSliceVar(&o.Precisions, "precision", []string{"fp32"}, "`precisions` of --family; a space names its own")
+	flags.IntVar(&o.Calibrate, "calibrate", 16, "networks of the space that calibrate the table")
+	flags.IntVar(&o.Audit, "audit", 59, "networks that audit it; 59 is the fewest that bound the error's 95 % quantile at 95 % confidence")
+	flags.IntVar(&o.Knots, "knots", 0, "keep at most this many widths of a block; 0 keeps all")
+	flags.IntVar(&o.Copies, "copies", 0, "marginal cost as the slope over this many copies where the shape allows; 0 uses frames")
+	flags.BoolVar(&o.Isolated, "isolated", false, "measure each operator alone as well")
+	flags.Uint64Var(&o.Seed, "seed", 1, "of the drawn networks and of the order")
+	flags.StringVarP(&o.Output, "output", "o", "", "the plan `file`; standard output when left out")
+	flags.BoolVar(&o.JSON, "json", false, "print the summary as JSON (needs -o)")
+}
+
+func (o *planOptions) validate(args []string) error {
+	var problems []string
+	add := func(bad bool, format string, args ...any) {
+		if bad {
+			problems = append(problems, fmt.Sprintf(format, args...))
+		}
+	}
+	add(len(args) > 0, "plan takes no arguments, got %q", args)
+	add(o.Space == "" && len(o.Families) == 0, "nothing to plan: give --space or --family")
+	add(o.Space != "" && len(o.Families) > 0, "--space and --family are two plans: make two files")
+	add(o.Calibrate < 0, "--calibrate %d is negative", o.Calibrate)
+	add(o.Audit < 0, "--audit %d is negative", o.Audit)
+	add(o.Knots < 0 || o.Knots == 1, "--knots %d: at least 2, or 0 for all", o.Knots)
+	add(o.Copies < 0 || o.Copies == 1, "--copies %d: at least 2, or 0 for frames", o.Copies)
+	add(o.JSON && o.Output == "", "--json prints the summary where the plan would go: give -o too")
+	for _, p := range o.Precisions {
+		add(!slices.Contains(lut.Precisions, lut.Precision(p)), "unknown precision %q; there are %v", p, lut.Precisions)
+	}
+	if len(problems) > 0 {
+		return cli.Usagef("%s", strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error {
+	if err := o.validate(args); err != nil {
+		return err
+	}
+	p := &benchmarks.Planner{Seed: o.Seed, Isolated: o.Isolated, Copies: o.Copies}
+	var err error
+	if o.Space != "" {
+		err = o.fromSpace(p)
+	} else {
+		err = o.fromFamilies(p)
+	}
+	if err != nil {
+		return err
+	}
+	plan := p.Plan()
+	data := plan.Encode()
+	if o.Output == "" {
+		if _, err := env.Stdout.Write(data); err != nil {
+			return err
+		}
+	} else if err := atomicfile.Write(o.Output, data, 0o666); err != nil {
+		return fmt.Errorf("write plan: %w", err)
+	}
+	return o.summarise(env, plan)
+}
+
+func (o *planOptions) fromSpace(p *benchmarks.Planner) error {
+	s, err := space.Open(o.Space)
+	if err != nil {
+		return err
+	}
+	net, ok := s.(space.Lowerer)
+	if !ok {
+		return hint.Wrap(fmt.Errorf("%s: space %q is tabular: its costs are in the table, there is nothing to measure", o.Space, s.Name()),
+			"isosearch run takes it as it is")
+	}
+	p.Source = fmt.Sprintf("space %s sha256:%s", s.Name(), s.Hash())
+	cells := net.Cells()
+	if o.Knots > 0 {
+		cells = benchmarks.Thin(cells, "mid", o.Knots)
+	}
+	for _, op := range cells {
+		if err := p.Cell(op); err != nil {
+			return fmt.Errorf("%s: %w", o.Space, err)
+		}
+	}
+	// One draw for both sets, so that none is in both.
+	archs := space.Sample(s, o.Calibrate+o.Audit, o.Seed)
+	if len(archs) < o.Calibrate+o.Audit {
+		return hint.Wrap(fmt.Errorf("%s: the space has only %d different architectures to draw, %d wanted", o.Space, len(archs), o.Calibrate+o.Audit),
+			"lower --calibrate or --audit")
+	}
+	for i, a := range archs {
+		chain, err := net.Lower(a)
+		if err != nil {
+			return fmt.Errorf("%s: lower network %d: %w", o.Space, i, err)
+		}
+		set, k := benchmarks.SetCalibrate, i
+		if i >= o.Calibrate {
+			set, k = benchmarks.SetAudit, i-o.Calibrate
+		}
+		if err := p.Network(set, fmt.Sprintf("%s-%03d", set, k), chain); err != nil {
+			return fmt.Errorf("%s: %w", o.Space, err)
+		}
+	}
+	return nil
+}
+
+func (o *planOptions) fromFamilies(p *benchmarks.Planner) error {
+	p.Source = fmt.Sprintf("families %s %s", strings.Join(o.Families, ","), strings.Join(o.Precisions, ","))
+	for _, family := range o.Families {
+		for _, prec := range o.Precisions {
+			ops, err := benchmarks.Grid(family, lut.Precision(prec))
+			if err != nil {
+				return cli.Usage(err)
+			}
+			if o.Knots > 0 {
+				for _, axis := range []string{"mid", "cout", "c"} {
+					ops = benchmarks.Thin(ops, axis, o.Knots)
+				}
+			}
+			for _, op := range ops {
+				if err := p.Cell(op); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (o *planOptions) summarise(env cli.Env, plan *benchmarks.Plan) error {
+	about, err := plan.Estimate()
+	if err != nil {
+		return err
+	}
+	n := plan.Counts()
+	if o.JSON {
+		out, err := json.Marshal(map[string]any{"plan": o.Output, "sha256": plan.SHA256(), "source": plan.Source, "seed": plan.Seed,
+			"models": len(plan.Models), "cases": len(plan.Cases), "cells": n[benchmarks.RoleCell], "networks": n[benchmarks.RoleNetwork],
+			"estimate_s": about.Seconds()})
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(env.Stdout, "%s\n", out)
+		return err
+	}
+	fmt.Fprintf(env.Stderr, "%d cells and %d networks: %d models to measure, about %v on one core\n",
+		n[benchmarks.RoleCell], n[benchmarks.RoleNetwork], len(plan.Models), about.Round(time.Second))
+	return nil
+}
