@@ -112,3 +112,22 @@ func (l *Log) Append(line []byte) error {
 
 // Close closes the file.
 func (l *Log) Close() error { return l.f.Close() }
+
+// AppendLines writes several lines, in order, with one sync. A crash in between
+// leaves a prefix of them and at most one torn line.
+func (l *Log) AppendLines(lines ...[]byte) error {
+	var buf []byte
+	for _, line := range lines {
+		if bytes.IndexByte(line, '\n') >= 0 {
+			return fmt.Errorf("append to %s: a line contains a newline", l.f.Name())
+		}
+		buf = append(append(buf, line...), '\n')
+	}
+	if len(buf) == 0 {
+		return nil
+	}
+	if _, err := l.f.Write(buf); err != nil {
+		return err
+	}
+	return l.f.Sync()
+}

@@ -1,0 +1,201 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/isocost/isocost/record"
+)
+
+// Launcher starts measuring children.
+type Launcher interface {
+	Launch(ctx context.Context) (Process, error)
+}
+
+// Process is a running child: requests are written to it, reports read from it.
+type Process interface {
+	io.Reader
+	io.Writer
+	// Kill ends the child at once.
+	Kill()
+	// Wait waits for the end and says how it came, as a validity code
+	// ("crashed:SIGSEGV", "crashed:exit0"), with the last words on stderr.
+	Wait() (code, lastWords string)
+}
+
+// ChildCommand launches the child as a process of its own: Path with Args, the
+// request pipe at file descriptor 3 and the report pipe at 4.
+type ChildCommand struct {
+	Path string
+	Args []string
+	Env  []string // nil: the parent's
+	// Around, when set, runs start on a thread it has prepared: an affinity set on that
+	// thread is inherited by the child and by every native thread in it.
+	Around func(start func() error) error
+}
+
+// RequestFD and ReportFD are the child's ends of the pipes.
+const (
+	RequestFD = 3
+	ReportFD  = 4
+)
+
+// Launch starts the child.
+func (c ChildCommand) Launch(ctx context.Context) (Process, error) {
+	reqR, reqW, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	repR, repW, err := os.Pipe()
+	if err != nil {
+		reqR.Close()
+		reqW.Close()
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, c.Path, c.Args...)
+	cmd.Env = c.Env
+	cmd.ExtraFiles = []*os.File{reqR, repW}
+	p := &childProcess{cmd: cmd, w: reqW, r: repR, tail: &tailBuffer{}}
+	cmd.Stderr = p.tail
+	cmd.Stdout = p.tail // libraries print; reports have their own pipe
+	// A grandchild may hold the streams open; its words are not worth waiting for.
+	cmd.WaitDelay = time.Second
+	start := cmd.Start
+	if c.Around != nil {
+		start = func() error { return c.Around(cmd.Start) }
+	}
+	err = start()
+	reqR.Close()
+	repW.Close()
+	if err != nil {
+		reqW.Close()
+		repR.Close()
+		return nil, fmt.Errorf("start the measuring child: %w", err)
+	}
+	return p, nil
+}
+
+type childProcess struct {
+	cmd  *exec.Cmd
+	w, r *os.File
+	tail *tailBuffer
+	once sync.Once
+	code string
+}
+
+func (p *childProcess) Read(b []byte) (int, error)  { return p.r.Read(b) }
+func (p *childProcess) Write(b []byte) (int, error) { return p.w.Write(b) }
+func (p *childProcess) Kill()                       { p.cmd.Process.Kill() }
+
+func (p *childProcess) Wait() (string, string) {
+	p.once.Do(func() {
+		p.w.Close()
+		err := p.cmd.Wait()
+		p.r.Close()
+		p.code = exitCode(p.cmd.ProcessState, err)
+	})
+	return p.code, p.tail.String()
+}
+
+// exitCode describes how a process ended.
+func exitCode(state *os.ProcessState, err error) string {
+	if name := signalName(state); name != "" {
+		return record.CrashedPrefix + name
+	}
+	var exit *exec.ExitError
+	if err == nil || errors.As(err, &exit) || state != nil {
+		return fmt.Sprintf("%sexit%d", record.CrashedPrefix, state.ExitCode())
+	}
+	return record.CrashedPrefix + "lost"
+}
+
+// tailBuffer keeps the last 4 KiB written to it: enough for an assertion's
+// message or the head of a stack trace.
+type tailBuffer struct {
+	mu  sync.Mutex
+	buf []byte
+}
+
+const tailBytes = 4 << 10
+
+func (t *tailBuffer) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf = append(t.buf, b...)
+	if len(t.buf) > 2*tailBytes {
+		t.buf = bytes.Clone(t.buf[len(t.buf)-tailBytes:])
+	}
+	return len(b), nil
+}
+
+func (t *tailBuffer) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := string(t.buf[max(0, len(t.buf)-tailBytes):])
+	return strings.TrimSpace(s)
+}
+
+// InProcess runs the child as a goroutine: for tests and simulations that need
+// thousands of campaigns. A backend fault that would end the process must panic
+// with a ChildDeath.
+type InProcess struct{ Child Child }
+
+// ChildDeath ends an in-process child; its value is the validity code to report.
+type ChildDeath string
+
+// Launch starts the goroutine.
+func (l InProcess) Launch(ctx context.Context) (Process, error) {
+	reqR, reqW := io.Pipe()
+	repR, repW := io.Pipe()
+	p := &inProcess{r: repR, w: reqW, reqR: reqR, repW: repW, done: make(chan struct{})}
+	child := l.Child
+	child.OwnProcess = false
+	go func() {
+		defer close(p.done)
+		defer func() {
+			if d, ok := recover().(ChildDeath); ok {
+				p.code = string(d)
+			}
+			reqR.Close()
+			repW.Close()
+		}()
+		p.code = record.CrashedPrefix + "exit0"
+		if err := child.Serve(ctx, reqR, repW); err != nil {
+			p.code = record.CrashedPrefix + "exit1"
+			p.words = err.Error()
+		}
+	}()
+	return p, nil
+}
+
+type inProcess struct {
+	r           *io.PipeReader
+	w           *io.PipeWriter
+	reqR        *io.PipeReader
+	repW        *io.PipeWriter
+	done        chan struct{}
+	code, words string
+}
+
+func (p *inProcess) Read(b []byte) (int, error)  { return p.r.Read(b) }
+func (p *inProcess) Write(b []byte) (int, error) { return p.w.Write(b) }
+
+// Kill cuts the pipes: the goroutine ends at its next report.
+func (p *inProcess) Kill() {
+	p.w.Close()
+	p.r.Close()
+}
+
+func (p *inProcess) Wait() (string, string) {
+	p.Kill()
+	<-p.done
+	return p.code, p.words
+}

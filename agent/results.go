@@ -1,0 +1,174 @@
+package agent
+
+import (
+	"slices"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/stats"
+	"github.com/isocost/isocost/record"
+)
+
+// writeRecords derives every case's record from the journal and appends those
+// that are not there yet, then the end.
+func (r *run) writeRecords() error {
+	analyses := map[int]*analysis{}
+	var lines []record.Line
+	for _, k := range r.Plan.Cases {
+		if r.j.recorded[k.ID] != nil {
+			continue
+		}
+		g, ok := groupOf(r.j, k)
+		var a *analysis
+		if ok {
+			if analyses[g] == nil {
+				analyses[g] = analyse(r.Protocol, r.j, g, r.anchor)
+			}
+			a = analyses[g]
+		}
+		lines = append(lines, record.Line{Record: r.record(k, g, a)})
+	}
+	if err := r.j.write(lines...); err != nil {
+		return err
+	}
+	end := record.End{Cases: len(r.Plan.Cases), DeviceS: r.j.deviceS}
+	for _, rec := range r.j.recorded {
+		switch {
+		case rec.EstimateUS == nil:
+			end.Failed++
+		case !rec.IsOK():
+			end.Flagged++
+		}
+	}
+	for _, v := range r.j.visits {
+		end.Visits += len(v)
+	}
+	return r.j.write(record.Line{End: &end})
+}
+
+// record makes one case's record. a is nil when the case was in no group.
+func (r *run) record(k benchmarks.Case, g int, a *analysis) *record.Record {
+	rec := &record.Record{Kind: k.Role, Case: k.ID, Name: k.Name, Set: k.Set, Key: k.Key, Ops: k.Ops}
+	for _, t := range k.Terms {
+		if f := r.j.faults[t.Model]; f != nil {
+			rec.Stop, rec.Detail = StopFailed, f.Detail
+			if !slices.Contains(rec.Validity, f.Validity) {
+				rec.Validity = append(rec.Validity, f.Validity)
+			}
+		}
+	}
+	if rec.Validity != nil {
+		return rec
+	}
+	rec.Stop = r.stops[k.ID]
+	if rec.Stop == "" {
+		rec.Stop = StopMaxTime
+	}
+	var e estimate
+	if a != nil {
+		e = a.sum(k.Terms)
+	}
+	if !e.ok {
+		rec.Validity = []string{record.Noisy}
+		rec.Rounds = e.rounds
+		rec.Detail = "too few rounds for an interval; allow more time"
+		return rec
+	}
+	ptr := func(v float64) *float64 { v = record.RoundUS(v); return &v }
+	rec.EstimateUS = ptr(e.us)
+	rec.CI95US = &record.Interval{min(record.RoundUS(e.lo), *rec.EstimateUS), max(record.RoundUS(e.hi), *rec.EstimateUS)}
+	rec.N, rec.Rounds = e.n, e.rounds
+	d := a.paired(k.Terms)
+	if len(d) == 0 { // no round held every term
+		d = []float64{e.us}
+	}
+	rec.MedianUS, rec.MADUS = ptr(stats.Median(d)), ptr(stats.MAD(d))
+	within, between := a.spread(k.Terms)
+	rec.WithinUS, rec.BetweenUS = ptr(within), ptr(between)
+	for _, t := range k.Terms {
+		m, te := a.models[t.Model], a.model(t.Model)
+		us := max(record.RoundUS(te.us), 0.001)
+		rec.Terms = append(rec.Terms, record.TermSamples{Coef: t.Coef, Model: t.Model, EstimateUS: us,
+			CI95US: record.Interval{min(record.RoundUS(te.lo), us), max(record.RoundUS(te.hi), us)},
+			N:      te.n, Preempted: m.preempted, Outliers: m.outliers})
+	}
+	if k.Isolated != "" && r.j.faults[k.Isolated] == nil {
+		if ie := a.model(k.Isolated); ie.n > 0 {
+			rec.IsolatedUS = ptr(ie.us)
+		}
+	}
+	rec.Validity = a.validity(k, e)
+	if ratio, ok := anchorRatio(r.Protocol, r.j, g, r.anchor); ok {
+		ratio = float64(int(ratio*1e4+0.5)) / 1e4
+		rec.AnchorRatio = &ratio
+		limit := r.Protocol.Drift.Limit
+		if !r.Protocol.Drift.Correct && r.Protocol.Estimator != EstimatorMin {
+			limit = r.Protocol.Drift.Allow
+		}
+		if ratio > 1+limit || ratio < 1/(1+limit) {
+			rec.Validity = append(rec.Validity, record.Drift)
+		}
+	}
+	rec.Validity = append(rec.Validity, r.roundCodes(g)...)
+	rec.Validity = append(rec.Validity, r.Validity...)
+	for _, m := range modelsOf(k) {
+		if o := r.j.opens[m]; o != nil && o.Execution == "emulated" {
+			rec.Execution = o.Execution
+		}
+	}
+	if rec.Execution == "" {
+		rec.Execution = "native"
+	}
+	r.addChecks(k, rec)
+	slices.Sort(rec.Validity)
+	rec.Validity = slices.Compact(rec.Validity)
+	if len(rec.Validity) == 0 {
+		rec.Validity = []string{record.OK}
+	}
+	return rec
+}
+
+// roundCodes flags throttling that outlasted every redo: good rounds whose
+// anchor or device state shows it.
+func (r *run) roundCodes(g int) []string {
+	slow, good := 0, 0
+	for i := range r.j.roundsClosed(g) {
+		c := r.j.rounds[[2]int{g, i}]
+		if c.Void != "" {
+			continue
+		}
+		good++
+		if c.AnchorRatio > 1+r.Protocol.Thermal.Slowdown || c.State != nil && c.State.Throttled != "" {
+			slow++
+		}
+	}
+	// A minimum is not hurt by slow rounds as long as others are left; a median is
+	// hurt from the first that was not redone.
+	if r.Protocol.Estimator == EstimatorMin {
+		if good > 0 && slow == good {
+			return []string{record.Throttled}
+		}
+		return nil
+	}
+	if slow > 0 {
+		return []string{record.Throttled}
+	}
+	return nil
+}
+
+// addChecks adds what the second pass found of the case's own model. A case of
+// several terms has no memory or energy of its own.
+func (r *run) addChecks(k benchmarks.Case, rec *record.Record) {
+	if len(k.Terms) != 1 {
+		return
+	}
+	id := k.Terms[0].Model
+	if o := r.j.opens[id]; o != nil && o.WeightsB+o.PeakActB > 0 {
+		rec.Memory = &record.Memory{WeightsBytes: &o.WeightsB, PeakActBytes: &o.PeakActB}
+	}
+	if c := r.j.checks[id]; c != nil {
+		if c.Memory != nil {
+			rec.Memory = c.Memory
+		}
+		rec.Energy = c.Energy
+	}
+}
