@@ -10,6 +10,7 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
 
@@ -95,7 +96,6 @@ type run struct {
 	info    Info
 	overdue bool // the campaign's time is over
 	warm    bool // the device has been warmed up in this child
-	began   float64
 }
 
 // Run measures what is not yet measured and returns every record of the plan.
@@ -157,7 +157,8 @@ func (r *run) end() {
 // start launches the first child, learns the library's identity and opens the
 // record file.
 func (r *run) start(ctx context.Context) error {
-	if err := r.launch(ctx, 0); err != nil {
+	// A simulated device's clock goes on where the campaign stands.
+	if err := r.launch(ctx, elapsedIn(r.Path)); err != nil {
 		return err
 	}
 	header := record.Header{
@@ -171,14 +172,7 @@ func (r *run) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.j, r.began = j, j.deviceS
-	if j.deviceS > 0 { // resumed: the child's clock goes on where the campaign stands
-		r.talk.base += j.deviceS
-		r.talk.now = r.talk.base
-		if err := r.idle(ctx, 0); err != nil {
-			return err
-		}
-	}
+	r.j = j
 	return r.blameReboot()
 }
 
@@ -353,6 +347,22 @@ func (r *run) formGroup(ctx context.Context, g int) (ok bool, err error) {
 	return true, r.j.write(record.Line{Group: &record.Group{Index: g, Models: want}})
 }
 
+// reducedPrecision is the one precision below fp32 in which a chain computes, ""
+// when there is none or more than one: only then can "native" be asked.
+func reducedPrecision(c benchmarks.Chain) lut.Precision {
+	var p lut.Precision
+	for _, op := range c {
+		switch {
+		case op.Precision == lut.FP32:
+		case p == "":
+			p = op.Precision
+		case p != op.Precision:
+			return ""
+		}
+	}
+	return p
+}
+
 func (r *run) closeAll(ctx context.Context) error {
 	_, err := r.talk.ask(ctx, request{Close: &closeRequest{}}, r.openPatience(), nil)
 	clear(r.open)
@@ -379,6 +389,9 @@ func (r *run) openModels(ctx context.Context, models []string) error {
 				m.Repeat = o.Repeat
 			} else {
 				m.Prove = r.Protocol.Check.Placement && r.Backend.Provider != "cpu"
+				if r.Protocol.Check.Placement {
+					m.Precision = reducedPrecision(m.Model.Chain)
+				}
 			}
 			todo = append(todo, m)
 			ids = append(ids, id)
@@ -718,7 +731,6 @@ func (r *run) show(stage string, g int) {
 	if rounds >= least {
 		expect = min(2*rounds, float64(r.Protocol.Stop.MaxRounds))
 	}
-	spent := p.DeviceS - r.began
 	share := 0.0
 	if rounds > 0 {
 		share = rounds / expect
@@ -731,7 +743,6 @@ func (r *run) show(stage string, g int) {
 		}
 		share = max(share, min(1, p.DeviceS/r.MaxSeconds))
 	}
-	_ = spent
 	p.Done = share
 	r.Progress(p)
 }

@@ -17,15 +17,11 @@ import (
 	"github.com/isocost/isocost/record"
 )
 
-// Builder makes a plan's model ready for a backend: it writes a chain in the
-// backend's format, or reads a file relative to dir.
-type Builder func(m benchmarks.Model, dir, format string) (Model, error)
-
 // Child is the measuring side of a campaign. It holds the open sessions and does
 // what it is asked; it decides nothing, so that it may die at any moment.
 type Child struct {
-	Backends map[string]func(BackendSpec) (Backend, error)
-	Build    Builder
+	NewBackend func(BackendSpec) (Backend, error)
+	Build      func(benchmarks.Model, BuildSpec) (Model, error) // normally Build
 	// OwnProcess says that the child is a process of its own: it then keeps its
 	// goroutine on one OS thread and the garbage collector out of timed regions.
 	OwnProcess bool
@@ -131,11 +127,6 @@ func (s *childState) send(r report) error {
 }
 
 func (s *childState) hello(h helloRequest) error {
-	newBackend, ok := s.Backends[h.Backend.Name]
-	if !ok {
-		return hint.Wrap(fmt.Errorf("unknown backend %q", h.Backend.Name), "one of %s",
-			strings.Join(slices.Sorted(maps.Keys(s.Backends)), ", "))
-	}
 	p, err := ParseProtocol("protocol", []byte(h.Protocol))
 	if err != nil {
 		return err
@@ -144,7 +135,7 @@ func (s *childState) hello(h helloRequest) error {
 	if err != nil {
 		return err
 	}
-	b, err := newBackend(h.Backend)
+	b, err := s.NewBackend(h.Backend)
 	if err != nil {
 		return err
 	}
@@ -213,7 +204,7 @@ func cleanDetail(s string) string {
 }
 
 func (s *childState) openOne(ctx context.Context, m openModel, format string) (*record.Open, error) {
-	model, err := s.Build(m.Model, s.spec.PlanDir, format)
+	model, err := s.Build(m.Model, s.buildSpec(format))
 	if err != nil {
 		return nil, err
 	}
@@ -231,6 +222,13 @@ func (s *childState) openOne(ctx context.Context, m openModel, format string) (*
 		if o.Placement, err = provePlacement(p, opt.Provider); err != nil {
 			return nil, err
 		}
+	}
+	if prover, ok := s.backend.(ExecutionProver); ok && m.Precision != "" {
+		e, err := prover.Execution(ctx, model, opt, m.Precision)
+		if err != nil {
+			return nil, fmt.Errorf("execution: %w", err)
+		}
+		o.Execution, o.ExecutionWhy = e.Mode, cleanDetail(e.Why)
 	}
 	before := s.resident()
 	t0 := s.clock.Now()
@@ -277,6 +275,10 @@ func (s *childState) openOne(ctx context.Context, m openModel, format string) (*
 	s.sessions[m.Model.ID] = &openSession{session, o.Repeat}
 	ok = true
 	return o, nil
+}
+
+func (s *childState) buildSpec(format string) BuildSpec {
+	return BuildSpec{Dir: s.spec.PlanDir, Format: format, Batch: s.protocol.Batch, Seed: s.protocol.Seed}
 }
 
 func (s *childState) resident() int64 {

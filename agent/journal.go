@@ -97,6 +97,24 @@ func openJournal(path string, header record.Header) (*journal, error) {
 	return j, nil
 }
 
+// elapsedIn is the device time a record file has come to; 0 when there is none,
+// or none that can be read – opening it properly will say why.
+func elapsedIn(path string) float64 {
+	data, err := os.ReadFile(path)
+	if err != nil || len(data) == 0 {
+		return 0
+	}
+	f, err := record.Decode(path, data)
+	if err != nil {
+		return 0
+	}
+	j := newJournal()
+	for _, e := range f.Journal {
+		j.apply(e.Line)
+	}
+	return j.deviceS
+}
+
 // tornHeader reports whether data is a part of a header line and nothing else.
 func tornHeader(data []byte) bool {
 	const head = `{"format":"` + record.Format

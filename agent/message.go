@@ -2,6 +2,7 @@ package agent
 
 import (
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
 
@@ -36,6 +37,8 @@ type openModel struct {
 	Repeat int              `json:"repeat,omitempty"`
 	// Prove asks for placement before the session is opened.
 	Prove bool `json:"prove,omitempty"`
+	// Precision, when set, asks whether the arithmetic really runs in it.
+	Precision lut.Precision `json:"precision,omitempty"`
 }
 
 // warmRequest warms the device up on a model; see Warmup.

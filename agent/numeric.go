@@ -36,7 +36,7 @@ func (s *childState) compare(ctx context.Context, q checkRequest) (*record.Numer
 		if err != nil {
 			return nil, err
 		}
-		model, err := s.Build(m, s.spec.PlanDir, info.Format)
+		model, err := s.Build(m, s.buildSpec(info.Format))
 		if err != nil {
 			return nil, err
 		}

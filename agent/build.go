@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/hint"
+)
+
+// BuildSpec says in which form a backend wants a model.
+type BuildSpec struct {
+	Dir    string // to which model files are relative
+	Format string // Info.Format
+	Batch  int    // of chains; 0 is 1
+	Seed   uint64 // of chains' weights
+}
+
+// Build makes a plan's model ready for a backend: a chain is written in the
+// backend's format, a file is checked against its hash. A model that cannot be
+// made in that format wraps ErrUnsupported.
+func Build(m benchmarks.Model, spec BuildSpec) (Model, error) {
+	out := Model{Name: m.File, ID: m.ID, Chain: m.Chain, Dims: m.Dims}
+	if m.File != "" {
+		out.Path = m.File
+		if !filepath.IsAbs(out.Path) {
+			out.Path = filepath.Join(spec.Dir, m.File)
+		}
+		if err := CheckFile(out.Path, m.SHA256); err != nil {
+			return Model{}, err
+		}
+		if spec.Format == "chain" {
+			var err error
+			out.Bytes, err = os.ReadFile(out.Path)
+			return out, err
+		}
+		return out, nil
+	}
+	if spec.Format == "chain" {
+		return out, nil
+	}
+	g, err := benchmarks.Build(m.Chain, benchmarks.BuildOptions{Batch: spec.Batch, Seed: spec.Seed})
+	if err != nil {
+		return Model{}, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	out.Graph = g
+	switch spec.Format {
+	case "graph":
+		return out, nil
+	case "onnx":
+		out.Bytes, err = benchmarks.WriteONNX(g)
+	default:
+		err = fmt.Errorf("no writer for models of format %q", spec.Format)
+	}
+	if err != nil {
+		return Model{}, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	return out, nil
+}
+
+// HashFile is the SHA-256 of a file, in hex.
+func HashFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// CheckFile says whether a model file is the one the plan was made for.
+func CheckFile(path, sum string) error {
+	got, err := HashFile(path)
+	if err != nil {
+		return hint.Wrap(fmt.Errorf("model file: %w", err), "model files are looked for beside the plan")
+	}
+	if got != sum {
+		return hint.Wrap(fmt.Errorf("model file %s has changed since the plan was made (%.12s… then, %.12s… now)", path, sum, got),
+			"make the plan again")
+	}
+	return nil
+}
