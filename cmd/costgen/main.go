@@ -22,7 +22,9 @@ func program() *cli.Program {
 			compileCommand(),
 			auditCommand(),
 			inspectCommand(),
-			// diff, export, import, next, predict, report
+			diffCommand(),
+			exportCommand(),
+			importCommand(),
 		},
 	}
 }

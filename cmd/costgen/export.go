@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/isocost/isocost/costgen/exchange"
+	"github.com/isocost/isocost/internal/cli"
+)
+
+type exportOptions struct{ lut, to, out string }
+
+func exportCommand() cli.Command {
+	return cli.Command{
+		Name:    "export",
+		Short:   "writes a table's cells for others",
+		Long:    "\nFormats: ofa (once-for-all YAML; only what it can name), csv, json, c (a header).\nOnly the cells travel: calibration and audit stay behind.",
+		Example: "costgen export --lut device.lut.json --to csv -o cells.csv",
+		Setup: func(f *pflag.FlagSet) cli.RunFunc {
+			var o exportOptions
+			f.StringVar(&o.lut, "lut", "", "the table")
+			f.StringVar(&o.to, "to", "csv", "the format: "+strings.Join(exchange.Exports, ", "))
+			f.StringVarP(&o.out, "output", "o", "-", "file to write, - for standard output")
+			return o.run
+		},
+	}
+}
+
+func (o *exportOptions) run(ctx context.Context, env cli.Env, args []string) error {
+	if len(args) > 0 {
+		return cli.Usagef("export takes no arguments; --lut names the table")
+	}
+	t, err := readTable(o.lut)
+	if err != nil {
+		return err
+	}
+	data, skipped, err := exchange.Export(o.to, t)
+	if err != nil {
+		return err
+	}
+	if err := writeOut(env, o.out, data); err != nil {
+		return err
+	}
+	if len(skipped) > 0 {
+		fmt.Fprintf(env.Stderr, "costgen: warning: %d cells have no name in the format %s and were left out, e.g. %s\n", len(skipped), o.to, skipped[0])
+	}
+	return nil
+}

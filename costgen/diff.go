@@ -1,0 +1,166 @@
+package costgen
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/isocost/isocost/internal/stats"
+	"github.com/isocost/isocost/lut"
+)
+
+// Difference compares two tables cell by cell.
+type Difference struct {
+	Unit    string   `json:"unit"`
+	Rows    []Delta  `json:"rows"`     // common cells, sorted by key
+	Groups  []Delta  `json:"groups"`   // families, geometric means over their common cells
+	All     Delta    `json:"all"`      // geometric mean over all common cells
+	OnlyOld []string `json:"only_old"` // keys
+	OnlyNew []string `json:"only_new"`
+}
+
+// Delta is one row of a comparison. For a group Old and New are geometric means.
+type Delta struct {
+	Key   string  `json:"key"`
+	Cells int     `json:"cells"`
+	Old   float64 `json:"old"`
+	New   float64 `json:"new"`
+	// OldHalf and NewHalf are relative half-widths of the 95 % intervals.
+	OldHalf float64 `json:"old_half"`
+	NewHalf float64 `json:"new_half"`
+	Ratio   float64 `json:"ratio"` // new/old
+	P       float64 `json:"p"`     // two-sided, that the ratio is 1
+	// Significant says that P is below 0.05; otherwise the row prints ~.
+	Significant bool `json:"significant"`
+}
+
+// Diff compares raw costs: corrections belong to a table, changes to a device. A
+// cell's p-value is of the difference of logarithms against both intervals; a
+// group's of the mean of its cells' (Student-like, by the normal; a group of one is
+// its cell). As in benchstat, no correction is made for looking at many rows.
+func Diff(old, new *lut.Table) (*Difference, error) {
+	a, b := old.File(), new.File()
+	if a.Metric != b.Metric {
+		return nil, fmt.Errorf("the tables hold %s and %s: nothing to compare", a.Metric, b.Metric)
+	}
+	d := &Difference{Unit: a.Unit, OnlyOld: []string{}, OnlyNew: []string{}}
+	av, bv := knotsOf(a), knotsOf(b)
+	groups := map[string][]Delta{}
+	for _, key := range sortedKeys(av) {
+		ka := av[key]
+		kb, ok := bv[key]
+		if !ok {
+			d.OnlyOld = append(d.OnlyOld, key)
+			continue
+		}
+		row := Delta{Key: key, Cells: 1, Old: ka.Raw, New: kb.Raw, OldHalf: (ka.Hi - ka.Lo) / 2 / ka.Raw, NewHalf: (kb.Hi - kb.Lo) / 2 / kb.Raw, Ratio: kb.Raw / ka.Raw}
+		ca, cb := cell{value: ka.Raw, lo: ka.Lo, hi: ka.Hi}, cell{value: kb.Raw, lo: kb.Lo, hi: kb.Hi}
+		se := math.Hypot(ca.se()/ka.Raw, cb.se()/kb.Raw)
+		row.P = 2 * stats.NormalUpper(math.Abs(math.Log(row.Ratio))/se)
+		row.Significant = row.P < 0.05
+		d.Rows = append(d.Rows, row)
+		fam, _, _ := strings.Cut(key, "@")
+		groups[fam] = append(groups[fam], row)
+	}
+	for _, key := range sortedKeys(bv) {
+		if _, ok := av[key]; !ok {
+			d.OnlyNew = append(d.OnlyNew, key)
+		}
+	}
+	if len(d.Rows) == 0 {
+		return nil, fmt.Errorf("the tables have no cell in common")
+	}
+	for _, fam := range sortedKeys(groups) {
+		d.Groups = append(d.Groups, geomean(fam, groups[fam]))
+	}
+	d.All = geomean("geomean", d.Rows)
+	return d, nil
+}
+
+func knotsOf(f *lut.File) map[string]lut.Knot {
+	out := map[string]lut.Knot{}
+	for _, fam := range f.Families {
+		op, _ := lut.ParseOp(fam.Name)
+		for _, k := range fam.Knots {
+			op.At = op.At[:0]
+			for i, a := range fam.Axes {
+				op.At = append(op.At, lut.Coord{Axis: a, Value: k.At[i]})
+			}
+			out[op.String()] = k
+		}
+	}
+	return out
+}
+
+func geomean(key string, rows []Delta) Delta {
+	if len(rows) == 1 {
+		r := rows[0]
+		r.Key = key
+		return r
+	}
+	n := float64(len(rows))
+	g := Delta{Key: key, Cells: len(rows)}
+	var lo, ln, lr, ss, vo, vn float64
+	for _, r := range rows {
+		lo += math.Log(r.Old) / n
+		ln += math.Log(r.New) / n
+		lr += math.Log(r.Ratio) / n
+		vo += r.OldHalf * r.OldHalf
+		vn += r.NewHalf * r.NewHalf
+	}
+	for _, r := range rows {
+		ss += (math.Log(r.Ratio) - lr) * (math.Log(r.Ratio) - lr)
+	}
+	g.Old, g.New, g.Ratio = math.Exp(lo), math.Exp(ln), math.Exp(lr)
+	g.OldHalf, g.NewHalf = math.Sqrt(vo)/n, math.Sqrt(vn)/n
+	// The spread among cells counts the real differences between them as well as
+	// the noise; never less than the noise alone.
+	se := math.Max(math.Sqrt(ss/(n-1)/n), math.Hypot(g.OldHalf, g.NewHalf)/1.96)
+	if se == 0 {
+		se = 1e-3
+	}
+	g.P = 2 * stats.NormalUpper(math.Abs(lr)/se)
+	g.Significant = g.P < 0.05
+	return g
+}
+
+// WriteDiff prints a comparison in benchstat's manner: old ± interval, new ±
+// interval, the change or ~ when it is not significant, p and the number of cells.
+// With cells every common cell is a row, else every family.
+func WriteDiff(w io.Writer, d *Difference, cells bool) error {
+	rows := d.Groups
+	if cells {
+		rows = d.Rows
+	}
+	wide := len("geomean")
+	for _, r := range rows {
+		wide = max(wide, len(r.Key))
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-*s  %16s  %16s\n", wide, "", "old", "new")
+	line := func(r Delta) {
+		delta := "~"
+		if r.Significant {
+			delta = fmt.Sprintf("%+.2f%%", 100*(r.Ratio-1))
+		}
+		fmt.Fprintf(&b, "%-*s  %10.4g ±%3.0f%%  %10.4g ±%3.0f%%  %8s (p=%.3f n=%d)\n", wide, r.Key, r.Old, 100*r.OldHalf, r.New, 100*r.NewHalf, delta, r.P, r.Cells)
+	}
+	for _, r := range rows {
+		line(r)
+	}
+	if len(rows) > 1 {
+		line(d.All)
+	}
+	for _, o := range []struct {
+		what string
+		keys []string
+	}{{"old", d.OnlyOld}, {"new", d.OnlyNew}} {
+		if len(o.keys) > 0 {
+			fmt.Fprintf(&b, "only in %s: %d cells (%s)\n", o.what, len(o.keys), sample(slices.Clone(o.keys)))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
