@@ -361,6 +361,9 @@ func testProfile(t *testing.T, c Config) {
 		t.Skip("the backend cannot profile")
 	}
 	kernels, err := p.Profile(context.Background(), c.Models[0], c.options(), 3)
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ var (
 	_ native               = (*litertSession)(nil)
 	_ native               = (*classicSession)(nil)
 	_ agent.OutputReader   = (*session)(nil)
-	_ agent.MemoryReporter = (*session)(nil)
+	_ agent.MemoryReporter = (*arenaSession)(nil)
 	_ agent.Placer         = (*Backend)(nil)
 	_ agent.Profiler       = (*Backend)(nil)
 )
@@ -60,6 +60,9 @@ func (b *Backend) Open(ctx context.Context, model agent.Model, opt agent.Options
 		}
 		return nil, fmt.Errorf("open %s with %s on %s: %w", model.Name, b.lib.kind, opt.Provider, err)
 	}
+	if c, ok := s.native.(*classicSession); ok && c.ownOnly() {
+		return &arenaSession{s, c}, nil
+	}
 	return s, nil
 }
 
@@ -80,7 +83,7 @@ func (b *Backend) prepare(ctx context.Context, model agent.Model, opt *agent.Opt
 	file := model.Bytes
 	if file == nil {
 		if model.Path == "" {
-			return nil, fmt.Errorf("open %s: the model has neither bytes nor a path", model.Name)
+			return nil, fmt.Errorf("open %s: %w: the model has neither bytes nor a path", model.Name, agent.ErrUnsupported)
 		}
 		var err error
 		if file, err = os.ReadFile(model.Path); err != nil {
@@ -182,7 +185,7 @@ func errThreads(asked, got int) error {
 // probeThreads shows with a model large enough to share that the library's own
 // kernels do start the threads asked for: a model they did not share proves nothing.
 func (b *Backend) probeThreads(threads int) error {
-	if b.probed[threads] {
+	if b.lib.probed[threads] {
 		return nil
 	}
 	file, err := probeModel()
@@ -212,7 +215,7 @@ func (b *Backend) probeThreads(threads int) error {
 		return err
 	})
 	if err == nil {
-		b.probed[threads] = true
+		b.lib.probed[threads] = true
 	}
 	return err
 }
@@ -270,6 +273,9 @@ func (s *session) on(f func() error) error {
 
 // Run executes one inference; for a GPU it returns when the results are ready.
 func (s *session) Run() error {
+	if s.native == nil {
+		return errClosed
+	}
 	if s.thread != nil {
 		return s.thread.do(s.native.run)
 	}
@@ -278,6 +284,9 @@ func (s *session) Run() error {
 
 // Outputs returns what the last Run computed.
 func (s *session) Outputs() ([]agent.Tensor, error) {
+	if s.native == nil {
+		return nil, errClosed
+	}
 	_, out := s.infos()
 	tensors := make([]agent.Tensor, len(out))
 	err := s.on(func() error {
@@ -299,21 +308,21 @@ func (s *session) Outputs() ([]agent.Tensor, error) {
 	return tensors, nil
 }
 
+// arenaSession is a session that can tell its memory: one of the classic library
+// without a delegate. Delegates have memory of their own, and LiteRT shows none.
+type arenaSession struct {
+	*session
+	c *classicSession
+}
+
 // MemoryStats are the tensors' arenas: InUse what is kept for the session's life,
-// MaxInUse with the activations. Only the classic library shows them, and only for
-// a session without a delegate, which has memory of its own.
-func (s *session) MemoryStats() (agent.MemoryStats, error) {
-	c, ok := s.native.(*classicSession)
-	if !ok {
-		return agent.MemoryStats{}, errors.New("LiteRT tells nothing of its memory")
+// MaxInUse with the activations.
+func (s *arenaSession) MemoryStats() (agent.MemoryStats, error) {
+	if s.native == nil {
+		return agent.MemoryStats{}, errClosed
 	}
-	for _, n := range c.placement() {
-		if n.Provider != Builtin {
-			return agent.MemoryStats{}, fmt.Errorf("%s tells nothing of its memory", n.Provider)
-		}
-	}
-	persistent := int64(c.c.persistent)
-	return agent.MemoryStats{InUse: persistent, MaxInUse: persistent + int64(c.c.arena)}, nil
+	persistent := int64(s.c.c.persistent)
+	return agent.MemoryStats{InUse: persistent, MaxInUse: persistent + int64(s.c.c.arena)}, nil
 }
 
 // Close releases the session. It may be called twice.
@@ -328,6 +337,8 @@ func (s *session) Close() error {
 	}
 	return err
 }
+
+var errClosed = errors.New("the session is closed")
 
 // unsupported marks a refusal by the runtime.
 func unsupported(err error) error {

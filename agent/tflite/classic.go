@@ -219,6 +219,11 @@ func (s *classicSession) verify(provider string) error {
 	return nil
 }
 
+// ownOnly says that every node runs on the library's own kernels.
+func (s *classicSession) ownOnly() bool {
+	return !slices.ContainsFunc(s.placement(), func(n agent.PlacedNode) bool { return n.Provider != Builtin })
+}
+
 // placement lists the nodes of the execution plan, those of a delegate one by one.
 func (s *classicSession) placement() []agent.PlacedNode {
 	var nodes []agent.PlacedNode

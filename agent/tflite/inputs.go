@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/internal/half"
 	"github.com/isocost/isocost/internal/hint"
 )
 
@@ -45,53 +46,18 @@ func inputData(infos []tensorInfo, opt agent.Options, graphLayout bool) ([][]byt
 	return data, nil
 }
 
-// float16 rounds f to IEEE 754 binary16, to nearest, ties to even.
-func float16(f float32) uint16 {
-	b := math.Float32bits(f)
-	sign := uint16(b >> 16 & 0x8000)
-	abs := b & 0x7fffffff
-	switch {
-	case abs >= 0x7f800000: // infinity, not a number
-		if abs > 0x7f800000 {
-			return sign | 0x7e00
-		}
-		return sign | 0x7c00
-	case abs >= 0x477ff000: // 65520 and more
-		return sign | 0x7c00
-	case abs < 0x38800000: // below 2^-14: units of 2^-24
-		q := math.RoundToEven(float64(math.Float32frombits(abs)) * (1 << 24))
-		return sign | uint16(q)
-	}
-	abs += 0xfff + abs>>13&1
-	return sign | uint16((abs-0x38000000)>>13)
-}
-
-// fromFloat16 widens a binary16.
-func fromFloat16(h uint16) float32 {
-	sign := uint32(h&0x8000) << 16
-	exp, man := uint32(h>>10&0x1f), uint32(h&0x3ff)
-	switch exp {
-	case 0:
-		f := float32(man) / (1 << 24)
-		return math.Float32frombits(math.Float32bits(f) | sign)
-	case 31:
-		return math.Float32frombits(sign | 0x7f800000 | man<<13)
-	}
-	return math.Float32frombits(sign | (exp+112)<<23 | man<<13)
-}
-
 // isHalf says whether every float32 in data is exactly a binary16, and whether any
 // is not zero.
-func isHalf(data []byte) (half, nonzero bool) {
-	half = true
+func isHalf(data []byte) (all, nonzero bool) {
+	all = true
 	for i := 0; i+4 <= len(data); i += 4 {
 		f := math.Float32frombits(binary.LittleEndian.Uint32(data[i:]))
 		if f != 0 {
 			nonzero = true
 		}
-		if g := fromFloat16(float16(f)); g != f && f == f {
-			half = false
+		if g := half.ToFloat32(half.FromFloat32(f)); g != f && f == f {
+			all = false
 		}
 	}
-	return half, nonzero
+	return all, nonzero
 }

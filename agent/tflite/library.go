@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"unsafe"
 
 	"github.com/isocost/isocost/agent"
@@ -39,6 +40,8 @@ type library struct {
 	// envs are LiteRT's environments by runtime library folder ("" for CPU).
 	envs map[string]C.rt_env_t
 	gpu  unsafe.Pointer // the classic GPU delegate's library
+	// probed are the thread counts the library's own kernels were seen to use.
+	probed map[int]bool
 }
 
 // dlopen opens a library, or explains why not.
@@ -71,7 +74,13 @@ func (b *Backend) load() (*library, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &library{path: found.Path, envs: map[string]C.rt_env_t{}}
+	loaded.Lock()
+	defer loaded.Unlock()
+	if l := loaded.byPath[found.Path]; l != nil {
+		b.lib = l
+		return l, nil
+	}
+	l := &library{path: found.Path, envs: map[string]C.rt_env_t{}, probed: map[int]bool{}}
 	if l.handle, err = dlopen(l.path); err != nil {
 		return nil, err
 	}
@@ -81,9 +90,17 @@ func (b *Backend) load() (*library, error) {
 	if err := l.bind(); err != nil {
 		return nil, err
 	}
+	loaded.byPath[l.path] = l
 	b.lib = l
 	return l, nil
 }
+
+// loaded are the libraries of this process: loading one twice would give it two
+// environments.
+var loaded = struct {
+	sync.Mutex
+	byPath map[string]*library
+}{byPath: map[string]*library{}}
 
 // bind tells the two kinds apart by their symbols and looks all of them up.
 func (l *library) bind() error {

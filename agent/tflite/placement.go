@@ -4,6 +4,7 @@ package tflite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -11,20 +12,19 @@ import (
 )
 
 // Placement opens a second session and reads back where every node runs: from the
-// execution plan with the classic library, from a profiled run with LiteRT.
+// execution plan with the classic library, from a profiled run with LiteRT. For
+// the provider cpu every node is on the CPU, and the operator's name says whether
+// XNNPACK or the library's own kernel has it.
 func (b *Backend) Placement(ctx context.Context, model agent.Model, opt agent.Options) (agent.Placement, error) {
+	if _, err := b.load(); err != nil {
+		return agent.Placement{}, err
+	}
 	var p agent.Placement
-	err := b.second(ctx, model, opt, false, func(s native) error {
+	err := b.second(ctx, model, opt, b.lib.kind == LiteRT, func(s native) error {
 		if c, ok := s.(*classicSession); ok {
 			p.Nodes = c.placement()
 			return nil
 		}
-		return nil
-	})
-	if err != nil || p.Nodes != nil {
-		return p, err
-	}
-	err = b.second(ctx, model, opt, true, func(s native) error {
 		runs, err := s.(*litertSession).profile(1)
 		if err != nil {
 			return err
@@ -34,6 +34,11 @@ func (b *Backend) Placement(ctx context.Context, model agent.Model, opt agent.Op
 		}
 		return nil
 	})
+	if opt.Provider == CPU || opt.Provider == "" {
+		for i, n := range p.Nodes {
+			p.Nodes[i].Op, p.Nodes[i].Provider = n.Provider+": "+n.Op, CPU
+		}
+	}
 	return p, err
 }
 
@@ -55,7 +60,7 @@ func (b *Backend) Profile(ctx context.Context, model agent.Model, opt agent.Opti
 		return nil, err
 	}
 	if b.lib.kind != LiteRT {
-		return nil, fmt.Errorf("profile %s: TensorFlow Lite's C API has no profiler; LiteRT has", model.Name)
+		return nil, fmt.Errorf("profile %s: %w: TensorFlow Lite's C API has no profiler; LiteRT has", model.Name, errors.ErrUnsupported)
 	}
 	var kernels []agent.KernelTime
 	err := b.second(ctx, model, opt, true, func(s native) error {

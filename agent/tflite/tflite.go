@@ -57,13 +57,12 @@ type Config struct {
 
 // Backend is TensorFlow Lite. Nothing is loaded before it is used.
 type Backend struct {
-	cfg    Config
-	lib    *library
-	probed map[int]bool // thread counts the library's own kernels were seen to use
+	cfg Config
+	lib *library
 }
 
 // New returns the backend.
-func New(cfg Config) *Backend { return &Backend{cfg: cfg, probed: map[int]bool{}} }
+func New(cfg Config) *Backend { return &Backend{cfg: cfg} }
 
 var _ agent.Backend = (*Backend)(nil)
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -14,9 +15,12 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/backendtest"
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/internal/tflitefb"
+	"github.com/isocost/isocost/lut"
 )
 
 // kinds runs a test against both libraries, each loaded for real.
@@ -80,6 +84,9 @@ func open(t *testing.T, b *Backend, m agent.Model, opt agent.Options) *session {
 		t.Fatalf("%v\nhint: %s", err, hint.Of(err))
 	}
 	t.Cleanup(func() { s.Close() })
+	if a, ok := s.(*arenaSession); ok {
+		return a.session
+	}
 	return s.(*session)
 }
 
@@ -141,7 +148,11 @@ func TestPartialPlacementIsRefused(t *testing.T) {
 		}
 		on := map[string]int{}
 		for _, n := range p.Nodes {
-			on[n.Provider]++
+			if n.Provider != CPU {
+				t.Errorf("%+v is not on the CPU", n)
+			}
+			kernel, _, _ := strings.Cut(n.Op, ": ")
+			on[kernel]++
 		}
 		if on[Builtin] < 1 || on[XNNPACK] < 2 {
 			t.Errorf("placement %+v", p.Nodes)
@@ -232,31 +243,60 @@ func TestForcedHalf(t *testing.T) {
 
 func TestArena(t *testing.T) {
 	b := New(Config{Library: nativelib.Require(t, Classic), Search: nativelib.Host()})
-	s := open(t, b, convModel(t, 12, 8, false), agent.Options{Provider: Builtin, Threads: 1})
-	stats, err := s.MemoryStats()
-	// Two activations of 12·12·8 floats live at once; im2col and the aligned third
-	// tensor may add to them.
+	s, err := b.Open(context.Background(), convModel(t, 12, 8, false), agent.Options{Provider: Builtin, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	stats, err := s.(agent.MemoryReporter).MemoryStats()
+	// Two activations of 12·12·8 floats live at once; im2col of a 3×3 kernel is nine
+	// times one.
 	if one := int64(4 * 12 * 12 * 8); err != nil || stats.MaxInUse-stats.InUse < 2*one || stats.MaxInUse > 40*one {
 		t.Errorf("%+v, %v", stats, err)
 	}
-	if _, err := open(t, b, convModel(t, 12, 8, false), agent.Options{Provider: CPU, Threads: 1}).MemoryStats(); err == nil {
+	x, err := b.Open(context.Background(), convModel(t, 12, 8, false), agent.Options{Provider: CPU, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	if _, ok := x.(agent.MemoryReporter); ok {
 		t.Error("a delegate's memory was passed off as the whole")
 	}
 }
 
-func TestHalfConversion(t *testing.T) {
-	for h := range 1 << 16 {
-		f := fromFloat16(uint16(h))
-		if f != f {
-			continue
-		}
-		if back := float16(f); back != uint16(h) {
-			t.Fatalf("%04x → %v → %04x", h, f, back)
-		}
+// TestConformance is what a campaign relies on, for each library and each way to
+// run on a CPU.
+func TestConformance(t *testing.T) {
+	unknown, err := tflitefb.Encode(&tflitefb.Model{Signature: "serving_default", Inputs: []int32{0}, Outputs: []int32{1},
+		Tensors:   []tflitefb.Tensor{{Name: "x", Shape: []int32{1, 4}}, {Name: "y", Shape: []int32{1, 4}}},
+		Operators: []tflitefb.Operator{{Code: tflitefb.Custom, Custom: "NoSuchOperator", Version: 1, Inputs: []int32{0}, Outputs: []int32{1}}}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for f, want := range map[float32]uint16{1.00048828125: 0x3c00, 1.0005: 0x3c01, 65519: 0x7bff, 65520: 0x7c00, 2.9802322e-08: 0, 2.99e-08: 1} {
-		if got := float16(f); got != want {
-			t.Errorf("%v → %04x, want %04x", f, got, want)
+	models := []agent.Model{convModel(t, 12, 8, false), convModel(t, 6, 4, true)}
+	for _, key := range []string{"mbconv[act=relu6,k=3,res=1,s=1]/int8@cin=16,cout=16,h=8,mid=32,w=8", "linear/fp16@cin=8,cout=16,m=1"} {
+		op, err := lut.ParseOp(key)
+		if err != nil {
+			t.Fatal(err)
 		}
+		m, _ := buildModel(t, benchmarks.Chain{op})
+		models = append(models, m)
 	}
+	for i := range models {
+		models[i].ID = fmt.Sprint("model ", i)
+	}
+	kinds(t, func(t *testing.T, b *Backend) {
+		for _, provider := range []string{CPU, Builtin} {
+			t.Run(provider, func(t *testing.T) {
+				backendtest.Run(t, backendtest.Config{
+					New:      func(testing.TB) agent.Backend { return New(b.cfg) },
+					Provider: provider,
+					Models:   models,
+					Bad:      []agent.Model{{Name: "unknown operator", ID: "unknown", Bytes: unknown}},
+					Input:    &agent.Tensor{Name: "x", DType: "float32", Shape: []int{1, 12, 12, 8}, Data: randomBytes(9, 12*12*8, 1)},
+					Threads:  []int{2},
+				})
+			})
+		}
+	})
 }

@@ -1,0 +1,168 @@
+//go:build cgo
+
+package tflite
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/benchmarks/reference"
+	"github.com/isocost/isocost/benchmarks/tflitewriter"
+	"github.com/isocost/isocost/internal/half"
+	"github.com/isocost/isocost/lut"
+)
+
+// tolerance is the root mean square error allowed against the reference, relative
+// to the reference's root mean square. fp32: summation order. fp16 models compute
+// in float32 from float16 weights, the reference rounds every value to 11 bits.
+// int8: both round to the same grids, a kernel may round a tie the other way; the
+// catalogue's own tolerance against ONNX Runtime is the same.
+var tolerance = map[lut.Precision]float64{
+	lut.FP32: 1e-5, lut.FP16: 2e-2, lut.INT8: 2e-2, lut.INT8Dyn: 2e-2, lut.INT8W: 1e-2,
+}
+
+// catalogue calls f for every chain of the catalogue's own test file in every
+// precision it lists there.
+func catalogue(t *testing.T, f func(t *testing.T, c benchmarks.Chain, p lut.Precision)) {
+	t.Helper()
+	text, err := os.ReadFile("../../benchmarks/testdata/kernels.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for block := range strings.SplitSeq(string(text), "\n\n") {
+		var keys []string
+		for line := range strings.SplitSeq(strings.Trim(block, "\n"), "\n") {
+			prec, _, isResult := strings.Cut(line, ": ")
+			if !isResult {
+				if !strings.HasPrefix(line, "#") {
+					keys = append(keys, line)
+				}
+				continue
+			}
+			var c benchmarks.Chain
+			for _, key := range keys {
+				op, err := lut.ParseOp(strings.ReplaceAll(key, "/P@", "/"+prec+"@"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				c = append(c, op)
+			}
+			n++
+			t.Run(fmt.Sprintf("%s/%s", c[len(c)/2].Family(), prec), func(t *testing.T) { f(t, c, lut.Precision(prec)) })
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d models were tried", n)
+	}
+}
+
+func buildModel(t *testing.T, c benchmarks.Chain) (agent.Model, *graph.Graph) {
+	t.Helper()
+	g, err := benchmarks.Build(c, benchmarks.BuildOptions{Batch: 1, Seed: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := tflitewriter.Write(g)
+	if errors.Is(err, tflitewriter.ErrNoForm) {
+		t.Skipf("no form: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return agent.Model{Name: c[len(c)/2].String(), Bytes: file, Graph: g}, g
+}
+
+// graphInputs are standard normal inputs, as float32 for the reference and as the
+// file's tensors.
+func graphInputs(g *graph.Graph) (map[string][]float32, map[string]agent.Tensor) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	in, tensors := map[string][]float32{}, map[string]agent.Tensor{}
+	for _, v := range g.Inputs {
+		x := make([]float32, v.Len())
+		var data []byte
+		for i := range x {
+			x[i] = float32(rng.NormFloat64())
+			if v.DType == graph.Float16 {
+				x[i] = half.ToFloat32(half.FromFloat32(x[i]))
+			}
+			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x[i]))
+		}
+		in[v.Name] = x
+		tensors[v.Name] = agent.Tensor{Name: v.Name, DType: "float32", Shape: v.Shape, Data: data}
+	}
+	return in, tensors
+}
+
+// TestCatalogue runs every model of the catalogue on both libraries and compares
+// it with the reference interpreter.
+func TestCatalogue(t *testing.T) {
+	kinds(t, func(t *testing.T, b *Backend) {
+		ran := 0
+		catalogue(t, func(t *testing.T, c benchmarks.Chain, p lut.Precision) {
+			m, g := buildModel(t, c)
+			in, tensors := graphInputs(g)
+			s, err := b.Open(context.Background(), m, agent.Options{Provider: CPU, Threads: 1, Inputs: tensors})
+			if b.lib.kind == Classic && errors.Is(err, agent.ErrUnsupported) && newer(m.Graph) {
+				t.Skipf("newer than this library: %v", err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if err := s.Run(); err != nil {
+				t.Fatal(err)
+			}
+			got, err := s.(agent.OutputReader).Outputs()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ref, err := reference.Run(g, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range g.Outputs {
+				want := agent.Tensor{Name: v.Name, DType: "float32", Shape: v.Shape, Data: float32Data(ref[v.Name])}
+				n, err := agent.CompareTensors(got[i:i+1], []agent.Tensor{want})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !(n.RelRMS <= tolerance[p]) || n.Scale == 0 {
+					t.Errorf("output %s is off by %.3g of the reference's rms", v.Name, n.RelRMS)
+				}
+			}
+			ran++
+		})
+		t.Logf("%d models ran", ran)
+	})
+}
+
+// newer says whether a graph needs what TensorFlow Lite 2.9 lacks: grouped
+// convolutions that are not depthwise, and fully connected layers with a scale a
+// channel (operator version 12).
+func newer(g *graph.Graph) bool {
+	for _, n := range g.Nodes {
+		if n.Op == graph.Conv && n.Int("groups", 1) > 1 || n.Op == graph.Linear && n.In[1].DType == graph.Int8 {
+			return true
+		}
+	}
+	return false
+}
+
+func float32Data(v []float32) []byte {
+	var b []byte
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
+	}
+	return b
+}

@@ -1,0 +1,128 @@
+package tflitewriter
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/internal/tflitefb"
+)
+
+// constant is a weight as the file's tensor in a layout. Half-precision weights
+// come behind a DEQUANTIZE.
+func (w *writer) constant(v *graph.Value, l layout) (int32, error) {
+	return w.shaped(v, l, l.apply(v.Shape), false)
+}
+
+// shaped is constant with another shape for the same bytes in layout order;
+// widen puts int8 weights behind a DEQUANTIZE.
+func (w *writer) shaped(v *graph.Value, l layout, shape []int32, widen bool) (int32, error) {
+	key := fmt.Sprintf("w %p %v %v %v", v, l, shape, widen)
+	if i, ok := w.constants[key]; ok {
+		return i, nil
+	}
+	t := tflitefb.Tensor{Name: v.Name, Shape: shape}
+	switch v.DType {
+	case graph.Float32:
+		t.Type, t.Data = tflitefb.Float32, float32Bytes(permuted(v.Data, v.Shape, l))
+	case graph.Float16:
+		t.Type, t.Data = tflitefb.Float16, float16Bytes(permuted(v.Data, v.Shape, l))
+		widen = true
+	case graph.Int8:
+		t.Type, t.Quant = tflitefb.Int8, fileQuant(v, 0)
+		if len(t.Quant.Scale) > 1 {
+			t.Quant.Axis = int32(fileAxis(v, l, shape))
+		}
+		for _, q := range permuted(quantized(v, -128, 127), v.Shape, l) {
+			t.Data = append(t.Data, byte(int8(q)))
+		}
+	case graph.Int32:
+		t.Type, t.Quant = tflitefb.Int32, fileQuant(v, 0)
+		values := v.Ints
+		if v.Data != nil {
+			for _, q := range quantized(v, math.MinInt32, math.MaxInt32) {
+				values = append(values, int64(q))
+			}
+		}
+		for _, q := range values {
+			t.Data = binary.LittleEndian.AppendUint32(t.Data, uint32(int32(q)))
+		}
+	default:
+		return 0, fmt.Errorf("%w: weight %s has an element type that is not stored", ErrNoForm, v.Name)
+	}
+	i := w.add(t)
+	if widen {
+		j := w.add(tflitefb.Tensor{Name: v.Name + ".f", Type: tflitefb.Float32, Shape: shape})
+		// Versions of DEQUANTIZE: 2 int8, 3 float16, 5 per channel.
+		version := int32(3)
+		if t.Type == tflitefb.Int8 {
+			version = 2
+			if len(t.Quant.Scale) > 1 {
+				version = 5
+			}
+		}
+		w.emit(tflitefb.Dequantize, version, []int32{i}, []int32{j}, tflitefb.Options{Type: tflitefb.DequantizeOptions})
+		i = j
+	}
+	w.constants[key] = i
+	return i, nil
+}
+
+// fileAxis is the file's dimension along which v's scales stand. A shape with
+// another number of dimensions has the same bytes (1,kh,kw,C for C,1,kh,kw), so
+// the dimension is found by its length from the place the axis has in l.
+func fileAxis(v *graph.Value, l layout, shape []int32) int {
+	a := l.axis(v.Quant.Axis)
+	return a + len(shape) - len(l)
+}
+
+// permuted reorders row-major elements of a shape to a layout.
+func permuted(data []float32, shape []int, l layout) []float32 {
+	identity := true
+	for i, a := range l {
+		identity = identity && i == a
+	}
+	if identity {
+		return data
+	}
+	strides := make([]int, len(shape))
+	n := 1
+	for i := len(shape) - 1; i >= 0; i-- {
+		strides[i] = n
+		n *= shape[i]
+	}
+	out := make([]float32, 0, n)
+	index := make([]int, len(l))
+	for range n {
+		at := 0
+		for i, a := range l {
+			at += index[i] * strides[a]
+		}
+		out = append(out, data[at])
+		for i := len(l) - 1; i >= 0; i-- {
+			if index[i]++; index[i] < shape[l[i]] {
+				break
+			}
+			index[i] = 0
+		}
+	}
+	return out
+}
+
+// quantized are the integers of a quantised weight: round half to even of
+// x/scale plus zero, clamped.
+func quantized(v *graph.Value, lo, hi float64) []float32 {
+	inner := 1
+	for _, d := range v.Shape[min(v.Quant.Axis+1, len(v.Shape)):] {
+		inner *= d
+	}
+	n := len(v.Quant.Scale)
+	out := make([]float32, len(v.Data))
+	for i, x := range v.Data {
+		c := i / inner % n
+		q := math.RoundToEven(float64(x)/float64(v.Quant.Scale[c])) + float64(v.Quant.Zero[c])
+		out[i] = float32(min(hi, max(lo, q)))
+	}
+	return out
+}

@@ -1,0 +1,310 @@
+// Package tflitewriter writes the catalogue's neutral graph as a .tflite model,
+// the way TensorFlow's converter would have: channels last, activations fused,
+// quantisation in the tensors' types.
+//
+// What it decides: N,C,H,W becomes N,H,W,C, and a transposition or reshape that is
+// only that is left out; padding that is TensorFlow's SAME is written as such, any
+// other as a PAD of its own; what TFLite has no operator for (layer normalisation,
+// SiLU, hard sigmoid) is written as the operators it is made of.
+//
+// Precisions. Half-precision models are what TensorFlow's converter makes of
+// them: weights stored in float16 behind a DEQUANTIZE, activations in float32;
+// running them in half precision is the session's choice (provider option fp16,
+// GPU precision). Full-integer models have int8 activations per tensor and int8
+// weights per channel; the two forms with float activations are the hybrid
+// operators (dynamic) and weights behind a DEQUANTIZE (weight only). There is no
+// bfloat16.
+package tflitewriter
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/internal/half"
+	"github.com/isocost/isocost/internal/tflitefb"
+)
+
+// ErrNoForm is wrapped when TensorFlow Lite has no form for a part of the graph:
+// the case is unsupported there.
+var ErrNoForm = errors.New("no TensorFlow Lite form")
+
+// Write writes the graph. Equal graphs give equal bytes. Inputs and outputs keep
+// their names; those of rank four are N,H,W,C in the file.
+func Write(g *graph.Graph) ([]byte, error) {
+	m, err := Model(g)
+	if err != nil {
+		return nil, err
+	}
+	return tflitefb.Encode(m)
+}
+
+// Model is Write before the encoding.
+func Model(g *graph.Graph) (*tflitefb.Model, error) {
+	w := &writer{m: &tflitefb.Model{Description: "isocost", Signature: "serving_default"},
+		at: map[*graph.Value]placed{}, constants: map[string]int32{}, weights: map[*graph.Value]bool{}}
+	for _, v := range g.Weights {
+		w.weights[v] = true
+	}
+	for _, v := range g.Inputs {
+		i := w.activation(v, v.Name, channelsLast(len(v.Shape)))
+		w.m.Inputs = append(w.m.Inputs, i)
+	}
+	for i, n := range g.Nodes {
+		w.rest = g.Nodes[i+1:]
+		if err := w.node(n); err != nil {
+			return nil, fmt.Errorf("write tflite: node %s (%s): %w", n.Name, n.Op, err)
+		}
+	}
+	for _, v := range g.Outputs {
+		i, err := w.get(v, channelsLast(len(v.Shape)))
+		if err != nil {
+			return nil, fmt.Errorf("write tflite: output %s: %w", v.Name, err)
+		}
+		// An output of its own, even where the last node moved nothing.
+		if slices.Contains(w.m.Inputs, i) || slices.Contains(w.m.Outputs, i) {
+			j := w.like(i, v.Name)
+			w.emit(tflitefb.Reshape, 1, []int32{i, w.int32s(w.m.Tensors[i].Shape...)}, []int32{j},
+				tflitefb.Options{Type: tflitefb.ReshapeOptions, NewShape: w.m.Tensors[i].Shape})
+			i = j
+		}
+		w.m.Tensors[i].Name = v.Name
+		w.m.Outputs = append(w.m.Outputs, i)
+	}
+	return w.m, nil
+}
+
+// layout says in which order a tensor's axes stand in the file: file axis i holds
+// the graph's axis layout[i].
+type layout []int
+
+// rowMajor is the graph's own order.
+func rowMajor(rank int) layout {
+	l := make(layout, rank)
+	for i := range l {
+		l[i] = i
+	}
+	return l
+}
+
+// channelsLast moves axis 1 to the end; for ranks other than four it is the
+// graph's own order.
+func channelsLast(rank int) layout {
+	if rank != 4 {
+		return rowMajor(rank)
+	}
+	return layout{0, 2, 3, 1}
+}
+
+func (l layout) apply(shape []int) []int32 {
+	out := make([]int32, len(l))
+	for i, a := range l {
+		out[i] = int32(shape[a])
+	}
+	return out
+}
+
+// axis is where the graph's axis stands in the file.
+func (l layout) axis(a int) int { return slices.Index(l, a) }
+
+// placed is a value in the file: its tensor, by layout.
+type placed struct {
+	layout layout // the one it was produced in
+	tensor int32
+	other  map[string]int32 // transposed copies
+}
+
+type writer struct {
+	m         *tflitefb.Model
+	at        map[*graph.Value]placed
+	weights   map[*graph.Value]bool
+	constants map[string]int32 // by content
+	rest      []*graph.Node    // nodes after the current one
+}
+
+// tensorType is the file's type of an activation.
+func tensorType(v *graph.Value) (tflitefb.TensorType, error) {
+	switch v.DType {
+	case graph.Float32, graph.Float16:
+		return tflitefb.Float32, nil
+	case graph.Int8:
+		return tflitefb.Int8, nil
+	case graph.Uint8:
+		return tflitefb.Uint8, nil
+	case graph.Int32:
+		return tflitefb.Int32, nil
+	case graph.Int64:
+		return tflitefb.Int64, nil
+	case graph.Bool:
+		return tflitefb.Bool, nil
+	}
+	return 0, fmt.Errorf("%w: %s has an element type that TensorFlow Lite does not compute with", ErrNoForm, v.Name)
+}
+
+func fileQuant(v *graph.Value, axis int32) *tflitefb.Quant {
+	if v.Quant == nil {
+		return nil
+	}
+	q := &tflitefb.Quant{Scale: v.Quant.Scale, Zero: make([]int64, len(v.Quant.Zero)), Axis: axis}
+	for i, z := range v.Quant.Zero {
+		q.Zero[i] = int64(z)
+	}
+	return q
+}
+
+// add appends a tensor and returns its index.
+func (w *writer) add(t tflitefb.Tensor) int32 {
+	w.m.Tensors = append(w.m.Tensors, t)
+	return int32(len(w.m.Tensors) - 1)
+}
+
+// like adds an activation of the same type, shape and scale as tensor i.
+func (w *writer) like(i int32, name string) int32 {
+	t := w.m.Tensors[i]
+	t.Name, t.Data = name, nil
+	return w.add(t)
+}
+
+// activation adds v's tensor in a layout and records where v is. Its type must
+// have been checked.
+func (w *writer) activation(v *graph.Value, name string, l layout) int32 {
+	typ, _ := tensorType(v)
+	i := w.add(tflitefb.Tensor{Name: name, Type: typ, Shape: l.apply(v.Shape), Quant: fileQuant(v, 0)})
+	w.at[v] = placed{layout: l, tensor: i}
+	return i
+}
+
+// alias says that v is tensor i, whose bytes already are v's in layout l.
+func (w *writer) alias(v *graph.Value, i int32, l layout) {
+	if shape := l.apply(v.Shape); !slices.Equal(w.m.Tensors[i].Shape, shape) {
+		panic(fmt.Sprintf("tflitewriter: %s has shape %v, not %v", v.Name, w.m.Tensors[i].Shape, shape))
+	}
+	w.at[v] = placed{layout: l, tensor: i}
+}
+
+// get is v's tensor in a layout, transposed where it is in another.
+func (w *writer) get(v *graph.Value, l layout) (int32, error) {
+	if w.weights[v] {
+		return w.constant(v, l)
+	}
+	p, ok := w.at[v]
+	if !ok {
+		return 0, fmt.Errorf("value %s is used before it is made", v.Name)
+	}
+	if slices.Equal(p.layout, l) {
+		return p.tensor, nil
+	}
+	key := fmt.Sprint(l)
+	if i, ok := p.other[key]; ok {
+		return i, nil
+	}
+	perm := make([]int32, len(l))
+	for i, a := range l {
+		perm[i] = int32(p.layout.axis(a))
+	}
+	t := w.m.Tensors[p.tensor]
+	t.Name, t.Shape = v.Name+".t", l.apply(v.Shape)
+	i := w.add(t)
+	w.transposeOp(p.tensor, i, perm)
+	if p.other == nil {
+		p.other = map[string]int32{}
+	}
+	p.other[key] = i
+	w.at[v] = p
+	return i, nil
+}
+
+// transposeOp emits a TRANSPOSE, or a RESHAPE where only axes of length one move.
+func (w *writer) transposeOp(in, out int32, perm []int32) {
+	var order []int32
+	for _, a := range perm {
+		if w.m.Tensors[in].Shape[a] > 1 {
+			order = append(order, a)
+		}
+	}
+	if slices.IsSorted(order) {
+		shape := w.m.Tensors[out].Shape
+		w.emit(tflitefb.Reshape, 1, []int32{in, w.int32s(shape...)}, []int32{out},
+			tflitefb.Options{Type: tflitefb.ReshapeOptions, NewShape: shape})
+		return
+	}
+	version := int32(1)
+	if w.m.Tensors[in].Type == tflitefb.Int8 {
+		version = 2
+	}
+	if len(perm) > 5 {
+		version = 6 // ranks above five
+	}
+	w.emit(tflitefb.Transpose, version, []int32{in, w.int32s(perm...)}, []int32{out}, tflitefb.Options{Type: tflitefb.TransposeOptions})
+}
+
+func (w *writer) emit(code tflitefb.Op, version int32, in, out []int32, options tflitefb.Options) {
+	w.m.Operators = append(w.m.Operators, tflitefb.Operator{Code: code, Version: version, Inputs: in, Outputs: out, Options: options})
+}
+
+// version is v for int8 operands and 1 otherwise.
+func (w *writer) version(tensor, int8 int32) int32 {
+	if w.m.Tensors[tensor].Type == tflitefb.Int8 {
+		return int8
+	}
+	return 1
+}
+
+// int32s is a constant list of numbers, shared by content.
+func (w *writer) int32s(v ...int32) int32 {
+	key := fmt.Sprint("i", v)
+	if i, ok := w.constants[key]; ok {
+		return i
+	}
+	data := make([]byte, 0, 4*len(v))
+	for _, x := range v {
+		data = binary.LittleEndian.AppendUint32(data, uint32(x))
+	}
+	i := w.add(tflitefb.Tensor{Name: fmt.Sprintf("const.%d", len(w.constants)), Type: tflitefb.Int32, Shape: []int32{int32(len(v))}, Data: data})
+	w.constants[key] = i
+	return i
+}
+
+// scalar is a constant number in the arithmetic of tensor like: float32, or int8
+// with a scale that holds it exactly as 127 or 0.
+func (w *writer) scalar(v float32, like int32) int32 {
+	int8 := w.m.Tensors[like].Type == tflitefb.Int8
+	key := fmt.Sprint("s", v, int8)
+	if i, ok := w.constants[key]; ok {
+		return i
+	}
+	t := tflitefb.Tensor{Name: fmt.Sprintf("const.%d", len(w.constants)), Type: tflitefb.Float32, Shape: []int32{}, Data: float32Bytes([]float32{v})}
+	if int8 {
+		scale := float32(math.Abs(float64(v))) / 127
+		q := byte(127)
+		if v < 0 {
+			q = 0x81 // -127
+		}
+		if v == 0 {
+			scale, q = 1, 0
+		}
+		t.Type, t.Data, t.Quant = tflitefb.Int8, []byte{q}, &tflitefb.Quant{Scale: []float32{scale}, Zero: []int64{0}}
+	}
+	i := w.add(t)
+	w.constants[key] = i
+	return i
+}
+
+func float32Bytes(v []float32) []byte {
+	b := make([]byte, 0, 4*len(v))
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
+	}
+	return b
+}
+
+func float16Bytes(v []float32) []byte {
+	b := make([]byte, 0, 2*len(v))
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint16(b, half.FromFloat32(x))
+	}
+	return b
+}

@@ -1,0 +1,154 @@
+package tflitewriter
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/internal/tflitefb"
+	"github.com/isocost/isocost/lut"
+)
+
+func build(t *testing.T, keys ...string) *graph.Graph {
+	t.Helper()
+	var c benchmarks.Chain
+	for _, k := range keys {
+		op, err := lut.ParseOp(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c = append(c, op)
+	}
+	g, err := benchmarks.Build(c, benchmarks.BuildOptions{Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// operators lists a model's operators in order.
+func operators(t *testing.T, g *graph.Graph) string {
+	t.Helper()
+	file, err := Write(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Write(g)
+	if err != nil || !bytes.Equal(file, again) {
+		t.Errorf("writing twice gives other bytes (%v)", err)
+	}
+	m, err := tflitefb.Decode(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, op := range m.Operators {
+		names = append(names, op.Code.String())
+	}
+	return strings.Join(names, " ")
+}
+
+// TestOperators: the models hold the operators TensorFlow's converter would write,
+// and no transposition the channels-last layout makes needless.
+func TestOperators(t *testing.T) {
+	for keys, want := range map[string]string{
+		"mbconv[act=relu6,k=3,res=1,s=1]/fp32@cin=16,cout=16,h=8,mid=32,w=8": "CONV_2D DEPTHWISE_CONV_2D CONV_2D ADD",
+		"mbconv[act=relu6,k=3,res=1,s=1]/int8@cin=16,cout=16,h=8,mid=32,w=8": "QUANTIZE CONV_2D DEPTHWISE_CONV_2D CONV_2D ADD DEQUANTIZE",
+		"conv[k=3,s=2]/fp32@cin=3,cout=8,h=9,w=9":                            "CONV_2D",
+		"conv[k=3,p=1,s=2]/fp32@cin=3,cout=8,h=8,w=8":                        "PAD CONV_2D",
+		"conv[k=3,p=0]/fp32@cin=3,cout=8,h=8,w=8":                            "CONV_2D",
+		"maxpool[k=3,p=1,s=2]/fp32@c=8,h=8,w=8":                              "PADV2 MAX_POOL_2D",
+		"conv[k=1]/fp16@cin=8,cout=8,h=4,w=4":                                "DEQUANTIZE DEQUANTIZE CONV_2D",
+		"gap/fp32@c=8,h=4,w=4 linear/fp32@cin=8,cout=10,m=1":                 "MEAN RESHAPE FULLY_CONNECTED",
+		"conv[act=silu,k=1]/fp32@cin=8,cout=8,h=4,w=4":                       "CONV_2D LOGISTIC MUL",
+		"hsigmoid/int8@c=8,h=4,w=4":                                          "QUANTIZE ADD MUL DEQUANTIZE",
+	} {
+		if got := operators(t, build(t, strings.Fields(keys)...)); got != want {
+			t.Errorf("%s\n is  %s\nnot %s", keys, got, want)
+		}
+	}
+}
+
+func value(name string, shape ...int) *graph.Value { return &graph.Value{Name: name, Shape: shape} }
+
+func node(op string, attr []int, in, out *graph.Value) *graph.Node {
+	n := &graph.Node{Op: op, Name: out.Name, In: []*graph.Value{in}, Out: []*graph.Value{out}}
+	if op == graph.Transpose {
+		n.Attrs.Ints = map[string][]int{"perm": attr}
+	}
+	return n
+}
+
+// TestTokens: an image becomes a sequence of tokens and back without moving a byte.
+func TestTokens(t *testing.T) {
+	x, flat, tokens := value("x", 1, 8, 3, 5), value("flat", 1, 8, 15), value("tokens", 1, 15, 8)
+	act, back, img, out := value("act", 1, 15, 8), value("back", 1, 8, 15), value("img", 1, 8, 3, 5), value("out", 1, 8, 3, 5)
+	g := &graph.Graph{Inputs: []*graph.Value{x}, Outputs: []*graph.Value{out}, Nodes: []*graph.Node{
+		node(graph.Reshape, nil, x, flat), node(graph.Transpose, []int{0, 2, 1}, flat, tokens), node(graph.Relu, nil, tokens, act),
+		node(graph.Transpose, []int{0, 2, 1}, act, back), node(graph.Reshape, nil, back, img), node(graph.Relu, nil, img, out)}}
+	if got := operators(t, g); got != "RESHAPE RELU RESHAPE RELU" {
+		t.Errorf("operators %s", got)
+	}
+	// Without the transposition the reshape is the graph's row-major one, which in a
+	// channels-last file needs one.
+	g = &graph.Graph{Inputs: []*graph.Value{x}, Outputs: []*graph.Value{flat}, Nodes: []*graph.Node{node(graph.Reshape, nil, x, flat)}}
+	if got := operators(t, g); got != "RESHAPE TRANSPOSE" {
+		t.Errorf("operators %s", got)
+	}
+}
+
+func TestWeightLayout(t *testing.T) {
+	g := build(t, "conv[k=3x5]/int8@cin=2,cout=4,h=8,w=8", "dwconv[k=3]/int8@c=4,h=8,w=8")
+	m, err := Model(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range m.Operators {
+		var shape []int32
+		var axis int32
+		switch op.Code {
+		case tflitefb.Conv2D:
+			shape, axis = []int32{4, 3, 5, 2}, 0
+		case tflitefb.DepthwiseConv2D:
+			shape, axis = []int32{1, 3, 3, 4}, 3
+		default:
+			continue
+		}
+		w := m.Tensors[op.Inputs[1]]
+		if !slices.Equal(w.Shape, shape) || w.Quant.Axis != axis || len(w.Quant.Scale) != 4 {
+			t.Errorf("%s: kernel %v, %d scales along axis %d", op.Code, w.Shape, len(w.Quant.Scale), w.Quant.Axis)
+		}
+	}
+	// One element, by its index in both layouts: w[o,i,y,x] is kernel[o,y,x,i].
+	var v *graph.Value
+	for _, n := range g.Nodes {
+		if n.Op == graph.Conv {
+			v = n.In[1]
+		}
+	}
+	got := permuted(v.Data, v.Shape, layout{0, 2, 3, 1})
+	if want := v.Data[((3*2+1)*3+2)*5+4]; got[((3*3+2)*5+4)*2+1] != want {
+		t.Error("the kernel's elements are in the wrong order")
+	}
+}
+
+func TestNoForm(t *testing.T) {
+	for _, key := range []string{"conv[k=1]/bf16@cin=8,cout=8,h=4,w=4", "avgpool[k=3,p=1,s=2]/fp32@c=8,h=8,w=8"} {
+		if _, err := Write(build(t, key)); !errors.Is(err, ErrNoForm) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
+func TestQuantizedRoundsToEven(t *testing.T) {
+	v := &graph.Value{Name: "w", Shape: []int{2, 3}, DType: graph.Int8, Data: []float32{0.5, 1.5, 300, -2.5, -1000, 7},
+		Quant: &graph.Quant{Scale: []float32{1, 2}, Zero: []int32{0, 0}}}
+	if got, want := fmt.Sprint(quantized(v, -128, 127)), "[0 2 127 -1 -128 4]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
