@@ -20,7 +20,7 @@ setup: ## install ONNX Runtime for this machine into .native/ (pinned version an
 
 .PHONY: setup-test
 setup-test: ## install every runtime the tests use
-	scripts/setup-native.sh
+	scripts/setup-native.sh onnxruntime litert onnxruntime-webgpu
 	if command -v npm >/dev/null; then scripts/setup-native.sh tflite; fi
 
 .PHONY: build

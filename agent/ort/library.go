@@ -112,9 +112,9 @@ func loadLibrary(found nativelib.Library) (*library, error) {
 		return nil, err
 	}
 	ortgo.SetSharedLibraryPath(found.Path)
-	// Warnings (an unreadable PCI bus, a provider that takes only part of a graph)
-	// are not for the terminal; what matters comes back as errors.
-	if err := ortgo.InitializeEnvironment(ortgo.WithLogLevelError()); err != nil {
+	// The runtime's own log is not for the terminal: what matters comes back as
+	// errors, the rest is an unreadable PCI bus.
+	if err := ortgo.InitializeEnvironment(ortgo.WithLogLevelFatal()); err != nil {
 		return nil, fmt.Errorf("load %s: %w", found.Path, err)
 	}
 	if err := lib.check(C.iso_env(lib.api, &lib.env)); err != nil {
@@ -177,6 +177,27 @@ func (l *library) devices() ([]unsafe.Pointer, error) {
 		return nil, fmt.Errorf("list devices of %s: %w", l.Path, err)
 	}
 	return slices.Clone(unsafe.Slice(list, int(n))), nil
+}
+
+// device is the device a provider's sessions run on, nil where the environment
+// lists none for it.
+func (l *library) device(provider string) (unsafe.Pointer, error) {
+	if p, ok := l.plugins[provider]; ok {
+		if len(p.devices) == 0 {
+			return nil, nil
+		}
+		return p.devices[0], nil
+	}
+	all, err := l.devices()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range all {
+		if C.GoString(C.iso_ep_name(l.api, d)) == providers[provider] {
+			return d, nil
+		}
+	}
+	return nil, nil
 }
 
 // register loads a plugin execution provider under a name.

@@ -41,7 +41,7 @@ func (l *library) sessionOptions(model agent.Model, opt agent.Options, second se
 	err = errors.Join(
 		so.SetExecutionMode(ortgo.ExecutionModeSequential),
 		so.SetGraphOptimizationLevel(ortgo.GraphOptimizationLevelEnableAll),
-		so.SetLogSeverityLevel(ortgo.LoggingLevelError),
+		so.SetLogSeverityLevel(ortgo.LoggingLevelFatal),
 		so.SetInterOpNumThreads(1),
 		so.SetIntraOpNumThreads(opt.Threads),
 	)

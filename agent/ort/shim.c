@@ -134,14 +134,18 @@ iso_status *iso_end_profiling(iso_api a, void *session, char **file) {
 	return CALL(a, SessionEndProfiling, iso_status *(*)(void *, void *, char **))(session, alloc, file);
 }
 
-iso_status *iso_stats(iso_api a, void *session, const char *key, int64_t *value) {
-	void *mem, *alloc, *pairs;
+iso_status *iso_stats(iso_api a, void *session, const void *memory, const char *key, int64_t *value) {
+	void *arena = NULL, *alloc, *pairs;
+	iso_status *s;
 	*value = -1;
-	// OrtArenaAllocator = 1, OrtMemTypeDefault = 0.
-	iso_status *s = CALL(a, CreateCpuMemoryInfo, iso_status *(*)(int, int, void **))(1, 0, &mem);
-	if (s != NULL) return s;
-	s = CALL(a, CreateAllocator, iso_status *(*)(void *, void *, void **))(session, mem, &alloc);
-	CALL(a, ReleaseMemoryInfo, void (*)(void *))(mem);
+	if (memory == NULL) {
+		// OrtArenaAllocator = 1, OrtMemTypeDefault = 0.
+		s = CALL(a, CreateCpuMemoryInfo, iso_status *(*)(int, int, void **))(1, 0, &arena);
+		if (s != NULL) return s;
+		memory = arena;
+	}
+	s = CALL(a, CreateAllocator, iso_status *(*)(void *, const void *, void **))(session, memory, &alloc);
+	if (arena != NULL) CALL(a, ReleaseMemoryInfo, void (*)(void *))(arena);
 	if (s != NULL) return s;
 	s = CALL(a, AllocatorGetStats, iso_status *(*)(void *, void **))(alloc, &pairs);
 	if (s == NULL) {
@@ -196,7 +200,9 @@ iso_status *iso_bind_output(iso_api a, void *binding, const char *name, const vo
 	return CALL(a, BindOutputToDevice, iso_status *(*)(void *, const char *, const void *))(binding, name, memory);
 }
 iso_status *iso_run_binding(iso_api a, void *session, void *binding) {
-	return CALL(a, RunWithBinding, iso_status *(*)(void *, const void *, const void *))(session, NULL, binding);
+	iso_status *s = CALL(a, RunWithBinding, iso_status *(*)(void *, const void *, const void *))(session, NULL, binding);
+	if (s != NULL) return s;
+	return CALL(a, SynchronizeBoundOutputs, iso_status *(*)(void *))(binding);
 }
 const void *iso_device_memory(iso_api a, void *ep_device) {
 	// OrtDeviceMemoryType_DEFAULT = 0

@@ -30,7 +30,8 @@ typedef void iso_status;       // OrtStatus, NULL is success
 	X(GetAvailableProviders, 125) X(ReleaseAvailableProviders, 126)           \
 	X(CreateAllocator, 131) X(ReleaseAllocator, 132)                          \
 	X(RunWithBinding, 133) X(CreateIoBinding, 134) X(ReleaseIoBinding, 135)   \
-	X(BindInput, 136) X(BindOutputToDevice, 138) X(GetBuildInfoString, 254)   \
+	X(BindInput, 136) X(BindOutputToDevice, 138)                              \
+	X(SynchronizeBoundOutputs, 203) X(GetBuildInfoString, 254)                \
 	X(GetKeyValue, 297) X(GetKeyValuePairs, 298) X(ReleaseKeyValuePairs, 300) \
 	X(GetEpDevices, 303)                                                      \
 	X(SessionOptionsAppendExecutionProvider_V2, 304)                          \
@@ -85,9 +86,9 @@ iso_status *iso_run(iso_api, void *session, const char *const *in_names, void *c
 	const char *const *out_names, size_t n_out, void **out);
 iso_status *iso_end_profiling(iso_api, void *session, char **file);
 
-// iso_stats reads an allocator figure of the session's CPU arena by key into
-// *value; -1 when the allocator does not have it.
-iso_status *iso_stats(iso_api, void *session, const char *key, int64_t *value);
+// iso_stats reads a figure of the session's allocator for a memory by key into
+// *value; -1 when the allocator does not have it. NULL memory is the CPU arena.
+iso_status *iso_stats(iso_api, void *session, const void *memory, const char *key, int64_t *value);
 
 iso_status *iso_ep_devices(iso_api, void *env, void *const **devices, size_t *n);
 const char *iso_ep_name(iso_api, void *device);
@@ -107,6 +108,7 @@ iso_status *iso_create_binding(iso_api, void *session, void **binding);
 void iso_release_binding(iso_api, void *binding);
 iso_status *iso_bind_input(iso_api, void *binding, const char *name, void *value);
 iso_status *iso_bind_output(iso_api, void *binding, const char *name, const void *memory);
+// iso_run_binding returns when the device is done, not when the work is queued.
 iso_status *iso_run_binding(iso_api, void *session, void *binding);
 // iso_device_memory is a plugin device's memory, owned by the device; NULL when it
 // has none of its own.

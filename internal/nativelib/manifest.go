@@ -33,7 +33,10 @@ type Runtime struct {
 	Library []string `json:"library"`
 	Licence string   `json:"licence"` // SPDX
 	// Default runtimes are installed when setup-native.sh is given no name.
-	Default  bool      `json:"default,omitempty"`
+	Default bool `json:"default,omitempty"`
+	// Plugin is set when the library is a plugin execution provider for ONNX
+	// Runtime: the provider's name.
+	Plugin   string    `json:"plugin,omitempty"`
 	Packages []Package `json:"packages"`
 }
 
