@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/tflitewriter"
 	"github.com/isocost/isocost/internal/hint"
 )
 
@@ -53,6 +54,8 @@ func Build(m benchmarks.Model, spec BuildSpec) (Model, error) {
 		return out, nil
 	case "onnx":
 		out.Bytes, err = benchmarks.WriteONNX(g)
+	case "tflite":
+		out.Bytes, err = tflitewriter.Write(g)
 	default:
 		err = fmt.Errorf("no writer for models of format %q", spec.Format)
 	}

@@ -69,18 +69,15 @@ func catalogue(t *testing.T, f func(t *testing.T, c benchmarks.Chain, p lut.Prec
 
 func buildModel(t *testing.T, c benchmarks.Chain) (agent.Model, *graph.Graph) {
 	t.Helper()
-	g, err := benchmarks.Build(c, benchmarks.BuildOptions{Batch: 1, Seed: 7})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := tflitewriter.Write(g)
+	m, err := agent.Build(benchmarks.Model{Chain: c}, agent.BuildSpec{Format: "tflite", Batch: 1, Seed: 7})
 	if errors.Is(err, tflitewriter.ErrNoForm) {
 		t.Skipf("no form: %v", err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return agent.Model{Name: c[len(c)/2].String(), Bytes: file, Graph: g}, g
+	m.Name = c[len(c)/2].String()
+	return m, m.Graph
 }
 
 // graphInputs are standard normal inputs, as float32 for the reference and as the

@@ -8,6 +8,7 @@ import (
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/agent/ort"
+	"github.com/isocost/isocost/agent/tflite"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/nativelib"
 )
@@ -19,6 +20,9 @@ type backendOptions struct {
 	ProviderOptions []string
 	ORTLib          string
 	EPLibraries     []string
+	TFLiteLib       string
+	TFLiteRuntime   string
+	TFLiteGPULib    string
 }
 
 func (o *backendOptions) AddFlags(flags *pflag.FlagSet) {
@@ -27,6 +31,9 @@ func (o *backendOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&o.ProviderOptions, "provider-option", nil, "`NAME=VALUE` handed to the provider, or to the session where NAME has a dot; may be repeated")
 	flags.StringVar(&o.ORTLib, "ort-lib", "", "`PATH` of libonnxruntime (default: ISOCOST_ONNXRUNTIME, .native/, the system)")
 	flags.StringArrayVar(&o.EPLibraries, "ep-library", nil, "`NAME=PATH` of an ONNX Runtime plugin execution provider, asked for with --provider NAME; may be repeated")
+	flags.StringVar(&o.TFLiteLib, "tflite-lib", "", "`PATH` of libLiteRt or libtensorflowlite_c (default: ISOCOST_LITERT, ISOCOST_TFLITE, .native/, the system)")
+	flags.StringVar(&o.TFLiteRuntime, "tflite-runtime", "", "which TensorFlow Lite to look for: litert, or tflite for the classic C library (default: litert where there is one)")
+	flags.StringVar(&o.TFLiteGPULib, "tflite-gpu-lib", "", "`PATH` of the classic library's GPU delegate")
 }
 
 // backendMakers lists the backends, one line each.
@@ -35,6 +42,7 @@ var backendMakers = []struct {
 	make func(o *backendOptions) (agent.Backend, error)
 }{
 	{ort.Name, func(o *backendOptions) (agent.Backend, error) { return o.ort() }},
+	{tflite.Name, func(o *backendOptions) (agent.Backend, error) { return o.tflite() }},
 }
 
 func backendNames() []string {
@@ -84,4 +92,13 @@ func (o *backendOptions) ort() (*ort.Backend, error) {
 		plugins[name] = path
 	}
 	return ort.New(ort.Config{Library: o.ORTLib, EPLibraries: plugins, Search: nativelib.Host()}), nil
+}
+
+func (o *backendOptions) tflite() (*tflite.Backend, error) {
+	switch o.TFLiteRuntime {
+	case "", tflite.LiteRT, tflite.Classic:
+	default:
+		return nil, cli.Usagef("--tflite-runtime %q is neither %s nor %s", o.TFLiteRuntime, tflite.LiteRT, tflite.Classic)
+	}
+	return tflite.New(tflite.Config{Library: o.TFLiteLib, Prefer: o.TFLiteRuntime, GPULibrary: o.TFLiteGPULib, Search: nativelib.Host()}), nil
 }
