@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 )
@@ -336,4 +338,26 @@ func batchStdErr(s []powerSample) float64 {
 		ss += (m - mean) * (m - mean)
 	}
 	return math.Sqrt(ss / float64(b-1) / float64(b))
+}
+
+// NewCounterMeter makes a meter of a cumulative counter: read returns the joules
+// of each part so far. The counter must not wrap.
+func NewCounterMeter(info EnergySource, read func(context.Context) (map[string]float64, error)) EnergyMeter {
+	return &counterMeter{info: info, read: func() ([]count, error) {
+		m, err := read(context.Background())
+		if err != nil {
+			return nil, err
+		}
+		var out []count
+		for _, part := range slices.Sorted(maps.Keys(m)) {
+			out = append(out, count{part: part, joules: m[part]})
+		}
+		return out, nil
+	}}
+}
+
+// NewPowerMeter makes a meter of a power sensor: read returns the watts of each
+// part; it is sampled each info.Period.
+func NewPowerMeter(info EnergySource, read func(context.Context) (map[string]float64, error)) EnergyMeter {
+	return &powerMeter{info: info, read: func() (map[string]float64, error) { return read(context.Background()) }}
 }
