@@ -107,13 +107,13 @@ func (h *ClockHold) apply(ctx context.Context) error {
 		// (frameworks/base, PowerManagerShellCommand; used so by AndroidX Benchmark).
 		if out, err := h.d.Run(ctx, "cmd", "power", "set-fixed-performance-mode-enabled", "true"); err != nil {
 			return hint.Wrap(fmt.Errorf("set-fixed-performance-mode-enabled: %w %s", err, bytes.TrimSpace(out)),
-				"this device does not offer it (Android 11 and later may); use clock_policy: observe, or locked with root")
+				"this device does not offer it (Android 11 and later may); use clock: observe, or locked with root")
 		}
 	}
 	for _, c := range h.journal.Changes {
 		if err := h.d.write(c.File, c.New); err != nil {
 			if errors.Is(err, fs.ErrPermission) {
-				err = hint.Wrap(err, "changing clocks needs root; or use clock_policy: observe")
+				err = hint.Wrap(err, "changing clocks needs root; or use clock: observe")
 			}
 			return err
 		}
@@ -126,7 +126,7 @@ func (h *ClockHold) apply(ctx context.Context) error {
 		}
 		if got != c.New {
 			return hint.Wrap(fmt.Errorf("%s: wrote %s, reads %s", c.File, c.New, got),
-				"something else sets the clocks (thermald, a power daemon, the firmware): stop it, or use clock_policy: observe")
+				"something else sets the clocks (thermald, a power daemon, the firmware): stop it, or use clock: observe")
 		}
 	}
 	return nil
@@ -298,7 +298,7 @@ var errNoClocks = errors.New("this machine shows no clocks (no cpufreq)")
 func (d *Device) policies() ([]string, error) {
 	p := d.fs.Glob("sys/devices/system/cpu/cpufreq/policy[0-9]*")
 	if len(p) == 0 {
-		return nil, hint.Wrap(errNoClocks, "on a virtual machine only the host can set them: use clock_policy: observe")
+		return nil, hint.Wrap(errNoClocks, "on a virtual machine only the host can set them: use clock: observe")
 	}
 	return p, nil
 }

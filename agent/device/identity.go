@@ -184,8 +184,9 @@ func (d *Device) model(info cpuinfo, props map[string]string) string {
 			return m
 		}
 	}
-	if v := d.virtual(info); v != "" {
-		return v
+	// The same machine is the same device inside of a container and outside.
+	if strings.Contains(d.virtual(info), "virtual machine") {
+		return "virtual machine"
 	}
 	return "unknown"
 }

@@ -148,15 +148,16 @@ func quantile(x []float64, q float64) float64 {
 
 // Grades of a verdict.
 const (
-	Good = "good"
-	Fair = "fair"
-	Poor = "poor"
+	Good    = "good"
+	Fair    = "fair"
+	Poor    = "poor"
+	Unknown = "unknown" // nothing speaks against the machine, but it was not probed
 )
 
 // Verdict says how far timings taken here can be trusted, and what would make
 // them better.
 type Verdict struct {
-	Grade   string   `json:"grade"` // good, fair, poor
+	Grade   string   `json:"grade"` // good, fair, poor, unknown
 	Reasons []string `json:"reasons,omitempty"`
 	Advice  []string `json:"advice,omitempty"`
 }
@@ -186,20 +187,26 @@ func (l noiseLimits) exceeded(n Noise) []string {
 	return out
 }
 
-// Judge puts the probe, the identity and the state together.
-func Judge(id Identity, s State, n Noise) Verdict {
-	v := Verdict{Grade: Good}
+// Judge puts the probe (nil where none was made), the identity and the state
+// together.
+func Judge(id Identity, s State, n *Noise) Verdict {
+	v := Verdict{Grade: Unknown}
+	if n != nil {
+		v.Grade = Good
+	}
 	worse := func(grade string) {
-		if grade == Poor || v.Grade == Good {
+		if v.Grade != Poor {
 			v.Grade = grade
 		}
 	}
-	if r := goodLimits.exceeded(n); len(r) > 0 {
-		worse(Fair)
-		v.Reasons = append(v.Reasons, r...)
-	}
-	if len(fairLimits.exceeded(n)) > 0 {
-		worse(Poor)
+	if n != nil {
+		if r := goodLimits.exceeded(*n); len(r) > 0 {
+			worse(Fair)
+			v.Reasons = append(v.Reasons, r...)
+		}
+		if len(fairLimits.exceeded(*n)) > 0 {
+			worse(Poor)
+		}
 	}
 	if id.Emulated != "" {
 		worse(Poor)
@@ -215,7 +222,7 @@ func Judge(id Identity, s State, n Noise) Verdict {
 		v.Advice = append(v.Advice, "stop other work, or measure on fewer cores with --cores")
 		worse(Fair)
 	}
-	if id.Virtual != "" && v.Grade != Good {
+	if id.Virtual != "" && v.Grade != Good && v.Grade != Unknown {
 		v.Advice = append(v.Advice, "a shared "+id.Virtual+" only ever adds time: use the estimator min in protocol.yaml")
 	}
 	if s.Battery != nil && s.Battery.Percent >= 0 && s.Battery.Percent < 25 {
@@ -226,7 +233,7 @@ func Judge(id Identity, s State, n Noise) Verdict {
 	}
 	for _, c := range s.Clocks {
 		if len(c.CPUs) > 0 && c.Governor != "" && c.Governor != "performance" && c.MinHz < c.MaxHz {
-			v.Advice = append(v.Advice, "the governor "+c.Governor+" moves the clocks: set clock_policy to fixed-performance or locked in protocol.yaml")
+			v.Advice = append(v.Advice, "the governor "+c.Governor+" moves the clocks: set clock: fixed-performance (or locked) in protocol.yaml")
 			break
 		}
 	}

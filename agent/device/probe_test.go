@@ -39,7 +39,7 @@ func TestProbeSeesTheKindOfNoise(t *testing.T) {
 	if n.SpreadPct > 0.5 || n.BlockPct > 0.5 || n.Preempted != 0 {
 		t.Errorf("a quiet machine: %+v", n)
 	}
-	if v := Judge(board, State{}, n); v.Grade != Good || len(v.Reasons) > 0 {
+	if v := Judge(board, State{}, &n); v.Grade != Good || len(v.Reasons) > 0 {
 		t.Errorf("a quiet machine is judged %+v", v)
 	}
 
@@ -47,7 +47,7 @@ func TestProbeSeesTheKindOfNoise(t *testing.T) {
 	if n.TrendPct < 2 || n.TrendPct > 5 {
 		t.Errorf("a machine that slows by 5 %%: trend %.1f %%", n.TrendPct)
 	}
-	if v := Judge(board, State{}, n); v.Grade == Good {
+	if v := Judge(board, State{}, &n); v.Grade == Good {
 		t.Errorf("a drifting machine is judged %+v", v)
 	}
 
@@ -55,7 +55,7 @@ func TestProbeSeesTheKindOfNoise(t *testing.T) {
 	if n.Preempted < 0.05 || n.SpreadPct > 1 {
 		t.Errorf("a busy machine: %+v", n)
 	}
-	if v := Judge(board, State{}, n); v.Grade != Poor || !strings.Contains(strings.Join(v.Reasons, "\n"), "other programs") {
+	if v := Judge(board, State{}, &n); v.Grade != Poor || !strings.Contains(strings.Join(v.Reasons, "\n"), "other programs") {
 		t.Errorf("a busy machine is judged %+v", v)
 	}
 
@@ -69,7 +69,7 @@ func TestProbeSeesTheKindOfNoise(t *testing.T) {
 	if n.BlockPct < 15 {
 		t.Errorf("half a second at 4/5 speed: %+v", n)
 	}
-	if v := Judge(Identity{Virtual: "virtual machine"}, State{}, n); v.Grade != Poor || !strings.Contains(strings.Join(v.Advice, "\n"), "min") {
+	if v := Judge(Identity{Virtual: "virtual machine"}, State{}, &n); v.Grade != Poor || !strings.Contains(strings.Join(v.Advice, "\n"), "min") {
 		t.Errorf("judged %+v", v)
 	}
 }
@@ -77,11 +77,15 @@ func TestProbeSeesTheKindOfNoise(t *testing.T) {
 func TestJudgeBoards(t *testing.T) {
 	for name, want := range map[string]string{"raspberry-pi-5": Good, "raspberry-pi-4": Poor, "pixel-6": Poor, "x86-server": Good, "jetson-nano-jp4": Poor} {
 		d := openBoard(t, name)
-		if v := Judge(d.Identity(), d.Snapshot(), Noise{Samples: 1000}); v.Grade != want {
+		if v := Judge(d.Identity(), d.Snapshot(), &Noise{Samples: 1000}); v.Grade != want {
 			t.Errorf("%s is judged %+v, want %s", name, v, want)
 		}
 	}
-	if v := Judge(Identity{Emulated: "qemu-aarch64"}, State{}, Noise{}); v.Grade != Poor {
+	server := openBoard(t, "x86-server")
+	if v := Judge(server.Identity(), server.Snapshot(), nil); v.Grade != Unknown {
+		t.Errorf("unprobed, the server is judged %+v", v)
+	}
+	if v := Judge(Identity{Emulated: "qemu-aarch64"}, State{}, nil); v.Grade != Poor {
 		t.Errorf("an emulated machine is judged %+v", v)
 	}
 }

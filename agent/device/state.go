@@ -84,9 +84,6 @@ func (d *Device) Snapshot() State {
 	s.Cooling = d.cooling()
 	s.Counters = d.counters()
 	s.Battery = d.battery()
-	if s.Battery == nil {
-		s.Absent = append(s.Absent, Absence{What: "battery", Reason: "none in this device"})
-	}
 	if _, err := d.fs.Read("proc/loadavg"); err != nil {
 		s.Absent = append(s.Absent, Absence{What: "load", Reason: reason(err), Cure: d.cure(err)})
 	} else {

@@ -21,6 +21,7 @@ func program() *cli.Program {
 		Commands: []cli.Command{
 			// device, runtimes, bench, lower, bundle
 			planCommand(),
+			deviceCommand(),
 			forwardCommand(),
 		},
 	}
