@@ -25,6 +25,8 @@ func program() *cli.Program {
 			benchCommand(),
 			benchChildCommand(),
 			forwardCommand(),
+			runtimesCommand(),
+			runtimeProbeCommand(),
 		},
 	}
 }
