@@ -51,8 +51,8 @@ func (o *runtimesOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.Timeout, "timeout", time.Minute, "of loading a library or trying a provider")
 }
 
-// runtimeReport is what is known of one runtime.
-type runtimeReport struct {
+// nativeReport is what is known of one runtime.
+type nativeReport struct {
 	Name     string `json:"name"`
 	Title    string `json:"title"`
 	Licence  string `json:"licence"`
@@ -126,8 +126,8 @@ func (o *runtimesOptions) run(ctx context.Context, env cli.Env, args []string) e
 }
 
 // describeRuntime looks for a runtime without loading it.
-func describeRuntime(rt nativelib.Runtime) runtimeReport {
-	r := runtimeReport{Name: rt.Name, Title: rt.Title, Licence: rt.Licence}
+func describeRuntime(rt nativelib.Runtime) nativeReport {
+	r := nativeReport{Name: rt.Name, Title: rt.Title, Licence: rt.Licence}
 	lib, err := nativelib.Host().Find(rt.Name, "")
 	if err == nil {
 		r.Path, r.From = lib.Path, lib.From
@@ -143,7 +143,7 @@ func describeRuntime(rt nativelib.Runtime) runtimeReport {
 
 // verify loads the library and tries its providers, each in a process of its own:
 // a driver that crashes takes that process along, not this one.
-func (o *runtimesOptions) verify(ctx context.Context, exe string, rt nativelib.Runtime, r *runtimeReport) {
+func (o *runtimesOptions) verify(ctx context.Context, exe string, rt nativelib.Runtime, r *nativeReport) {
 	flags, ok := probeFlags(rt, r.Path)
 	if !ok {
 		return // no backend of this build drives it
@@ -178,7 +178,7 @@ func (o *runtimesOptions) verify(ctx context.Context, exe string, rt nativelib.R
 	}
 }
 
-func (r runtimeReport) print(w io.Writer) {
+func (r nativeReport) print(w io.Writer) {
 	version := r.Version
 	if version == "" {
 		version = r.Pinned

@@ -22,11 +22,11 @@ func agentProgram(t *testing.T) string {
 	return exe
 }
 
-func decodeRuntimes(t *testing.T, out []byte) map[string]runtimeReport {
+func decodeRuntimes(t *testing.T, out []byte) map[string]nativeReport {
 	t.Helper()
-	reports := map[string]runtimeReport{}
+	reports := map[string]nativeReport{}
 	for line := range strings.Lines(string(out)) {
-		var r runtimeReport
+		var r nativeReport
 		if err := json.Unmarshal([]byte(line), &r); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
