@@ -9,7 +9,6 @@ package tflite
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -24,10 +23,8 @@ import (
 // litertStatus names the status codes that were met (litert_common.h).
 var litertStatus = map[C.int]string{
 	1: "invalid argument", 2: "out of memory", 3: "runtime failure", 5: "unsupported", 500: "not a valid model file",
-	notAccelerated: "not every operator is accelerated",
+	504: "not every operator is accelerated",
 }
-
-const notAccelerated = 504
 
 // litertError is a failed call.
 type litertError struct {
@@ -253,10 +250,10 @@ func (p litertPlan) explain(err error) error {
 	if err == nil || p.provider != GPU {
 		return err
 	}
-	if e := (litertError{}); errors.As(err, &e) && e.status == notAccelerated {
-		return fmt.Errorf("%w: %w", agent.ErrFallback, e)
+	if strings.Contains(err.Error(), "(504)") {
+		return fmt.Errorf("%w: %w", agent.ErrFallback, err)
 	}
-	return hint.Wrap(err, "the GPU accelerator needs libvulkan1 and a Vulkan driver; on a machine without a GPU a software driver will do (scripts/setup-software-vulkan.sh)")
+	return hint.Wrap(err, "the GPU accelerator needs libvulkan1 and a Vulkan driver; on a machine without a GPU a software driver will do (scripts/setup-vulkan.sh)")
 }
 
 func (s *litertSession) tensors() (in, out []C.litert_tensor) {

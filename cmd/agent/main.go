@@ -19,14 +19,10 @@ func program() *cli.Program {
 		Short:   "measures operators and models on this device under a fixed protocol",
 		Version: version,
 		Commands: []cli.Command{
-			// runtimes, lower, bundle
+			// device, runtimes, bench, lower, bundle
 			planCommand(),
 			deviceCommand(),
-			benchCommand(),
-			benchChildCommand(),
 			forwardCommand(),
-			runtimesCommand(),
-			runtimeProbeCommand(),
 		},
 	}
 }

@@ -1,0 +1,281 @@
+package onnxreader
+
+// fuse applies the rules: idioms of several nodes become one, constants and batch
+// norms go into the convolution before them, biases into the matrix product,
+// activations into what computes their input.
+func (g *graph) fuse() {
+	g.unused()
+	for _, n := range g.nodes {
+		g.applyRules(n)
+	}
+	g.mergeIntoMatMul()
+	for _, n := range g.nodes {
+		switch {
+		case n.dead:
+		case n.op == "BatchNormalization":
+			g.foldBatchNorm(n)
+		case n.op == "Add":
+			g.bias(n)
+		}
+	}
+	for _, n := range g.nodes {
+		if !n.dead {
+			g.fuseActivation(n)
+		}
+	}
+}
+
+// unused marks nodes nothing depends on, last to first.
+func (g *graph) unused() {
+	for i := len(g.nodes) - 1; i >= 0; i-- {
+		n := g.nodes[i]
+		used := false
+		for _, v := range n.out {
+			if v != nil && v.from == n && (v.output || len(v.to) > 0) {
+				used = true
+			}
+		}
+		if !used && !n.dead {
+			n.dead, n.why = true, FreeUnused
+			for _, v := range n.in {
+				if v != nil {
+					unlink(v, n)
+				}
+			}
+		}
+	}
+}
+
+func (g *graph) applyRules(root *node) {
+	if root.dead {
+		return
+	}
+	for _, r := range compiledRules[root.op] {
+		m := &match{vars: map[string]*value{}}
+		if !m.matchNode(r.tree, root) || !m.inside(root) {
+			continue
+		}
+		x := m.vars["x"]
+		if x == nil {
+			x = m.vars["d"]
+		}
+		if x == nil || !x.known {
+			continue
+		}
+		g.replace(root, m, x, r.op)
+		return
+	}
+}
+
+// replace makes root the fused node of everything matched, on the input x.
+func (g *graph) replace(root *node, m *match, x *value, op string) {
+	var parts []string
+	for _, n := range m.nodes {
+		for _, v := range n.in {
+			if v != nil {
+				unlink(v, n)
+			}
+		}
+	}
+	for i := len(m.nodes) - 1; i >= 0; i-- {
+		n := m.nodes[i]
+		parts = append(parts, n.parts...)
+		if n != root {
+			n.dead = true
+		}
+	}
+	root.op, root.src, root.in, root.parts = op, nil, []*value{x}, parts
+	x.to = append(x.to, root)
+}
+
+// only reports that v is used once and is no output of the network, so that its
+// producer can take its consumer in.
+func only(v *value) bool { return v != nil && len(v.to) == 1 && !v.output }
+
+// absorb merges next, which alone uses out 0 of n, into n.
+func (g *graph) absorb(n, next *node) {
+	n.parts = append(n.parts, next.parts...)
+	for _, v := range next.in {
+		if v != nil {
+			unlink(v, next)
+		}
+	}
+	next.dead = true
+	n.out[0] = next.out[0]
+	n.out[0].from = n
+}
+
+func isConv(op string) bool {
+	switch op {
+	case "Conv", "com.microsoft:FusedConv", "com.microsoft.nchwc:Conv", "com.microsoft:NhwcConv", "com.microsoft:NhwcFusedConv":
+		return true
+	}
+	return false
+}
+
+func isMatrix(n *node) bool {
+	switch n.op {
+	case "Gemm", "com.microsoft:FusedGemm":
+		return true
+	case "MatMul", "com.microsoft:FusedMatMul":
+		b := n.input(1)
+		return b != nil && b.constant && len(b.shape) == 2
+	}
+	return false
+}
+
+// foldBatchNorm merges a batch norm of constants into the convolution before it,
+// whose weights and bias it scales when the model is loaded.
+func (g *graph) foldBatchNorm(n *node) {
+	x := n.input(0)
+	if x == nil || x.from == nil || x.from.dead || !only(x) || n.int8 || len(n.in) < 5 {
+		return
+	}
+	for _, v := range n.in[1:] {
+		if v == nil || !v.constant {
+			return
+		}
+	}
+	if c := x.from; (c.op == "Conv" || c.op == "ConvTranspose") && !c.int8 && c.act == "" && c.input(1) != nil && c.input(1).constant {
+		g.absorb(c, n)
+	}
+}
+
+// bias merges Add of a constant vector into a matrix product without one, and
+// into a convolution without one.
+func (g *graph) bias(n *node) {
+	if len(n.in) != 2 || n.int8 {
+		return
+	}
+	for i, x := range n.in {
+		c := n.in[1-i]
+		if x == nil || c == nil || !c.constant || x.constant || !only(x) || x.from == nil || x.from.dead || len(n.out) == 0 || n.out[0] == nil {
+			continue
+		}
+		p := x.from
+		switch {
+		case (p.op == "MatMul" || p.op == "com.microsoft:FusedMatMul") && isMatrix(p) && x.known && len(x.shape) > 0 && lastVector(c, x.shape[len(x.shape)-1]),
+			p.op == "Conv" && p.input(2) == nil && x.known && len(x.shape) == 4 && elements(c.shape) == x.shape[1] && channelVector(c.shape):
+			if p.act == "" && p.int8 == n.int8 {
+				g.absorb(p, n)
+				return
+			}
+		}
+	}
+}
+
+func lastVector(c *value, dim int) bool {
+	return len(c.shape) >= 1 && c.shape[len(c.shape)-1] == dim && elements(c.shape) == dim
+}
+
+func channelVector(s []int) bool {
+	return len(s) == 3 && s[1] == 1 && s[2] == 1 || len(s) == 4 && s[0] == 1 && s[2] == 1 && s[3] == 1
+}
+
+// activationOf is the catalogue's activation that a node computes, "" if none.
+func activationOf(n *node) string {
+	if n.op == "Clip" {
+		switch lo, hi, ok := clipBounds(n); {
+		case ok && lo == 0 && hi == 6:
+			return "relu6"
+		case ok && lo == 0 && hi > 1e30:
+			return "relu"
+		}
+		return ""
+	}
+	return elementwise[n.op]
+}
+
+// fuseActivation merges an activation into the convolution or linear layer whose
+// only user it is.
+func (g *graph) fuseActivation(n *node) {
+	act := activationOf(n)
+	x := n.input(0)
+	if !fusedActs[act] || x == nil || !only(x) || x.from == nil || x.from.dead || len(n.out) == 0 || n.out[0] == nil {
+		return
+	}
+	p := x.from
+	if p.act != "" || p.int8 != n.int8 || p.out[0] != x || runtimeAct(p) != "" {
+		return
+	}
+	if isConv(p.op) || p.op == "ConvTranspose" || isMatrix(p) {
+		p.act = act
+		g.absorb(p, n)
+	}
+}
+
+// mergeIntoMatMul merges into a product of two computed matrices what the runtime
+// does inside it: products with scalars (its alpha) and transpositions of the last
+// two dimensions (MatMulScaleFusion, MatmulTransposeFusion).
+func (g *graph) mergeIntoMatMul() {
+	for _, n := range g.nodes {
+		if n.dead || n.op != "MatMul" || n.int8 {
+			continue
+		}
+		for again := true; again; {
+			again = false
+			for i, v := range n.in {
+				if v == nil || !only(v) || v.from == nil || v.from.dead || v.from.int8 {
+					continue
+				}
+				s := v.from
+				if s.op == "Transpose" && s.input(0) != nil && s.in[0].known && swapsLast(s.perm()) {
+					g.enter(n, i, s, s.in[0])
+					again = true
+					continue
+				}
+				if s.op != "Mul" && s.op != "Div" || len(s.in) != 2 {
+					continue
+				}
+				x, c := s.in[0], s.in[1]
+				if s.op == "Mul" && x != nil && x.constant {
+					x, c = c, x
+				}
+				if x == nil || c == nil || x.constant || !c.constant || elements(c.shape) != 1 {
+					continue
+				}
+				g.enter(n, i, s, x)
+				again = true
+			}
+		}
+		if v := n.out[0]; only(v) && v.to[0].op == "Mul" && !v.to[0].dead && len(v.to[0].in) == 2 {
+			s := v.to[0]
+			c := s.in[0]
+			if c == v {
+				c = s.in[1]
+			}
+			if c != nil && c.constant && elements(c.shape) == 1 {
+				g.absorb(n, s)
+			}
+		}
+	}
+}
+
+// enter merges s, the producer of n's input i, into n, which then takes x.
+func (g *graph) enter(n *node, i int, s *node, x *value) {
+	unlink(x, s)
+	s.dead = true
+	n.parts = append(n.parts, s.parts...)
+	n.in[i] = x
+	x.to = append(x.to, n)
+}
+
+func swapsLast(p []int) bool {
+	k := len(p)
+	if k < 2 {
+		return false
+	}
+	for i, v := range p {
+		want := i
+		switch i {
+		case k - 1:
+			want = k - 2
+		case k - 2:
+			want = k - 1
+		}
+		if v != want {
+			return false
+		}
+	}
+	return true
+}

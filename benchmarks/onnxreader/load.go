@@ -1,0 +1,104 @@
+package onnxreader
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/onnx"
+)
+
+// Bounds on what a file may ask for. Real models stay far below them.
+const (
+	maxFileBytes = 4 << 30 // protobuf ends at 2 GiB; external data is not read whole
+	maxNodes     = 200_000
+	maxRank      = 16
+	maxElements  = 1 << 40 // of one tensor, as internal/onnx
+	maxInline    = 1 << 16 // nodes that function calls may expand to
+	maxConstant  = 1 << 14 // elements of a constant whose values are followed
+	maxFollowed  = 1 << 22 // elements of all of them together
+)
+
+// Options say what a file leaves open.
+type Options struct {
+	// Dims gives symbolic dimensions their values, by name. A batch (the first
+	// dimension of an input) without a value is 1.
+	Dims map[string]int
+	// Name of the network; by default the file's.
+	Name string
+	// Root is the folder external data lies in; nil when there is none. Only small
+	// constants are read from it.
+	Root fs.FS
+}
+
+// ReadFile reads a model from disk.
+func ReadFile(path string, opt Options) (*Network, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, hint.Wrap(err, "name an ONNX model")
+	case info.IsDir():
+		return nil, hint.Wrap(fmt.Errorf("%s is a folder", path), "name an ONNX model")
+	case info.Size() > maxFileBytes:
+		return nil, fmt.Errorf("%s: %d bytes are more than an ONNX model can have", path, info.Size())
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if opt.Root == nil {
+		opt.Root = os.DirFS(filepath.Dir(path))
+	}
+	if opt.Name == "" {
+		opt.Name = strings.TrimSuffix(filepath.Base(path), ".onnx")
+	}
+	n, err := Read(data, opt)
+	if err != nil {
+		return nil, hintKeep(fmt.Errorf("%s: %w", path, err), err)
+	}
+	return n, nil
+}
+
+// hintKeep gives outer the hint of inner, which wrapping hides from nobody but
+// keeps in one place.
+func hintKeep(outer, inner error) error {
+	if h := hint.Of(inner); h != "" && hint.Of(outer) == "" {
+		return hint.Wrap(outer, "%s", h)
+	}
+	return outer
+}
+
+// Read reads a model from its bytes. Errors: a file that is no ONNX model, is
+// truncated, inconsistent or beyond the bounds; a symbolic dimension without a
+// value (hint: which). Nodes it cannot price are not errors: see Network.Unpriced.
+func Read(data []byte, opt Options) (*Network, error) {
+	m, err := onnx.Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	return ReadModel(m, opt)
+}
+
+// ReadModel reads a decoded model.
+func ReadModel(m *onnx.Model, opt Options) (*Network, error) {
+	if m.Graph == nil {
+		return nil, errors.New("the file holds no graph")
+	}
+	g := &graph{opt: opt, values: map[string]*value{}, opset: m.Opset(""), weights: map[string]bool{}}
+	if g.opset == 0 {
+		g.opset = 1
+	}
+	if err := g.load(m); err != nil {
+		return nil, err
+	}
+	if err := g.infer(); err != nil {
+		return nil, err
+	}
+	g.quantise()
+	g.fuse()
+	return g.price(), nil
+}

@@ -1,0 +1,56 @@
+package onnxreader
+
+import (
+	"github.com/isocost/isocost/lut"
+)
+
+// Network is a model as kernels.
+type Network struct {
+	Name string `json:"name"`
+	// Lowered says that the graph is the runtime's own, already optimised.
+	Lowered  bool       `json:"lowered,omitempty"`
+	Kernels  []Kernel   `json:"kernels"`
+	Unpriced []Unpriced `json:"unpriced"` // nodes without a key, never silently 0
+	Free     []Free     `json:"free"`     // nodes that cost nothing at run time
+	Warnings []string   `json:"warnings,omitempty"`
+}
+
+// Kernel is one operator of the network as a key.
+type Kernel struct {
+	Name string `json:"name"` // of the first of its nodes
+	Op   lut.Op `json:"key"`
+	// Nodes are the file's nodes that the kernel is made of, "Op name" each.
+	Nodes []string `json:"nodes"`
+}
+
+// Unpriced is a node that no key describes.
+type Unpriced struct {
+	Name   string `json:"name"`
+	Op     string `json:"op"` // with its domain, when not ONNX's own
+	Reason string `json:"reason"`
+}
+
+// Free is a node that costs nothing at run time, and why.
+type Free struct {
+	Name string `json:"name"`
+	Op   string `json:"op"`
+	Why  string `json:"why"`
+}
+
+// Ops are the network's keys, first to last: its cost is their sum.
+func (n *Network) Ops() []lut.Op {
+	ops := make([]lut.Op, len(n.Kernels))
+	for i, k := range n.Kernels {
+		ops[i] = k.Op
+	}
+	return ops
+}
+
+// Reasons a node is free.
+const (
+	FreeConstant = "constant: computed when the model is loaded"
+	FreeView     = "view: moves no data"
+	FreeShape    = "shape arithmetic"
+	FreeUnused   = "unused: nothing depends on it"
+	FreeReorder  = "layout change: part of the kernels beside it"
+)

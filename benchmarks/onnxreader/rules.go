@@ -1,0 +1,77 @@
+package onnxreader
+
+// Rules of fusion, as data: which nodes a runtime runs as one kernel, or isocost
+// prices as one. A pattern is a tree of ONNX operators, written from its last one:
+//
+//	Mul(x,Sigmoid(x))
+//
+// Lower-case letters are values (equal letters, equal values), "c" is any constant
+// and numbers are scalar constants (to 1 part in 1000). Add and Mul match in either
+// order. Everything inside the tree must be used nowhere else.
+//
+// Sources: ONNX Runtime's GeluFusion, FastGeluFusion, QuickGeluFusion,
+// LayerNormFusion (onnxruntime/core/optimizer, 1.20–1.32), and the optimised graphs
+// of the networks in scripts/export_models.py. What that runtime leaves apart –
+// the newer exporter's GELU, as Div, Erf, Add, Mul, Mul – has no rule: each of its
+// nodes is a kernel of its own and is priced so.
+type rule struct {
+	name    string
+	pattern string
+	op      string // of the fused node: a catalogue's kind, with "@" before it
+}
+
+var rules = []rule{
+	{"gelu, TorchScript exporter", "Mul(Mul(x,Add(Erf(Div(x,1.4142135)),1)),0.5)", "@gelu"},
+	{"gelu, half first", "Mul(Mul(x,0.5),Add(Erf(Div(x,1.4142135)),1))", "@gelu"},
+	{"gelu, by a product", "Mul(Mul(x,Add(Erf(Mul(x,0.70710678)),1)),0.5)", "@gelu"},
+	{"gelu, tanh form", "Mul(Mul(x,0.5),Add(Tanh(Mul(Add(x,Mul(Pow(x,3),0.044715)),0.7978846)),1))", "@gelutanh"},
+	{"gelu, tanh form of products", "Mul(x,Add(Mul(Tanh(Mul(x,Add(Mul(Mul(x,x),0.0356774),0.7978846))),0.5),0.5))", "@gelutanh"},
+	{"quick gelu", "Mul(x,Sigmoid(Mul(x,1.702)))", "@silu"},
+	{"silu", "Mul(x,Sigmoid(x))", "@silu"},
+	{"hard swish of two", "Mul(x,HardSigmoid(x))", "@hswish"},
+	{"hard swish of parts", "Div(Mul(x,Clip(Add(x,3),0,6)),6)", "@hswish"},
+	{"hard swish of parts, product", "Mul(x,Div(Clip(Add(x,3),0,6),6))", "@hswish"},
+	{"hard swish of parts, by 1/6", "Mul(Mul(x,Clip(Add(x,3),0,6)),0.1666667)", "@hswish"},
+	{"hard sigmoid of parts", "Div(Clip(Add(x,3),0,6),6)", "@hsigmoid"},
+	{"hard sigmoid of parts, by 1/6", "Mul(Clip(Add(x,3),0,6),0.1666667)", "@hsigmoid"},
+	{"layer norm, squared by Pow", "Add(Mul(Div(Sub(x,ReduceMean(x)),Sqrt(Add(ReduceMean(Pow(Sub(x,ReduceMean(x)),2)),e))),c),d)", "@layernorm"},
+	{"layer norm, shared difference", "Add(Mul(Div(d,Sqrt(Add(ReduceMean(Pow(d,2)),e))),c),b)", "@layernormtail"},
+	{"rms norm", "Mul(Mul(x,Reciprocal(Sqrt(Add(ReduceMean(Pow(x,2)),e)))),c)", "@rmsnorm"},
+	{"rms norm, by division", "Mul(Div(x,Sqrt(Add(ReduceMean(Pow(x,2)),e))),c)", "@rmsnorm"},
+	{"rms norm, by 1/√", "Mul(Mul(x,Div(1,Sqrt(Add(ReduceMean(Pow(x,2)),e)))),c)", "@rmsnorm"},
+}
+
+// elementwise gives ONNX's unary operators their kind in the catalogue.
+var elementwise = map[string]string{
+	"Relu": "relu", "Sigmoid": "sigmoid", "HardSigmoid": "hsigmoid", "HardSwish": "hswish", "Gelu": "gelu", "Tanh": "tanh",
+	"Erf": "erf", "Sqrt": "sqrt", "Exp": "exp", "Log": "log", "Neg": "neg", "Abs": "abs", "LeakyRelu": "leakyrelu", "Elu": "elu",
+	"Softplus": "softplus", "Reciprocal": "reciprocal", "Mish": "mish", "Swish": "silu", "PRelu": "prelu", "Sin": "sin", "Cos": "cos",
+	"Floor": "floor", "Ceil": "ceil", "Round": "round", "Selu": "selu", "Celu": "celu", "Softsign": "softsign",
+	"com.microsoft:Gelu": "gelu", "com.microsoft:FastGelu": "gelutanh", "com.microsoft:QuickGelu": "silu", "com.microsoft:BiasGelu": "gelu",
+	"com.microsoft:QLinearSigmoid": "sigmoid", "com.microsoft:QLinearLeakyRelu": "leakyrelu",
+	"@gelu": "gelu", "@gelutanh": "gelutanh", "@silu": "silu", "@hswish": "hswish", "@hsigmoid": "hsigmoid",
+}
+
+// fusedActs are activations that a convolution or linear layer before them takes
+// in: the key of the two carries act.
+var fusedActs = map[string]bool{"relu": true, "relu6": true, "hswish": true, "silu": true, "gelu": true, "sigmoid": true, "hsigmoid": true}
+
+// binaries are element-wise operators of two tensors.
+var binaries = map[string]string{
+	"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Pow": "pow", "Min": "min", "Max": "max",
+	"com.microsoft:QLinearAdd": "add", "com.microsoft:QLinearMul": "mul",
+}
+
+// views move no data.
+var views = map[string]bool{"Reshape": true, "Flatten": true, "Squeeze": true, "Unsqueeze": true, "Identity": true, "Dropout": true}
+
+// quantisable operators run in int8 between DequantizeLinear and QuantizeLinear
+// (ONNX Runtime's QDQ selectors: core/optimizer/qdq_transformer/selectors_actions);
+// those with true also without a QuantizeLinear after them.
+var quantisable = map[string]bool{
+	"Conv": false, "Add": false, "Mul": false, "AveragePool": false, "GlobalAveragePool": false, "Concat": false, "Sigmoid": false,
+	"LeakyRelu": false, "Softmax": false, "MatMul": true, "Gemm": true, "Where": false,
+	// these only move numbers: the pair around them is dropped
+	"MaxPool": false, "Reshape": false, "Transpose": false, "Squeeze": false, "Unsqueeze": false, "Flatten": false, "Gather": false,
+	"Split": false, "Slice": false, "Resize": false, "Expand": false, "Tile": false, "Identity": false, "Relu": false, "Clip": false,
+}
