@@ -163,3 +163,22 @@ type Execution struct {
 type ExecutionProver interface {
 	Execution(ctx context.Context, model Model, opt Options, precision lut.Precision) (Execution, error)
 }
+
+// Accelerator is a device a runtime's provider can run on, as the runtime itself
+// describes it.
+type Accelerator struct {
+	Provider string `json:"provider"`           // the user's name
+	Vendor   string `json:"vendor,omitempty"`   // of the provider
+	Version  string `json:"version,omitempty"`  // of the provider
+	Type     string `json:"type"`               // cpu, gpu, npu
+	Hardware string `json:"hardware,omitempty"` // its maker
+	ID       string `json:"id,omitempty"`       // PCI vendor:device in hexadecimal
+	// Software is true when the runtime says that the CPU computes in the device's
+	// name: its times mean nothing for any GPU.
+	Software bool `json:"software,omitempty"`
+}
+
+// AcceleratorLister is implemented by backends whose runtime knows its devices.
+type AcceleratorLister interface {
+	Accelerators() ([]Accelerator, error)
+}

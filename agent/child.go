@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/isocost/isocost/benchmarks"
@@ -25,6 +26,9 @@ type Child struct {
 	// OwnProcess says that the child is a process of its own: it then keeps its
 	// goroutine on one OS thread and the garbage collector out of timed regions.
 	OwnProcess bool
+	// Orphaned, when set, is called when the campaign is gone while a request is
+	// under way – perhaps for ever, if a driver hangs. It normally ends the process.
+	Orphaned func()
 }
 
 type openSession struct {
@@ -58,15 +62,43 @@ func (c Child) Serve(ctx context.Context, r io.Reader, w io.Writer) error {
 		defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	}
 	defer s.close(nil)
+	type incoming struct {
+		q   request
+		err error
+	}
+	requests := make(chan incoming)
+	served := make(chan struct{})
+	var busy atomic.Bool
+	defer close(served)
+	go func() {
+		for {
+			var in incoming
+			in.err = readFrame(r, &in.q)
+			if in.err != nil && busy.Load() && s.Orphaned != nil {
+				s.Orphaned()
+			}
+			select {
+			case requests <- in:
+			case <-served:
+				return
+			}
+			if in.err != nil {
+				return
+			}
+		}
+	}()
 	for {
-		var q request
-		if err := readFrame(r, &q); err != nil {
-			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) {
+		in := <-requests
+		if in.err != nil {
+			if errors.Is(in.err, io.EOF) || errors.Is(in.err, io.ErrClosedPipe) {
 				return nil
 			}
-			return fmt.Errorf("read a request: %w", err)
+			return fmt.Errorf("read a request: %w", in.err)
 		}
-		if err := s.answer(ctx, q); err != nil {
+		busy.Store(true)
+		err := s.answer(ctx, in.q)
+		busy.Store(false)
+		if err != nil {
 			return err
 		}
 		s.collect()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -37,9 +38,9 @@ type ChildCommand struct {
 	Path string
 	Args []string
 	Env  []string // nil: the parent's
-	// Around, when set, runs start on a thread it has prepared: an affinity set on that
-	// thread is inherited by the child and by every native thread in it.
-	Around func(start func() error) error
+	// Start, when set, starts the command instead of cmd.Start: on a thread whose
+	// affinity the child and every native thread in it inherit.
+	Start func(cmd *exec.Cmd) error
 }
 
 // RequestFD and ReportFD are the child's ends of the pipes.
@@ -68,11 +69,11 @@ func (c ChildCommand) Launch(ctx context.Context) (Process, error) {
 	cmd.Stdout = p.tail // libraries print; reports have their own pipe
 	// A grandchild may hold the streams open; its words are not worth waiting for.
 	cmd.WaitDelay = time.Second
-	start := cmd.Start
-	if c.Around != nil {
-		start = func() error { return c.Around(cmd.Start) }
+	if c.Start != nil {
+		err = c.Start(cmd)
+	} else {
+		err = cmd.Start()
 	}
-	err = start()
 	reqR.Close()
 	repW.Close()
 	if err != nil {
@@ -100,15 +101,24 @@ func (p *childProcess) Wait() (string, string) {
 		p.w.Close()
 		err := p.cmd.Wait()
 		p.r.Close()
-		p.code = exitCode(p.cmd.ProcessState, err)
+		p.code = exitCode(p.cmd.ProcessState, err, p.tail.String())
 	})
 	return p.code, p.tail.String()
 }
 
+// goSignal is how Go's runtime reports a signal that native code raised: it
+// prints the name and exits with 2, so that the wait status does not tell.
+var goSignal = regexp.MustCompile(`(?m)^(?:\[signal |)(SIG[A-Z]+)(?:: |\])`)
+
 // exitCode describes how a process ended.
-func exitCode(state *os.ProcessState, err error) string {
+func exitCode(state *os.ProcessState, err error, words string) string {
 	if name := signalName(state); name != "" {
 		return record.CrashedPrefix + name
+	}
+	if state != nil && state.ExitCode() == 2 {
+		if m := goSignal.FindStringSubmatch(words); m != nil {
+			return record.CrashedPrefix + m[1]
+		}
 	}
 	var exit *exec.ExitError
 	if err == nil || errors.As(err, &exit) || state != nil {

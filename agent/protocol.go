@@ -45,7 +45,7 @@ type Protocol struct {
 	Metrics []string `yaml:"metrics"`
 
 	Threads int    `yaml:"threads"` // intra-op threads
-	Cores   string `yaml:"cores"`   // cluster (little, mid, big, prime) or list (0-3,6); "" all
+	Cores   string `yaml:"cores"`   // clusters (little, mid, big, prime) or CPUs (0-3,6); "" all
 	// Transfers includes host–device copies in a run.
 	Transfers bool   `yaml:"transfers"`
 	Seed      uint64 `yaml:"seed"`
@@ -300,7 +300,7 @@ func (p *Protocol) problems() []problem {
 	return out
 }
 
-var coreSet = regexp.MustCompile(`^(|little|mid|big|prime|[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)$`)
+var coreSet = regexp.MustCompile(`^(|(all|little|mid|big|prime|[0-9]+(-[0-9]+)?)(,(all|little|mid|big|prime|[0-9]+(-[0-9]+)?))*)$`)
 
 // Canonical is the text that is hashed: every field in order, defaults filled
 // in, no comments.

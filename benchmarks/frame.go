@@ -31,11 +31,10 @@ type Sum []Summand
 // measured alone, have frames of their own:
 //   - the first layer of a network (a map of at most 4 channels) has no pre: the
 //     model's entry is its own;
-//   - switch, quantize and dequantize: B + D − A − C with A = (pre, post) in the one
-//     precision, C in the other, B and D changing between them; half of the pair
-//     for each direction. post is a 1×1 convolution then, since runtimes move the
+//   - switch, quantize and dequantize: the change before some use, less that use
+//     without the change. The use begins with a convolution, since runtimes move
 //     conversions past operators that only move data. The switch of a network's
-//     input needs no partner and is measured alone;
+//     input is measured at the entry;
 //   - activations and binary operators come after an average pool, into which
 //     nothing fuses them.
 //
@@ -48,11 +47,13 @@ func Frame(op lut.Op) (Sum, error) {
 	in, out := kinds[op.Kind].in(a), kinds[op.Kind].out(a)
 	switch op.Kind {
 	case "switch":
-		return switchFrame(in, lut.Precision(a.str("from")), lut.Precision(a.str("to"))), nil
+		return switchFrame(in, lut.Precision(a.str("from")), lut.Precision(a.str("to")), a.str("plain") == "1", a.str("res") == "1"), nil
+	case "relayout":
+		return relayoutFrame(in, op.Precision), nil
 	case "quantize":
-		return switchFrame(in, lut.FP32, lut.INT8), nil
+		return switchFrame(in, lut.FP32, lut.INT8, false, false), nil
 	case "dequantize":
-		return switchFrame(in, lut.INT8, lut.FP32), nil
+		return switchFrame(in, lut.INT8, lut.FP32, false, false), nil
 	}
 	p := framePrecision(op.Precision)
 	pre := before(in, p)
@@ -166,17 +167,53 @@ func unfused(s Shape, p lut.Precision) Chain {
 	return nil
 }
 
-func switchFrame(s Shape, from, to lut.Precision) Sum {
-	model := func(first, last lut.Precision) Chain {
-		return join(before(s, first), after(s, last))
-	}
+// switchFrame is T(pre, use) − T(pre, post) − [T(pre′, use) − T(pre′, post)], where
+// pre is in the precision before, pre′ and use in the one after: what remains beside
+// the same use without the change. With res the use begins with an identity
+// shortcut. With plain, pre is itself a shortcut after a change, and its own use is
+// taken off.
+func switchFrame(s Shape, from, to lut.Precision, plain, res bool) Sum {
 	from, to = framePrecision(from), framePrecision(to)
 	if len(s) == 3 && s[0] <= stemChannels && activationType(from) == floatType(from) {
 		// The network's input: the conversion stands at the entry, where Build puts it
 		// for the first operator's precision.
 		return difference(tap(s, to), tap(s, from))
 	}
-	return Sum{{0.5, model(from, to)}, {0.5, model(to, from)}, {-0.5, model(from, from)}, {-0.5, model(to, to)}}
+	use := after(s, to)
+	if res {
+		use = join(Chain{shortcut(s, to)}, use)
+	}
+	alone := func(p lut.Precision, use Chain, sign float64) Sum {
+		return Sum{{sign, join(before(s, p), use)}, {-sign, join(before(s, p), tap(s, p))}}
+	}
+	if !plain {
+		return append(Sum{{1, join(before(s, from), use)}, {-1, join(before(s, from), tap(s, from))}}, alone(to, use, -1)...)
+	}
+	stuck := join(before(s, to), Chain{shortcut(s, from)})
+	sum := Sum{{1, join(stuck, use)}, {-1, join(stuck, after(s, from))}}
+	return append(append(sum, alone(from, after(s, from), 1)...), alone(to, use, -1)...)
+}
+
+// relayoutFrame is what a second shortcut after a change costs beyond a second
+// shortcut without one.
+func relayoutFrame(s Shape, p lut.Precision) Sum {
+	other := lut.INT8
+	if p == lut.INT8 {
+		other = lut.FP32
+	}
+	once := join(Chain{shortcut(s, p)}, after(s, p))
+	twice := join(Chain{shortcut(s, p)}, once)
+	return Sum{
+		{1, join(before(s, other), twice)}, {-1, join(before(s, other), once)},
+		{-1, join(before(s, p), twice)}, {1, join(before(s, p), once)},
+	}
+}
+
+// shortcut is the smallest block with an identity shortcut: a 1×1 convolution and
+// the addition.
+func shortcut(s Shape, p lut.Precision) lut.Op {
+	return lut.NewOp("fusedmbconv", p, map[string]string{"k": "1", "res": "1", "noexp": "1"},
+		map[string]int{"cin": s[0], "mid": s[0], "cout": s[0], "h": s[1], "w": s[2]})
 }
 
 // after is a small consumer that computes on every element of a tensor.

@@ -121,7 +121,7 @@ func checkAttr(name, v string) error {
 		if ok = slices.Contains(activations, v); !ok {
 			return hint.Wrap(fmt.Errorf("unknown activation %q", v), "the activations are %s; leave act out for none", strings.Join(activations, " "))
 		}
-	case "res", "proj", "noexp":
+	case "res", "proj", "noexp", "plain":
 		ok = v == "1"
 	case "from", "to":
 		ok = slices.Contains(lut.Precisions, lut.Precision(v))

@@ -112,14 +112,21 @@ var elementKinds = map[string]kind{
 		attrs: []string{"b"}, axes: []string{"c", "h", "w"}, sequence: true, in: mapShape, out: mapShape,
 		build: func(b *builder, a args, x *graph.Value) *graph.Value { return b.mul(x, b.operand(a, x), "mul") },
 	},
+	"relayout": {
+		axes: []string{"c", "h", "w"}, in: mapShape, out: mapShape,
+		build: func(_ *builder, _ args, x *graph.Value) *graph.Value { return x },
+	},
 	"quantize":   conversion(lut.FP32, lut.INT8),
 	"dequantize": conversion(lut.INT8, lut.FP32),
 	"switch": {
-		attrs: []string{"from!", "to!"}, axes: []string{"c", "h", "w"}, sequence: true, in: mapShape, out: mapShape,
+		attrs: []string{"from!", "to!", "plain", "res"}, axes: []string{"c", "h", "w"}, sequence: true, in: mapShape, out: mapShape,
 		check: func(a args) error {
 			from, to := lut.Precision(a.str("from")), lut.Precision(a.str("to"))
 			if !NeedsSwitch(from, to) {
 				return fmt.Errorf("%s and %s have activations of one type: there is nothing to switch", from, to)
+			}
+			if (a.str("plain") != "" || a.str("res") != "") && a.has("seq") {
+				return fmt.Errorf("a sequence has one layout: plain and res are of maps")
 			}
 			if a.op.Precision != to {
 				return fmt.Errorf("a switch to %s carries that precision", to)

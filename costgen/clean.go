@@ -2,6 +2,7 @@ package costgen
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -16,6 +17,7 @@ import (
 // cell is one key with the evidence of all its records.
 type cell struct {
 	op            lut.Op
+	family        string // of the op's key
 	value, lo, hi float64
 	n             int
 	cases         []string // sorted
@@ -64,10 +66,11 @@ func clean(sources []Source, opt Options) *campaign {
 	accepted := map[string][]string{}
 	cells := map[string]int{}
 	var ops []lut.Op
+	var keys []string
 	var readings [][]reading
 	var overhead []reading
 	dropped := map[string][]string{} // validity → names
-	var cellLines []string
+	var cellPrint multiset
 	ranges := map[string][]string{} // warnings that name records
 	seen := map[string]bool{}
 
@@ -99,7 +102,7 @@ func clean(sources []Source, opt Options) *campaign {
 					continue
 				}
 				key := r.Key.String()
-				cellLines = append(cellLines, fingerprint(r.Case, key, v, lo, hi, n))
+				cellPrint.add(fingerprint(r.Case, key, v, lo, hi, n))
 				if hi <= 0 {
 					ranges["non-positive"] = append(ranges["non-positive"], fmt.Sprintf("%s:%d %s (%.4g)", s.Name, s.Records[i].Line, key, v))
 					continue
@@ -109,11 +112,12 @@ func clean(sources []Source, opt Options) *campaign {
 					j = len(ops)
 					cells[key] = j
 					ops = append(ops, *r.Key)
+					keys = append(keys, key)
 					readings = append(readings, nil)
 				}
 				readings[j] = append(readings[j], reading{r.Case, v, lo, hi, n})
 			case benchmarks.RoleOverhead:
-				cellLines = append(cellLines, fingerprint(r.Case, "overhead", v, lo, hi, n))
+				cellPrint.add(fingerprint(r.Case, "overhead", v, lo, hi, n))
 				overhead = append(overhead, reading{r.Case, v, lo, hi, n})
 			case benchmarks.RoleNetwork:
 				if v <= 0 || len(r.Ops) == 0 {
@@ -139,7 +143,7 @@ func clean(sources []Source, opt Options) *campaign {
 				if r.AnchorRatio != nil {
 					nw.anchor = *r.AnchorRatio - 1
 				}
-				if print := which + fingerprint(r.Case, "", v, lo, hi, n); seen[print] {
+				if print := which + string(fingerprint(r.Case, "", v, lo, hi, n)); seen[print] {
 					continue // the same record twice, e.g. a file given both as records and as --audit
 				} else {
 					seen[print] = true
@@ -163,19 +167,23 @@ func clean(sources []Source, opt Options) *campaign {
 	}
 
 	for i, op := range ops {
-		merged, warn := merge(op.String(), readings[i])
+		key := keys[i]
+		merged, warn := merge(key, readings[i])
 		merged.op = op
+		merged.family, _, _ = strings.Cut(key, "@")
 		if merged.value <= 0 || merged.lo < 0 && merged.value < merged.hi/4 {
 			merged.censored = true
 			merged.lo = 0
 			merged.value = merged.hi / 2
-			ranges["censored"] = append(ranges["censored"], op.String())
+			ranges["censored"] = append(ranges["censored"], key)
 		}
 		merged.lo = max(0, merged.lo)
 		c.cells = append(c.cells, merged)
 		c.warnings = append(c.warnings, warn...)
 	}
-	slices.SortFunc(c.cells, func(a, b cell) int { return compareOps(a.op, b.op) })
+	slices.SortFunc(c.cells, func(a, b cell) int {
+		return cmp.Or(cmp.Compare(a.family, b.family), compareAt(a.op.At, b.op.At))
+	})
 	if len(overhead) > 0 {
 		m, warn := merge("overhead", overhead)
 		m.value, m.lo, m.hi = max(0, m.value), max(0, m.lo), max(0, m.hi)
@@ -208,21 +216,21 @@ func clean(sources []Source, opt Options) *campaign {
 			c.warn(why, "%d networks are neither for calibration nor for audit and were left out: %s", len(list), sample(list))
 		}
 	}
-	c.inputs = append(c.inputs, lut.Input{Kind: "cells", SHA256: digest(cellLines), Records: len(cellLines)})
+	c.inputs = append(c.inputs, cellPrint.input("cells"))
 	for kind, nets := range map[string][]network{"calibrate": c.calibrate, "audit": c.audit} {
 		if len(nets) == 0 {
 			continue
 		}
-		var lines []string
+		var prints multiset
 		for _, n := range nets {
 			var keys strings.Builder
 			for _, op := range n.ops {
 				keys.WriteString(op.String())
 				keys.WriteByte(' ')
 			}
-			lines = append(lines, fingerprint(n.id, keys.String(), n.value, n.lo, n.hi, n.n))
+			prints.add(fingerprint(n.id, keys.String(), n.value, n.lo, n.hi, n.n))
 		}
-		c.inputs = append(c.inputs, lut.Input{Kind: kind, SHA256: digest(lines), Records: len(lines)})
+		c.inputs = append(c.inputs, prints.input(kind))
 	}
 	slices.SortFunc(c.inputs, func(a, b lut.Input) int { return cmp.Compare(a.Kind, b.Kind) })
 	return c
@@ -333,19 +341,18 @@ func title(r *record.Record) string {
 	return r.Case
 }
 
-// fingerprint is what the compiler reads of a record, as one line.
-func fingerprint(id, key string, v, lo, hi float64, n int) string {
-	b := make([]byte, 0, len(id)+len(key)+64)
+// fingerprint is what the compiler reads of a record, as bytes: the case and the
+// key, ended by zeros, the value and its interval as IEEE 754 bits, the count.
+func fingerprint(id, key string, v, lo, hi float64, n int) []byte {
+	b := make([]byte, 0, len(id)+len(key)+2+4*8)
 	b = append(b, id...)
-	b = append(b, ' ')
+	b = append(b, 0)
 	b = append(b, key...)
+	b = append(b, 0)
 	for _, x := range []float64{v, lo, hi} {
-		b = append(b, ' ')
-		b = strconv.AppendFloat(b, x, 'g', -1, 64)
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(x))
 	}
-	b = append(b, ' ')
-	b = strconv.AppendInt(b, int64(n), 10)
-	return string(b)
+	return binary.LittleEndian.AppendUint64(b, uint64(n))
 }
 
 // sample lists the first few of many, sorted.
@@ -367,12 +374,9 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// compareOps orders by family, then numerically by coordinates.
-func compareOps(a, b lut.Op) int {
-	if c := cmp.Compare(a.Family(), b.Family()); c != 0 {
-		return c
-	}
-	return slices.CompareFunc(a.At, b.At, func(x, y lut.Coord) int {
+// compareAt orders positions numerically.
+func compareAt(a, b []lut.Coord) int {
+	return slices.CompareFunc(a, b, func(x, y lut.Coord) int {
 		return cmp.Or(cmp.Compare(x.Axis, y.Axis), cmp.Compare(x.Value, y.Value))
 	})
 }

@@ -167,10 +167,10 @@ func sortWarnings(ws []lut.Warning) {
 // sameAxes refuses a family whose members are positioned on different axes.
 func sameAxes(cells []cell) error {
 	for i := 1; i < len(cells); i++ {
-		a, b := cells[i-1].op, cells[i].op
-		if !sameFamily(a, b) {
+		if cells[i-1].family != cells[i].family {
 			continue
 		}
+		a, b := cells[i-1].op, cells[i].op
 		if !slices.EqualFunc(a.At, b.At, func(x, y lut.Coord) bool { return x.Axis == y.Axis }) {
 			return hint.Wrap(fmt.Errorf("%s and %s are of one family on different axes", a, b),
 				"the records mix two versions of the catalogue; compile them apart")

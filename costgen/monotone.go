@@ -35,7 +35,7 @@ func families(cells []cell, policy string) (out []lut.Family, sweep lut.Sweep, w
 	var jobs []*job
 	for start := 0; start < len(cells); {
 		end := start + 1
-		for end < len(cells) && sameFamily(cells[start].op, cells[end].op) {
+		for end < len(cells) && cells[start].family == cells[end].family {
 			end++
 		}
 		jobs = append(jobs, &job{cells: cells[start:end]})
@@ -66,12 +66,6 @@ func families(cells []cell, policy string) (out []lut.Family, sweep lut.Sweep, w
 		sweep.Worst = max(sweep.Worst, j.sweep.Worst)
 	}
 	return out, sweep, warnings
-}
-
-// sameFamily also requires equal axes: a kind whose members have different axes
-// would be two tables under one name.
-func sameFamily(a, b lut.Op) bool {
-	return a.Kind == b.Kind && a.Precision == b.Precision && slices.Equal(a.Attrs, b.Attrs)
 }
 
 // monotone compiles one family. Cells are sorted by coordinates.

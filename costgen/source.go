@@ -2,9 +2,11 @@ package costgen
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -167,14 +169,28 @@ func value(r *record.Record, metric string) (v, lo, hi float64, n int, ok bool) 
 	return v, lo, hi, n, true
 }
 
-// digest hashes what the compiler reads of records, in canonical order: the
-// shuffled file has the same hash.
-func digest(lines []string) string {
-	slices.Sort(lines)
-	h := sha256.New()
-	for _, l := range lines {
-		h.Write([]byte(l))
-		h.Write([]byte{'\n'})
+// multiset hashes records whatever their order: the sum modulo 2²⁵⁶ of their
+// SHA-256 (Bellare and Micciancio, Eurocrypt 1997), hashed once more with their
+// number.
+type multiset struct {
+	sum [4]uint64
+	n   int
+}
+
+func (m *multiset) add(line []byte) {
+	h := sha256.Sum256(line)
+	var carry uint64
+	for i := range m.sum {
+		m.sum[i], carry = bits.Add64(m.sum[i], binary.LittleEndian.Uint64(h[8*i:]), carry)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	m.n++
+}
+
+func (m *multiset) input(kind string) lut.Input {
+	var b []byte
+	for _, w := range m.sum {
+		b = binary.LittleEndian.AppendUint64(b, w)
+	}
+	h := sha256.Sum256(binary.LittleEndian.AppendUint64(b, uint64(m.n)))
+	return lut.Input{Kind: kind, SHA256: hex.EncodeToString(h[:]), Records: m.n}
 }

@@ -56,8 +56,8 @@ type Protocol struct {
 	SHA256 string `json:"sha256"`
 }
 
-// Input is one thing the table was compiled from. The hash is of the content in
-// canonical order, so that shuffled records hash alike.
+// Input is one thing the table was compiled from. The hash does not depend
+// on the order of the records.
 type Input struct {
 	Kind    string `json:"kind"` // cells, calibrate, audit, import
 	SHA256  string `json:"sha256"`

@@ -9,9 +9,11 @@ import (
 // family is a Family prepared for queries.
 type family struct {
 	Family
-	op     Op  // of the name
-	first  Ref // of the first knot
-	square int // index of the axis h when every knot has h = w and w follows, else −1
+	op       Op    // of the name
+	first    Ref   // of the first knot
+	square   int   // index of the axis h when every knot has h = w, else −1
+	lo, hi   []int // smallest and largest coordinate of each axis
+	fullGrid bool  // the knots are the whole product of their axes' values
 }
 
 func newFamily(f Family, first Ref) family {
@@ -21,6 +23,22 @@ func newFamily(f Family, first Ref) family {
 	if h >= 0 && w >= 0 && !slices.ContainsFunc(f.Knots, func(k Knot) bool { return k.At[h] != k.At[w] }) {
 		fam.square = h
 	}
+	cells := 1
+	for a := range f.Axes {
+		values := map[int]bool{}
+		for _, k := range f.Knots {
+			values[k.At[a]] = true
+		}
+		lo, hi := math.MaxInt, 0
+		for v := range values {
+			lo, hi = min(lo, v), max(hi, v)
+		}
+		fam.lo, fam.hi = append(fam.lo, lo), append(fam.hi, hi)
+		if !(fam.square >= 0 && a == w) {
+			cells *= len(values)
+		}
+	}
+	fam.fullGrid = cells == len(f.Knots)
 	return fam
 }
 
@@ -64,33 +82,32 @@ type guess struct{ value, lower, upper float64 }
 // Between two knots the truth may be a step anywhere: the interval takes the gap
 // as a uniform uncertainty (variance gap²/12) beside the knots' own.
 func (f *family) interpolate(op Op) (Cost, error) {
-	q := make([]int, len(op.At))
+	var buf [8]int
+	q := buf[:0]
 	for i, c := range op.At {
-		q[i] = c.Value
+		if c.Value < f.lo[i] || c.Value > f.hi[i] {
+			return Cost{}, &OutOfRangeError{op.String(), c.Axis, c.Value, f.lo[i], f.hi[i], false}
+		}
+		q = append(q, c.Value)
 	}
-	all := make([]int, len(f.Knots))
-	for i := range all {
-		all[i] = i
-	}
-	if err := f.inBox(op, q); err != nil {
-		return Cost{}, err
-	}
-	g, axis, ok := f.along(all, q, 0)
+	g, axis, ok := f.along(0, len(f.Knots), q, 0)
 	if !ok {
-		lo, hi := f.span(axis)
-		return Cost{}, &OutOfRangeError{op.String(), f.Axes[axis], q[axis], lo, hi, true}
+		return Cost{}, &OutOfRangeError{op.String(), f.Axes[axis], q[axis], f.lo[axis], f.hi[axis], true}
 	}
-	below, above := 0.0, math.Inf(1)
-	for _, k := range f.Knots {
-		if dominates(q, k.At) {
-			below = max(below, k.Corrected)
+	if !f.fullGrid {
+		below, above := 0.0, math.Inf(1)
+		for i := range f.Knots {
+			k := &f.Knots[i]
+			if dominates(q, k.At) {
+				below = max(below, k.Corrected)
+			}
+			if dominates(k.At, q) {
+				above = min(above, k.Corrected)
+			}
 		}
-		if dominates(k.At, q) {
-			above = min(above, k.Corrected)
+		if below <= above {
+			g.value = min(max(g.value, below), above)
 		}
-	}
-	if below <= above {
-		g.value = min(max(g.value, below), above)
 	}
 	return Cost{Value: g.value, Lo: max(0, g.value-math.Sqrt(g.lower)), Hi: g.value + math.Sqrt(g.upper)}, nil
 }
@@ -104,83 +121,72 @@ func dominates(a, b []int) bool {
 	return true
 }
 
-func (f *family) span(axis int) (lo, hi int) {
-	lo, hi = f.Knots[0].At[axis], f.Knots[0].At[axis]
-	for _, k := range f.Knots {
-		lo, hi = min(lo, k.At[axis]), max(hi, k.At[axis])
-	}
-	return lo, hi
-}
-
-func (f *family) inBox(op Op, q []int) error {
-	for i := range q {
-		if lo, hi := f.span(i); q[i] < lo || q[i] > hi {
-			return &OutOfRangeError{op.String(), f.Axes[i], q[i], lo, hi, false}
-		}
-	}
-	return nil
-}
-
-// along interpolates among the knots of set over the axes from axis on; all of
-// them agree with q, or bracket it, on the axes before. When it fails it names
-// the axis that lacks a neighbour.
-func (f *family) along(set []int, q []int, axis int) (guess, int, bool) {
+// along interpolates among the knots from lo to hi over the axes from axis on;
+// all of them agree on the axes before. Knots are sorted, so those that agree on
+// one axis more lie together. When it fails it names the axis that lacks a
+// neighbour.
+func (f *family) along(lo, hi int, q []int, axis int) (guess, int, bool) {
 	if axis == len(f.Axes) {
-		c := f.Knots[set[0]].cost()
+		c := f.Knots[lo].cost()
 		return guess{c.Value, square(c.Value - c.Lo), square(c.Hi - c.Value)}, axis, true
 	}
-	x := func(at []int) int { return at[axis] }
 	next := axis + 1
-	if axis == f.square {
-		w := slices.Index(f.Axes, "w")
-		if q[w] == q[axis] {
-			x = func(at []int) int { return at[axis] * at[axis] }
+	area := false
+	if f.square >= 0 && q[f.square] == q[slices.Index(f.Axes, "w")] {
+		area = axis == f.square
+		if f.Axes[axis] == "w" {
+			return f.along(lo, hi, q, next) // settled together with h
 		}
-	} else if f.square >= 0 && f.Axes[axis] == "w" && q[f.square] == q[axis] {
-		return f.along(set, q, next) // settled together with h
 	}
-	groups := map[int][]int{}
-	for _, i := range set {
-		groups[x(f.Knots[i].At)] = append(groups[x(f.Knots[i].At)], i)
-	}
-	want := x(q)
+	want := q[axis]
+	at := func(i int) int { return f.Knots[i].At[axis] }
+	cut := lo + sort.Search(hi-lo, func(i int) bool { return at(lo+i) >= want })
 	failed := axis
-	if g, ok := groups[want]; ok {
-		v, a, ok := f.along(g, q, next)
+	up := cut
+	for up < hi && at(up) == want {
+		up++
+	}
+	if up > cut {
+		g, a, ok := f.along(cut, up, q, next)
 		if ok {
-			return v, a, true
+			return g, a, true
 		}
 		failed = a
 	}
-	var xs []int
-	for v := range groups {
-		if v != want {
-			xs = append(xs, v)
-		}
-	}
-	sort.Ints(xs)
-	cut := sort.SearchInts(xs, want)
-	var lo, hi guess
+	var below, above guess
 	xlo, xhi := -1, -1
-	for i := cut - 1; i >= 0 && xlo < 0; i-- {
-		if v, _, ok := f.along(groups[xs[i]], q, next); ok {
-			lo, xlo = v, xs[i]
+	for end := cut; end > lo && xlo < 0; {
+		start := end - 1
+		for start > lo && at(start-1) == at(end-1) {
+			start--
 		}
+		if g, _, ok := f.along(start, end, q, next); ok {
+			below, xlo = g, at(start)
+		}
+		end = start
 	}
-	for i := cut; i < len(xs) && xhi < 0; i++ {
-		if v, _, ok := f.along(groups[xs[i]], q, next); ok {
-			hi, xhi = v, xs[i]
+	for start := up; start < hi && xhi < 0; {
+		end := start + 1
+		for end < hi && at(end) == at(start) {
+			end++
 		}
+		if g, _, ok := f.along(start, end, q, next); ok {
+			above, xhi = g, at(start)
+		}
+		start = end
 	}
 	if xlo < 0 || xhi < 0 {
 		return guess{}, failed, false
 	}
 	r := float64(want-xlo) / float64(xhi-xlo)
-	gap := (hi.value - lo.value) * (hi.value - lo.value) / 12 * 1.96 * 1.96
+	if area {
+		r = float64(want*want-xlo*xlo) / float64(xhi*xhi-xlo*xlo)
+	}
+	gap := square(1.96*(above.value-below.value)) / 12
 	return guess{
-		value: lo.value + r*(hi.value-lo.value),
-		lower: (1-r)*lo.lower + r*hi.lower + gap,
-		upper: (1-r)*lo.upper + r*hi.upper + gap,
+		value: below.value + r*(above.value-below.value),
+		lower: (1-r)*below.lower + r*above.lower + gap,
+		upper: (1-r)*below.upper + r*above.upper + gap,
 	}, axis, true
 }
 

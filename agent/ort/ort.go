@@ -48,6 +48,8 @@ var (
 	_ agent.Placer          = (*Backend)(nil)
 	_ agent.Profiler        = (*Backend)(nil)
 	_ agent.ExecutionProver = (*Backend)(nil)
+
+	_ agent.AcceleratorLister = (*Backend)(nil)
 )
 
 // providers maps the names users give to the runtime's own.

@@ -178,9 +178,6 @@ int iso_hw_type(iso_api a, void *d) { return CALL(a, HardwareDevice_Type, int (*
 uint32_t iso_hw_vendor_id(iso_api a, void *d) { return CALL(a, HardwareDevice_VendorId, uint32_t (*)(void *))(hw(a, d)); }
 uint32_t iso_hw_device_id(iso_api a, void *d) { return CALL(a, HardwareDevice_DeviceId, uint32_t (*)(void *))(hw(a, d)); }
 const char *iso_hw_vendor(iso_api a, void *d) { return CALL(a, HardwareDevice_Vendor, const char *(*)(void *))(hw(a, d)); }
-const char *iso_hw_metadata(iso_api a, void *d, const char *key) {
-	return value(a, CALL(a, HardwareDevice_Metadata, const void *(*)(void *))(hw(a, d)), key);
-}
 
 iso_status *iso_append_v2(iso_api a, void *options, void *env, void *const *devices, size_t n, const char *const *keys,
 	const char *const *values, size_t n_options) {

@@ -32,12 +32,11 @@ typedef void iso_status;       // OrtStatus, NULL is success
 	X(RunWithBinding, 133) X(CreateIoBinding, 134) X(ReleaseIoBinding, 135)   \
 	X(BindInput, 136) X(BindOutputToDevice, 138)                              \
 	X(SynchronizeBoundOutputs, 203) X(GetBuildInfoString, 254)                \
-	X(GetKeyValue, 297) X(GetKeyValuePairs, 298) X(ReleaseKeyValuePairs, 300) \
+	X(GetKeyValue, 297) X(ReleaseKeyValuePairs, 300)                          \
 	X(GetEpDevices, 303)                                                      \
 	X(SessionOptionsAppendExecutionProvider_V2, 304)                          \
 	X(HardwareDevice_Type, 307) X(HardwareDevice_VendorId, 308)               \
 	X(HardwareDevice_Vendor, 309) X(HardwareDevice_DeviceId, 310)             \
-	X(HardwareDevice_Metadata, 311)                                           \
 	X(EpDevice_EpName, 312) X(EpDevice_EpVendor, 313)                         \
 	X(EpDevice_EpMetadata, 314) X(EpDevice_Device, 316)                       \
 	X(AllocatorGetStats, 319) X(EpDevice_MemoryInfo, 374)                     \
@@ -98,7 +97,6 @@ int iso_hw_type(iso_api, void *device);
 uint32_t iso_hw_vendor_id(iso_api, void *device);
 uint32_t iso_hw_device_id(iso_api, void *device);
 const char *iso_hw_vendor(iso_api, void *device);
-const char *iso_hw_metadata(iso_api, void *device, const char *key);
 iso_status *iso_append_v2(iso_api, void *options, void *env, void *const *devices, size_t n,
 	const char *const *keys, const char *const *values, size_t n_options);
 // A binding holds a run's inputs and outputs in the device's own memory: inputs are

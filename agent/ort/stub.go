@@ -36,3 +36,6 @@ func (b *Backend) Profile(context.Context, agent.Model, agent.Options, int) ([]a
 func (b *Backend) Execution(context.Context, agent.Model, agent.Options, lut.Precision) (agent.Execution, error) {
 	return agent.Execution{}, errNoCgo
 }
+
+// Accelerators fails: the program has no cgo.
+func (b *Backend) Accelerators() ([]agent.Accelerator, error) { return nil, errNoCgo }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"strings"
@@ -31,6 +32,8 @@ var (
 	_ agent.MemoryReporter = (*arenaSession)(nil)
 	_ agent.Placer         = (*Backend)(nil)
 	_ agent.Profiler       = (*Backend)(nil)
+
+	_ agent.ExecutionProver = (*Backend)(nil)
 )
 
 // session is an open model.
@@ -79,6 +82,14 @@ func (b *Backend) prepare(ctx context.Context, model agent.Model, opt *agent.Opt
 	}
 	if opt.Threads < 1 {
 		return nil, fmt.Errorf("open %s: %d threads", model.Name, opt.Threads)
+	}
+	if _, given := opt.ProviderOptions["fp16"]; !given && (opt.Provider == CPU || opt.Provider == XNNPACK) &&
+		wantsHalf(model.Graph) && noHalfArithmetic() == "" {
+		opt.ProviderOptions = maps.Clone(opt.ProviderOptions)
+		if opt.ProviderOptions == nil {
+			opt.ProviderOptions = map[string]string{}
+		}
+		opt.ProviderOptions["fp16"] = "1"
 	}
 	file := model.Bytes
 	if file == nil {
@@ -131,7 +142,7 @@ func (b *Backend) start(s *session, file []byte, opt agent.Options) (err error) 
 			return err
 		}
 	}
-	if on, _ := boolOption(opt, "fp16"); on {
+	if on, _ := boolOption(opt, "fp16"); on || opt.ProviderOptions["precision"] == "fp16" {
 		return s.checkHalf()
 	}
 	return nil
@@ -250,13 +261,13 @@ func (s *session) checkHalf() error {
 		}
 		half, nonzero := isHalf(data)
 		if !half {
-			return hint.Wrap(fmt.Errorf("option fp16 had no effect: output %q is not in half precision", info.name),
+			return hint.Wrap(fmt.Errorf("half precision had no effect: output %q is not in half precision", info.name),
 				"this library or CPU does not force half precision; leave the option out")
 		}
 		checked = checked || nonzero
 	}
 	if !checked {
-		return errors.New("option fp16 cannot be verified: every floating-point output is zero or there is none")
+		return errors.New("half precision cannot be verified: every floating-point output is zero or there is none")
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ package tflite
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -23,8 +24,10 @@ import (
 // litertStatus names the status codes that were met (litert_common.h).
 var litertStatus = map[C.int]string{
 	1: "invalid argument", 2: "out of memory", 3: "runtime failure", 5: "unsupported", 500: "not a valid model file",
-	504: "not every operator is accelerated",
+	notAccelerated: "not every operator is accelerated",
 }
+
+const notAccelerated = 504
 
 // litertError is a failed call.
 type litertError struct {
@@ -250,10 +253,10 @@ func (p litertPlan) explain(err error) error {
 	if err == nil || p.provider != GPU {
 		return err
 	}
-	if strings.Contains(err.Error(), "(504)") {
-		return fmt.Errorf("%w: %w", agent.ErrFallback, err)
+	if e := (litertError{}); errors.As(err, &e) && e.status == notAccelerated {
+		return fmt.Errorf("%w: %w", agent.ErrFallback, e)
 	}
-	return hint.Wrap(err, "the GPU accelerator needs libvulkan1 and a Vulkan driver; on a machine without a GPU a software driver will do (scripts/setup-vulkan.sh)")
+	return hint.Wrap(err, "the GPU accelerator needs libvulkan1 and a Vulkan driver; on a machine without a GPU a software driver will do (scripts/setup-software-vulkan.sh)")
 }
 
 func (s *litertSession) tensors() (in, out []C.litert_tensor) {

@@ -9,20 +9,68 @@ import (
 	"slices"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/internal/tflitefb"
+	"github.com/isocost/isocost/lut"
 )
 
-// Placement opens a second session and reads back where every node runs: from the
-// execution plan with the classic library, from a profiled run with LiteRT. For
-// the provider cpu every node is on the CPU, and the operator's name says whether
-// XNNPACK or the library's own kernel has it.
+// Placement opens a second session and reads back where every node runs; see
+// kernels. For the provider cpu every node is on the CPU, and the operator's name
+// says whether XNNPACK or the library's own kernel has it.
 func (b *Backend) Placement(ctx context.Context, model agent.Model, opt agent.Options) (agent.Placement, error) {
-	if _, err := b.load(); err != nil {
+	nodes, err := b.kernels(ctx, model, opt)
+	if err != nil {
 		return agent.Placement{}, err
 	}
-	var p agent.Placement
-	err := b.second(ctx, model, opt, b.lib.kind == LiteRT, func(s native) error {
+	if opt.Provider == CPU || opt.Provider == "" {
+		for i, n := range nodes {
+			nodes[i].Op, nodes[i].Provider = n.Provider+": "+n.Op, CPU
+		}
+	}
+	return agent.Placement{Nodes: nodes}, nil
+}
+
+// Execution judges a precision by the kernels that run; see judge.
+func (b *Backend) Execution(ctx context.Context, model agent.Model, opt agent.Options, precision lut.Precision) (agent.Execution, error) {
+	nodes, err := b.kernels(ctx, model, opt)
+	if err != nil {
+		return agent.Execution{}, fmt.Errorf("precision of %s: %w", model.Name, err)
+	}
+	file, err := b.prepare(ctx, model, &opt)
+	if err != nil {
+		return agent.Execution{}, err
+	}
+	m, err := tflitefb.Decode(file)
+	if err != nil {
+		return agent.Execution{}, err
+	}
+	half, _ := boolOption(opt, "fp16")
+	half = half || opt.Provider == GPU && opt.ProviderOptions["precision"] == "fp16"
+	return judge(m, nodes, opt.Provider, precision, half, noHalfArithmetic()), nil
+}
+
+// kernels opens a second session and lists what runs where: from the execution
+// plan with the classic library, from a profiled run with LiteRT, whose kernels
+// name themselves. LiteRT's GPU cannot be profiled; it takes a model whole or not
+// at all, so the operators of the file are the nodes.
+func (b *Backend) kernels(ctx context.Context, model agent.Model, opt agent.Options) ([]agent.PlacedNode, error) {
+	if _, err := b.load(); err != nil {
+		return nil, err
+	}
+	var nodes []agent.PlacedNode
+	profile := b.lib.kind == LiteRT && opt.Provider != GPU
+	err := b.second(ctx, model, opt, profile, func(s native, file []byte) error {
 		if c, ok := s.(*classicSession); ok {
-			p.Nodes = c.placement()
+			nodes = c.placement()
+			return nil
+		}
+		if !profile {
+			m, err := tflitefb.Decode(file)
+			if err != nil {
+				return err
+			}
+			for i, op := range m.Operators {
+				nodes = append(nodes, agent.PlacedNode{Name: fmt.Sprintf("node %d", i), Op: op.Code.String(), Provider: GPU})
+			}
 			return nil
 		}
 		runs, err := s.(*litertSession).profile(1)
@@ -30,27 +78,19 @@ func (b *Backend) Placement(ctx context.Context, model agent.Model, opt agent.Op
 			return err
 		}
 		for i, e := range runs[0] {
-			p.Nodes = append(p.Nodes, agent.PlacedNode{Name: fmt.Sprintf("node %d", i), Op: e.tag, Provider: e.owner(opt.Provider)})
+			nodes = append(nodes, agent.PlacedNode{Name: fmt.Sprintf("node %d", i), Op: e.tag, Provider: e.owner()})
 		}
 		return nil
 	})
-	if opt.Provider == CPU || opt.Provider == "" {
-		for i, n := range p.Nodes {
-			p.Nodes[i].Op, p.Nodes[i].Provider = n.Provider+": "+n.Op, CPU
-		}
-	}
-	return p, err
+	return nodes, err
 }
 
 // owner is who ran a profiled operator.
-func (e event) owner(provider string) string {
-	switch {
-	case !e.delegate:
-		return Builtin
-	case provider == GPU:
-		return GPU
+func (e event) owner() string {
+	if e.delegate {
+		return XNNPACK
 	}
-	return XNNPACK
+	return Builtin
 }
 
 // Profile runs the model in a session of its own and returns the median time of
@@ -63,7 +103,7 @@ func (b *Backend) Profile(ctx context.Context, model agent.Model, opt agent.Opti
 		return nil, fmt.Errorf("profile %s: %w: TensorFlow Lite's C API has no profiler; LiteRT has", model.Name, errors.ErrUnsupported)
 	}
 	var kernels []agent.KernelTime
-	err := b.second(ctx, model, opt, true, func(s native) error {
+	err := b.second(ctx, model, opt, true, func(s native, _ []byte) error {
 		all, err := s.(*litertSession).profile(max(runs, 1))
 		if err != nil {
 			return err
@@ -77,7 +117,7 @@ func (b *Backend) Profile(ctx context.Context, model agent.Model, opt agent.Opti
 				}
 				us = append(us, run[i].us)
 			}
-			kernels = append(kernels, agent.KernelTime{Name: fmt.Sprintf("node %d", i), Op: e.tag, US: median(us)})
+			kernels = append(kernels, agent.KernelTime{Name: fmt.Sprintf("node %d", i), Op: e.tag, Provider: e.owner(), US: median(us)})
 		}
 		return nil
 	})
@@ -85,7 +125,7 @@ func (b *Backend) Profile(ctx context.Context, model agent.Model, opt agent.Opti
 }
 
 // second opens a session beside the timed one, feeds it and hands it to f.
-func (b *Backend) second(ctx context.Context, model agent.Model, opt agent.Options, profile bool, f func(native) error) error {
+func (b *Backend) second(ctx context.Context, model agent.Model, opt agent.Options, profile bool, f func(s native, file []byte) error) error {
 	file, err := b.prepare(ctx, model, &opt)
 	if err != nil {
 		return err
@@ -108,7 +148,7 @@ func (b *Backend) second(ctx context.Context, model agent.Model, opt agent.Optio
 				return err
 			}
 		}
-		return f(s)
+		return f(s, file)
 	})
 }
 

@@ -14,6 +14,10 @@
 //	delegate  classic only: an external delegate, whole or refused; the provider
 //	          option library names it, all other options go to it
 //
+// Provider options: fp16=1 (cpu, xnnpack) forces floating point to half precision,
+// which is the default for models built in it on a CPU that has the arithmetic;
+// precision=fp16 (gpu).
+//
 // The runtimes ignore options they do not know, so nothing is taken on trust: the
 // threads a session started are counted, where its nodes run is read back, and
 // forced half precision must show in the results. An option without effect is an

@@ -23,6 +23,7 @@ type backendOptions struct {
 	TFLiteLib       string
 	TFLiteRuntime   string
 	TFLiteGPULib    string
+	SimDevice       string
 }
 
 func (o *backendOptions) AddFlags(flags *pflag.FlagSet) {
@@ -34,6 +35,7 @@ func (o *backendOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.TFLiteLib, "tflite-lib", "", "`PATH` of libLiteRt or libtensorflowlite_c (default: ISOCOST_LITERT, ISOCOST_TFLITE, .native/, the system)")
 	flags.StringVar(&o.TFLiteRuntime, "tflite-runtime", "", "which TensorFlow Lite to look for: litert, or tflite for the classic C library (default: litert where there is one)")
 	flags.StringVar(&o.TFLiteGPULib, "tflite-gpu-lib", "", "`PATH` of the classic library's GPU delegate")
+	flags.StringVar(&o.SimDevice, "sim-device", "", "device `FILE` of the sim backend, for example examples/sim-device.yaml")
 }
 
 // backendMakers lists the backends, one line each.
@@ -43,6 +45,7 @@ var backendMakers = []struct {
 }{
 	{ort.Name, func(o *backendOptions) (agent.Backend, error) { return o.ort() }},
 	{tflite.Name, func(o *backendOptions) (agent.Backend, error) { return o.tflite() }},
+	{"sim", func(o *backendOptions) (agent.Backend, error) { return o.sim() }},
 }
 
 func backendNames() []string {

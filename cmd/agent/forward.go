@@ -54,6 +54,10 @@ func (o *forwardOptions) run(ctx context.Context, env cli.Env, args []string) er
 	if err != nil {
 		return err
 	}
+	stdout, err := dataStream(env.Stdout)
+	if err != nil {
+		return err
+	}
 	backend, err := o.open()
 	if err != nil {
 		return err
@@ -62,7 +66,7 @@ func (o *forwardOptions) run(ctx context.Context, env cli.Env, args []string) er
 	if err != nil {
 		return err
 	}
-	return forward.Serve(ctx, env.Stdin, env.Stdout, forward.Hello{Backend: info.Backend, Version: info.Version, SHA256: info.SHA256},
+	return forward.Serve(ctx, env.Stdin, stdout, forward.Hello{Backend: info.Backend, Version: info.Version, SHA256: info.SHA256},
 		func(ctx context.Context, r forward.Request) ([]forward.Tensor, error) {
 			return runOnce(ctx, backend, r, agent.Options{Provider: o.Provider, ProviderOptions: options, Threads: o.Threads, Transfers: true, Seed: r.Seed})
 		})

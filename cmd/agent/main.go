@@ -19,10 +19,14 @@ func program() *cli.Program {
 		Short:   "measures operators and models on this device under a fixed protocol",
 		Version: version,
 		Commands: []cli.Command{
-			// device, runtimes, bench, lower, bundle
+			// runtimes, lower, bundle
 			planCommand(),
 			deviceCommand(),
+			benchCommand(),
+			benchChildCommand(),
 			forwardCommand(),
+			runtimesCommand(),
+			runtimeProbeCommand(),
 		},
 	}
 }

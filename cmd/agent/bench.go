@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/device"
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/record"
+)
+
+func benchCommand() cli.Command {
+	return cli.Command{
+		Name: "bench", Args: "[model…]",
+		Short: "measures a plan, or models, under the protocol",
+		Long: `
+Cases are measured in interleaved rounds until their intervals are narrow enough; an anchor is re-measured all
+along; a crash or a hang of a driver costs a record, not the campaign. Every sample is journaled in the record
+file, and the same command continues a campaign that was interrupted or killed.
+
+With --model (or plain arguments) whole models are measured, interleaved, each with its load time, first run,
+interval and memory; -o is optional then.`,
+		Example: `agent bench --plan plan.jsonl --backend ort --provider cpu -o rec.jsonl
+  agent bench net.onnx other.onnx --dim batch=1 --max-time 20s`,
+		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
+			var o benchOptions
+			o.AddFlags(flags)
+			return func(ctx context.Context, env cli.Env, args []string) error {
+				o.Models = append(o.Models, args...)
+				return o.run(ctx, env, flags)
+			}
+		},
+	}
+}
+
+type benchOptions struct {
+	backendOptions
+	Plan          string
+	Models        []string
+	Protocol      string
+	Threads       int
+	Cores         string
+	Metrics       []string
+	Estimator     string
+	Seed          uint64
+	Dims          []string
+	Inputs        []string
+	ListIO        bool
+	PrintProtocol bool
+	MaxTime       time.Duration
+	Memory        int64
+	Output        string
+	JSON          bool
+	Sysroot       string
+}
+
+func (o *benchOptions) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.Plan, "plan", "", "plan `FILE` to measure")
+	flags.StringArrayVarP(&o.Models, "model", "m", nil, "model `FILE` to measure (.onnx, .tflite); may be repeated")
+	o.backendOptions.AddFlags(flags)
+	flags.StringVar(&o.Protocol, "protocol", "", "protocol `FILE` (default: the built-in one, see --print-protocol)")
+	flags.IntVarP(&o.Threads, "threads", "t", 0, "intra-op threads, instead of the protocol's")
+	flags.StringVar(&o.Cores, "cores", "", "cluster (little, mid, big, prime) or CPUs (0-3,6) to measure on, instead of the protocol's")
+	flags.StringSliceVar(&o.Metrics, "metric", nil, "latency, energy, memory, instead of the protocol's")
+	flags.StringVar(&o.Estimator, "estimator", "", "median, quantile or min, instead of the protocol's")
+	flags.Uint64Var(&o.Seed, "seed", 0, "seed of orders and inputs, instead of the protocol's")
+	flags.StringArrayVarP(&o.Dims, "dim", "f", nil, "value of a symbolic dimension, `NAME=N`; may be repeated")
+	flags.StringArrayVar(&o.Inputs, "input", nil, "`[MODEL/]NAME=FILE.npy` instead of a synthesised input; may be repeated")
+	flags.BoolVar(&o.ListIO, "list-io", false, "list the models' inputs and outputs and stop")
+	flags.DurationVar(&o.MaxTime, "max-time", 0, "device time of the whole campaign; the round under way is finished")
+	flags.Int64Var(&o.Memory, "memory", 0, "`BYTES` that models open together may take (default: half of what is free)")
+	flags.StringVarP(&o.Output, "output", "o", "", "record `FILE`; a campaign found there is continued")
+	flags.BoolVar(&o.JSON, "json", false, "print the results as JSON")
+	flags.BoolVar(&o.PrintProtocol, "print-protocol", false, "print the protocol with all flags applied and stop")
+	flags.StringVar(&o.Sysroot, "sysroot", "/", "root of the tree that the device is read from")
+	flags.MarkHidden("sysroot")
+}
+
+// protocol is the protocol file, or the built-in one, with the flags applied.
+func (o *benchOptions) protocol(flags *pflag.FlagSet) (agent.Protocol, error) {
+	p := agent.DefaultProtocol()
+	if o.Protocol != "" {
+		var err error
+		if p, err = agent.ReadProtocol(o.Protocol); err != nil {
+			return p, err
+		}
+	}
+	set := func(name string, apply func()) {
+		if flags.Changed(name) {
+			apply()
+		}
+	}
+	set("threads", func() { p.Threads = o.Threads })
+	set("cores", func() { p.Cores = o.Cores })
+	set("metric", func() { p.Metrics = o.Metrics })
+	set("estimator", func() { p.Estimator = o.Estimator })
+	set("seed", func() { p.Seed = o.Seed })
+	if len(p.Metrics) > 0 && !slices.Contains(p.Metrics, "latency") {
+		p.Metrics = append([]string{"latency"}, p.Metrics...)
+	}
+	if err := p.Validate(); err != nil {
+		return p, cli.Usage(err)
+	}
+	return p, nil
+}
+
+// plan reads the plan, or makes one of the models.
+func (o *benchOptions) plan(p agent.Protocol) (plan *benchmarks.Plan, dir string, err error) {
+	switch {
+	case o.Plan != "" && len(o.Models) > 0:
+		return nil, "", cli.Usagef("give --plan or models, not both")
+	case o.Plan != "":
+		if len(o.Dims)+len(o.Inputs) > 0 {
+			return nil, "", cli.Usagef("--dim and --input go with --model; a plan names its own")
+		}
+		plan, err = benchmarks.OpenPlan(o.Plan)
+		if err != nil {
+			return nil, "", err
+		}
+		dir = filepath.Dir(o.Plan)
+		for _, m := range plan.Models {
+			if m.File != "" {
+				if err := agent.CheckFile(filepath.Join(dir, m.File), m.SHA256); err != nil {
+					return nil, "", err
+				}
+			}
+		}
+		return plan, dir, nil
+	case len(o.Models) > 0:
+		plan, err = modelPlan(o.Models, o.Dims, p)
+		return plan, "", err
+	}
+	return nil, "", cli.Usagef("nothing to measure: give --plan FILE or --model FILE")
+}
+
+func (o *benchOptions) inputs() (map[string]string, error) {
+	out := map[string]string{}
+	for _, s := range o.Inputs {
+		name, path, ok := strings.Cut(s, "=")
+		if _, doubled := out[name]; !ok || name == "" || path == "" || doubled {
+			return nil, cli.Usagef("--input %q is not NAME=FILE.npy, or is given twice", s)
+		}
+		out[name] = path
+	}
+	return out, nil
+}
+
+func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSet) error {
+	protocol, err := o.protocol(flags)
+	if err != nil {
+		return err
+	}
+	if o.PrintProtocol {
+		_, err := fmt.Fprint(env.Stdout, protocol.Canonical())
+		return err
+	}
+	if o.ListIO {
+		return listIO(env, o.Models, o.JSON)
+	}
+	plan, dir, err := o.plan(protocol)
+	if err != nil {
+		return err
+	}
+	spec, err := o.spec()
+	if err != nil {
+		return err
+	}
+	spec.PlanDir = dir
+	if spec.Inputs, err = o.inputs(); err != nil {
+		return err
+	}
+	output := o.Output
+	if output == "" {
+		if o.Plan != "" {
+			return cli.Usagef("a plan's records need a file: give -o rec.jsonl")
+		}
+		tmp, err := os.MkdirTemp("", "agent-bench-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(tmp)
+		output = filepath.Join(tmp, "rec.jsonl")
+	}
+	c := &agent.Campaign{
+		Plan: plan, PlanHash: plan.SHA256(), Protocol: protocol, Backend: spec, Path: output, Agent: version,
+		Boot: bootID(), MaxSeconds: o.MaxTime.Seconds(), MemoryBytes: o.Memory, Now: time.Now,
+	}
+	if err := o.onDevice(c, protocol); err != nil {
+		return err
+	}
+	progress := cli.NewProgress(env.Stderr, env.Getenv)
+	c.Progress = func(p agent.Progress) {
+		s := cli.State{Label: p.Stage, Done: p.Done, Left: time.Duration(p.LeftS * float64(time.Second)), Valid: p.Finished, Failed: p.Failed,
+			Note: fmt.Sprintf("round %d, %d of %d cases done", p.Round+1, p.Finished+p.Failed, p.Cases)}
+		if p.Stage == "opening" {
+			s.Note = fmt.Sprintf("%d models open", p.Open)
+		}
+		if p.State != nil && p.State.Celsius != nil {
+			s.Temp = *p.State.Celsius
+		}
+		progress.Show(s)
+	}
+	out, err := c.Run(ctx)
+	progress.Done()
+	if err != nil {
+		if ctx.Err() != nil && o.Output != "" {
+			return hint.Wrap(ctx.Err(), "what was measured is in %s; run the same command again to go on", output)
+		}
+		return err
+	}
+	if o.JSON {
+		err = summaryJSON(env.Stdout, plan, out)
+	} else if o.Plan != "" {
+		err = summaryPlan(env.Stdout, plan, out, output)
+	} else {
+		err = summaryModels(env.Stdout, plan, out)
+	}
+	if err != nil {
+		return err
+	}
+	if out.End.Failed > 0 {
+		return cli.Partial(hint.Wrap(fmt.Errorf("%d of %d cases failed", out.End.Failed, out.End.Cases), "their records say why: validity and detail"))
+	}
+	return nil
+}
+
+// onDevice fills in what is known of the machine: the simulated device has its
+// own identity and no sensors here.
+func (o *benchOptions) onDevice(c *agent.Campaign, p agent.Protocol) error {
+	d, err := device.Open(o.Sysroot)
+	if err != nil {
+		return err
+	}
+	dev, set, err := thisDevice(d, p.Cores)
+	if err != nil {
+		return err
+	}
+	launch, err := childCommand(set, p.Cores != "" && o.Backend != "sim")
+	if err != nil {
+		return err
+	}
+	c.Launch = launch
+	if c.MemoryBytes == 0 {
+		if s := d.Snapshot(); s.FreeBytes != nil {
+			c.MemoryBytes = *s.FreeBytes / 2
+		}
+	}
+	if o.Backend == "sim" {
+		c.Device = record.Device{ID: "sim:" + filepath.Base(o.SimDevice), Model: "simulated device", CPU: "none", OS: "none", Arch: "none"}
+		return nil
+	}
+	c.Device = dev
+	c.Sense = sense(d)
+	if device.Emulated() != "" {
+		c.Validity = append(c.Validity, record.EmulatedCPU)
+	}
+	return nil
+}
+
+// parseDims reads --dim NAME=N.
+func parseDims(list []string) (map[string]int, error) {
+	out := map[string]int{}
+	for _, s := range list {
+		name, value, ok := strings.Cut(s, "=")
+		n, err := strconv.Atoi(value)
+		if !ok || name == "" || err != nil || n < 1 {
+			return nil, cli.Usagef("--dim %q is not NAME=N with N ≥ 1", s)
+		}
+		if _, doubled := out[name]; doubled {
+			return nil, cli.Usagef("--dim %s is given twice", name)
+		}
+		out[name] = n
+	}
+	return out, nil
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/device"
+	"github.com/isocost/isocost/record"
+)
+
+// thisDevice identifies the machine and the cores that are measured on.
+func thisDevice(d *device.Device, cores string) (record.Device, device.CoreSet, error) {
+	id := d.Identity()
+	set, err := id.Topology.Select(cores)
+	if err != nil {
+		return record.Device{}, nil, err
+	}
+	return record.Device{ID: id.ID(set), Model: orUnknown(id.Model), CPU: id.CPU, OS: id.OS, Arch: id.Arch, Cores: set.String()}, set, nil
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+// childCommand starts this program again as the measuring child, on the cores.
+func childCommand(cores device.CoreSet, pinned bool) (agent.ChildCommand, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return agent.ChildCommand{}, err
+	}
+	c := agent.ChildCommand{Path: self, Args: []string{childName}}
+	if pinned {
+		c.Start = func(cmd *exec.Cmd) error { return device.StartPinned(cmd, cores) }
+	}
+	return c, nil
+}
+
+// sense reads the device's state between rounds, and the evidence of throttling
+// since the campaign began.
+func sense(d *device.Device) func() *record.State {
+	before := d.Snapshot()
+	return func() *record.State {
+		s := d.Snapshot()
+		out := &record.State{Throttled: strings.Join(device.Throttling(before, s), "; ")}
+		for _, c := range s.Clocks {
+			out.MHz = append(out.MHz, c.Hz/1e6)
+			out.MaxMHz = append(out.MaxMHz, c.MaxHz/1e6)
+		}
+		if c, ok := s.HottestCelsius(); ok {
+			out.Celsius = &c
+		}
+		if s.Load != nil {
+			out.Load = &s.Load.One
+		}
+		if s.Battery != nil && s.Battery.Percent >= 0 {
+			pc := float64(s.Battery.Percent)
+			out.BatteryPc = &pc
+		}
+		return out
+	}
+}
+
+// bootID tells one run of the kernel from another; "" where it is not told.
+func bootID() string {
+	data, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(data))
+}
