@@ -156,3 +156,32 @@ func (b *Backend) Execution(ctx context.Context, model agent.Model, opt agent.Op
 	}
 	return judge(kernels, precision), nil
 }
+
+// Optimised returns the model as the runtime runs it here: fused, constants
+// folded, in this CPU's layouts. It is an ONNX file with operators of the
+// runtime's own, good for reading; another version or machine may not run it.
+func (b *Backend) Optimised(ctx context.Context, model agent.Model, opt agent.Options) ([]byte, error) {
+	l, err := b.load()
+	if err != nil {
+		return nil, err
+	}
+	fail := func(err error) ([]byte, error) {
+		return nil, fmt.Errorf("optimise %s: %w", describe(model), err)
+	}
+	dir, err := os.MkdirTemp("", "isocost-optimised-")
+	if err != nil {
+		return fail(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "model.onnx")
+	s, err := l.open(ctx, model, opt, secondPass{optimised: path})
+	if err != nil {
+		return fail(err)
+	}
+	s.Close()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fail(err)
+	}
+	return data, nil
+}

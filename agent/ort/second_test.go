@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -136,6 +137,24 @@ func TestExecution(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %s", c.name, got, err, c.want)
 		}
 		t.Logf("%s: %s: %s", c.name, got.Mode, got.Why)
+	}
+}
+
+func TestOptimised(t *testing.T) {
+	data, err := backend(t).Optimised(context.Background(), agent.Model{Bytes: convModel(1)}, oneThread)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := onnx.Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ops []string
+	for _, n := range m.Graph.Nodes {
+		ops = append(ops, n.Op)
+	}
+	if slices.Contains(ops, "Relu") || !slices.ContainsFunc(ops, func(op string) bool { return strings.HasSuffix(op, "Conv") }) {
+		t.Errorf("the activation is not fused into the convolution: %v", ops)
 	}
 }
 

@@ -39,3 +39,8 @@ func (b *Backend) Execution(context.Context, agent.Model, agent.Options, lut.Pre
 
 // Accelerators fails: the program has no cgo.
 func (b *Backend) Accelerators() ([]agent.Accelerator, error) { return nil, errNoCgo }
+
+// Optimised fails: the program has no cgo.
+func (b *Backend) Optimised(context.Context, agent.Model, agent.Options) ([]byte, error) {
+	return nil, errNoCgo
+}
