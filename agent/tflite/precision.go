@@ -134,6 +134,8 @@ func judge(m *tflitefb.Model, kernels []agent.PlacedNode, provider string, preci
 	}
 	slices.Sort(other)
 	switch {
+	case total == 0 && touches(m, precision):
+		return agent.Execution{Mode: agent.Native, Why: fmt.Sprintf("its kernels only convert and move, to or from %s", precision)}
 	case total == 0:
 		return emulated("no kernel computes in %s", precision)
 	case len(other) > 0:
@@ -142,6 +144,16 @@ func judge(m *tflitefb.Model, kernels []agent.PlacedNode, provider string, preci
 		return emulated("all %d kernels that compute run in fp16, but %s", total, cpu)
 	}
 	return agent.Execution{Mode: agent.Native, Why: fmt.Sprintf("all %d kernels that compute run in %s", total, precision)}
+}
+
+// touches says whether an operator reads or writes activations of a precision.
+func touches(m *tflitefb.Model, p lut.Precision) bool {
+	kind, ok := map[lut.Precision]tflitefb.TensorType{lut.FP32: tflitefb.Float32, lut.FP16: tflitefb.Float16, lut.INT8: tflitefb.Int8}[p]
+	return ok && slices.ContainsFunc(m.Operators, func(op tflitefb.Operator) bool {
+		return slices.ContainsFunc(append(slices.Clone(op.Inputs), op.Outputs...), func(i int32) bool {
+			return i >= 0 && m.Tensors[i].Type == kind && m.Tensors[i].Data == nil
+		})
+	})
 }
 
 // noHalfArithmetic says in words that this CPU has no half-precision arithmetic,

@@ -49,6 +49,7 @@ func TestExecution(t *testing.T) {
 			{"conv[k=3]/fp16@cin=8,cout=8,h=8,w=8", "fp16=1", halfMode},
 			{"conv[k=3]/fp16@cin=8,cout=8,h=8,w=8", "", halfMode},
 			{"conv[k=3]/fp32@cin=8,cout=8,h=8,w=8", "fp16=1", agent.Emulated}, // fp32 was asked for
+			{"quantize/int8@c=8,h=8,w=8", "", agent.Native},
 			{"add/int8@c=8,h=8,w=8", "", agent.Native},
 			{"relu/fp32@c=8,h=8,w=8", "", agent.Native},
 		} {

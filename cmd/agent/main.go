@@ -25,6 +25,7 @@ func program() *cli.Program {
 			benchCommand(),
 			benchChildCommand(),
 			forwardCommand(),
+			compareCommand(),
 			runtimesCommand(),
 			runtimeProbeCommand(),
 		},
