@@ -69,6 +69,9 @@ func Build(chain Chain, opt BuildOptions) (*graph.Graph, error) {
 	b.layer = "out"
 	x = b.convert(x, floatType(chain[len(chain)-1].Precision), "output")
 	b.g.Outputs = []*graph.Value{x}
+	for _, v := range b.results {
+		b.g.Outputs = append(b.g.Outputs, b.convert(v, floatOutput(v.DType), v.Name+".out"))
+	}
 	return b.g, nil
 }
 
@@ -78,6 +81,13 @@ func floatType(p lut.Precision) graph.DType {
 		return t
 	}
 	return graph.Float32
+}
+
+func floatOutput(t graph.DType) graph.DType {
+	if t == graph.Int8 {
+		return graph.Float32
+	}
+	return t
 }
 
 // stat follows a value's distribution through the graph: mean and mean square of
@@ -98,6 +108,7 @@ type builder struct {
 	stats   map[*graph.Value]stat
 	weights map[string]bool
 	history []*graph.Value // inputs of the operators so far
+	results []*graph.Value // outputs of the graph besides the last operator's
 	err     error
 }
 

@@ -35,6 +35,8 @@ type Sum []Summand
 //     without the change. The use begins with a convolution, since runtimes move
 //     conversions past operators that only move data. The switch of a network's
 //     input is measured at the entry;
+//   - matmul comes after a sigmoid, and transpose is set against one that changes
+//     nothing and is therefore removed;
 //   - activations and binary operators come after an average pool, into which
 //     nothing fuses them.
 //
@@ -48,6 +50,11 @@ func Frame(op lut.Op) (Sum, error) {
 	switch op.Kind {
 	case "switch":
 		return switchFrame(in, lut.Precision(a.str("from")), lut.Precision(a.str("to")), a.str("plain") == "1", a.str("res") == "1"), nil
+	case "matmul":
+		return matMulFrame(op, in), nil
+	case "transpose":
+		idle := lut.NewOp("transpose", op.Precision, map[string]string{"perm": identity(len(in))}, axesOf(in))
+		return difference(Chain{op}, Chain{idle}), nil
 	case "relayout":
 		return relayoutFrame(in, op.Precision), nil
 	case "quantize":
@@ -126,6 +133,13 @@ const preChannels = 8
 // stemChannels is the widest input taken for an image, that is for the network's
 // own input: RGB, RGBD.
 const stemChannels = 4
+
+// matMulFrame has a sigmoid as producer, because the product's operands are no map.
+// The conversion of the second operand, a graph input, stays in the difference.
+func matMulFrame(op lut.Op, in Shape) Sum {
+	pre := Chain{lut.NewOp("sigmoid", framePrecision(op.Precision), nil, coordinates(in))}
+	return difference(join(pre, Chain{op}), pre)
+}
 
 // before is the producer of a tensor of shape s; empty for a network's input.
 func before(s Shape, p lut.Precision) Chain {

@@ -22,6 +22,8 @@ type kind struct {
 	attrs    []string // allowed attributes; a trailing "!" makes one required
 	axes     []string // coordinates of the key, all required
 	sequence bool     // takes axes seq, dim instead of c, h, w as well
+	// axesOf gives the axes where they depend on the attributes.
+	axesOf func(a args) []string
 	// in and out are the shapes without the batch. check, when set, says what else
 	// is wrong with a key.
 	in, out func(a args) Shape
@@ -74,6 +76,9 @@ func check(op lut.Op) error {
 	if k.sequence && a.has("seq") {
 		axes = []string{"seq", "dim"}
 	}
+	if k.axesOf != nil {
+		axes = k.axesOf(a)
+	}
 	if !slices.EqualFunc(slices.Sorted(slices.Values(axes)), op.At, func(n string, c lut.Coord) bool { return n == c.Axis }) {
 		return fmt.Errorf("%s has axes %s", op.Kind, strings.Join(axes, " "))
 	}
@@ -123,14 +128,13 @@ func checkAttr(name, v string) error {
 		}
 	case "res", "proj", "noexp", "plain":
 		ok = v == "1"
-	case "from", "to":
+	case "from":
 		ok = slices.Contains(lut.Precisions, lut.Precision(v))
+	case "to", "perm": // the kind checks them
 	case "mode":
 		ok = v == "nearest" || v == "linear"
 	case "b":
 		ok = v == "c"
-	case "perm":
-		// Checked by transpose.
 	default: // g, se, r, heads, win, n, f
 		n, err := strconv.Atoi(v)
 		ok = err == nil && n >= 1 && strconv.Itoa(n) == v

@@ -3,6 +3,7 @@ package benchmarks
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/isocost/isocost/benchmarks/graph"
 	"github.com/isocost/isocost/lut"
@@ -12,7 +13,7 @@ import (
 var kinds = map[string]kind{}
 
 func init() {
-	for _, part := range []map[string]kind{convKinds, elementKinds, activationKinds(), mobileBlocks} {
+	for _, part := range []map[string]kind{convKinds, elementKinds, activationKinds(), movingKinds, mobileBlocks, residualBlocks, transformerKinds} {
 		for name := range part {
 			if _, twice := kinds[name]; twice {
 				panic("benchmarks: kind " + name + " is defined twice")
@@ -122,6 +123,9 @@ var elementKinds = map[string]kind{
 		attrs: []string{"from!", "to!", "plain", "res"}, axes: []string{"c", "h", "w"}, sequence: true, in: mapShape, out: mapShape,
 		check: func(a args) error {
 			from, to := lut.Precision(a.str("from")), lut.Precision(a.str("to"))
+			if !slices.Contains(lut.Precisions, to) {
+				return fmt.Errorf("unknown precision %q", to)
+			}
 			if !NeedsSwitch(from, to) {
 				return fmt.Errorf("%s and %s have activations of one type: there is nothing to switch", from, to)
 			}

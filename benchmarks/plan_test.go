@@ -207,18 +207,46 @@ func TestThinKeepsTheEnds(t *testing.T) {
 	}
 }
 
-// TestCounts against published numbers: MobileNetV2 1.0 at 224 (Sandler et al.
-// 2018 say 3.4 M and 300 M; torchvision's model has 3 504 872 parameters) and the
-// same network counted by hand, layer by layer, here.
+// TestCounts against torchvision's models and the papers: MobileNetV2 1.0 at 224
+// (Sandler et al. 2018: 300 M multiply-adds), ResNet-18 and -50 (He et al. 2016:
+// 1.8 and 3.8 G; 4.1 with the stride in the 3×3).
 func TestCounts(t *testing.T) {
-	net := mobileNetV2(t)
-	g, err := benchmarks.Build(net, benchmarks.BuildOptions{Shapes: true})
-	if err != nil {
-		t.Fatal(err)
+	for _, test := range []struct {
+		name         string
+		net          benchmarks.Chain
+		params, macs int64
+	}{
+		{"MobileNetV2", mobileNetV2(t), 3504872, 300774272},
+		{"ResNet-18", resNet(t, "resbasic", 1, 2, 2, 2, 2), 11689512, 1814073344},
+		{"ResNet-50", resNet(t, "resbottleneck", 4, 3, 4, 6, 3), 25557032, 4089184256},
+	} {
+		g, err := benchmarks.Build(test.net, benchmarks.BuildOptions{Shapes: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := benchmarks.Count(g); got.Params != test.params || got.MACs != test.macs {
+			t.Errorf("%s has %d parameters and %d multiply-adds, want %d and %d", test.name, got.Params, got.MACs, test.params, test.macs)
+		}
 	}
-	if got := benchmarks.Count(g); got.Params != 3504872 || got.MACs != 300774272 {
-		t.Errorf("MobileNetV2 has %d parameters and %d multiply-adds, want 3504872 and 300774272", got.Params, got.MACs)
+}
+
+func resNet(t testing.TB, block string, expansion int, depths ...int) benchmarks.Chain {
+	var keys strings.Builder
+	fmt.Fprint(&keys, "conv[act=relu,k=7,s=2]/fp32@cin=3,cout=64,h=224,w=224 maxpool[k=3,s=2]/fp32@c=64,h=112,w=112 ")
+	cin, side := 64, 56
+	for stage, depth := range depths {
+		mid, s := 64<<stage, min(2, stage+1)
+		for range depth {
+			cout, attrs := mid*expansion, fmt.Sprintf("act=relu,s=%d", s)
+			if s > 1 || cin != cout {
+				attrs = fmt.Sprintf("act=relu,proj=1,s=%d", s)
+			}
+			fmt.Fprintf(&keys, "%s[%s]/fp32@cin=%d,cout=%d,h=%d,mid=%d,w=%d ", block, attrs, cin, cout, side, mid, side)
+			cin, side, s = cout, side/s, 1
+		}
 	}
+	fmt.Fprintf(&keys, "gap/fp32@c=%d,h=7,w=7 linear/fp32@cin=%d,cout=1000,m=1", cin, cin)
+	return chain(t, keys.String())
 }
 
 func mobileNetV2(t testing.TB) benchmarks.Chain {

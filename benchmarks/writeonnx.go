@@ -262,6 +262,32 @@ func (w *onnxWriter) node(n *graph.Node) error {
 		w.act(n, func(out string) {
 			w.emit("Conv", []string{w.in(x), w.in(n.In[1]), w.in(n.In[2])}, out, attrs...)
 		})
+	case graph.Deconv:
+		attrs := []*onnx.Attr{onnxInts("kernel_shape", n.In[1].Shape[2:]), onnxInts("strides", n.Attrs.Ints["strides"]), onnxInts("pads", n.Attrs.Ints["pads"])}
+		w.act(n, func(out string) {
+			w.emit("ConvTranspose", []string{w.in(x), w.in(n.In[1]), w.in(n.In[2])}, out, attrs...)
+		})
+	case graph.MatMul:
+		w.matMul(n)
+	case graph.LayerNorm:
+		w.act(n, func(out string) {
+			w.emit("LayerNormalization", []string{w.in(x), w.in(n.In[1]), w.in(n.In[2])}, out,
+				onnx.IntAttr("axis", -1), onnx.FloatAttr("epsilon", n.Attrs.Floats["eps"]))
+		})
+	case graph.RMSNorm:
+		w.act(n, func(out string) { w.rmsNorm(n, out) })
+	case graph.Softmax:
+		w.act(n, func(out string) { w.emit("Softmax", []string{w.in(x)}, out, onnx.IntAttr("axis", -1)) })
+	case graph.Concat:
+		var in []string
+		for _, v := range n.In {
+			in = append(in, w.in(v))
+		}
+		w.act(n, func(out string) { w.emit("Concat", in, out, onnx.IntAttr("axis", int64(n.Int("axis", 1)))) })
+	case graph.Split:
+		w.split(n)
+	case graph.Resize:
+		w.act(n, func(out string) { w.resize(n, out) })
 	case graph.Linear:
 		w.act(n, func(out string) {
 			w.emit("Gemm", []string{w.in(x), w.in(n.In[1]), w.in(n.In[2])}, out, onnx.IntAttr("transB", 1))
@@ -308,4 +334,82 @@ func (w *onnxWriter) node(n *graph.Node) error {
 		return fmt.Errorf("operator %q has no ONNX form", n.Op)
 	}
 	return nil
+}
+
+// matMul writes alpha·x·y. In float the factor is a Mul, which runtimes fuse into
+// the product. In int8 it is free: the product is quantised with scale/alpha and
+// read with scale, and a transposed operand is transposed as integers, so that the
+// dequantise – multiply – quantise group stays whole.
+func (w *onnxWriter) matMul(n *graph.Node) {
+	x, y, out := n.In[0], n.In[1], n.Out[0]
+	alpha, scaled := n.Attrs.Floats["alpha"]
+	if !scaled {
+		alpha = 1
+	}
+	var perm []int
+	if n.Int("transb", 0) == 1 {
+		for i := range y.Shape {
+			perm = append(perm, i)
+		}
+		r := len(perm)
+		perm[r-2], perm[r-1] = perm[r-1], perm[r-2]
+	}
+	if out.DType != graph.Int8 {
+		b := w.in(y)
+		if perm != nil {
+			b = w.emit("Transpose", []string{b}, n.Name+".t", onnxInts("perm", perm)).Outputs[0]
+		}
+		if alpha == 1 {
+			w.emit("MatMul", []string{w.in(x), b}, out.Name)
+			return
+		}
+		p := w.emit("MatMul", []string{w.in(x), b}, n.Name+".product").Outputs[0]
+		w.emit("Mul", []string{p, w.scalar(n.Name+".alpha", floatOf(out), alpha)}, out.Name)
+		return
+	}
+	b := w.in(y)
+	if perm != nil {
+		t := w.emit("Transpose", []string{y.Name}, n.Name+".t", onnxInts("perm", perm)).Outputs[0]
+		scale, zero, attrs := w.quantParams(y)
+		b = w.dequantized(t, scale, zero, t+".dq", attrs)
+	}
+	w.emit("MatMul", []string{w.in(x), b}, out.Name+".f")
+	_, zero, attrs := w.quantParams(out)
+	coarse := w.constant(onnx.FloatTensor(out.Name+".product.scale", onnx.Float, []float32{out.Quant.Scale[0] / alpha}))
+	w.emit("QuantizeLinear", []string{out.Name + ".f", coarse, zero}, out.Name, attrs...)
+}
+
+// rmsNorm is written out: the operator is newer (opset 23) than most runtimes, and
+// ONNX Runtime fuses this form.
+func (w *onnxWriter) rmsNorm(n *graph.Node, out string) {
+	x, t := w.in(n.In[0]), floatOf(n.Out[0])
+	name := n.Name
+	sq := w.emit("Pow", []string{x, w.scalar("two."+t.String(), t, 2)}, name+".square").Outputs[0]
+	mean := w.emit("ReduceMean", []string{sq, w.int64s("last.axis", -1)}, name+".mean", onnx.IntAttr("keepdims", 1)).Outputs[0]
+	eps := w.emit("Add", []string{mean, w.scalar(name+".eps", t, n.Attrs.Floats["eps"])}, name+".mean.eps").Outputs[0]
+	root := w.emit("Sqrt", []string{eps}, name+".rms").Outputs[0]
+	norm := w.emit("Div", []string{x, root}, name+".norm").Outputs[0]
+	w.emit("Mul", []string{norm, w.in(n.In[1])}, out)
+}
+
+// split has several outputs, each of them quantised when it is int8.
+func (w *onnxWriter) split(n *graph.Node) {
+	node := &onnx.Node{Name: n.Name, Op: "Split", Inputs: []string{w.in(n.In[0])},
+		Attrs: []*onnx.Attr{onnx.IntAttr("axis", int64(n.Int("axis", 1))), onnx.IntAttr("num_outputs", int64(len(n.Out)))}}
+	w.g.Nodes = append(w.g.Nodes, node)
+	for _, v := range n.Out {
+		out, done := w.out(v)
+		node.Outputs = append(node.Outputs, out)
+		done()
+	}
+}
+
+func (w *onnxWriter) resize(n *graph.Node, out string) {
+	f := float32(n.Int("factor", 1))
+	scales := w.constant(onnx.FloatTensor(n.Name+".scales", onnx.Float, []float32{1, 1, f, f}, 4))
+	attrs := []*onnx.Attr{onnx.StringAttr("mode", "nearest"), onnx.StringAttr("coordinate_transformation_mode", "asymmetric"), onnx.StringAttr("nearest_mode", "floor")}
+	if n.Attrs.Strings["mode"] == "linear" {
+		attrs = []*onnx.Attr{onnx.StringAttr("mode", "linear"), onnx.StringAttr("coordinate_transformation_mode", "half_pixel")}
+	}
+	w.emit("Resize", []string{w.in(n.In[0]), "", scales}, out, attrs...)
 }
