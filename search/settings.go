@@ -62,12 +62,12 @@ const (
 func DefaultSettings() Settings {
 	return Settings{
 		Tau: 0.05, Epsilon: 0.005, Delta: 0.05, Rho: anytime.DefaultRho,
-		SigmaArchs: 8, SigmaRepeats: 4,
-		Selector: "lucb", Scope: ScopeLayer, Schedule: ScheduleComparisons, Batch: 1,
+		SigmaArchs: 16, SigmaRepeats: 4,
+		Selector: "lucb", Scope: ScopeAll, Schedule: ScheduleIncumbents, Batch: 1,
 	}
 }
 
-// Complete fills what follows from other settings (ε₀ = ε/2, β = δ/5 when σ is
+// Complete fills what follows from other settings (ε₀ = ε/10, β = δ/5 when σ is
 // calibrated) and lists every problem.
 func (s *Settings) Complete() error {
 	var problems []error
@@ -83,7 +83,7 @@ func (s *Settings) Complete() error {
 		bad("epsilon %g is not positive: equal architectures could never be told apart", s.Epsilon)
 	}
 	if s.Move == 0 {
-		s.Move = s.Epsilon / 2
+		s.Move = s.Epsilon / 10
 	}
 	if !(s.Move > 0 && s.Move < s.Epsilon) && s.Epsilon > 0 {
 		bad("move %g is not between 0 and epsilon %g", s.Move, s.Epsilon)

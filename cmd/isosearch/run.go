@@ -51,6 +51,8 @@ type runOptions struct {
 	Workers   int
 	Timeout   time.Duration
 	Retries   int
+	Agent     string
+	ORTLib    string
 	JSON      bool
 }
 
@@ -63,8 +65,10 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.Float64Var(&o.Settings.Tau, "tau", o.Settings.Tau, "cost tolerance, a fraction")
 	f.Float64Var(&o.Settings.Epsilon, "epsilon", o.Settings.Epsilon, "utility tolerance, in the evaluator's unit")
 	f.Float64Var(&o.Settings.Delta, "delta", o.Settings.Delta, "probability that the claim is false")
-	f.Float64Var(&o.Settings.Move, "move", 0, "an improvement shown to exceed this is taken (default epsilon/2)")
+	f.Float64Var(&o.Settings.Move, "move", 0, "an improvement shown to exceed this is taken (default epsilon/10)")
 	f.StringVar(&o.Sigma, "sigma", "", "noise of one sample; 0 for a deterministic evaluator (default: calibrated first)")
+	f.IntVar(&o.Settings.SigmaArchs, "sigma-archs", o.Settings.SigmaArchs, "architectures the noise is calibrated on")
+	f.IntVar(&o.Settings.SigmaRepeats, "sigma-repeats", o.Settings.SigmaRepeats, "samples of each")
 	f.IntVar(&o.Budget, "budget", 0, "evaluations to stop after (default: none)")
 	f.Uint64Var(&o.Settings.Seed, "seed", 1, "of all randomness")
 	f.IntVar(&o.Workers, "workers", 1, "evaluations at a time")
@@ -76,8 +80,10 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.Settings.EnforceTrueBand, "enforce-true-band", false, "narrow the band by the table's audited error")
 	f.BoolVar(&o.Settings.IntervalBand, "interval-band", false, "ask the whole prediction interval to be in the band")
 	f.BoolVar(&o.Settings.Published, "as-published", false, "the paper's literal algorithm, for comparison; certifies nothing")
-	f.DurationVar(&o.Timeout, "timeout", 0, "of one evaluation of exec (default: none)")
-	f.IntVar(&o.Retries, "retries", 2, "further attempts after a failed evaluation of exec")
+	f.DurationVar(&o.Timeout, "timeout", 0, "of one evaluation (default: none)")
+	f.IntVar(&o.Retries, "retries", 2, "further attempts after a failed evaluation")
+	f.StringVar(&o.Agent, "agent", "", "the agent program (default: beside this one, else in the path)")
+	f.StringVar(&o.ORTLib, "ort-lib", "", "the ONNX Runtime library, handed on to agent")
 	f.BoolVar(&o.JSON, "json", false, "print the certificate")
 }
 
@@ -117,9 +123,9 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	if err != nil {
 		return err
 	}
-	ev, err := evaluator.Open(o.Evaluator, evaluator.Options{
+	ev, err := evaluator.Open(ctx, o.Evaluator, evaluator.Options{
 		Space: in.Problem.Space, Seed: o.Settings.Seed, Workers: o.Workers, Timeout: o.Timeout, Retries: o.Retries,
-		Stderr: env.Stderr, Note: func(s string) { fmt.Fprintf(env.Stderr, "isosearch: note: %s\n", s) },
+		Agent: o.Agent, ORTLib: o.ORTLib, Stderr: env.Stderr, Note: func(s string) { fmt.Fprintf(env.Stderr, "isosearch: note: %s\n", s) },
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,230 @@
+package evaluator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/space"
+)
+
+func request(t *testing.T, key string, index int, seed uint64) search.Request {
+	t.Helper()
+	a, err := space.ParseArch(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return search.Request{Arch: a, Key: key, Stream: search.StreamSearch, Index: index, Seed: seed, Fidelity: 1}
+}
+
+func tableFile(t *testing.T, rows string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "t.jsonl")
+	if err := os.WriteFile(path, []byte(rows), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestTableDrawsWithoutReplacement(t *testing.T) {
+	path := tableFile(t, `{"arch":"a|b","utility":[1,2,4,8]}`+"\n"+`{"arch":"a|c","utility":[3]}`+"\n")
+	e, err := OpenTable(path, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for i := range 4 {
+		a, err := e.Evaluate(context.Background(), request(t, "a|b", i, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += a.Utility
+	}
+	if sum != 15 { // 1+2+4+8: each once
+		t.Errorf("four draws add up to %g, want 15", sum)
+	}
+	var f *search.Failure
+	if _, err := e.Evaluate(context.Background(), request(t, "a|b", 4, 0)); !errors.As(err, &f) {
+		t.Errorf("a fifth draw: %v, want a Failure", err)
+	}
+	if _, err := e.Evaluate(context.Background(), request(t, "z", 0, 0)); !errors.As(err, &f) {
+		t.Errorf("an absent row: %v, want a Failure", err)
+	}
+	if n := e.PoolSize(request(t, "a|b", 0, 0).Arch); n != 4 {
+		t.Errorf("pool of %d, want 4", n)
+	}
+	for _, bad := range []string{path + ",noise=-1", path + ",noise=x", path + ",what=1", path + ".absent"} {
+		if _, err := OpenTable(bad, 1); err == nil {
+			t.Errorf("OpenTable(%q) succeeded", bad)
+		}
+	}
+}
+
+func TestTableGaussianNoise(t *testing.T) {
+	path := tableFile(t, `{"arch":"a","utility":[1,3]}`+"\n")
+	e, err := OpenTable(path+",noise=gaussian", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, sum, ss := 4000, 0.0, 0.0
+	for i := range n {
+		a, err := e.Evaluate(context.Background(), request(t, "a", i, uint64(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += a.Utility
+		ss += (a.Utility - 2) * (a.Utility - 2)
+	}
+	// The pooled standard deviation of 1 and 3 is √2.
+	if m, s := sum/float64(n), math.Sqrt(ss/float64(n)); math.Abs(m-2) > 0.1 || math.Abs(s-math.Sqrt2) > 0.1 {
+		t.Errorf("mean %.3f, deviation %.3f; want 2 and 1.414", m, s)
+	}
+}
+
+// program is a shell program that answers by the seed.
+const goodProgram = `while read line; do
+  id=$(echo "$line" | sed 's/.*"id":"\([^"]*\)".*/\1/'); seed=$(echo "$line" | sed 's/.*"seed":\([0-9]*\).*/\1/')
+  case $seed in
+  1) echo "garbage";;
+  2) exit 3;;
+  3) sleep 60;;
+  4) echo "{\"id\":\"$id\",\"error\":\"out of memory\"}";;
+  5) [ -e once ] && echo "{\"id\":\"$id\",\"utility\":5}" || { touch once; kill -9 $$; };;
+  6) echo "{\"id\":\"other\",\"utility\":1}";;
+  7) echo "{\"id\":\"$id\",\"utility\":1e999}";;
+  8) echo "last words" >&2; exit 1;;
+  *) echo "{\"id\":\"$id\",\"utility\":$seed.5,\"seconds\":2}";;
+  esac
+done`
+
+func TestExecSurvivesEverything(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var mu sync.Mutex
+	var notes []string
+	e, err := NewExec(ExecOptions{Command: goodProgram, Workers: 2, Timeout: 700 * time.Millisecond, Retries: 1,
+		Note: func(s string) { mu.Lock(); notes = append(notes, s); mu.Unlock() }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	ask := func(seed uint64) (search.Answer, error) {
+		return e.Evaluate(context.Background(), request(t, "a", 0, seed))
+	}
+	a, err := ask(40)
+	if err != nil || a.Utility != 40.5 || a.Seconds != 2 {
+		t.Fatalf("answer %+v, %v", a, err)
+	}
+	for seed, want := range map[uint64]string{1: "garbage", 2: "exit status 3", 3: "no answer within", 4: "out of memory", 6: `id "other"`, 7: "1e999", 8: "last words"} {
+		_, err := ask(seed)
+		var f *search.Failure
+		if !errors.As(err, &f) || !strings.Contains(f.Reason, want) {
+			t.Errorf("seed %d: %v, want a Failure with %q", seed, err, want)
+		}
+	}
+	if a, err := ask(5); err != nil || a.Utility != 5 {
+		t.Errorf("killed once, then well: %+v, %v", a, err)
+	}
+	if len(notes) == 0 {
+		t.Error("no failed attempt was reported")
+	}
+	if a, err := ask(41); err != nil || a.Utility != 41.5 {
+		t.Errorf("after all that: %+v, %v", a, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := e.Evaluate(ctx, request(t, "a", 0, 3)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestExecThatNeverWorksEndsTheRun(t *testing.T) {
+	e, err := NewExec(ExecOptions{Command: "exit 7", Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	_, err = e.Evaluate(context.Background(), request(t, "a", 0, 1))
+	var f *search.Failure
+	if err == nil || errors.As(err, &f) || !strings.Contains(err.Error(), "exit status 7") {
+		t.Errorf("%v: want an error that ends the run and says how the program ended", err)
+	}
+}
+
+func TestExecParallel(t *testing.T) {
+	e, err := NewExec(ExecOptions{Command: `while read l; do sleep 0.2; echo "$l" | sed 's/{"id":"\([^"]*\)".*/{"id":"\1","utility":1}/'; done`, Workers: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	var wg sync.WaitGroup
+	begin := time.Now()
+	for i := range 8 {
+		wg.Go(func() {
+			if _, err := e.Evaluate(context.Background(), request(t, "a", i, uint64(i))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if d := time.Since(begin); d > 1200*time.Millisecond { // 8 × 0.2 s one after another is 1.6 s
+		t.Errorf("4 workers took %v for 8 requests of 0.2 s", d)
+	}
+}
+
+func TestLogDet(t *testing.T) {
+	got, err := logDet([]float64{0, 2, 3, 0}, 2) // det −6
+	if err != nil || math.Abs(got-math.Log(6)) > 1e-12 {
+		t.Errorf("log|det| = %v, %v; want ln 6", got, err)
+	}
+	if _, err := logDet([]float64{1, 1, 1, 1}, 2); err == nil {
+		t.Error("a singular matrix has a determinant")
+	}
+	if _, err := logDet([]float64{1}, 2); err == nil {
+		t.Error("one number is no 2×2 matrix")
+	}
+}
+
+func TestScaleWeighsByReliability(t *testing.T) {
+	var runs [][][2]float64
+	for a := range 20 {
+		var r [][2]float64
+		for s := range 4 {
+			noise := float64((a*7+s*13)%11-5) / 10
+			// The first score says much about the architecture, the second nothing.
+			r = append(r, [2]float64{float64(a) + noise, 100 + 40*noise})
+		}
+		runs = append(runs, r)
+	}
+	s, err := newScale(runs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.NASWOT.Weight*s.NASWOT.Between < 10*s.ACor.Weight*s.ACor.Within || s.ACor.Weight <= 0 {
+		t.Errorf("weights %+v: noise should count for little, and for something", s)
+	}
+	if _, _, between := spread(runs, s.utility); math.Abs(between-1) > 1e-9 {
+		t.Errorf("true utilities have standard deviation %g in the calibration set, want 1", between)
+	}
+	if _, err := newScale([][][2]float64{{{1, 1}, {1, 1}}, {{1, 1}, {1, 1}}}); err == nil {
+		t.Error("scores that never differ made a scale")
+	}
+}
+
+func ExampleOpenTable() {
+	dir, _ := os.MkdirTemp("", "")
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "t.jsonl")
+	os.WriteFile(path, []byte(`{"arch":"a|b","utility":[91.2,91.4]}`+"\n"), 0o644)
+	e, _ := OpenTable(path, 1)
+	a, _ := space.ParseArch("a|b")
+	fmt.Println(e.PoolSize(a))
+	// Output: 2
+}

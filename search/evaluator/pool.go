@@ -1,0 +1,252 @@
+package evaluator
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+)
+
+// pool keeps worker processes that answer one line by one line. A process that
+// fails in any way is killed with all its children and started anew when next
+// needed.
+type pool struct {
+	command func() *exec.Cmd
+	timeout time.Duration // of one exchange; 0 for none
+	stderr  io.Writer     // where the processes' own talk goes; nil to drop it
+	// greet checks the first line a process writes; nil when it writes none.
+	greet func(line []byte) error
+
+	idle chan *process // one entry a worker; nil: not started
+	mu   sync.Mutex
+	all  map[*process]bool
+}
+
+func newPool(workers int, command func() *exec.Cmd) *pool {
+	p := &pool{command: command, idle: make(chan *process, max(workers, 1)), all: map[*process]bool{}}
+	for range max(workers, 1) {
+		p.idle <- nil
+	}
+	return p
+}
+
+// exchange has a process answer a line; check judges the answer. An error of
+// check kills the process unless it is a *refusal: the program itself said no.
+func (w *pool) exchange(ctx context.Context, line []byte, check func(reply []byte) error) (err error) {
+	var p *process
+	select {
+	case p = <-w.idle:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() {
+		if err != nil && p != nil && !errors.As(err, new(*refusal)) {
+			w.drop(p)
+			p = nil
+		}
+		w.idle <- p
+	}()
+	outer := ctx
+	if w.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, w.timeout)
+		defer cancel()
+	}
+	late := func(err error) error {
+		if outer.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("no answer within %v", w.timeout)
+		}
+		return err
+	}
+	if p == nil {
+		if p, err = w.start(); err != nil {
+			return err
+		}
+		if w.greet != nil {
+			hello, err := p.read(ctx)
+			if err == nil {
+				err = w.greet(hello)
+			}
+			if err != nil {
+				return late(err)
+			}
+		}
+	}
+	reply, err := p.exchange(ctx, line)
+	if err != nil {
+		return late(err)
+	}
+	return check(reply)
+}
+
+// refusal is an error the program itself reported: the process is well.
+type refusal struct{ text string }
+
+func (r *refusal) Error() string { return r.text }
+
+// Close ends all processes.
+func (w *pool) Close() error {
+	w.mu.Lock()
+	var all []*process
+	for p := range w.all {
+		all = append(all, p)
+	}
+	w.mu.Unlock()
+	for _, p := range all {
+		w.drop(p)
+	}
+	return nil
+}
+
+func (w *pool) drop(p *process) {
+	w.mu.Lock()
+	delete(w.all, p)
+	w.mu.Unlock()
+	p.kill()
+}
+
+// maxAnswer bounds an answer line; a runaway program does not fill the memory.
+const maxAnswer = 1 << 20
+
+// process is one running worker.
+type process struct {
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	lines chan []byte // answers; closed at the end of the output
+	stop  chan struct{}
+	gone  chan struct{} // closed when the process is reaped
+	once  sync.Once
+	tail  *tail
+}
+
+func (w *pool) start() (*process, error) {
+	p := &process{lines: make(chan []byte), stop: make(chan struct{}), gone: make(chan struct{}), tail: &tail{to: w.stderr}}
+	p.cmd = w.command()
+	p.cmd.Stderr = p.tail
+	in, err := p.cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p.in = in
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", p.cmd.Path, err)
+	}
+	w.mu.Lock()
+	w.all[p] = true
+	w.mu.Unlock()
+	go func() {
+		sc := bufio.NewScanner(out)
+		sc.Buffer(make([]byte, 1<<12), maxAnswer)
+		for sc.Scan() {
+			select {
+			case p.lines <- bytes.Clone(sc.Bytes()):
+			case <-p.stop:
+			}
+		}
+		close(p.lines)
+		io.Copy(io.Discard, out) // a line too long: let the program end or be killed
+		p.cmd.Wait()
+		close(p.gone)
+	}()
+	return p, nil
+}
+
+// exchange writes a request and reads its answer.
+func (p *process) exchange(ctx context.Context, line []byte) ([]byte, error) {
+	wrote := make(chan error, 1)
+	go func() {
+		_, err := p.in.Write(append(line[:len(line):len(line)], '\n'))
+		wrote <- err
+	}()
+	select {
+	case err := <-wrote:
+		if err != nil {
+			return nil, p.died()
+		}
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return p.read(ctx)
+}
+
+// read waits for the next line of the process.
+func (p *process) read(ctx context.Context) ([]byte, error) {
+	select {
+	case reply, ok := <-p.lines:
+		if !ok {
+			return nil, p.died()
+		}
+		return reply, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// died describes the end of a process.
+func (p *process) died() error {
+	p.kill()
+	text := "the program ended"
+	if p.cmd.ProcessState != nil {
+		text += ": " + p.cmd.ProcessState.String()
+	}
+	if last := p.tail.last(); last != "" {
+		text += "; its last words: " + last
+	}
+	return errors.New(text)
+}
+
+// kill ends the process and all its children and waits for it.
+func (p *process) kill() {
+	p.once.Do(func() {
+		close(p.stop)
+		p.in.Close()
+		select {
+		case <-p.gone: // it ended by itself: its exit status is the interesting one
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+		killGroup(p.cmd)
+	})
+	<-p.gone
+}
+
+// tail passes a program's talk on and keeps its last line.
+type tail struct {
+	mu  sync.Mutex
+	to  io.Writer
+	buf []byte
+}
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf = append(t.buf, b...)
+	if len(t.buf) > 4096 {
+		t.buf = t.buf[len(t.buf)-4096:]
+	}
+	if t.to != nil {
+		return t.to.Write(b)
+	}
+	return len(b), nil
+}
+
+func (t *tail) last() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lines := strings.Split(strings.TrimSpace(string(t.buf)), "\n")
+	s := lines[len(lines)-1]
+	if len(s) > 200 {
+		s = s[:200] + "…"
+	}
+	return s
+}
