@@ -52,7 +52,7 @@ func runOnTable(t *testing.T, anchor string) Run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ev, err := evaluator.Open("table:"+table, evaluator.Options{Space: in.Problem.Space, Seed: s.Seed, Workers: 1})
+	ev, err := evaluator.Open(t.Context(), "table:"+table, evaluator.Options{Space: in.Problem.Space, Seed: s.Seed, Workers: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
