@@ -128,7 +128,10 @@ func (m *Measured) build(r *reader) {
 		fixed := func(parts []fixedSpec) bool {
 			for _, f := range parts {
 				p := part{slot: -1, in: sh, unit: f.Unit, stride: f.S, cout: scaled(f.Out, f.Scale), precision: f.Precision}
-				_, out, err := f.Unit.op(sh, f.S, p.cout, 0, f.Precision)
+				op, out, err := f.Unit.op(sh, f.S, p.cout, 0, f.Precision)
+				if err == nil && op.Kind != "" {
+					err = benchmarks.Check(op)
+				}
 				if err != nil {
 					r.fail(at(f.line), "", "%s: %v", f.Op, err)
 					return false
@@ -162,7 +165,10 @@ func (m *Measured) build(r *reader) {
 				for _, name := range st.Choices {
 					c := slices.IndexFunc(s.Choices, func(c choiceSpec) bool { return c.Name == name })
 					u := s.Choices[c].Unit
-					_, o, err := u.op(sh, stride, cout, m.mid(u, sh.c, cout, 1), lut.FP32)
+					op, o, err := u.op(sh, stride, cout, m.mid(u, sh.c, cout, 1), lut.FP32)
+					if err == nil && op.Kind != "" {
+						err = benchmarks.Check(op)
+					}
 					if u.Op == "skip" && err != nil {
 						continue // skip stands only where shapes allow
 					}
@@ -352,13 +358,14 @@ func (m *Measured) Lower(a Arch) (benchmarks.Chain, error) {
 		return nil, err
 	}
 	var chain benchmarks.Chain
-	cur := lut.FP32
-	emit := func(in shape, op lut.Op) {
-		if op.Precision != cur {
-			chain = append(chain, switchOp(cur, op.Precision, in))
-			cur = op.Precision
+	var l benchmarks.Layout
+	emit := func(op lut.Op) {
+		if len(chain) == 0 {
+			l = entry(op.Precision)
 		}
-		chain = append(chain, op)
+		between, next := l.Next(op)
+		chain = append(append(chain, between...), op)
+		l = next
 	}
 	net := m.network(a)
 	for _, p := range net.parts {
@@ -367,7 +374,7 @@ func (m *Measured) Lower(a Arch) (benchmarks.Chain, error) {
 			if err != nil {
 				return nil, err
 			}
-			emit(p.in, op)
+			emit(op)
 			continue
 		}
 		x := a.Layers[p.slot]
@@ -376,13 +383,19 @@ func (m *Measured) Lower(a Arch) (benchmarks.Chain, error) {
 			return nil, fmt.Errorf("layer %d: choice %q: %w", p.slot, x.Choice, err)
 		}
 		if op.Kind != "" {
-			emit(p.in, op)
+			emit(op)
 		}
 	}
-	if cur != lut.FP32 {
-		chain = append(chain, switchOp(cur, lut.FP32, net.output()))
+	return append(chain, l.End(net.output().tensor(), entry(l.Precision).Precision)...), nil
+}
+
+// entry is how a network's input lies before a first operator of precision p, and
+// its output after a last one: float, of half width beside half-width operators.
+func entry(p lut.Precision) benchmarks.Layout {
+	if p == lut.FP16 || p == lut.BF16 {
+		return benchmarks.Layout{Precision: p}
 	}
-	return chain, nil
+	return benchmarks.Layout{Precision: lut.FP32}
 }
 
 // output is the shape of the network's result.
@@ -395,10 +408,15 @@ func (n *network) output() shape {
 	return out
 }
 
-// switchOp is the change of precision of a tensor between two layers. Its key
-// carries the precision it leads to.
-func switchOp(from, to lut.Precision, in shape) lut.Op {
-	return lut.NewOp("switch", to, map[string]string{"from": string(from), "to": string(to)}, in.at())
+// tensor is the shape in the catalogue's terms.
+func (s shape) tensor() benchmarks.Shape {
+	switch {
+	case s.seq:
+		return benchmarks.Shape{s.h * s.w, s.c}
+	case s.h == 1 && s.w == 1:
+		return benchmarks.Shape{s.c}
+	}
+	return benchmarks.Shape{s.c, s.h, s.w}
 }
 
 // Cells lists every key any architecture can ask for, without doubles, sorted by
@@ -408,49 +426,61 @@ func (m *Measured) Cells() []lut.Op {
 	add := func(op lut.Op) { cells[op.String()] = op }
 	for i := range m.runs {
 		net := &m.runs[i]
-		before := []lut.Precision{lut.FP32} // precisions the tensor may be in
+		// The ways the tensor may lie; nil before the first operator.
+		var before []benchmarks.Layout
 		for _, p := range net.parts {
-			var next, kept []lut.Precision
+			var after []benchmarks.Layout
+			follow := func(op lut.Op) {
+				add(op)
+				from := before
+				if from == nil {
+					from = []benchmarks.Layout{entry(op.Precision)}
+				}
+				for _, l := range from {
+					between, next := l.Next(op)
+					for _, b := range between {
+						add(b)
+					}
+					if !slices.Contains(after, next) {
+						after = append(after, next)
+					}
+				}
+			}
 			if p.slot < 0 {
 				op, _, _ := p.unit.op(p.in, p.stride, p.cout, 0, p.precision)
-				add(op)
-				next = []lut.Precision{p.precision}
-			} else {
-				sl := &m.slots[p.slot]
-				if next = sl.precisions; len(next) == 0 {
-					next = []lut.Precision{lut.FP32}
+				follow(op)
+				before = after
+				continue
+			}
+			sl := &m.slots[p.slot]
+			precisions := sl.precisions
+			if len(precisions) == 0 {
+				precisions = []lut.Precision{lut.FP32}
+			}
+			skipped := false
+			for _, name := range sl.names {
+				if sl.same && m.unitOf(p.slot, name).Op == "skip" {
+					skipped = true
+					continue
 				}
-				for _, name := range sl.names {
-					if sl.same && m.unitOf(p.slot, name).Op == "skip" {
-						kept = before
-						continue
-					}
-					for w := range sl.ratios {
-						for _, prec := range next {
-							if op, err := m.layerOp(p, name, w, prec); err == nil {
-								add(op)
-							}
+				for w := range sl.ratios {
+					for _, prec := range precisions {
+						if op, err := m.layerOp(p, name, w, prec); err == nil {
+							follow(op)
 						}
 					}
 				}
 			}
-			for _, from := range before {
-				for _, to := range next {
-					if from != to {
-						add(switchOp(from, to, p.in))
-					}
+			for _, l := range before {
+				if skipped && !slices.Contains(after, l) {
+					after = append(after, l)
 				}
 			}
-			before = slices.Clone(next)
-			for _, k := range kept {
-				if !slices.Contains(before, k) {
-					before = append(before, k)
-				}
-			}
+			before = after
 		}
-		for _, from := range before {
-			if from != lut.FP32 {
-				add(switchOp(from, lut.FP32, net.output()))
+		for _, l := range before {
+			for _, op := range l.End(net.output().tensor(), entry(l.Precision).Precision) {
+				add(op)
 			}
 		}
 	}

@@ -90,8 +90,8 @@ func TestLowerSwitches(t *testing.T) {
 		}
 	}
 	want := []string{
-		"switch[from=fp32,to=int8]/int8@c=24,h=48,w=48",
-		"switch[from=int8,to=fp32]/fp32@c=40,h=24,w=24",
+		"switch[from=fp32,res=1,to=int8]/int8@c=24,h=48,w=48",
+		"switch[from=int8,res=1,to=fp32]/fp32@c=40,h=24,w=24",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("switches %q, want %q", got, want)
