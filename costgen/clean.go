@@ -59,133 +59,174 @@ type reading struct {
 
 // clean keeps the records that are "ok" (or accepted), merges those of one key and
 // says what it left out and why.
+//
+// A cell without any ok record takes its noisy ones: their wide interval travels
+// with them, while a hole would cost every network that has the operator. (A cell
+// that costs next to nothing is always noisy beside its own cost.)
 func clean(sources []Source, opt Options) *campaign {
-	metric := opt.Metric
-	calibrate, audit := opt.Calibrate, opt.Audit
-	c := &campaign{}
-	accepted := map[string][]string{}
-	cells := map[string]int{}
-	var ops []lut.Op
-	var keys []string
-	var readings [][]reading
-	var overhead []reading
-	dropped := map[string][]string{} // validity → names
-	var cellPrint multiset
-	ranges := map[string][]string{} // warnings that name records
-	seen := map[string]bool{}
-
-	take := func(s Source, set string) {
-		for i := range s.Records {
-			r := &s.Records[i].Record
-			if r.Kind == benchmarks.RoleAnchor {
-				continue
-			}
-			if set != "" && r.Kind != benchmarks.RoleNetwork {
-				continue
-			}
-			if !usable(r, opt.Accept) {
-				dropped[strings.Join(r.Validity, "+")] = append(dropped[strings.Join(r.Validity, "+")], title(r))
-				continue
-			}
-			if !r.IsOK() {
-				accepted[strings.Join(r.Validity, "+")] = append(accepted[strings.Join(r.Validity, "+")], title(r))
-			}
-			v, lo, hi, n, has := value(r, metric)
-			if !has {
-				dropped["no-"+metric] = append(dropped["no-"+metric], title(r))
-				continue
-			}
-			switch r.Kind {
-			case benchmarks.RoleCell:
-				if r.Key == nil {
-					dropped["no-key"] = append(dropped["no-key"], title(r))
-					continue
-				}
-				key := r.Key.String()
-				cellPrint.add(fingerprint(r.Case, key, v, lo, hi, n))
-				if hi <= 0 {
-					ranges["non-positive"] = append(ranges["non-positive"], fmt.Sprintf("%s:%d %s (%.4g)", s.Name, s.Records[i].Line, key, v))
-					continue
-				}
-				j, known := cells[key]
-				if !known {
-					j = len(ops)
-					cells[key] = j
-					ops = append(ops, *r.Key)
-					keys = append(keys, key)
-					readings = append(readings, nil)
-				}
-				readings[j] = append(readings[j], reading{r.Case, v, lo, hi, n})
-			case benchmarks.RoleOverhead:
-				cellPrint.add(fingerprint(r.Case, "overhead", v, lo, hi, n))
-				overhead = append(overhead, reading{r.Case, v, lo, hi, n})
-			case benchmarks.RoleNetwork:
-				if v <= 0 || len(r.Ops) == 0 {
-					why := "no-ops"
-					if v <= 0 {
-						why = "non-positive"
-					}
-					ranges[why] = append(ranges[why], fmt.Sprintf("%s:%d %s", s.Name, s.Records[i].Line, title(r)))
-					continue
-				}
-				which := set
-				if which == "" {
-					which = r.Set
-				}
-				if which != benchmarks.SetCalibrate && which != benchmarks.SetAudit {
-					ranges["no-set"] = append(ranges["no-set"], title(r))
-					continue
-				}
-				nw := network{id: r.Case, name: r.Name, ops: r.Ops, value: v, lo: lo, hi: hi, n: n}
-				if r.BetweenUS != nil && metric == lut.Latency {
-					nw.between = *r.BetweenUS
-				}
-				if r.AnchorRatio != nil {
-					nw.anchor = *r.AnchorRatio - 1
-				}
-				if print := which + string(fingerprint(r.Case, "", v, lo, hi, n)); seen[print] {
-					continue // the same record twice, e.g. a file given both as records and as --audit
-				} else {
-					seen[print] = true
-				}
-				if which == benchmarks.SetCalibrate {
-					c.calibrate = append(c.calibrate, nw)
-				} else {
-					c.audit = append(c.audit, nw)
-				}
-			}
-		}
-	}
+	c := cleaner{campaign: &campaign{}, opt: opt, index: map[string]int{}, left: map[string][]string{}, seen: map[string]bool{}}
 	for _, s := range sources {
-		take(s, "")
+		c.take(s, "")
 	}
-	for _, s := range calibrate {
-		take(s, benchmarks.SetCalibrate)
-	}
-	for _, s := range audit {
-		take(s, benchmarks.SetAudit)
-	}
-
-	for i, op := range ops {
-		key := keys[i]
-		merged, warn := merge(key, readings[i])
-		merged.op = op
-		merged.family, _, _ = strings.Cut(key, "@")
-		if merged.value <= 0 || merged.lo < 0 && merged.value < merged.hi/4 {
-			merged.censored = true
-			merged.lo = 0
-			merged.value = merged.hi / 2
-			ranges["censored"] = append(ranges["censored"], key)
+	best := len(c.keys)
+	for _, l := range c.noisy {
+		if l.Kind == benchmarks.RoleCell && l.Key != nil {
+			if i, ok := c.index[l.Key.String()]; ok && i < best {
+				c.leave("dropped noisy", title(&l.Record))
+				continue
+			}
 		}
-		merged.lo = max(0, merged.lo)
-		c.cells = append(c.cells, merged)
+		if c.use(l, "") {
+			c.leave("noisy", title(&l.Record))
+		}
+	}
+	for _, s := range opt.Calibrate {
+		c.take(s, benchmarks.SetCalibrate)
+	}
+	for _, s := range opt.Audit {
+		c.take(s, benchmarks.SetAudit)
+	}
+	c.finish()
+	return c.campaign
+}
+
+// cleaner gathers records while they are sorted out.
+type cleaner struct {
+	*campaign
+	opt      Options
+	index    map[string]int // key → place in keys, ops and readings
+	keys     []string
+	ops      []lut.Op
+	readings [][]reading
+	fixed    []reading // of the overhead
+	noisy    []named   // cells and overheads that are noisy and nothing worse
+	left     map[string][]string
+	print    multiset
+	seen     map[string]bool // networks taken
+}
+
+// named is a record and where it stands.
+type named struct {
+	Line
+	file string
+}
+
+func (c *cleaner) leave(why, what string) { c.left[why] = append(c.left[why], what) }
+
+// take sorts out one file; set, when given, is what its networks are for.
+func (c *cleaner) take(s Source, set string) {
+	for _, l := range s.Records {
+		r := &l.Record
+		switch {
+		case r.Kind == benchmarks.RoleAnchor, set != "" && r.Kind != benchmarks.RoleNetwork:
+		case usable(r, c.opt.Accept):
+			if c.use(named{l, s.Name}, set) && !r.IsOK() {
+				c.leave("accepted", title(r))
+			}
+		case usable(r, []string{record.Noisy}) && r.Kind != benchmarks.RoleNetwork:
+			c.noisy = append(c.noisy, named{l, s.Name})
+		default:
+			c.leave("dropped "+strings.Join(r.Validity, "+"), title(r))
+		}
+	}
+}
+
+// use takes one usable record in and says whether it could.
+func (c *cleaner) use(l named, set string) bool {
+	r := &l.Record
+	v, lo, hi, n, ok := value(r, c.opt.Metric)
+	if !ok {
+		c.leave("dropped no-"+c.opt.Metric, title(r))
+		return false
+	}
+	switch r.Kind {
+	case benchmarks.RoleCell:
+		if r.Key == nil {
+			c.leave("dropped no-key", title(r))
+			return false
+		}
+		key := r.Key.String()
+		c.print.add(fingerprint(r.Case, key, v, lo, hi, n))
+		if hi <= 0 {
+			c.leave("non-positive", fmt.Sprintf("%s:%d %s (%.4g)", l.file, l.Line.Line, key, v))
+			return false
+		}
+		i, known := c.index[key]
+		if !known {
+			i = len(c.keys)
+			c.index[key] = i
+			c.keys = append(c.keys, key)
+			c.ops = append(c.ops, *r.Key)
+			c.readings = append(c.readings, nil)
+		}
+		c.readings[i] = append(c.readings[i], reading{r.Case, v, lo, hi, n})
+	case benchmarks.RoleOverhead:
+		c.print.add(fingerprint(r.Case, "overhead", v, lo, hi, n))
+		c.fixed = append(c.fixed, reading{r.Case, v, lo, hi, n})
+	case benchmarks.RoleNetwork:
+		return c.network(l, set, v, lo, hi, n)
+	}
+	return true
+}
+
+func (c *cleaner) network(l named, set string, v, lo, hi float64, n int) bool {
+	r := &l.Record
+	if set == "" {
+		set = r.Set
+	}
+	switch {
+	case v <= 0:
+		c.leave("non-positive", fmt.Sprintf("%s:%d %s (%.4g)", l.file, l.Line.Line, title(r), v))
+		return false
+	case len(r.Ops) == 0:
+		c.leave("no-ops", title(r))
+		return false
+	case set != benchmarks.SetCalibrate && set != benchmarks.SetAudit:
+		c.leave("no-set", title(r))
+		return false
+	}
+	nw := network{id: r.Case, name: r.Name, ops: r.Ops, value: v, lo: lo, hi: hi, n: n}
+	if r.BetweenUS != nil && c.opt.Metric == lut.Latency {
+		nw.between = *r.BetweenUS
+	}
+	if r.AnchorRatio != nil {
+		nw.anchor = *r.AnchorRatio - 1
+	}
+	// One record given twice, as records and with --audit, counts once.
+	print := set + string(fingerprint(r.Case, "", v, lo, hi, n))
+	if c.seen[print] {
+		return false
+	}
+	c.seen[print] = true
+	if set == benchmarks.SetCalibrate {
+		c.calibrate = append(c.calibrate, nw)
+	} else {
+		c.audit = append(c.audit, nw)
+	}
+	return true
+}
+
+// finish merges, sorts and reports.
+func (c *cleaner) finish() {
+	for i, op := range c.ops {
+		m, warn := merge(c.keys[i], c.readings[i])
+		m.op = op
+		m.family, _, _ = strings.Cut(c.keys[i], "@")
+		if m.value <= 0 || m.lo < 0 && m.value < m.hi/4 {
+			m.censored = true
+			m.lo = 0
+			m.value = m.hi / 2
+			c.leave("censored", c.keys[i])
+		}
+		m.lo = max(0, m.lo)
+		c.cells = append(c.cells, m)
 		c.warnings = append(c.warnings, warn...)
 	}
 	slices.SortFunc(c.cells, func(a, b cell) int {
 		return cmp.Or(cmp.Compare(a.family, b.family), compareAt(a.op.At, b.op.At))
 	})
-	if len(overhead) > 0 {
-		m, warn := merge("overhead", overhead)
+	if len(c.fixed) > 0 {
+		m, warn := merge("overhead", c.fixed)
 		m.value, m.lo, m.hi = max(0, m.value), max(0, m.lo), max(0, m.hi)
 		c.overhead = &m
 		c.warnings = append(c.warnings, warn...)
@@ -197,43 +238,39 @@ func clean(sources []Source, opt Options) *campaign {
 	slices.SortFunc(c.audit, byCase)
 	c.unleak()
 
-	for _, why := range sortedKeys(accepted) {
-		c.warn("accepted", "%d records are %s and were used all the same: %s", len(accepted[why]), why, sample(accepted[why]))
-	}
-	for _, why := range sortedKeys(dropped) {
-		c.warn("dropped", "%d records are %s and were left out: %s", len(dropped[why]), why, sample(dropped[why]))
-	}
-	for _, why := range sortedKeys(ranges) {
-		list := ranges[why]
-		switch why {
-		case "non-positive":
-			c.warn(why, "%d records have a cost that is not positive and were refused: %s", len(list), sample(list))
-		case "censored":
-			c.warn(why, "%d cells cost too little to tell from zero; half the upper bound stands for them: %s", len(list), sample(list))
-		case "no-ops":
-			c.warn(why, "%d networks do not name their operators and cannot be predicted: %s", len(list), sample(list))
-		case "no-set":
-			c.warn(why, "%d networks are neither for calibration nor for audit and were left out: %s", len(list), sample(list))
-		}
-	}
-	c.inputs = append(c.inputs, cellPrint.input("cells"))
+	c.inputs = append(c.inputs, c.print.input("cells"))
 	for kind, nets := range map[string][]network{"calibrate": c.calibrate, "audit": c.audit} {
 		if len(nets) == 0 {
 			continue
 		}
 		var prints multiset
 		for _, n := range nets {
-			var keys strings.Builder
-			for _, op := range n.ops {
-				keys.WriteString(op.String())
-				keys.WriteByte(' ')
-			}
-			prints.add(fingerprint(n.id, keys.String(), n.value, n.lo, n.hi, n.n))
+			prints.add(fingerprint(n.id, netKey(n.ops), n.value, n.lo, n.hi, n.n))
 		}
 		c.inputs = append(c.inputs, prints.input(kind))
 	}
 	slices.SortFunc(c.inputs, func(a, b lut.Input) int { return cmp.Compare(a.Kind, b.Kind) })
-	return c
+
+	for _, why := range sortedKeys(c.left) {
+		list := c.left[why]
+		n, names := len(list), sample(list)
+		switch why {
+		case "accepted":
+			c.warn(why, "%d records are not ok but were used as asked: %s", n, names)
+		case "noisy":
+			c.warn(why, "%d records are noisy and were used, with their wide intervals, for want of better: %s", n, names)
+		case "non-positive":
+			c.warn(why, "%d records have a cost that is not positive and were refused: %s", n, names)
+		case "censored":
+			c.warn(why, "%d cells cost too little to tell from zero; half the upper bound stands for them: %s", n, names)
+		case "no-ops":
+			c.warn(why, "%d networks do not name their operators and cannot be predicted: %s", n, names)
+		case "no-set":
+			c.warn(why, "%d networks are neither for calibration nor for audit and were left out: %s", n, names)
+		default:
+			c.warn("dropped", "%d records are %s and were left out: %s", n, strings.TrimPrefix(why, "dropped "), names)
+		}
+	}
 }
 
 // unleak removes from the audit every network whose operators the calibration

@@ -178,6 +178,36 @@ func dominated(a, b []int) bool {
 	return true
 }
 
+// Under isotonic a fall frees its own line alone, under regime every line of the
+// family at that width.
+func TestRegimeSplitsTheWholeFamily(t *testing.T) {
+	var s Source
+	s.Header, s.Name = testHeader(), "rec.jsonl"
+	raw := [2][3]float64{{10, 20, 14}, {30, 40.2, 39.8}} // cin 8: a real fall; cin 16: noise
+	for i, line := range raw {
+		for j, v := range line {
+			op := lut.NewOp("linear", lut.FP32, nil, map[string]int{"cin": 8 * (i + 1), "cout": 8 * (j + 1), "m": 1})
+			s.Records = append(s.Records, Line{1, record.Record{Kind: benchmarks.RoleCell, Case: fmt.Sprint(i, j), Key: &op, Validity: []string{record.OK},
+				EstimateUS: &v, CI95US: &record.Interval{v - 0.4, v + 0.4}, N: 50}})
+		}
+	}
+	for policy, want := range map[string][2][3]float64{
+		"isotonic": {{10, 20, 14}, {30, 40, 40}},
+		"regime":   {{10, 20, 14}, {30, 40.2, 39.8}},
+		"strict":   {{10, 17, 17}, {30, 40, 40}},
+	} {
+		tab, err := Compile([]Source{s}, Options{Policy: policy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, k := range tab.File().Families[0].Knots {
+			if math.Abs(k.Corrected-want[n/3][n%3]) > 1e-5 {
+				t.Errorf("%s: %v is %v, want %v", policy, k.At, k.Corrected, want[n/3][n%3])
+			}
+		}
+	}
+}
+
 // Law: shuffled records, and records spread over several files, give the same
 // bytes.
 func TestCompileIsDeterministic(t *testing.T) {
@@ -250,6 +280,10 @@ func TestCompileWarns(t *testing.T) {
 	edit(0, func(r *record.Record) { r.Validity = []string{record.Throttled} })
 	edit(1, func(r *record.Record) { v := -5.0; r.EstimateUS, r.CI95US = &v, &record.Interval{-6, -4} })
 	edit(2, func(r *record.Record) { v := -0.5; r.EstimateUS, r.CI95US = &v, &record.Interval{-1, 1} })
+	edit(5, func(r *record.Record) { r.Validity = []string{record.Noisy} }) // nothing better: stands in
+	better := s.Records[6].Record                                           // a noisy record beside a good one is left out
+	better.Validity, better.Case = []string{record.Noisy}, "worse"
+	s.Records = append(s.Records[:len(s.Records)-1:len(s.Records)-1], Line{999, better}, s.Records[len(s.Records)-1])
 	edit(3, func(r *record.Record) { // dearer than the next wider one by far
 		v := *r.EstimateUS * 3
 		r.EstimateUS, r.CI95US = &v, &record.Interval{v * .99, v * 1.01}
@@ -268,7 +302,7 @@ func TestCompileWarns(t *testing.T) {
 			t.Errorf("the refused record is not named by its line: %s", w.Detail)
 		}
 	}
-	for _, code := range []string{"dropped", "non-positive", "censored", "violation", "leak"} {
+	for _, code := range []string{"dropped", "non-positive", "censored", "violation", "leak", "noisy"} {
 		if codes[code] == 0 {
 			t.Errorf("no warning %q in %v", code, tab.File().Warnings)
 		}
@@ -277,13 +311,26 @@ func TestCompileWarns(t *testing.T) {
 	if a == nil || a.Eta != nil || a.Missing != 59-a.Errors.N {
 		t.Errorf("eta from too few networks: %+v", a)
 	}
+	for _, fam := range tab.File().Families {
+		for i, k := range fam.Knots {
+			switch op := knotOp(fam, i).String(); {
+			case slices.Contains(k.Records, "worse"):
+				t.Errorf("%s rests on a noisy record beside a good one", op)
+			case op == d.ops()[5].String():
+				codes["stands in"]++
+			}
+		}
+	}
+	if codes["stands in"] != 1 {
+		t.Error("a noisy record without a better one is lost")
+	}
 	if _, err := tab.Cost(d.ops()[1]); !errors.Is(err, lut.ErrOutOfRange) && err != nil {
 		t.Errorf("refused cell: %v", err)
 	}
 }
 
-// A significant fall is smoothed by the policy isotonic, kept by raw, and kept as
-// a change of regime by regime, where everything else stays monotone.
+// A significant fall is kept, as a change of regime, by all policies but strict;
+// noise is smoothed by all but raw.
 func TestPolicies(t *testing.T) {
 	var s Source
 	s.Header, s.Name = testHeader(), "rec.jsonl"
@@ -296,7 +343,8 @@ func TestPolicies(t *testing.T) {
 	}
 	for policy, want := range map[string][]float64{
 		"raw":      raw,
-		"isotonic": {10, 11.95, 11.95, 50. / 3, 50. / 3, 50. / 3},
+		"strict":   {10, 11.95, 11.95, 50. / 3, 50. / 3, 50. / 3},
+		"isotonic": {10, 11.95, 11.95, 20, 14, 16},
 		"regime":   {10, 11.95, 11.95, 20, 14, 16},
 	} {
 		tab, err := Compile([]Source{s}, Options{Policy: policy})

@@ -17,6 +17,23 @@ import (
 // real (design 3.2), after Holm's correction over the steps of a family.
 const significance = 0.01
 
+// Policies of what becomes of the raw costs.
+const (
+	// Isotonic projects on the monotone cone, but a significant fall is kept: what
+	// noise can explain is smoothed, what it cannot is reported.
+	Isotonic = "isotonic"
+	// Regime takes a significant fall for a switch of the runtime at that value of
+	// the axis and splits the whole family there.
+	Regime = "regime"
+	// Strict projects on the whole cone, even against the evidence.
+	Strict = "strict"
+	// Raw corrects nothing.
+	Raw = "raw"
+)
+
+// Policies lists them, the default first.
+var Policies = []string{Isotonic, Regime, Strict, Raw}
+
 // step is two knots next to each other on a line of one axis.
 type step struct {
 	lo, hi int // indices of knots
@@ -96,50 +113,17 @@ func monotone(cells []cell, policy string) (lut.Family, lut.Sweep, []lut.Warning
 			Detail: fmt.Sprintf("costs %.4g, less than %.4g at the smaller %s=%d", y[s.hi], y[s.lo],
 				fam.Axes[s.axis], fam.Knots[s.lo].At[s.axis])})
 	}
-	if policy == "raw" {
+	if policy == Raw {
 		for i := range fam.Knots {
 			fam.Knots[i].Corrected = fam.Knots[i].Raw
 		}
 		return fam, sweep, warnings
 	}
-	cuts := make([]map[int]bool, len(fam.Axes)) // axis → upper ends of switches
-	if policy == "regime" {
-		for _, s := range bad {
-			if cuts[s.axis] == nil {
-				cuts[s.axis] = map[int]bool{}
-			}
-			cuts[s.axis][fam.Knots[s.hi].At[s.axis]] = true
-		}
-	}
-	regime := make([][]int, len(cells)) // per knot and axis: number of switches at or below it
-	for i, k := range fam.Knots {
-		for a, at := range k.At {
-			r := 0
-			for cut := range cuts[a] {
-				if cut <= at {
-					r++
-				}
-			}
-			regime[i] = append(regime[i], r)
-		}
-	}
-	less := func(i, j int) bool {
-		if i == j {
-			return false
-		}
-		a, b := fam.Knots[i].At, fam.Knots[j].At
-		for d := range a {
-			if a[d] > b[d] || regime[i][d] != regime[j][d] {
-				return false
-			}
-		}
-		return true
-	}
 	var x []float64
-	if lines == 1 && len(steps) == len(cells)-1 && len(cuts[steps[0].axis]) == 0 {
+	if lines == 1 && len(steps) == len(cells)-1 && (len(bad) == 0 || policy == Strict) {
 		x = isotonic.Chain(y, w)
 	} else {
-		x = isotonic.Order(y, w, less)
+		x = isotonic.Order(y, w, order(fam, bad, policy))
 	}
 	for i := range fam.Knots {
 		k := &fam.Knots[i]
@@ -148,7 +132,7 @@ func monotone(cells []cell, policy string) (lut.Family, lut.Sweep, []lut.Warning
 			k.Reason = lut.Isotonic
 		}
 	}
-	if policy == "regime" {
+	if policy != Strict {
 		for _, s := range bad {
 			if k := &fam.Knots[s.hi]; k.Reason == lut.Measured {
 				k.Reason = lut.Regime
@@ -156,6 +140,54 @@ func monotone(cells []cell, policy string) (lut.Family, lut.Sweep, []lut.Warning
 		}
 	}
 	return fam, sweep, warnings
+}
+
+// order is the partial order that a family's costs are held to: the product order
+// of its axes, less what the evidence contradicts. Under the policy isotonic a
+// significant fall frees the points below it from those above it; under regime it
+// splits the axis there for the whole family.
+func order(fam lut.Family, bad []step, policy string) func(i, j int) bool {
+	below := func(i, j int) bool {
+		a, b := fam.Knots[i].At, fam.Knots[j].At
+		for d := range a {
+			if a[d] > b[d] {
+				return false
+			}
+		}
+		return true
+	}
+	if len(bad) == 0 || policy == Strict {
+		return func(i, j int) bool { return i != j && below(i, j) }
+	}
+	free := func(i, j int) bool {
+		for _, s := range bad {
+			if policy == Regime {
+				cut := fam.Knots[s.hi].At[s.axis]
+				if fam.Knots[i].At[s.axis] < cut && cut <= fam.Knots[j].At[s.axis] {
+					return true
+				}
+			} else if below(i, s.lo) && below(s.hi, j) {
+				return true
+			}
+		}
+		return false
+	}
+	// What remains need not be transitive; its closure is what it implies.
+	n := len(fam.Knots)
+	words := (n + 63) / 64
+	up := make([][]uint64, n)
+	for i := n - 1; i >= 0; i-- { // knots are sorted: whatever lies above i comes after it
+		up[i] = make([]uint64, words)
+		for j := i + 1; j < n; j++ {
+			if up[i][j/64]>>(j%64)&1 == 0 && below(i, j) && !free(i, j) {
+				up[i][j/64] |= 1 << (j % 64)
+				for w := range words {
+					up[i][w] |= up[j][w]
+				}
+			}
+		}
+	}
+	return func(i, j int) bool { return up[i][j/64]>>(j%64)&1 == 1 }
 }
 
 // judge tests every step of a family for a fall of the raw cost.

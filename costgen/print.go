@@ -130,9 +130,15 @@ func writeAudit(b *strings.Builder, f *lut.File) {
 	}
 }
 
-// WriteWarnings writes every warning, one a line.
-func WriteWarnings(w io.Writer, t *lut.Table) error {
+// WriteWarnings writes the warnings, one a line; of each code at most limit, the
+// rest counted, unless limit is 0.
+func WriteWarnings(w io.Writer, t *lut.Table, limit int) error {
+	shown, more := map[string]int{}, map[string]int{}
 	for _, x := range t.File().Warnings {
+		if shown[x.Code]++; limit > 0 && shown[x.Code] > limit {
+			more[x.Code]++
+			continue
+		}
 		s := x.Code + ": "
 		if x.Key != "" {
 			s += x.Key + " "
@@ -142,6 +148,11 @@ func WriteWarnings(w io.Writer, t *lut.Table) error {
 			s += fmt.Sprintf(" (p = %.1g)", x.P)
 		}
 		if _, err := fmt.Fprintln(w, s); err != nil {
+			return err
+		}
+	}
+	for _, code := range sortedKeys(more) {
+		if _, err := fmt.Fprintf(w, "%s: %d more; costgen inspect --warnings lists all\n", code, more[code]); err != nil {
 			return err
 		}
 	}

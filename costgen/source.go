@@ -43,7 +43,7 @@ func FromFile(f *record.File) Source {
 // Defaults.
 type Options struct {
 	Metric string // lut.Latency, lut.Energy or lut.Memory
-	Policy string // isotonic, regime, raw
+	Policy string // one of Policies
 	// Delta and Beta: η bounds the (1−Delta) quantile with confidence 1−Beta.
 	Delta, Beta float64
 	// Tau is the half-width of the iso-cost band in which ranks and feasibility
@@ -59,7 +59,7 @@ type Options struct {
 
 // Defaults are the design's: isotonic latency, η at δ = 0.05 and β = 0.05, bands
 // of ±5 %.
-var Defaults = Options{Metric: lut.Latency, Policy: "isotonic", Delta: 0.05, Beta: 0.05, Tau: 0.05}
+var Defaults = Options{Metric: lut.Latency, Policy: Isotonic, Delta: 0.05, Beta: 0.05, Tau: 0.05}
 
 func (o *Options) defaults() {
 	d := Defaults
@@ -86,8 +86,8 @@ func (o *Options) Validate() error {
 	if _, ok := lut.Units[o.Metric]; !ok {
 		errs = append(errs, fmt.Errorf("metric %q is none of latency, energy, memory", o.Metric))
 	}
-	if !slices.Contains([]string{"isotonic", "regime", "raw"}, o.Policy) {
-		errs = append(errs, fmt.Errorf("policy %q is none of isotonic, regime, raw", o.Policy))
+	if !slices.Contains(Policies, o.Policy) {
+		errs = append(errs, fmt.Errorf("policy %q is none of %s", o.Policy, strings.Join(Policies, ", ")))
 	}
 	for name, v := range map[string]float64{"delta": o.Delta, "beta": o.Beta, "tau": o.Tau} {
 		if !(v > 0 && v < 1) {

@@ -19,7 +19,7 @@ type File struct {
 	Format      string       `json:"format"`
 	Metric      string       `json:"metric"`
 	Unit        string       `json:"unit"`
-	Policy      string       `json:"policy"` // isotonic, regime or raw: which value Corrected is
+	Policy      string       `json:"policy"` // isotonic, regime, strict or raw: how Corrected came from Raw
 	Device      Device       `json:"device"`
 	Runtime     Runtime      `json:"runtime"`
 	Protocol    Protocol     `json:"protocol"`

@@ -259,8 +259,8 @@ func (f *File) Validate() error {
 	} else if f.Unit != unit {
 		bad("unit of %s is %q, want %q", f.Metric, f.Unit, unit)
 	}
-	if !slices.Contains([]string{"isotonic", "regime", "raw"}, f.Policy) {
-		bad("policy %q is none of isotonic, regime, raw", f.Policy)
+	if !slices.Contains([]string{"isotonic", "regime", "strict", "raw"}, f.Policy) {
+		bad("policy %q is none of isotonic, regime, strict, raw", f.Policy)
 	}
 	if f.Runtime.Threads < 0 {
 		bad("runtime has %d threads", f.Runtime.Threads)

@@ -41,7 +41,7 @@ hold all three. The same records in any order give the same bytes.`,
 			f.StringVarP(&o.out, "output", "o", "", "the table to write")
 			f.StringSliceVar(&o.calibrate, "calibrate", nil, "more record files; their networks calibrate")
 			f.StringSliceVar(&o.audit, "audit", nil, "more record files; their networks audit")
-			f.StringVar(&o.Policy, "policy", costgen.Defaults.Policy, "isotonic, regime (keep significant violations) or raw")
+			f.StringVar(&o.Policy, "policy", costgen.Defaults.Policy, "isotonic (smooth noise, keep significant falls), regime (split the axis there), strict (smooth all) or raw")
 			f.StringVar(&o.Metric, "metric", costgen.Defaults.Metric, "latency, energy or memory")
 			o.addJudging(f)
 			return o.run
@@ -77,7 +77,7 @@ func (o *compileOptions) run(ctx context.Context, env cli.Env, args []string) er
 		return err
 	}
 	if o.out == "-" {
-		return costgen.WriteWarnings(warnWriter{env.Stderr}, t)
+		return costgen.WriteWarnings(warnWriter{env.Stderr}, t, warningsShown)
 	}
 	if err := show(env, t, o.json); err != nil {
 		return err

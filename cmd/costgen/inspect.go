@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/lut"
 )
@@ -15,6 +16,7 @@ type inspectOptions struct {
 	lut   string
 	cells string
 	json  bool
+	warn  bool
 }
 
 func inspectCommand() cli.Command {
@@ -28,6 +30,7 @@ func inspectCommand() cli.Command {
 			var o inspectOptions
 			f.StringVar(&o.lut, "lut", "", "the table, when not given as an argument")
 			f.StringVar(&o.cells, "cells", "", "print the cells whose key contains this text")
+			f.BoolVar(&o.warn, "warnings", false, "print the warnings of its compilation, all of them")
 			f.BoolVar(&o.json, "json", false, "print as JSON")
 			return o.run
 		},
@@ -55,6 +58,9 @@ func (o *inspectOptions) run(ctx context.Context, env cli.Env, args []string) er
 	t, err := readTable(o.lut)
 	if err != nil {
 		return err
+	}
+	if o.warn && !o.json {
+		return costgen.WriteWarnings(env.Stdout, t, 0)
 	}
 	if o.cells == "" {
 		return show(env, t, o.json)

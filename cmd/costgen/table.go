@@ -72,6 +72,10 @@ func summarise(t *lut.Table) summary {
 	return s
 }
 
+// warningsShown is how many warnings of one code are printed; a campaign on a
+// real runtime has dozens of violations.
+const warningsShown = 3
+
 // show prints a table's summary on stdout, as JSON or for people with the
 // warnings on stderr.
 func show(env cli.Env, t *lut.Table, asJSON bool) error {
@@ -81,5 +85,5 @@ func show(env cli.Env, t *lut.Table, asJSON bool) error {
 	if err := costgen.WriteSummary(env.Stdout, t); err != nil {
 		return err
 	}
-	return costgen.WriteWarnings(warnWriter{env.Stderr}, t)
+	return costgen.WriteWarnings(warnWriter{env.Stderr}, t, warningsShown)
 }
