@@ -24,8 +24,9 @@ func planCommand() cli.Command {
 		Short: "says what a campaign measures: cells, frames, whole networks",
 		Long: `
 From a space: every cell that one of its architectures can ask for, and whole networks drawn from it that calibrate
-and audit the table. From families: their standard grids (docs/catalogue.md). Cells and models asked for twice are
-in the plan once; the order of the cases is shuffled by the seed.`,
+and audit the table. From ONNX models: the kernels they are made of, and the models themselves as networks. From
+families: their standard grids (docs/catalogue.md). Cells and models asked for twice are in the plan once; the order
+of the cases is shuffled by the seed. Kernels that the catalogue cannot measure are listed, with exit code 3.`,
 		Example: `agent plan --space examples/mobile-cnn/space.yaml -o plan.jsonl`,
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o planOptions
@@ -47,10 +48,19 @@ type planOptions struct {
 	Seed       uint64
 	Output     string
 	JSON       bool
+	Models     []string
+	Dims       []string
+	Set        string
+
+	unplanned []unplanned
+	warnings  []string
 }
 
 func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Space, "space", "", "plan the cells of this space file")
+	flags.StringSliceVar(&o.Models, "model", nil, "plan the kernels of these ONNX `files` (further ones may follow as arguments)")
+	flags.StringSliceVar(&o.Dims, "dim", nil, "`NAME=VALUE` of a model's symbolic dimension; a batch without one is 1")
+	flags.StringVar(&o.Set, "set", benchmarks.SetAudit, "what the models themselves are for: audit, calibrate, or none to plan the kernels alone")
 	flags.StringSliceVar(&o.Families, "family", nil, "plan the standard grids of these `kinds`: "+strings.Join(benchmarks.GridFamilies, ","))
 	flags.StringSliceVar(&o.Precisions, "precision", []string{"fp32"}, "`precisions` of --family; a space names its own")
 	flags.IntVar(&o.Calibrate, "calibrate", 16, "networks of the space that calibrate the table")
@@ -70,9 +80,23 @@ func (o *planOptions) validate(args []string) error {
 			problems = append(problems, fmt.Sprintf(format, args...))
 		}
 	}
-	add(len(args) > 0, "plan takes no arguments, got %q", args)
-	add(o.Space == "" && len(o.Families) == 0, "nothing to plan: give --space or --family")
-	add(o.Space != "" && len(o.Families) > 0, "--space and --family are two plans: make two files")
+	if len(o.Models) > 0 { // --model a.onnx b.onnx, as a shell writes out --model *.onnx
+		o.Models, args = append(o.Models, args...), nil
+	}
+	sources := 0
+	for _, given := range []bool{o.Space != "", len(o.Families) > 0, len(o.Models) > 0} {
+		if given {
+			sources++
+		}
+	}
+	add(len(args) > 0, "plan takes no arguments but further models, got %q", args)
+	add(sources == 0, "nothing to plan: give --space, --model or --family")
+	add(sources > 1, "--space, --model and --family are plans of their own: make a file for each")
+	if o.Set == "none" {
+		o.Set = ""
+	}
+	add(o.Set != "" && o.Set != benchmarks.SetAudit && o.Set != benchmarks.SetCalibrate, "--set %q is none of audit, calibrate, none", o.Set)
+	add(len(o.Dims) > 0 && len(o.Models) == 0, "--dim is about --model")
 	add(o.Calibrate < 0, "--calibrate %d is negative", o.Calibrate)
 	add(o.Audit < 0, "--audit %d is negative", o.Audit)
 	add(o.Knots < 0 || o.Knots == 1, "--knots %d: at least 2, or 0 for all", o.Knots)
@@ -93,9 +117,12 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 	}
 	p := &benchmarks.Planner{Seed: o.Seed, Isolated: o.Isolated, Copies: o.Copies}
 	var err error
-	if o.Space != "" {
+	switch {
+	case o.Space != "":
 		err = o.fromSpace(p)
-	} else {
+	case len(o.Models) > 0:
+		err = o.fromModels(p)
+	default:
 		err = o.fromFamilies(p)
 	}
 	if err != nil {
@@ -110,7 +137,16 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 	} else if err := atomicfile.Write(o.Output, data, 0o666); err != nil {
 		return fmt.Errorf("write plan: %w", err)
 	}
-	return o.summarise(env, plan)
+	if err := o.summarise(env, plan); err != nil {
+		return err
+	}
+	for _, line := range o.modelTalk() {
+		fmt.Fprintf(env.Stderr, "agent: %s\n", line)
+	}
+	if k := len(o.unplanned); k > 0 {
+		return cli.Partial(fmt.Errorf("%d kernels of the models are not in the plan", k))
+	}
+	return nil
 }
 
 func (o *planOptions) fromSpace(p *benchmarks.Planner) error {
@@ -187,7 +223,7 @@ func (o *planOptions) summarise(env cli.Env, plan *benchmarks.Plan) error {
 	if o.JSON {
 		out, err := json.Marshal(map[string]any{"plan": o.Output, "sha256": plan.SHA256(), "source": plan.Source, "seed": plan.Seed,
 			"models": len(plan.Models), "cases": len(plan.Cases), "cells": n[benchmarks.RoleCell], "networks": n[benchmarks.RoleNetwork],
-			"estimate_s": about.Seconds()})
+			"estimate_s": about.Seconds(), "unplanned": append([]unplanned{}, o.unplanned...)})
 		if err != nil {
 			return err
 		}
