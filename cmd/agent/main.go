@@ -26,6 +26,7 @@ func program() *cli.Program {
 			benchChildCommand(),
 			forwardCommand(),
 			compareCommand(),
+			lowerCommand(),
 			runtimesCommand(),
 			runtimeProbeCommand(),
 		},
