@@ -56,6 +56,8 @@ func Build(m benchmarks.Model, spec BuildSpec) (Model, error) {
 		out.Bytes, err = benchmarks.WriteONNX(g)
 	case "tflite":
 		out.Bytes, err = tflitewriter.Write(g)
+	case "tflite-classic":
+		out.Bytes, err = tflitewriter.WriteClassic(g)
 	default:
 		err = fmt.Errorf("no writer for models of format %q", spec.Format)
 	}

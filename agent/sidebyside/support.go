@@ -42,7 +42,7 @@ var examples = []string{
 	"maxpool[k=3,s=2]/P@c=16,h=16,w=16",
 	"gap/P@c=16,h=16,w=16",
 	"resize[f=2,mode=nearest]/P@c=16,h=8,w=8",
-	"transpose[to=nhwc]/P@c=16,h=16,w=16",
+	"transpose[perm=0-2-1-3]/P@d0=1,d1=4,d2=8,d3=16",
 	"reshape[to=seq]/P@c=16,h=16,w=16",
 	"quantize/P@c=16,h=16,w=16",
 	"dequantize/P@c=16,h=16,w=16",
@@ -120,7 +120,7 @@ func (s Settings) support(ctx context.Context, c Case, l Lane, inputs func(dtype
 	}
 	// A TensorFlow Lite file of a half-precision model has float32 inputs.
 	half := "float16"
-	if info.Format == "tflite" {
+	if strings.HasPrefix(info.Format, "tflite") {
 		half = "float32"
 	}
 	l.Options.Inputs = inputs(half)

@@ -10,6 +10,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,9 +68,9 @@ func catalogue(t *testing.T, f func(t *testing.T, c benchmarks.Chain, p lut.Prec
 	}
 }
 
-func buildModel(t *testing.T, c benchmarks.Chain) (agent.Model, *graph.Graph) {
+func buildModel(t *testing.T, format string, c benchmarks.Chain) (agent.Model, *graph.Graph) {
 	t.Helper()
-	m, err := agent.Build(benchmarks.Model{Chain: c}, agent.BuildSpec{Format: "tflite", Batch: 1, Seed: 7})
+	m, err := agent.Build(benchmarks.Model{Chain: c}, agent.BuildSpec{Format: format, Batch: 1, Seed: 7})
 	if errors.Is(err, tflitewriter.ErrNoForm) {
 		t.Skipf("no form: %v", err)
 	}
@@ -106,8 +107,12 @@ func graphInputs(g *graph.Graph) (map[string][]float32, map[string]agent.Tensor)
 func TestCatalogue(t *testing.T) {
 	kinds(t, func(t *testing.T, b *Backend) {
 		ran := 0
+		info, err := b.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
 		catalogue(t, func(t *testing.T, c benchmarks.Chain, p lut.Precision) {
-			m, g := buildModel(t, c)
+			m, g := buildModel(t, info.Format, c)
 			in, tensors := graphInputs(g)
 			s, err := b.Open(context.Background(), m, agent.Options{Provider: CPU, Threads: 1, Inputs: tensors})
 			if b.lib.kind == Classic && errors.Is(err, agent.ErrUnsupported) && newer(m.Graph) {
@@ -134,7 +139,14 @@ func TestCatalogue(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if !(n.RelRMS <= tolerance[p]) || n.Scale == 0 {
+				limit := tolerance[p]
+				if p == lut.INT8 && composed(g) {
+					limit = 5e-2
+				}
+				// Or one step of the last int8 value: TensorFlow Lite 2.9's integer mean cuts
+				// where the reference rounds.
+				within := p == lut.INT8 && n.MaxAbs <= 1.001*step(g, v)
+				if !(n.RelRMS <= limit) && !within || n.Scale == 0 {
 					t.Errorf("output %s is off by %.3g of the reference's rms", v.Name, n.RelRMS)
 				}
 			}
@@ -144,16 +156,29 @@ func TestCatalogue(t *testing.T) {
 	})
 }
 
-// newer says whether a graph needs what TensorFlow Lite 2.9 lacks: grouped
-// convolutions that are not depthwise, and fully connected layers with a scale a
-// channel (operator version 12).
-func newer(g *graph.Graph) bool {
+// step is the scale of the int8 value an output is dequantised from, 0 for none.
+func step(g *graph.Graph, out *graph.Value) float64 {
 	for _, n := range g.Nodes {
-		if n.Op == graph.Conv && n.Int("groups", 1) > 1 || n.Op == graph.Linear && n.In[1].DType == graph.Int8 {
-			return true
+		if n.Op == graph.Dequantize && n.Out[0] == out {
+			return float64(n.In[0].Quant.Scale[0])
 		}
 	}
-	return false
+	return 0
+}
+
+// composed says whether a graph has an activation that TensorFlow Lite composes of
+// two operators: in int8 the result between them is rounded as well, which the
+// reference's is not.
+func composed(g *graph.Graph) bool {
+	return slices.ContainsFunc(g.Nodes, func(n *graph.Node) bool { return n.Op == graph.SiLU || n.Op == graph.HSigmoid })
+}
+
+// newer says whether a graph needs what TensorFlow Lite 2.9 lacks: grouped
+// convolutions that are not depthwise, and transpositions of six axes.
+func newer(g *graph.Graph) bool {
+	return slices.ContainsFunc(g.Nodes, func(n *graph.Node) bool {
+		return n.Op == graph.Conv && n.Int("groups", 1) > 1 || n.Op == graph.Transpose && len(n.In[0].Shape) > 5
+	})
 }
 
 func float32Data(v []float32) []byte {

@@ -46,7 +46,7 @@ func TestGPUComputes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, g := buildModel(t, benchmarks.Chain{op})
+		m, g := buildModel(t, "tflite", benchmarks.Chain{op})
 		in, tensors := graphInputs(g)
 		opt := agent.Options{Provider: GPU, Threads: 1, Inputs: tensors}
 		if c.precision != "" {

@@ -147,7 +147,16 @@ func (b *Backend) Info() (agent.Info, error) {
 	if err != nil {
 		return agent.Info{}, err
 	}
-	return agent.Info{Backend: Name, Version: l.version, Path: l.path, SHA256: l.sha256, Providers: b.providers(), Format: "tflite"}, nil
+	return agent.Info{Backend: Name, Version: l.version, Path: l.path, SHA256: l.sha256, Providers: b.providers(), Format: l.format()}, nil
+}
+
+// format of the models: the classic library may be too old for the newest
+// operator versions, which tflitewriter then avoids.
+func (l *library) format() string {
+	if l.kind == Classic {
+		return "tflite-classic"
+	}
+	return "tflite"
 }
 
 // providers are those the files at hand can serve; whether a GPU answers, only a

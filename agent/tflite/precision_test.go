@@ -57,7 +57,7 @@ func TestExecution(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, _ := buildModel(t, benchmarks.Chain{op})
+			m, _ := buildModel(t, "tflite", benchmarks.Chain{op})
 			opt := agent.Options{Provider: CPU, Threads: 1}
 			if name, value, ok := strings.Cut(c.options, "="); ok {
 				opt.ProviderOptions = map[string]string{name: value}

@@ -182,8 +182,19 @@ func (w *writer) deconv(n *graph.Node) error {
 	}
 	shape := w.int32s(w.m.Tensors[target].Shape...)
 	version := int32(3)
+	var after tflitefb.Op // the activation, where it is not fused
 	if act != tflitefb.ActNone {
 		version = 4
+		if w.classic {
+			version, act, after = 3, tflitefb.ActNone, map[string]tflitefb.Op{graph.Relu: tflitefb.Relu, graph.Relu6: tflitefb.Relu6}[n.Act()]
+		}
+	}
+	result := y
+	if after != 0 {
+		y = w.like(y, n.Name+".linear")
+		if target == result {
+			target = y
+		}
 	}
 	w.emit(tflitefb.TransposeConv, version, []int32{shape, kernel, x, bias}, []int32{target},
 		tflitefb.Options{Type: tflitefb.TransposeConvOptions, Values: map[string]float64{"padding": float64(pad),
@@ -191,6 +202,9 @@ func (w *writer) deconv(n *graph.Node) error {
 	if target != y {
 		begin, size := w.int32s(0, int32(p[0]), int32(p[1]), 0), w.int32s(w.m.Tensors[y].Shape...)
 		w.emit(tflitefb.Slice, w.version(target, 2), []int32{target, begin, size}, []int32{y}, tflitefb.Options{Type: tflitefb.SliceOptions})
+	}
+	if after != 0 {
+		w.emit(after, w.version(y, 2), []int32{y}, []int32{result}, tflitefb.Options{})
 	}
 	return nil
 }
@@ -215,6 +229,9 @@ func (w *writer) linear(n *graph.Node) error {
 	v := n.In[1]
 	if v.DType == graph.Int8 && len(v.Quant.Scale) > 1 && n.Attrs.Strings["quant"] != graph.QuantWeight {
 		version = 12
+		if w.classic && rank == 2 {
+			return w.pointwise(n, x, act)
+		}
 	}
 	if n.Attrs.Strings["quant"] == graph.QuantDynamic {
 		values["asymmetric_quantize_inputs"] = 1
@@ -236,6 +253,37 @@ func (w *writer) linear(n *graph.Node) error {
 		return err
 	}
 	w.emit(tflitefb.FullyConnected, version, in, []int32{y}, tflitefb.Options{Type: tflitefb.FullyConnectedOptions, Values: values})
+	return nil
+}
+
+// pointwise writes a linear layer as a 1×1 convolution of M images of one pixel.
+func (w *writer) pointwise(n *graph.Node, x int32, act float64) error {
+	v := n.In[1]
+	o, k, m := int32(v.Shape[0]), int32(v.Shape[1]), int32(n.In[0].Shape[0])
+	image := w.like(x, n.Name+".image")
+	w.m.Tensors[image].Shape = []int32{m, 1, 1, k}
+	w.reshapeOp(x, image)
+	kernel, err := w.shaped(v, rowMajor(2), []int32{o, 1, 1, k}, false)
+	if err != nil {
+		return err
+	}
+	bias, err := w.get(n.In[2], rowMajor(1))
+	if err != nil {
+		return err
+	}
+	y, err := w.out(n, rowMajor(2))
+	if err != nil {
+		return err
+	}
+	pixels := w.like(y, n.Name+".pixels")
+	w.m.Tensors[pixels].Shape = []int32{m, 1, 1, o}
+	version := w.version(x, 3)
+	if version == 1 {
+		version = 5 // hybrid, per channel
+	}
+	w.emit(tflitefb.Conv2D, version, []int32{image, kernel, bias}, []int32{pixels}, tflitefb.Options{Type: tflitefb.Conv2DOptions,
+		Values: map[string]float64{"padding": tflitefb.PaddingValid, "stride_w": 1, "stride_h": 1, "fused_activation_function": act}})
+	w.reshapeOp(pixels, y)
 	return nil
 }
 

@@ -69,12 +69,14 @@ func (w *writer) shaped(v *graph.Value, l layout, shape []int32, widen bool) (in
 	return i, nil
 }
 
-// fileAxis is the file's dimension along which v's scales stand. A shape with
-// another number of dimensions has the same bytes (1,kh,kw,C for C,1,kh,kw), so
-// the dimension is found by its length from the place the axis has in l.
+// fileAxis is the file's dimension along which v's scales stand. A shape with more
+// dimensions than the layout has them, of length one, after the first.
 func fileAxis(v *graph.Value, l layout, shape []int32) int {
 	a := l.axis(v.Quant.Axis)
-	return a + len(shape) - len(l)
+	if a > 0 {
+		a += len(shape) - len(l)
+	}
+	return a
 }
 
 // permuted reorders row-major elements of a shape to a layout.

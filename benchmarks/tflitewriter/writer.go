@@ -42,9 +42,23 @@ func Write(g *graph.Graph) ([]byte, error) {
 	return tflitefb.Encode(m)
 }
 
+// WriteClassic is Write for libraries of TensorFlow Lite's classic C API, which may
+// be years older (2.9 on linux): a fully connected layer with a scale a channel is
+// written as the 1×1 convolution it is, a transposed convolution's activation as an
+// operator of its own.
+func WriteClassic(g *graph.Graph) ([]byte, error) {
+	m, err := model(g, true)
+	if err != nil {
+		return nil, err
+	}
+	return tflitefb.Encode(m)
+}
+
 // Model is Write before the encoding.
-func Model(g *graph.Graph) (*tflitefb.Model, error) {
-	w := &writer{m: &tflitefb.Model{Description: "isocost", Signature: "serving_default"},
+func Model(g *graph.Graph) (*tflitefb.Model, error) { return model(g, false) }
+
+func model(g *graph.Graph, classic bool) (*tflitefb.Model, error) {
+	w := &writer{classic: classic, m: &tflitefb.Model{Description: "isocost", Signature: "serving_default"},
 		at: map[*graph.Value]placed{}, constants: map[string]int32{}, weights: map[*graph.Value]bool{}}
 	for _, v := range g.Weights {
 		w.weights[v] = true
@@ -118,6 +132,7 @@ type placed struct {
 }
 
 type writer struct {
+	classic   bool // for older libraries
 	m         *tflitefb.Model
 	at        map[*graph.Value]placed
 	weights   map[*graph.Value]bool
