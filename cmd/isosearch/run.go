@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,8 @@ import (
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/evaluator"
+	"github.com/isocost/isocost/search/measure"
+	"github.com/isocost/isocost/search/space"
 )
 
 func runCommand() cli.Command {
@@ -53,6 +56,8 @@ type runOptions struct {
 	Retries   int
 	Agent     string
 	ORTLib    string
+	Measure   string
+	BenchArgs []string
 	JSON      bool
 }
 
@@ -84,6 +89,8 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.Retries, "retries", 2, "further attempts after a failed evaluation")
 	f.StringVar(&o.Agent, "agent", "", "the agent program (default: beside this one, else in the path)")
 	f.StringVar(&o.ORTLib, "ort-lib", "", "the ONNX Runtime library, handed on to agent")
+	f.StringVar(&o.Measure, "measure", "", "re-measure anchor, accepted incumbents and final: local, adb:SERIAL or ssh:USER@HOST")
+	f.StringArrayVar(&o.BenchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench, such as --protocol=p.yaml; may be repeated")
 	f.BoolVar(&o.JSON, "json", false, "print the certificate")
 }
 
@@ -136,10 +143,14 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	if err := in.Attach(ev); err != nil {
 		return err
 	}
+	measurer, err := o.measurer(in, env)
+	if err != nil {
+		return err
+	}
 	bar := cli.NewProgress(env.Stderr, env.Getenv)
 	d := &search.Driver{
 		Dir: o.Out, Problem: in.Problem, Header: in.Header, Evaluator: ev,
-		Workers: o.Workers, Budget: o.Budget, Now: time.Now,
+		Workers: o.Workers, Budget: o.Budget, Now: time.Now, Measurer: measurer,
 		Progress: func(p search.Progress) { bar.Show(searchState(p, o.Budget)) },
 	}
 	if err := d.Check(); err != nil {
@@ -170,6 +181,28 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 		return cli.Partial(fmt.Errorf("the claim was not reached: %s", cert.Claim.Stop))
 	}
 	return nil
+}
+
+// measurer is nil without --measure.
+func (o *runOptions) measurer(in *search.Opened, env cli.Env) (search.Measurer, error) {
+	if o.Measure == "" {
+		return nil, nil
+	}
+	low, ok := in.Problem.Space.(space.Lowerer)
+	cost, compiled := in.Problem.Bands[0].Cost.(*search.LUTCost)
+	if !ok || !compiled {
+		return nil, cli.Usagef("--measure needs a space of networks and a compiled table")
+	}
+	program, err := evaluator.FindAgent(o.Agent)
+	if err != nil {
+		return nil, err
+	}
+	args := o.BenchArgs
+	if o.ORTLib != "" {
+		args = append([]string{"--ort-lib", o.ORTLib}, args...)
+	}
+	return &measure.Agent{Space: low, Program: program, Args: args, Target: o.Measure, Table: *cost.Table.File(),
+		Dir: filepath.Join(o.Out, "measure"), Stderr: env.Stderr}, nil
 }
 
 func searchState(p search.Progress, budget int) cli.State {

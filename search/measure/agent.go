@@ -1,0 +1,129 @@
+// Package measure has architectures measured on a device, by starting "agent
+// bench" on a small plan. It is the only package of the search that starts it.
+package measure
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/atomicfile"
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/space"
+)
+
+// Agent measures with the agent program, all architectures in one campaign with
+// interleaved rounds: their ratios are free of drift between campaigns.
+type Agent struct {
+	Space   space.Lowerer
+	Program string   // path of agent
+	Args    []string // further arguments of "agent bench": --ort-lib, --protocol…
+	Target  string   // local, adb:SERIAL, ssh:USER@HOST
+	Dir     string   // folder for plan and records; a campaign found there goes on
+	Table   lut.File // whose backend, provider and threads are used
+	Stderr  io.Writer
+}
+
+// report is the part of "agent bench --json" that is read.
+type report struct {
+	Backend string `json:"backend"`
+	Version string `json:"version"`
+	Device  struct {
+		ID    string `json:"id"`
+		Model string `json:"model"`
+	} `json:"device"`
+	Results []struct {
+		Kind       string      `json:"kind"`
+		Name       string      `json:"name"`
+		EstimateUS *float64    `json:"estimate_us"`
+		CI95US     *[2]float64 `json:"ci95_us"`
+		N          int         `json:"n"`
+		Validity   []string    `json:"validity"`
+		Detail     string      `json:"detail"`
+	} `json:"results"`
+}
+
+// Measure implements search.Measurer. One measurement an architecture comes
+// back, in order; one that failed has value 0 and says why in its validity.
+func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measurement, error) {
+	planner := &benchmarks.Planner{Seed: 1, Source: a.Space.Hash()}
+	for _, x := range archs {
+		chain, err := a.Space.Lower(x)
+		if err != nil {
+			return nil, fmt.Errorf("lower %s: %w", x.Key(), err)
+		}
+		if err := planner.Network("", x.Key(), chain); err != nil {
+			return nil, err
+		}
+	}
+	plan := planner.Plan()
+	path := filepath.Join(a.Dir, "plan-"+plan.SHA256()[:12]+".jsonl")
+	if err := atomicfile.Write(path, plan.Encode(), 0o644); err != nil {
+		return nil, err
+	}
+	args := []string{"bench", "--plan", path, "-o", filepath.Join(a.Dir, "rec-"+plan.SHA256()[:12]+".jsonl"), "--json"}
+	if b := a.Table.Runtime.Backend; b != "" {
+		args = append(args, "--backend", b)
+	}
+	if p := a.Table.Runtime.Provider; p != "" {
+		args = append(args, "--provider", p)
+	}
+	if n := a.Table.Runtime.Threads; n > 0 {
+		args = append(args, "--threads", strconv.Itoa(n))
+	}
+	if a.Target != "" && a.Target != "local" {
+		args = append(args, "--target", a.Target)
+	}
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, a.Program, append(args, a.Args...)...)
+	cmd.Stdout, cmd.Stderr = &out, a.Stderr
+	// Interrupted, agent writes down what it has; killed outright it would too, but
+	// leave its measuring child to notice.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 3) { // 3: some cases failed, the others count
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, hint.Wrap(fmt.Errorf("%s bench: %w", a.Program, err), "run it by hand: %s", cmd)
+	}
+	return read(out.Bytes(), archs)
+}
+
+// read pairs the results with the architectures by name.
+func read(text []byte, archs []space.Arch) ([]search.Measurement, error) {
+	var r report
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("agent bench --json wrote %.80q: %w", text, err)
+	}
+	out := make([]search.Measurement, len(archs))
+	for i, x := range archs {
+		m := search.Measurement{Metric: lut.Latency, Unit: "us", Validity: []string{"missing"}, Device: r.Device.ID}
+		for _, c := range r.Results {
+			if c.Kind != benchmarks.RoleNetwork || c.Name != x.Key() {
+				continue
+			}
+			m.Validity, m.N = c.Validity, c.N
+			if c.EstimateUS != nil && c.CI95US != nil && *c.EstimateUS > 0 {
+				m.Value, m.Lo, m.Hi = *c.EstimateUS, c.CI95US[0], c.CI95US[1]
+			}
+		}
+		out[i] = m
+	}
+	return out, nil
+}
+
+var _ search.Measurer = (*Agent)(nil)

@@ -1,0 +1,73 @@
+package measure
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/isocost/isocost/internal/nativelib"
+	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/search/space"
+)
+
+func TestReadPairsByName(t *testing.T) {
+	archs := []space.Arch{{Layers: []space.Layer{{Choice: "a"}}}, {Layers: []space.Layer{{Choice: "b"}}}, {Layers: []space.Layer{{Choice: "c"}}}}
+	got, err := read([]byte(`{"backend":"ort","device":{"id":"d"},"results":[
+		{"kind":"anchor","name":"a","estimate_us":1,"ci95_us":[1,1],"n":1,"validity":["ok"]},
+		{"kind":"e2e","name":"b","estimate_us":20,"ci95_us":[19,21],"n":40,"validity":["ok"]},
+		{"kind":"e2e","name":"a","n":0,"validity":["timeout"]}]}`), archs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got[1].Value != 20 || got[1].Lo != 19 || got[1].N != 40 || got[1].Device != "d" {
+		t.Errorf("b: %+v", got[1])
+	}
+	if got[0].Value != 0 || got[0].Validity[0] != "timeout" {
+		t.Errorf("a failed case has a value: %+v", got[0])
+	}
+	if got[2].Value != 0 || got[2].Validity[0] != "missing" {
+		t.Errorf("a case that is not there: %+v", got[2])
+	}
+	if _, err := read([]byte("Segmentation fault"), archs); err == nil {
+		t.Error("garbage was read")
+	}
+}
+
+// TestAgentMeasures starts the real agent on the real runtime.
+func TestAgentMeasures(t *testing.T) {
+	lib := nativelib.Require(t, "onnxruntime")
+	dir := t.TempDir()
+	program := filepath.Join(dir, "agent")
+	if out, err := exec.Command("go", "build", "-o", program, "github.com/isocost/isocost/cmd/agent").CombinedOutput(); err != nil {
+		t.Fatalf("build agent: %v\n%s", err, out)
+	}
+	s, err := space.OpenMeasured("../../examples/mobile-cnn/space.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := s.Default()
+	for l := range small.Layers {
+		small.Layers[l].Width = 0
+	}
+	a := &Agent{Space: s, Program: program, Args: []string{"--ort-lib", lib, "--max-time", "1s"}, Target: "local", Dir: filepath.Join(dir, "m"),
+		Table: lut.File{Runtime: lut.Runtime{Backend: "ort", Provider: "cpu", Threads: 1}}, Stderr: os.Stderr}
+	got, err := a.Measure(context.Background(), []space.Arch{s.Default(), small})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || !(got[0].Value > 0) || !(got[1].Value > 0) || got[1].Value >= got[0].Value {
+		t.Errorf("measured %+v: half the width should cost less", got)
+	}
+	for _, m := range got {
+		if m.Lo > m.Value || m.Hi < m.Value || m.N == 0 || m.Device == "" {
+			t.Errorf("measurement without evidence: %+v", m)
+		}
+	}
+	a.Program = filepath.Join(dir, "nothing")
+	if _, err := a.Measure(context.Background(), []space.Arch{s.Default()}); err == nil || !strings.Contains(err.Error(), "nothing") {
+		t.Errorf("an agent that is not there: %v", err)
+	}
+}
