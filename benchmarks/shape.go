@@ -35,21 +35,13 @@ func (s Shape) equal(t Shape) bool {
 }
 
 // fits reports that a tensor of shape s can be the input of an operator that
-// wants t: equal, or both a vector: one of its own, a pooled map, a sequence of one.
+// wants t: equal, or a pooled map for a vector.
 func (s Shape) fits(t Shape) bool {
-	n := s.vector()
-	return s.equal(t) || n > 0 && n == t.vector()
+	return s.equal(t) || s.pooled() && t.pooled() && s[0] == t[0]
 }
 
-// vector is the length of a shape that is a vector in one of its forms, else 0.
-func (s Shape) vector() int {
-	switch {
-	case len(s) == 1, len(s) == 3 && s[1] == 1 && s[2] == 1:
-		return s[0]
-	case len(s) == 2 && s[0] == 1:
-		return s[1]
-	}
-	return 0
+func (s Shape) pooled() bool {
+	return len(s) == 1 || len(s) == 3 && s[1] == 1 && s[2] == 1
 }
 
 // args reads an operator's attributes and coordinates after check has accepted

@@ -17,7 +17,7 @@ import (
 // cell is one key with the evidence of all its records.
 type cell struct {
 	op            lut.Op
-	family        string // of the op's key
+	family        string // Op.Grid
 	value, lo, hi float64
 	n             int
 	cases         []string // sorted
@@ -211,7 +211,7 @@ func (c *cleaner) finish() {
 	for i, op := range c.ops {
 		m, warn := merge(c.keys[i], c.readings[i])
 		m.op = op
-		m.family, _, _ = strings.Cut(c.keys[i], "@")
+		m.family = op.Grid()
 		if m.value <= 0 || m.lo < 0 && m.value < m.hi/4 {
 			m.censored = true
 			m.lo = 0

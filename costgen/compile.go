@@ -27,9 +27,6 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 		return nil, err
 	}
 	c := clean(sources, opt)
-	if err := sameAxes(c.cells); err != nil {
-		return nil, err
-	}
 	if len(c.cells) == 0 {
 		why := "it holds no cells"
 		if len(c.warnings) > 0 {
@@ -162,19 +159,4 @@ func sortWarnings(ws []lut.Warning) {
 	slices.SortStableFunc(ws, func(a, b lut.Warning) int {
 		return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Detail, b.Detail))
 	})
-}
-
-// sameAxes refuses a family whose members are positioned on different axes.
-func sameAxes(cells []cell) error {
-	for i := 1; i < len(cells); i++ {
-		if cells[i-1].family != cells[i].family {
-			continue
-		}
-		a, b := cells[i-1].op, cells[i].op
-		if !slices.EqualFunc(a.At, b.At, func(x, y lut.Coord) bool { return x.Axis == y.Axis }) {
-			return hint.Wrap(fmt.Errorf("%s and %s are of one family on different axes", a, b),
-				"the records mix two versions of the catalogue; compile them apart")
-		}
-	}
-	return nil
 }

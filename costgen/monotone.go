@@ -288,7 +288,8 @@ func precisionOrder(fams []lut.Family) []lut.Warning {
 		if err != nil || op.Kind == "switch" {
 			continue
 		}
-		groups[op.WithPrecision(lut.FP32).Family()] = append(groups[op.WithPrecision(lut.FP32).Family()], i)
+		key := op.WithPrecision(lut.FP32).Family() + fmt.Sprint(f.Axes)
+		groups[key] = append(groups[key], i)
 	}
 	var out []lut.Warning
 	for _, g := range sortedKeys(groups) {
@@ -297,7 +298,7 @@ func precisionOrder(fams []lut.Family) []lut.Warning {
 				a, b := fams[i], fams[j]
 				pa, _ := lut.ParseOp(a.Name)
 				pb, _ := lut.ParseOp(b.Name)
-				if rank[pa.Precision] >= rank[pb.Precision] || !slices.Equal(a.Axes, b.Axes) {
+				if rank[pa.Precision] >= rank[pb.Precision] {
 					continue
 				}
 				common, reversed, worst, p := 0, 0, 1.0, 1.0

@@ -1,5 +1,7 @@
 package lut
 
+import "strings"
+
 // Format is the first field of every table file.
 const Format = "isocost/lut/v1"
 
@@ -27,7 +29,7 @@ type File struct {
 	Warnings    []Warning    `json:"warnings"` // what the compiler wants its reader to know
 	Expires     []string     `json:"expires"`  // when to measure again, for people
 	Overhead    *Overhead    `json:"overhead,omitempty"`
-	Families    []Family     `json:"-"` // sorted by name; written one knot a line
+	Families    []Family     `json:"-"` // sorted by name and axes; written one knot a line
 	Calibration *Calibration `json:"calibration,omitempty"`
 	Audit       *Audit       `json:"audit,omitempty"`
 }
@@ -83,12 +85,20 @@ type Warning struct {
 	P      float64 `json:"p,omitempty"` // of the test behind it, when there is one
 }
 
-// Family is what shares one key without coordinates: a set of measured points
-// over the same axes. The points need not fill a grid.
+// Family is what shares one key without coordinates and one set of axes: a set of
+// measured points. The points need not fill a grid.
 type Family struct {
 	Name  string   // Op.Family of its members
 	Axes  []string // sorted
 	Knots []Knot   // sorted by At
+}
+
+// grid is the Op.Grid of the family's members.
+func (f *Family) grid() string {
+	if len(f.Axes) == 0 {
+		return f.Name
+	}
+	return f.Name + "@" + strings.Join(f.Axes, ",")
 }
 
 // Reasons a knot's corrected value has.

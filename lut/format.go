@@ -279,8 +279,8 @@ func (f *File) Validate() error {
 		bad("overhead %v is negative or outside its interval [%v, %v]", o.Value, o.Lo, o.Hi)
 	}
 	for i, fam := range f.Families {
-		if i > 0 && f.Families[i-1].Name >= fam.Name {
-			bad("family %s is doubled or out of order", fam.Name)
+		if i > 0 && f.Families[i-1].grid() >= fam.grid() {
+			bad("family %s is doubled or out of order", fam.grid())
 		}
 		if op, err := ParseOp(fam.Name); err != nil {
 			bad("family: %v", err)

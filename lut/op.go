@@ -67,7 +67,7 @@ func NewOp(kind string, p Precision, attrs map[string]string, at map[string]int)
 	return op
 }
 
-// Family is the key without its coordinates: what shares one grid of knots.
+// Family is the key without its coordinates.
 func (o Op) Family() string { return string(o.appendFamily(nil)) }
 
 func (o Op) appendFamily(b []byte) []byte {
@@ -83,6 +83,19 @@ func (o Op) appendFamily(b []byte) []byte {
 	}
 	b = append(b, '/')
 	return append(b, o.Precision...)
+}
+
+// Grid is the family with the names of its axes, such as add/fp32@c,h,w: a kind may
+// be placed on different axes (images, sequences), and each has a grid of its own.
+func (o Op) Grid() string { return string(o.appendGrid(nil)) }
+
+func (o Op) appendGrid(b []byte) []byte {
+	b = o.appendFamily(b)
+	for i, c := range o.At {
+		b = append(b, "@,"[min(i, 1)])
+		b = append(b, c.Axis...)
+	}
+	return b
 }
 
 // String is the canonical key.

@@ -15,7 +15,7 @@ import (
 type Table struct {
 	file     File
 	families []family
-	byName   map[string]int
+	byGrid   map[string]int         // by Op.Grid of a member
 	costs    atomic.Pointer[[]Cost] // by Ref; grows when an interpolated key is first resolved
 
 	mu    sync.Mutex
@@ -44,10 +44,10 @@ func New(f File) (*Table, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
-	t := &Table{file: f, byName: make(map[string]int, len(f.Families)), extra: map[string]Ref{}}
+	t := &Table{file: f, byGrid: make(map[string]int, len(f.Families)), extra: map[string]Ref{}}
 	costs := []Cost{}
 	for i, fam := range f.Families {
-		t.byName[fam.Name] = i
+		t.byGrid[fam.grid()] = i
 		t.families = append(t.families, newFamily(fam, Ref(len(costs))))
 		for _, k := range fam.Knots {
 			costs = append(costs, k.cost())
@@ -226,20 +226,10 @@ func correct(curve []Point, y float64) float64 {
 
 func (t *Table) family(op Op) (*family, error) {
 	var buf [128]byte
-	i, ok := t.byName[string(op.appendFamily(buf[:0]))]
-	if !ok {
-		return nil, &UnknownOpError{op.String(), t.near(op)}
+	if i, ok := t.byGrid[string(op.appendGrid(buf[:0]))]; ok {
+		return &t.families[i], nil
 	}
-	fam := &t.families[i]
-	if len(op.At) != len(fam.Axes) {
-		return nil, &UnknownOpError{op.String(), fmt.Sprintf("%s over the axes %v", fam.Name, fam.Axes)}
-	}
-	for j, c := range op.At {
-		if c.Axis != fam.Axes[j] {
-			return nil, &UnknownOpError{op.String(), fmt.Sprintf("%s over the axes %v", fam.Name, fam.Axes)}
-		}
-	}
-	return fam, nil
+	return nil, &UnknownOpError{op.String(), t.near(op)}
 }
 
 // near names the family of the same kind that shares most attributes.
@@ -260,6 +250,9 @@ func (t *Table) near(op Op) string {
 		}
 		if s > score {
 			best, score = fam.Name, s
+			if best == op.Family() {
+				best += fmt.Sprintf(" over the axes %v", fam.Axes)
+			}
 		}
 	}
 	return best

@@ -39,10 +39,11 @@ func testFile() File {
 	scattered := Family{Name: "linear/fp32", Axes: []string{"cin", "cout", "m"}, Knots: []Knot{
 		knot(10, 16, 100, 1), knot(12, 24, 100, 1), knot(50, 64, 200, 1),
 	}}
+	sequence := Family{Name: "linear/fp32", Axes: []string{"cin", "seq"}, Knots: []Knot{knot(7, 16, 5)}} // the same kind on other axes
 	return File{
 		Format: Format, Metric: Latency, Unit: "us", Policy: "isotonic",
 		Device:   Device{ID: "d1", Model: "test <&>", CPU: "x", OS: "linux", Arch: "amd64", Cores: "0"},
-		Families: []Family{conv, area, scattered},
+		Families: []Family{conv, area, scattered, sequence},
 		Inputs:   []Input{{"cells", strings.Repeat("ab", 32), 12}},
 	}
 }
@@ -67,6 +68,7 @@ func TestCostInterpolates(t *testing.T) {
 		{"conv[k=1,s=1]/fp32@cin=9,cout=23,h=28,w=28", 9 * 23},
 		{"dwconv[k=3,s=1]/fp32@c=8,h=20,w=20", 400}, // linear in the area
 		{"linear/fp32@cin=20,cout=100,m=1", 11},
+		{"linear/fp32@cin=16,seq=5", 7},
 	} {
 		got, err := tab.Cost(op(t, c.key))
 		if err != nil {

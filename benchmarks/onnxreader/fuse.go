@@ -1,7 +1,5 @@
 package onnxreader
 
-import "slices"
-
 // fuse applies the rules: idioms of several nodes become one, constants and batch
 // norms go into the convolution before them, biases into the matrix product,
 // activations into what computes their input.
@@ -11,11 +9,6 @@ func (g *graph) fuse() {
 		g.applyRules(n)
 	}
 	g.mergeIntoMatMul()
-	for _, n := range g.nodes {
-		if !n.dead && n.op == "Pad" {
-			g.mergePad(n)
-		}
-	}
 	for _, n := range g.nodes {
 		switch {
 		case n.dead:
@@ -285,31 +278,4 @@ func swapsLast(p []int) bool {
 		}
 	}
 	return true
-}
-
-// mergePad merges a Pad of zeros around a map into the convolution that alone
-// uses it (ONNX Runtime's PadFusion).
-func (g *graph) mergePad(n *node) {
-	if n.int8 || len(n.out) == 0 || !only(n.out[0]) || n.src == nil || n.src.Str("mode", "constant") != "constant" || n.input(0) == nil || !n.in[0].known || n.in[0].constant {
-		return
-	}
-	if v, ok := n.data(2); n.input(2) != nil && (!ok || len(v) != 1 || v[0] != 0) || n.src.Float("value", 0) != 0 {
-		return
-	}
-	c := n.out[0].to[0]
-	if c.dead || c.int8 || c.op != "Conv" || c.in[0] != n.out[0] || c.src.Str("auto_pad", "NOTSET") != "NOTSET" {
-		return
-	}
-	pads, ok := n.padsOf()
-	rank := len(n.in[0].shape)
-	if !ok || rank < 3 || pads[0] != 0 || pads[1] != 0 || pads[rank] != 0 || pads[rank+1] != 0 {
-		return
-	}
-	for _, p := range pads {
-		if p < 0 {
-			return
-		}
-	}
-	c.pad = slices.Concat(pads[2:rank], pads[rank+2:])
-	g.enter(c, 0, n, n.in[0])
 }

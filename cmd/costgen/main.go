@@ -25,6 +25,7 @@ func program() *cli.Program {
 			diffCommand(),
 			exportCommand(),
 			importCommand(),
+			predictCommand(),
 			reportCommand(),
 		},
 	}

@@ -91,7 +91,7 @@ func Import(format string, data []byte, opt Options) (*lut.Table, error) {
 
 func build(p published, format string, data []byte, opt Options) (*lut.Table, error) {
 	slices.SortFunc(p.entries, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.op.Family(), b.op.Family()), slices.CompareFunc(a.op.At, b.op.At, func(x, y lut.Coord) int {
+		return cmp.Or(cmp.Compare(a.op.Grid(), b.op.Grid()), slices.CompareFunc(a.op.At, b.op.At, func(x, y lut.Coord) int {
 			return cmp.Or(cmp.Compare(x.Axis, y.Axis), cmp.Compare(x.Value, y.Value))
 		}), cmp.Compare(a.where, b.where))
 	})
@@ -135,13 +135,10 @@ func build(p published, format string, data []byte, opt Options) (*lut.Table, er
 		for _, c := range good[i].op.At {
 			fam.Axes = append(fam.Axes, c.Axis)
 		}
-		for ; j < len(good) && good[j].op.Family() == fam.Name; j++ {
+		for grid := good[i].op.Grid(); j < len(good) && good[j].op.Grid() == grid; j++ {
 			e := good[j]
 			var at []int
-			for d, c := range e.op.At {
-				if d >= len(fam.Axes) || c.Axis != fam.Axes[d] {
-					return nil, fmt.Errorf("%s and %s are of one family on different axes", good[i].where, e.where)
-				}
+			for _, c := range e.op.At {
 				at = append(at, c.Value)
 			}
 			if n := len(fam.Knots); n > 0 && slices.Equal(fam.Knots[n-1].At, at) {

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/costgen"
+	"github.com/isocost/isocost/internal/atomicfile"
+	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
+)
+
+type predictOptions struct {
+	lut         string
+	dims        []string
+	emitPlan    string
+	seed        uint64
+	extrapolate bool
+	json        bool
+	all         bool
+}
+
+func predictCommand() cli.Command {
+	return cli.Command{
+		Name:  "predict",
+		Args:  "net.onnx…",
+		Short: "says what an ONNX model costs on the table's device, kernel by kernel",
+		Long: `
+The model is read as the kernels a runtime makes of it: shapes inferred, constants
+folded, nodes fused by rules. Each kernel is looked up; the sum is calibrated. What
+the table lacks is listed, never counted as nothing: a model with a missing kernel
+has no total, and --emit-plan writes the plan that would measure what is missing.
+
+With --json one object a model is printed:
+{"model","total_us","lo_us","hi_us","kernels":[{"name","key","us","lo_us","hi_us"}],"missing":[…]}`,
+		Example: "costgen predict --lut device.lut.json net.onnx --emit-plan missing.plan.jsonl",
+		Setup: func(f *pflag.FlagSet) cli.RunFunc {
+			var o predictOptions
+			f.StringVar(&o.lut, "lut", "", "the table")
+			f.StringArrayVarP(&o.dims, "dim", "f", nil, "value of a symbolic dimension, `NAME=N`; may be repeated")
+			f.StringVar(&o.emitPlan, "emit-plan", "", "write the plan that measures what is missing to this `FILE`")
+			f.Uint64Var(&o.seed, "seed", 1, "of the order of that plan")
+			f.BoolVar(&o.extrapolate, "extrapolate", false, "guess, and mark, keys outside the measured range")
+			f.BoolVar(&o.all, "all", false, "print every kernel, not only the dearest")
+			f.BoolVar(&o.json, "json", false, "print one JSON object a model")
+			return o.run
+		},
+	}
+}
+
+func parseDims(list []string) (map[string]int, error) {
+	dims := map[string]int{}
+	for _, d := range list {
+		name, v, ok := strings.Cut(d, "=")
+		n, err := strconv.Atoi(v)
+		if !ok || name == "" || err != nil || n < 1 {
+			return nil, cli.Usagef("--dim %q is not NAME=N with N at least 1", d)
+		}
+		dims[name] = n
+	}
+	return dims, nil
+}
+
+func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) error {
+	if len(args) == 0 {
+		return cli.Usagef("no model to predict")
+	}
+	dims, err := parseDims(o.dims)
+	if err != nil {
+		return err
+	}
+	t, err := readTable(o.lut)
+	if err != nil {
+		return err
+	}
+	var lacking []costgen.Missing
+	incomplete := 0
+	for i, path := range args {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		net, err := onnxreader.ReadFile(path, onnxreader.Options{Dims: dims})
+		if err != nil {
+			return err
+		}
+		p, err := predictNetwork(t, path, net, o.extrapolate)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if len(p.Missing) > 0 {
+			incomplete++
+			lacking = append(lacking, p.Missing...)
+		}
+		if o.json {
+			err = writeJSON(env.Stdout, predictionJSON(t, p, net))
+		} else {
+			if i > 0 {
+				fmt.Fprintln(env.Stdout)
+			}
+			err = writePrediction(env.Stdout, t, p, net, o.all)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if o.emitPlan != "" {
+		if err := o.writePlan(env, t, lacking); err != nil {
+			return err
+		}
+	}
+	if incomplete > 0 {
+		h := "--emit-plan FILE writes the plan that would measure what is missing; compile its records together with the table's"
+		if o.emitPlan != "" {
+			h = fmt.Sprintf("agent bench --plan %s -o more.jsonl, then compile it together with the table's records", o.emitPlan)
+		}
+		return cli.Partial(hint.Wrap(fmt.Errorf("%d of %d models have kernels the table lacks", incomplete, len(args)), "%s", h))
+	}
+	return nil
+}
+
+// predictNetwork prices what the reader found.
+func predictNetwork(t *lut.Table, path string, net *onnxreader.Network, extrapolate bool) (*costgen.Prediction, error) {
+	kernels := make([]costgen.Kernel, len(net.Kernels))
+	for i, k := range net.Kernels {
+		kernels[i] = costgen.Kernel{Name: k.Name, Op: k.Op}
+	}
+	var unpriced []costgen.Unpriced
+	for _, u := range net.Unpriced {
+		unpriced = append(unpriced, costgen.Unpriced{Name: u.Name, Reason: u.Op + ": " + u.Reason})
+	}
+	return costgen.Predict(t, filepath.Base(path), kernels, unpriced, extrapolate)
+}
+
+// predictionJSON spells a prediction with its unit in the field names.
+func predictionJSON(t *lut.Table, p *costgen.Prediction, net *onnxreader.Network) map[string]any {
+	unit := "_" + p.Unit
+	var kernels []map[string]any
+	for _, k := range p.Kernels {
+		m := map[string]any{"name": k.Name, "key": k.Key, p.Unit: k.Cost, "lo" + unit: k.Lo, "hi" + unit: k.Hi}
+		if k.Extrapolated {
+			m["extrapolated"] = true
+		}
+		kernels = append(kernels, m)
+	}
+	if kernels == nil {
+		kernels = []map[string]any{}
+	}
+	how := "rules"
+	if net.Lowered {
+		how = "runtime"
+	}
+	return map[string]any{
+		"model": p.Model, "total" + unit: p.Total, "lo" + unit: p.Lo, "hi" + unit: p.Hi, "known" + unit: p.Known,
+		"extrapolated": p.Extrapolated, "kernels": kernels, "missing": p.Missing, "lowered_by": how, "table": t.Hash(),
+		"warnings": net.Warnings,
+	}
+}
+
+// kernelsShown is how many kernels are printed without --all.
+const kernelsShown = 12
+
+// writePrediction prints the total, where it comes from and what is missing.
+func writePrediction(w io.Writer, t *lut.Table, p *costgen.Prediction, net *onnxreader.Network, all bool) error {
+	var b strings.Builder
+	how := "fusion rules"
+	if net.Lowered {
+		how = "the runtime's optimised graph"
+	}
+	if p.Total != nil {
+		mark := ""
+		if p.Extrapolated {
+			mark = "  (extrapolated)"
+		}
+		fmt.Fprintf(&b, "%s: %.5g %s, 95 %% between %.5g and %.5g%s\n", p.Model, *p.Total, p.Unit, *p.Lo, *p.Hi, mark)
+	} else {
+		fmt.Fprintf(&b, "%s: no total, %d kernels are missing; the others sum to %.5g %s\n", p.Model, len(p.Missing), p.Known, p.Unit)
+	}
+	fmt.Fprintf(&b, "  %d kernels by %s, %d nodes free\n", len(net.Kernels), how, len(net.Free))
+	byKind := map[string]*[2]float64{}
+	for _, k := range p.Kernels {
+		name := k.Key.Kind + " " + string(k.Key.Precision)
+		if byKind[name] == nil {
+			byKind[name] = &[2]float64{}
+		}
+		byKind[name][0] += k.Cost
+		byKind[name][1]++
+	}
+	var kinds []string
+	for k := range byKind {
+		kinds = append(kinds, k)
+	}
+	slices.SortFunc(kinds, func(x, y string) int {
+		return cmp.Or(cmp.Compare(byKind[y][0], byKind[x][0]), cmp.Compare(x, y))
+	})
+	for _, k := range kinds {
+		fmt.Fprintf(&b, "  %10.4g %s  %5.1f %%  %3.0f × %s\n", byKind[k][0], p.Unit, 100*byKind[k][0]/p.Known, byKind[k][1], k)
+	}
+	show := slices.Clone(p.Kernels)
+	if !all {
+		slices.SortStableFunc(show, func(x, y costgen.PricedKernel) int { return cmp.Compare(y.Cost, x.Cost) })
+		show = show[:min(kernelsShown, len(show))]
+		fmt.Fprintf(&b, "\n  the %d dearest of %d kernels (--all prints every one)\n", len(show), len(p.Kernels))
+	} else {
+		b.WriteByte('\n')
+	}
+	for _, k := range show {
+		mark := ""
+		if k.Extrapolated {
+			mark = " extrapolated"
+		}
+		fmt.Fprintf(&b, "  %10.4g %s  ±%.3g%s  %s  %s\n", k.Cost, p.Unit, (k.Hi-k.Lo)/2, mark, k.Name, k.Key)
+	}
+	if len(p.Missing) > 0 {
+		fmt.Fprintf(&b, "\n  missing\n")
+		for _, m := range p.Missing {
+			fmt.Fprintf(&b, "  %s: %s\n", m.Name, m.Reason)
+		}
+	}
+	for _, x := range net.Warnings {
+		fmt.Fprintf(&b, "  note: %s\n", x)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writePlan writes a plan of the missing keys. What the catalogue cannot build is
+// named on stderr.
+func (o *predictOptions) writePlan(env cli.Env, t *lut.Table, lacking []costgen.Missing) error {
+	planner := benchmarks.Planner{Seed: o.seed, Source: "missing from table " + t.Hash()}
+	planned, cannot := map[string]bool{}, 0
+	for _, m := range lacking {
+		if m.Key == nil {
+			cannot++
+			continue
+		}
+		key := m.Key.String()
+		if planned[key] {
+			continue
+		}
+		if err := planner.Cell(*m.Key); err != nil {
+			fmt.Fprintf(env.Stderr, "costgen: warning: cannot plan %s: %v\n", key, err)
+			cannot++
+			continue
+		}
+		planned[key] = true
+	}
+	if cannot > 0 {
+		fmt.Fprintf(env.Stderr, "costgen: warning: %d missing kernels cannot be measured by a plan of the catalogue\n", cannot)
+	}
+	if len(planned) == 0 {
+		fmt.Fprintf(env.Stderr, "costgen: nothing is missing that a plan could measure: wrote no plan\n")
+		return nil
+	}
+	if err := atomicfile.Write(o.emitPlan, planner.Plan().Encode(), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(env.Stderr, "costgen: wrote %s: %d cells\n", o.emitPlan, len(planned))
+	return nil
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/costgen/exchange"
+	"github.com/isocost/isocost/internal/cli"
+)
+
+const tinyModel = "../../benchmarks/onnxreader/testdata/tiny.script.onnx"
+
+func run(args ...string) (stdout, stderr string, code int) {
+	var out, talk bytes.Buffer
+	code = program().Run(context.Background(), args, cli.Env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &talk, Getenv: os.Getenv})
+	return out.String(), talk.String(), code
+}
+
+// tableOf writes a table that prices each kernel of the model at 10, 20, 30… µs,
+// the first drop keys left out; it returns the sum.
+func tableOf(t *testing.T, model, path string, drop int) (sum float64, kernels int) {
+	t.Helper()
+	net, err := onnxreader.ReadFile(model, onnxreader.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	price := map[string]float64{}
+	csv := "key,us,lo_us,hi_us,n\n"
+	for _, k := range net.Kernels {
+		key := k.Op.String()
+		if _, ok := price[key]; !ok {
+			v := float64(10 * (len(price) + 1))
+			price[key] = v
+			if len(price) > drop {
+				csv += fmt.Sprintf("%q,%v,%v,%v,50\n", key, v, v-1, v+1)
+			}
+		}
+		sum += price[key]
+	}
+	tab, err := exchange.Import("csv", []byte(csv), exchange.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, tab.Encode(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return sum, len(net.Kernels)
+}
+
+func TestPredictSumsKernels(t *testing.T) {
+	lutPath := filepath.Join(t.TempDir(), "t.lut.json")
+	sum, kernels := tableOf(t, tinyModel, lutPath, 0)
+	stdout, stderr, code := run("predict", "--lut", lutPath, "--json", tinyModel)
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	var got struct {
+		Model   string   `json:"model"`
+		Total   *float64 `json:"total_us"`
+		Lo      *float64 `json:"lo_us"`
+		Hi      *float64 `json:"hi_us"`
+		Kernels []struct {
+			Name, Key string
+			US        float64 `json:"us"`
+			Lo        float64 `json:"lo_us"`
+			Hi        float64 `json:"hi_us"`
+		}
+		Missing []any
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+		t.Fatal(err)
+	}
+	half := math.Sqrt(float64(kernels)) // each ±1, in quadrature
+	if got.Model != "tiny.script.onnx" || got.Total == nil || math.Abs(*got.Total-sum) > 1e-6 || len(got.Kernels) != kernels || len(got.Missing) != 0 ||
+		math.Abs(*got.Hi-*got.Total-half) > 0.1 || math.Abs(*got.Total-*got.Lo-half) > 0.1 {
+		t.Errorf("want %v ± %v from %d kernels, got %s", sum, half, kernels, stdout)
+	}
+	if k := got.Kernels[0]; k.US != 10 || k.Lo >= 10 || k.Hi <= 10 || k.Name == "" || !strings.Contains(k.Key, "@") {
+		t.Errorf("first kernel %+v", k)
+	}
+	stdout, _, code = run("predict", "--lut", lutPath, tinyModel)
+	if code != 0 || !strings.Contains(stdout, fmt.Sprintf("tiny.script.onnx: %.5g us, 95 %% between", sum)) || !strings.Contains(stdout, "fusion rules") {
+		t.Errorf("exit %d:\n%s", code, stdout)
+	}
+}
+
+// A missing kernel is listed, leaves no total, and the emitted plan measures it.
+func TestPredictListsWhatIsMissing(t *testing.T) {
+	dir := t.TempDir()
+	lutPath, planPath := filepath.Join(dir, "t.lut.json"), filepath.Join(dir, "plan.jsonl")
+	tableOf(t, tinyModel, lutPath, 2)
+	stdout, stderr, code := run("predict", "--lut", lutPath, "--json", "--emit-plan", planPath, tinyModel)
+	if code != cli.ExitPartial || !strings.Contains(stderr, "1 of 1 models have kernels the table lacks") || !strings.Contains(stderr, "hint: agent bench --plan") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	var got struct {
+		Total   *float64 `json:"total_us"`
+		Known   float64  `json:"known_us"`
+		Missing []struct{ Name, Key, Reason string }
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Total != nil || got.Known <= 0 || len(got.Missing) < 2 {
+		t.Fatalf("a sum without its missing parts was given: %s", stdout)
+	}
+	plan, err := benchmarks.OpenPlan(planPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	planned := map[string]bool{}
+	for _, c := range plan.Cases {
+		if c.Role == benchmarks.RoleCell {
+			planned[c.Key.String()] = true
+		}
+	}
+	for _, m := range got.Missing {
+		if !planned[m.Key] || m.Reason == "" || m.Name == "" {
+			t.Errorf("%+v is not in the plan %v", m, planned)
+		}
+	}
+	if len(planned) != 2 {
+		t.Errorf("the plan measures %v", planned)
+	}
+	for what, args := range map[string][]string{
+		"no model":      {"predict", "--lut", lutPath},
+		"no table":      {"predict", tinyModel},
+		"bad dim":       {"predict", "--lut", lutPath, "--dim", "n=0", tinyModel},
+		"not a model":   {"predict", "--lut", lutPath, lutPath},
+		"missing model": {"predict", "--lut", lutPath, "none.onnx"},
+	} {
+		if out, talk, code := run(args...); code != cli.ExitUsage && code != cli.ExitFailed || out != "" || !strings.Contains(talk, "costgen: error: ") {
+			t.Errorf("%s: exit %d, stdout %q, stderr %q", what, code, out, talk)
+		}
+	}
+}
