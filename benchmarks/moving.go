@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/lut"
 )
 
 // movingKinds are operators that mostly move data, and the transposed convolution.
@@ -106,6 +107,9 @@ var movingKinds = map[string]kind{
 		},
 		check: func(a args) error {
 			k, s := a.pair("k", 1), a.pair("s", 1)
+			if a.op.Precision == lut.INT8Dyn {
+				return fmt.Errorf("no runtime has a dynamically quantised transposed convolution")
+			}
 			if k[0] < s[0] || k[1] < s[1] {
 				return fmt.Errorf("a kernel smaller than the stride leaves gaps")
 			}

@@ -3,6 +3,7 @@ package benchmarks
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/isocost/isocost/benchmarks/graph"
@@ -12,9 +13,13 @@ import (
 // onnxOpset and onnxIR are what models are written for: the first operator set
 // that ONNX Runtime, all its mobile builds since 1.20 and TensorRT 10 read and in
 // which Gelu is an operator (20) and int8 QDQ covers every type (21).
+//
+// Convolutions and pools of bfloat16 are in the operator set from 22 on, so models
+// with such values are written for that.
 const (
-	onnxOpset = 21
-	onnxIR    = 10
+	onnxOpset         = 21
+	onnxOpsetBFloat16 = 22
+	onnxIR            = 10
 )
 
 // WriteONNX writes the graph as an ONNX model. Equal graphs give equal bytes.
@@ -52,6 +57,9 @@ func ONNXModel(g *graph.Graph) (*onnx.Model, error) {
 		w.g.Outputs = append(w.g.Outputs, onnx.NewValue(v.Name, onnxType(v.DType), v.Shape...))
 	}
 	m := &onnx.Model{IRVersion: onnxIR, ProducerName: "isocost", Graph: w.g, Opsets: []onnx.Opset{{Version: onnxOpset}}}
+	if slices.ContainsFunc(g.Nodes, func(n *graph.Node) bool { return n.Out[0].DType == graph.BFloat16 }) {
+		m.Opsets[0].Version = onnxOpsetBFloat16
+	}
 	if w.microsoft {
 		m.Opsets = append(m.Opsets, onnx.Opset{Domain: "com.microsoft", Version: 1})
 	}
@@ -260,6 +268,10 @@ func (w *onnxWriter) node(n *graph.Node) error {
 		attrs := []*onnx.Attr{onnxInts("kernel_shape", n.In[1].Shape[2:]), onnxInts("strides", n.Attrs.Ints["strides"]),
 			onnxInts("pads", n.Attrs.Ints["pads"]), onnxInts("dilations", n.Attrs.Ints["dilations"]), onnx.IntAttr("group", int64(group))}
 		w.act(n, func(out string) {
+			if n.Attrs.Strings["quant"] == graph.QuantDynamic {
+				w.dynamic(n, out, attrs)
+				return
+			}
 			w.emit("Conv", []string{w.in(x), w.in(n.In[1]), w.in(n.In[2])}, out, attrs...)
 		})
 	case graph.Deconv:
@@ -290,6 +302,14 @@ func (w *onnxWriter) node(n *graph.Node) error {
 		w.act(n, func(out string) { w.resize(n, out) })
 	case graph.Linear:
 		w.act(n, func(out string) {
+			switch n.Attrs.Strings["quant"] {
+			case graph.QuantDynamic:
+				w.dynamic(n, out, nil)
+				return
+			case graph.QuantWeight:
+				w.weightOnly(n, out)
+				return
+			}
 			w.emit("Gemm", []string{w.in(x), w.in(n.In[1]), w.in(n.In[2])}, out, onnx.IntAttr("transB", 1))
 		})
 	case graph.Add:
