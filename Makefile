@@ -31,6 +31,10 @@ build: ## build bin/agent, bin/costgen and bin/isosearch
 demo: setup build ## the main job on this machine: plan, measure, compile, audit, search, report
 	scripts/demo.sh
 
+.PHONY: accuracy
+accuracy: setup build ## predicted against measured networks, on this machine → docs/results.md (4 minutes)
+	scripts/accuracy.sh
+
 .PHONY: test
 test: setup-test ## all tests, on the real runtimes
 	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -timeout 15m ./...

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"math"
 	"slices"
 
 	"github.com/isocost/isocost/benchmarks"
@@ -22,7 +21,7 @@ func (r *run) writeRecords() error {
 		var a *analysis
 		if ok {
 			if analyses[g] == nil {
-				analyses[g] = analyse(r.Protocol, r.j, g, math.MaxInt, r.anchor)
+				analyses[g] = analyse(r.Protocol, r.j, g, r.anchor)
 			}
 			a = analyses[g]
 		}

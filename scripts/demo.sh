@@ -57,7 +57,7 @@ if fresh "$dir/device.lut.json" "$dir/rec.jsonl" bin/costgen; then
 	echo "reusing $dir/device.lut.json"
 	bin/costgen inspect "$dir/device.lut.json"
 else
-	bin/costgen compile "$dir/rec.jsonl" --policy regime -o "$dir/device.lut.json"
+	bin/costgen compile "$dir/rec.jsonl" -o "$dir/device.lut.json"
 fi
 bin/costgen report --lut "$dir/device.lut.json" --records "$dir/rec.jsonl" -o "$dir/table.html"
 

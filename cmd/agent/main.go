@@ -24,7 +24,6 @@ func program() *cli.Program {
 			deviceCommand(),
 			benchCommand(),
 			benchChildCommand(),
-			jobCommand(),
 			forwardCommand(),
 			compareCommand(),
 			lowerCommand(),
