@@ -8,7 +8,7 @@ import (
 )
 
 // maxFailures is after how many failed samples an architecture counts as not
-// evaluable.
+// evaluable, if they are at least half of its samples.
 const maxFailures = 3
 
 // arm is one architecture with its samples of the search stream. Samples are
@@ -29,7 +29,7 @@ type arm struct {
 // dead says that the architecture cannot be evaluated: too many samples failed,
 // or some of a pool that has no others.
 func (a *arm) dead() bool {
-	return a.failures >= maxFailures || a.pool > 0 && a.failures > 0 && a.next >= a.pool
+	return a.failures >= maxFailures && 2*a.failures >= a.next || a.pool > 0 && a.failures > 0 && a.next >= a.pool
 }
 
 // left is how many samples can still be had, -1 without limit.

@@ -50,7 +50,9 @@ func (r *searcher) calibrate(ctx context.Context) error {
 		r.sigma = *r.s.Sigma
 		r.sigmaNote = SigmaReport{Source: "declared", Value: r.sigma}
 		if r.sigma == 0 {
+			// One repeat, to find out a declaration that is plainly wrong.
 			r.sigmaNote.Source = "deterministic"
+			return r.sample(ctx, []*arm{r.x, r.x})
 		}
 		return nil
 	}

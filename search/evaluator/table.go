@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -78,7 +80,8 @@ func OpenTable(spec string, seed uint64) (*Table, error) {
 // Pooled is the pooled standard deviation of one utility within its row.
 func (t *Table) Pooled() float64 {
 	ss, nu := 0.0, 0
-	for _, u := range t.rows {
+	for _, key := range slices.Sorted(maps.Keys(t.rows)) { // in one order: sums of floats depend on it
+		u := t.rows[key]
 		m := mean(u)
 		for _, x := range u {
 			ss += (x - m) * (x - m)

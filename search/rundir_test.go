@@ -1,0 +1,401 @@
+package search_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/evaluator"
+	"github.com/isocost/isocost/search/space"
+)
+
+// writeTable writes a table of 3^5 made-up networks of nearly equal cost.
+func writeTable(t testing.TB, dir string) string {
+	t.Helper()
+	var b bytes.Buffer
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range 243 {
+		var arch []string
+		u, c := 0.0, 100.0
+		for l, n := 0, i; l < 5; l, n = l+1, n/3 {
+			arch = append(arch, string("abc"[n%3]))
+			u += float64((n%3*(l+3)*7)%5) / 2
+			c += float64(n%3) * 1.5
+		}
+		row := space.Row{Arch: strings.Join(arch, "|"), Utility: []float64{u, u + rng.Float64(), u - rng.Float64()}, Cost: map[string]float64{"us": c}}
+		line, err := json.Marshal(row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(append(line, '\n'))
+	}
+	path := filepath.Join(dir, "t.jsonl")
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// slow makes an evaluator take its time.
+type slow struct {
+	search.Evaluator
+	d time.Duration
+}
+
+func (s slow) Evaluate(ctx context.Context, r search.Request) (search.Answer, error) {
+	time.Sleep(s.d)
+	return s.Evaluator.Evaluate(ctx, r)
+}
+
+// job is one search, as a command line would ask for it.
+type job struct {
+	Table, Out, Noise string
+	Workers, Batch    int
+	Budget            int
+	Delay             time.Duration
+}
+
+func (j job) run(ctx context.Context) (*search.Certificate, error) {
+	s := search.DefaultSettings()
+	s.Epsilon, s.Seed, s.Fresh, s.Batch = 0.5, 3, 8, max(j.Batch, 1)
+	if err := s.Complete(); err != nil {
+		return nil, err
+	}
+	in, err := search.OpenInputs(search.Inputs{Space: j.Table, Tables: []string{"space:us"}, Anchor: "b|b|b|b|b"}, s)
+	if err != nil {
+		return nil, err
+	}
+	e, err := evaluator.OpenTable(j.Table+j.Noise, s.Seed)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.Attach(e); err != nil {
+		return nil, err
+	}
+	if err := in.Save(j.Out); err != nil {
+		return nil, err
+	}
+	d := &search.Driver{Dir: j.Out, Problem: in.Problem, Header: in.Header, Evaluator: slow{e, j.Delay}, Workers: j.Workers, Budget: j.Budget}
+	return d.Run(ctx)
+}
+
+const childEnv = "ISOCOST_SEARCH_TEST_JOB"
+
+// TestMain is the child of the kill test when asked to.
+func TestMain(m *testing.M) {
+	if text := os.Getenv(childEnv); text != "" {
+		var j job
+		err := json.Unmarshal([]byte(text), &j)
+		if err == nil {
+			_, err = j.run(context.Background())
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func certificateOf(t *testing.T, dir string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, search.CertificateFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func verify(dir string) (*search.Verification, error) {
+	return search.Verify(dir, func(h search.Header) (search.Problem, error) { return search.OpenRun(dir, h) })
+}
+
+// TestKilledRunsEndTheSame kills a search with SIGKILL at 200 random moments; the
+// same command must end with the same certificate, byte for byte.
+func TestKilledRunsEndTheSame(t *testing.T) {
+	dir := t.TempDir()
+	table := writeTable(t, dir)
+	want := job{Table: table, Out: filepath.Join(dir, "whole"), Noise: ",noise=gaussian", Workers: 1, Batch: 3}
+	if _, err := want.run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	whole := certificateOf(t, want.Out)
+	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
+	kills, runs, between := 0, 0, map[int64]bool{}
+	for kills < 200 {
+		runs++
+		j := want
+		j.Out, j.Workers, j.Delay = filepath.Join(dir, fmt.Sprint("run", runs)), 1+runs%3, 200*time.Microsecond
+		text, err := json.Marshal(j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for done := false; !done; {
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), childEnv+"="+string(text))
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Fatalf("after %d kills: %v: %s", kills, err, &stderr)
+				}
+				done = true
+			case <-time.After(time.Duration(rng.IntN(60)) * time.Millisecond):
+				cmd.Process.Kill()
+				var exit *exec.ExitError
+				if err := <-ended; errors.As(err, &exit) && exit.ExitCode() == -1 {
+					kills++
+					if info, err := os.Stat(filepath.Join(j.Out, search.JournalFile)); err == nil {
+						between[info.Size()] = true
+					}
+				}
+				if kills >= 200 && rng.IntN(4) == 0 {
+					time.Sleep(0)
+				}
+			}
+			if kills > 2000 {
+				t.Fatal("the search does not get on: every start is killed before it has done anything")
+			}
+		}
+		if got := certificateOf(t, j.Out); !bytes.Equal(got, whole) {
+			t.Fatalf("run %d, killed in between, has another certificate:\n%s\nwant\n%s", runs, got, whole)
+		}
+		if _, err := verify(j.Out); err != nil {
+			t.Fatalf("run %d: %v", runs, err)
+		}
+	}
+	t.Logf("%d kills at %d different sizes of the journal, %d runs", kills, len(between), runs)
+	if len(between) < 20 {
+		t.Errorf("the kills fell on %d states of the journal only", len(between))
+	}
+}
+
+func TestWorkersDoNotChangeTheResult(t *testing.T) {
+	dir := t.TempDir()
+	table := writeTable(t, dir)
+	for _, noise := range []string{"", ",noise=gaussian"} {
+		var first []byte
+		for _, workers := range []int{1, 8, 3} {
+			j := job{Table: table, Out: filepath.Join(dir, fmt.Sprint("w", workers, len(noise))), Noise: noise, Workers: workers, Batch: 8, Delay: 50 * time.Microsecond}
+			if _, err := j.run(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			got := certificateOf(t, j.Out)
+			if first == nil {
+				first = got
+			} else if !bytes.Equal(first, got) {
+				t.Errorf("noise %q: %d workers give another certificate", noise, workers)
+			}
+		}
+	}
+}
+
+func TestBudgetAndContinuation(t *testing.T) {
+	dir := t.TempDir()
+	table := writeTable(t, dir)
+	j := job{Table: table, Out: filepath.Join(dir, "r"), Noise: ",noise=gaussian", Workers: 1, Budget: 90}
+	c, err := j.run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Claim.Reached || c.Samples > 90 || !strings.Contains(c.Claim.Stop, "budget") || c.Claim.Unretired == 0 {
+		t.Errorf("budget of 90: reached %t, %d samples, stop %q", c.Claim.Reached, c.Samples, c.Claim.Stop)
+	}
+	if _, err := verify(j.Out); err != nil {
+		t.Errorf("verify after the budget: %v", err)
+	}
+	j.Budget = 0
+	if c, err = j.run(context.Background()); err != nil || !c.Claim.Reached {
+		t.Fatalf("continued without budget: %v", err)
+	}
+	whole := j
+	whole.Out = filepath.Join(dir, "whole")
+	if _, err := whole.run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(certificateOf(t, j.Out), certificateOf(t, whole.Out)) {
+		t.Error("a search continued after its budget ends elsewhere than one in one go")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)
+	defer cancel()
+	cut := j
+	cut.Out, cut.Delay = filepath.Join(dir, "cut"), time.Millisecond
+	if c, err = cut.run(ctx); err != nil || c.Claim.Reached || !strings.Contains(c.Claim.Stop, "interrupted") {
+		t.Fatalf("interrupted: %v, %+v", err, c)
+	}
+	if _, err := verify(cut.Out); err != nil {
+		t.Errorf("verify after an interruption: %v", err)
+	}
+}
+
+func TestAnotherSearchIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	j := job{Table: writeTable(t, dir), Out: filepath.Join(dir, "r"), Workers: 1}
+	if _, err := j.run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	j.Batch = 4
+	if _, err := j.run(context.Background()); err == nil || !strings.Contains(err.Error(), "settings.batch was 1 and is now 4") {
+		t.Errorf("other settings: %v", err)
+	}
+}
+
+// TestVerifyCatchesTampering changes every field of the certificate and every
+// line of the journal, one at a time.
+func TestVerifyCatchesTampering(t *testing.T) {
+	dir := t.TempDir()
+	j := job{Table: writeTable(t, dir), Out: filepath.Join(dir, "r"), Workers: 1, Noise: ",noise=gaussian"}
+	if _, err := j.run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify(j.Out); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(j.Out, search.CertificateFile)
+	whole := certificateOf(t, j.Out)
+	lines := strings.SplitAfter(string(whole), "\n")
+	tried := 0
+	for i, line := range lines {
+		for _, changed := range mutations(line) {
+			text := strings.Join(lines[:i], "") + changed + strings.Join(lines[i+1:], "")
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			tried++
+			if _, err := verify(j.Out); err == nil {
+				t.Errorf("certificate line %d: %q passes as %q", i+1, line, changed)
+			}
+		}
+	}
+	if err := os.WriteFile(path, whole, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	journal := filepath.Join(j.Out, search.JournalFile)
+	data, err := os.ReadFile(journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines = strings.SplitAfter(strings.TrimSuffix(string(data), "\n"), "\n")
+	step := max(len(lines)/25, 1) // every kind of line is among them; all fields of each
+	for i := 0; i < len(lines); i += step {
+		cases := append(mutations(lines[i]), "", lines[i]+lines[i]) // dropped, doubled
+		for _, changed := range cases {
+			text := strings.Join(lines[:i], "") + changed + strings.Join(lines[i+1:], "") + "\n"
+			if i == len(lines)-1 && changed == "" {
+				text = strings.Join(lines[:i], "")
+			}
+			if err := os.WriteFile(journal, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			tried++
+			if _, err := verify(j.Out); err == nil {
+				t.Errorf("journal line %d: %q passes as %q", i+1, lines[i], changed)
+			}
+		}
+	}
+	if err := os.WriteFile(journal, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// The inputs beside it.
+	for _, name := range []string{search.BestFile, filepath.Join(search.InputsDir, "t.jsonl")} {
+		p := filepath.Join(j.Out, name)
+		old, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, bytes.Replace(old, []byte("a"), []byte("b"), 1), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		tried++
+		if _, err := verify(j.Out); err == nil {
+			t.Errorf("a changed %s passes", name)
+		}
+		if err := os.WriteFile(p, old, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := verify(j.Out); err != nil {
+		t.Errorf("put back as it was: %v", err)
+	}
+	t.Logf("%d changes tried", tried)
+	if tried < 400 {
+		t.Errorf("only %d changes were tried", tried)
+	}
+}
+
+// mutations are a line with each number, text and truth value changed in turn.
+func mutations(line string) []string {
+	var out []string
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c >= '0' && c <= '9' && (i == 0 || line[i-1] < '0' || line[i-1] > '9'):
+			out = append(out, line[:i]+string('0'+(c-'0'+1)%10)+line[i+1:])
+		case c == '"' && i+1 < len(line) && line[i+1] >= 'a' && line[i+1] <= 'y':
+			out = append(out, line[:i+1]+string(line[i+1]+1)+line[i+2:])
+		case strings.HasPrefix(line[i:], "true"):
+			out = append(out, line[:i]+"false"+line[i+4:])
+		case strings.HasPrefix(line[i:], "false"):
+			out = append(out, line[:i]+"true"+line[i+5:])
+		}
+	}
+	return out
+}
+
+func FuzzDecodeJournal(f *testing.F) {
+	dir := f.TempDir()
+	j := job{Table: writeTable(f, dir), Out: filepath.Join(dir, "r"), Workers: 1}
+	if _, err := j.run(context.Background()); err != nil {
+		f.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(j.Out, search.JournalFile))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add(data[:len(data)/2])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		j, err := search.DecodeJournal("j", data)
+		if err == nil && j.Header.Format != search.JournalFormat {
+			t.Fatal("accepted another format")
+		}
+	})
+}
+
+func FuzzDecodeCertificate(f *testing.F) {
+	dir := f.TempDir()
+	j := job{Table: writeTable(f, dir), Out: filepath.Join(dir, "r"), Workers: 1}
+	if _, err := j.run(context.Background()); err != nil {
+		f.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(j.Out, search.CertificateFile))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := search.DecodeCertificate("c", data)
+		if err != nil {
+			return
+		}
+		if back, err := c.Encode(); err != nil || !bytes.Equal(back, data) {
+			t.Fatalf("accepted what it would not write: %v", err)
+		}
+	})
+}
