@@ -92,6 +92,7 @@ type graph struct {
 	followed int // elements of constants followed so far
 	lowered  bool
 	warnings []string
+	dims     map[string]int // values given to symbolic dimensions
 }
 
 func (g *graph) value(name string) *value {
@@ -310,6 +311,12 @@ func (g *graph) inputValue(in *onnx.ValueInfo, index int) error {
 				name := cmp.Or(d.Param, "NAME")
 				return hint.Wrap(fmt.Errorf("input %.80q: dimension %d (%.40q) is open", in.Name, i, d.Param), "give it a value: --dim %s=224", name)
 			}
+		}
+		if !d.Known && d.Param != "" && size >= 1 && size < maxElements {
+			if g.dims == nil {
+				g.dims = map[string]int{}
+			}
+			g.dims[d.Param] = int(size)
 		}
 		if size < 1 || size > maxElements {
 			return fmt.Errorf("input %.80q: dimension %d is %d", in.Name, i, size)

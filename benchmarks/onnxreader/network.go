@@ -8,11 +8,13 @@ import (
 type Network struct {
 	Name string `json:"name"`
 	// Lowered says that the graph is the runtime's own, already optimised.
-	Lowered  bool       `json:"lowered,omitempty"`
-	Kernels  []Kernel   `json:"kernels"`
-	Unpriced []Unpriced `json:"unpriced"` // nodes without a key, never silently 0
-	Free     []Free     `json:"free"`     // nodes that cost nothing at run time
-	Warnings []string   `json:"warnings,omitempty"`
+	Lowered bool `json:"lowered,omitempty"`
+	// Dims are the values that its symbolic dimensions were given, by name.
+	Dims     map[string]int `json:"dims,omitempty"`
+	Kernels  []Kernel       `json:"kernels"`
+	Unpriced []Unpriced     `json:"unpriced"` // nodes without a key, never silently 0
+	Free     []Free         `json:"free"`     // nodes that cost nothing at run time
+	Warnings []string       `json:"warnings,omitempty"`
 }
 
 // Kernel is one operator of the network as a key.

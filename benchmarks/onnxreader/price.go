@@ -12,7 +12,7 @@ import (
 
 // price gives every node that remains its key, or a reason why it has none.
 func (g *graph) price() *Network {
-	net := &Network{Name: g.opt.Name, Lowered: g.lowered, Kernels: []Kernel{}, Unpriced: []Unpriced{}, Free: []Free{}, Warnings: g.warnings}
+	net := &Network{Name: g.opt.Name, Lowered: g.lowered, Dims: g.dims, Kernels: []Kernel{}, Unpriced: []Unpriced{}, Free: []Free{}, Warnings: g.warnings}
 	p := &pricer{g: g, blocked: map[*value]bool{}, batch: g.batch()}
 	for _, n := range g.nodes {
 		if n.dead {

@@ -61,7 +61,7 @@ func (o *planOptions) fromModels(p *benchmarks.Planner) error {
 		if !whole { // a sum that lacks kernels judges no table
 			ops = nil
 		}
-		p.File(o.Set, net.Name, file, sum, dims, ops)
+		p.File(o.Set, net.Name, file, sum, net.Dims, ops)
 	}
 	p.Source = "models " + strings.Join(names, ",")
 	return nil
