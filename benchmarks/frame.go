@@ -64,6 +64,16 @@ func Frame(op lut.Op) (Sum, error) {
 	}
 	p := framePrecision(op.Precision)
 	pre := before(in, p)
+	if op.Attr("fused") == "1" { // the addition alone, inside the convolution it is fused into
+		return residualFrame(in, p), nil
+	}
+	if a.str("b") == "c" && len(in) == 3 && in[0] > stemChannels {
+		// A product with one number a channel, as in squeeze-excite, lies between
+		// convolutions and in the plain layout: the change of layout on either side is
+		// part of it. The relu keeps a constant operand from being folded into pre.
+		pre := Chain{lut.NewOp("conv", p, map[string]string{"k": "1", "act": "relu"}, map[string]int{"cin": preChannels, "cout": in[0], "h": in[1], "w": in[2]})}
+		return difference(join(pre, Chain{op}, after(out, p)), join(pre, after(in, p))), nil
+	}
 	if fusible[op.Kind] {
 		pre = append(pre, unfused(in, p)...)
 	}
@@ -75,6 +85,16 @@ func Frame(op lut.Op) (Sum, error) {
 // fusible operators disappear into the operator before them.
 var fusible = map[string]bool{"add": true, "mul": true, "relu": true, "relu6": true, "hswish": true, "silu": true,
 	"gelu": true, "sigmoid": true, "hsigmoid": true}
+
+// residualFrame is what adding a map to a convolution's result costs where the
+// runtime does it in the convolution: a 1×1 convolution with a shortcut around it,
+// less the same without.
+func residualFrame(in Shape, p lut.Precision) Sum {
+	at := map[string]int{"cin": in[0], "mid": in[0], "cout": in[0], "h": in[1], "w": in[2]}
+	conv := lut.NewOp("fusedmbconv", p, map[string]string{"k": "1", "noexp": "1"}, at)
+	res := lut.NewOp("fusedmbconv", p, map[string]string{"k": "1", "noexp": "1", "res": "1"}, at)
+	return difference(join(before(in, p), Chain{res}, tap(in, p)), join(before(in, p), Chain{conv}, tap(in, p)))
+}
 
 // Slope returns the marginal cost as a slope over copies of a shape-preserving
 // operator: (T(pre, op×k, post) − T(pre, op, post)) / (k−1). Against Frame it

@@ -104,7 +104,13 @@ var elementKinds = map[string]kind{
 		build: func(b *builder, a args, x *graph.Value) *graph.Value { return b.pool(graph.AvgPool, a, x) },
 	},
 	"add": {
-		attrs: []string{"b", "act"}, axes: []string{"c", "h", "w"}, sequence: true, in: mapShape, out: mapShape,
+		attrs: []string{"b", "act", "fused"}, axes: []string{"c", "h", "w"}, sequence: true, in: mapShape, out: mapShape,
+		check: func(a args) error {
+			if a.str("fused") != "" && (a.str("b") != "" || a.str("act") != "" || a.has("seq")) {
+				return fmt.Errorf("the addition fused into a convolution is of two equal maps")
+			}
+			return nil
+		},
 		build: func(b *builder, a args, x *graph.Value) *graph.Value {
 			return b.add(x, b.operand(a, x), "add", a.str("act"))
 		},

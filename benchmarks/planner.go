@@ -19,6 +19,9 @@ type Planner struct {
 	// Copies, at 2 or more, takes marginal costs of shape-preserving operators as a
 	// slope over that many copies (Slope) instead of against a frame.
 	Copies int
+	// Cold takes marginal costs with the caches as a network of many megabytes
+	// leaves them: see cold.
+	Cold bool
 
 	models []Model
 	cases  []Case
@@ -62,6 +65,11 @@ func (p *Planner) Cell(op lut.Op) error {
 	}
 	if err != nil {
 		return err
+	}
+	if p.Cold {
+		if sum, err = cold(sum); err != nil {
+			return fmt.Errorf("frame of %s: %w", op, err)
+		}
 	}
 	c := Case{Role: RoleCell, Key: &op}
 	for _, s := range sum {

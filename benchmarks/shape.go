@@ -35,13 +35,21 @@ func (s Shape) equal(t Shape) bool {
 }
 
 // fits reports that a tensor of shape s can be the input of an operator that
-// wants t: equal, or a pooled map for a vector.
+// wants t: equal, or both a vector: one of its own, a pooled map, a sequence of one.
 func (s Shape) fits(t Shape) bool {
-	return s.equal(t) || s.pooled() && t.pooled() && s[0] == t[0]
+	n := s.vector()
+	return s.equal(t) || n > 0 && n == t.vector()
 }
 
-func (s Shape) pooled() bool {
-	return len(s) == 1 || len(s) == 3 && s[1] == 1 && s[2] == 1
+// vector is the length of a shape that is a vector in one of its forms, else 0.
+func (s Shape) vector() int {
+	switch {
+	case len(s) == 1, len(s) == 3 && s[1] == 1 && s[2] == 1:
+		return s[0]
+	case len(s) == 2 && s[0] == 1:
+		return s[1]
+	}
+	return 0
 }
 
 // args reads an operator's attributes and coordinates after check has accepted

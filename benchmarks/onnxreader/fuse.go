@@ -1,5 +1,7 @@
 package onnxreader
 
+import "slices"
+
 // fuse applies the rules: idioms of several nodes become one, constants and batch
 // norms go into the convolution before them, biases into the matrix product,
 // activations into what computes their input.
@@ -9,6 +11,11 @@ func (g *graph) fuse() {
 		g.applyRules(n)
 	}
 	g.mergeIntoMatMul()
+	for _, n := range g.nodes {
+		if !n.dead && n.op == "Pad" {
+			g.mergePad(n)
+		}
+	}
 	for _, n := range g.nodes {
 		switch {
 		case n.dead:
@@ -198,6 +205,10 @@ func (g *graph) fuseActivation(n *node) {
 	if p.act != "" || p.int8 != n.int8 || p.out[0] != x || runtimeAct(p) != "" {
 		return
 	}
+	if (act == "relu" || act == "relu6") && inConv(p) && elements(p.in[0].shape) == elements(p.in[1].shape) { // the convolution's own activation
+		g.absorb(p, n)
+		return
+	}
 	if isConv(p.op) || p.op == "ConvTranspose" || isMatrix(p) {
 		p.act = act
 		g.absorb(p, n)
@@ -278,4 +289,31 @@ func swapsLast(p []int) bool {
 		}
 	}
 	return true
+}
+
+// mergePad merges a Pad of zeros around a map into the convolution that alone
+// uses it (ONNX Runtime's PadFusion).
+func (g *graph) mergePad(n *node) {
+	if n.int8 || len(n.out) == 0 || !only(n.out[0]) || n.src == nil || n.src.Str("mode", "constant") != "constant" || n.input(0) == nil || !n.in[0].known || n.in[0].constant {
+		return
+	}
+	if v, ok := n.data(2); n.input(2) != nil && (!ok || len(v) != 1 || v[0] != 0) || n.src.Float("value", 0) != 0 {
+		return
+	}
+	c := n.out[0].to[0]
+	if c.dead || c.int8 || c.op != "Conv" || c.in[0] != n.out[0] || c.src.Str("auto_pad", "NOTSET") != "NOTSET" {
+		return
+	}
+	pads, ok := n.padsOf()
+	rank := len(n.in[0].shape)
+	if !ok || rank < 3 || pads[0] != 0 || pads[1] != 0 || pads[rank] != 0 || pads[rank+1] != 0 {
+		return
+	}
+	for _, p := range pads {
+		if p < 0 {
+			return
+		}
+	}
+	c.pad = slices.Concat(pads[2:rank], pads[rank+2:])
+	g.enter(c, 0, n, n.in[0])
 }

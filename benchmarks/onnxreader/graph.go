@@ -41,6 +41,7 @@ type node struct {
 	dead   bool     // merged into another node, or free
 	why    string   // free
 	groups int
+	pad    []int // of a Pad merged into it: begin of each side, then end
 }
 
 func (n *node) input(i int) *value {

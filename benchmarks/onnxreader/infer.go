@@ -210,6 +210,12 @@ func (n *node) slide(sides, kernel []int) (w window, ok bool) {
 		pads = make([]int, 2*dims)
 	}
 	w.begin, w.end = slices.Clone(pads[:dims]), slices.Clone(pads[dims:])
+	if len(n.pad) == 2*dims {
+		for i := range dims {
+			w.begin[i] += n.pad[i]
+			w.end[i] += n.pad[i+dims]
+		}
+	}
 	auto := ""
 	if n.src != nil {
 		auto = n.src.Str("auto_pad", "")

@@ -28,6 +28,12 @@ func (g *graph) price() *Network {
 		switch {
 		case why == "" && op.Kind != "":
 			net.Kernels = append(net.Kernels, Kernel{Name: n.name, Op: op, Nodes: n.parts})
+			if sum := n.input(3); n.op == "com.microsoft.nchwc:Conv" && sum != nil && len(n.out[0].shape) == 4 {
+				// the runtime's convolution with an addition inside
+				s := n.out[0].shape
+				net.Kernels = append(net.Kernels, Kernel{Name: n.name + "+", Nodes: []string{}, Op: lut.NewOp("add", op.Precision,
+					map[string]string{"fused": "1"}, map[string]int{"c": s[1], "h": s[2], "w": s[3]})})
+			}
 		case why == "":
 			for _, part := range n.parts {
 				kind, name, _ := strings.Cut(part, " ")
@@ -260,6 +266,9 @@ func (p *pricer) binary(n *node) (lut.Op, string) {
 	case c != "":
 		attrs["b"] = c
 		mapped = mapped || c == "c" // of rows, c would mean the last dimension
+	case kind == "add" && p.isMap(out) && inConv(n):
+		p.blocked[n.out[0]] = true
+		attrs["fused"], mapped = "1", true
 	case kind == "add" || kind == "mul": // the blocked layout has these
 		p.blocked[n.out[0]] = p.blocked[a] && p.blocked[b] || n.int8 && mapped
 	}
@@ -275,6 +284,27 @@ func (p *pricer) binary(n *node) (lut.Op, string) {
 		return lut.Op{}, why
 	}
 	return lut.NewOp(kind, prec, attrs, at), ""
+}
+
+// inConv reports that an addition goes into the float convolution that computes
+// one of its operands for it alone.
+func inConv(n *node) bool {
+	if n.op != "Add" || n.int8 {
+		return false
+	}
+	for _, v := range n.in {
+		if only(v) && v.from != nil && v.from.op == "Conv" && !v.from.int8 && v.from.act == "" && v.dtype == onnx.Float && v.from.input(0).rank() == 4 {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *value) rank() int {
+	if v == nil {
+		return 0
+	}
+	return len(v.shape)
 }
 
 // broadcastKind is the attribute b: "" for equal shapes, s for a scalar, c for one

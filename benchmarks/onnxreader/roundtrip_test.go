@@ -91,7 +91,7 @@ func TestBlocksReadAsKernels(t *testing.T) {
 			"conv[act=hsigmoid,k=1,s=1]/fp32@cin=32,cout=120,h=1,w=1",
 			"mul[b=c]/fp32@c=120,h=28,w=28",
 			"conv[k=1,s=1]/fp32@cin=120,cout=40,h=28,w=28",
-			"add/fp32@c=40,h=28,w=28",
+			"add[fused=1]/fp32@c=40,h=28,w=28",
 		}},
 		{"mbconv[act=relu6,k=3,res=1,s=1]/int8@cin=24,cout=24,h=28,mid=72,w=28", []string{
 			"quantize/int8@c=24,h=28,w=28",

@@ -26,6 +26,7 @@ func (o *planOptions) fromModels(p *benchmarks.Planner) error {
 	if err != nil {
 		return err
 	}
+	p.Cold = !o.Warm
 	var names []string
 	for _, path := range o.Models {
 		net, err := onnxreader.ReadFile(path, onnxreader.Options{Dims: dims})
