@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/kernelfile"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/internal/atomicfile"
@@ -34,11 +36,12 @@ type predictOptions struct {
 func predictCommand() cli.Command {
 	return cli.Command{
 		Name:  "predict",
-		Args:  "net.onnx…",
+		Args:  "net.onnx…|net.kernels.json…",
 		Short: "says what an ONNX model costs on the table's device, kernel by kernel",
 		Long: `
 The model is read as the kernels a runtime makes of it: shapes inferred, constants
-folded, nodes fused by rules. Each kernel is looked up; the sum is calibrated. What
+folded, nodes fused by rules; or its kernels are taken from what agent lower wrote,
+which had the runtime itself do it. Each kernel is looked up; the sum is calibrated. What
 the table lacks is listed, never counted as nothing: a model with a missing kernel
 has no total, and --emit-plan writes the plan that would measure what is missing.
 
@@ -90,7 +93,7 @@ func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) er
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		net, err := onnxreader.ReadFile(path, onnxreader.Options{Dims: dims})
+		net, err := readNetwork(t, env, path, dims)
 		if err != nil {
 			return err
 		}
@@ -127,6 +130,39 @@ func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) er
 		return cli.Partial(hint.Wrap(fmt.Errorf("%d of %d models have kernels the table lacks", incomplete, len(args)), "%s", h))
 	}
 	return nil
+}
+
+// readNetwork reads a model by the fusion rules, or the kernels that agent lower
+// wrote. A lowering by another library than the table's may fuse otherwise: said
+// once on stderr.
+func readNetwork(t *lut.Table, env cli.Env, path string, dims map[string]int) (*onnxreader.Network, error) {
+	head := make([]byte, 4096)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	n, err := io.ReadFull(f, head)
+	f.Close()
+	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
+		return nil, err
+	}
+	if !kernelfile.Is(head[:n]) {
+		return onnxreader.ReadFile(path, onnxreader.Options{Dims: dims})
+	}
+	if len(dims) > 0 {
+		return nil, cli.Usagef("%s is lowered already: --dim belongs to agent lower", path)
+	}
+	k, err := kernelfile.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if r := t.File().Runtime; r.SHA256 != "" && (r.SHA256 != k.Runtime.SHA256 || r.Provider != k.Runtime.Provider) {
+		fmt.Fprintf(env.Stderr, "costgen: warning: %s was lowered by %s %s, %s; the table is of %s %s, %s\n", path,
+			k.Runtime.Backend, k.Runtime.Version, k.Runtime.Provider, r.Backend, r.Version, r.Provider)
+	}
+	net := k.Network
+	net.Lowered = true
+	return &net, nil
 }
 
 // predictNetwork prices what the reader found.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/kernelfile"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/costgen/exchange"
 	"github.com/isocost/isocost/internal/cli"
@@ -141,5 +142,33 @@ func TestPredictListsWhatIsMissing(t *testing.T) {
 		if out, talk, code := run(args...); code != cli.ExitUsage && code != cli.ExitFailed || out != "" || !strings.Contains(talk, "costgen: error: ") {
 			t.Errorf("%s: exit %d, stdout %q, stderr %q", what, code, out, talk)
 		}
+	}
+}
+
+// Kernels that agent lower wrote are taken as they are, and said to be the
+// runtime's; a lowering by another library is remarked on.
+func TestPredictTakesLoweredKernels(t *testing.T) {
+	dir := t.TempDir()
+	lutPath, kernels := filepath.Join(dir, "t.lut.json"), filepath.Join(dir, "tiny.kernels.json")
+	sum, _ := tableOf(t, tinyModel, lutPath, 0)
+	net, err := onnxreader.ReadFile(tinyModel, onnxreader.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	net.Lowered = true
+	data, err := kernelfile.Encode(&kernelfile.File{Format: kernelfile.Format, Model: "tiny.onnx", SHA256: hash("model"),
+		Runtime: kernelfile.Runtime{Backend: "ort", Version: "1", SHA256: hash("lib"), Provider: "cpu"}, Network: *net})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(kernels, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, code := run("predict", "--lut", lutPath, kernels)
+	if code != 0 || !strings.Contains(stdout, fmt.Sprintf("%.5g us", sum)) || !strings.Contains(stdout, "runtime's optimised graph") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+	if _, stderr, code = run("predict", "--lut", lutPath, "--dim", "N=1", kernels); code != cli.ExitUsage || !strings.Contains(stderr, "lowered already") {
+		t.Errorf("exit %d: %s", code, stderr)
 	}
 }
