@@ -146,10 +146,12 @@ func TestCatalogue(t *testing.T) {
 				if p == lut.INT8 && composed(g) {
 					limit = 5e-2
 				}
-				// Or one step of the last int8 value: TensorFlow Lite 2.9's integer mean cuts
-				// where the reference rounds.
-				within := p == lut.INT8 && n.MaxAbs <= 1.001*step(g, v)
-				if !(n.RelRMS <= limit) && !within || n.Scale == 0 {
+				// TensorFlow Lite 2.9's integer mean cuts where the reference rounds: up to one
+				// step, 5/127 of a value's deviation, and the mean's own deviation is smaller.
+				if p == lut.INT8 && b.lib.kind == Classic && has(g, graph.Mean) {
+					limit = 0.15
+				}
+				if !(n.RelRMS <= limit) || n.Scale == 0 {
 					t.Errorf("output %s is off by %.3g of the reference's rms", v.Name, n.RelRMS)
 				}
 			}
@@ -159,21 +161,15 @@ func TestCatalogue(t *testing.T) {
 	})
 }
 
-// step is the scale of the int8 value an output is dequantised from, 0 for none.
-func step(g *graph.Graph, out *graph.Value) float64 {
-	for _, n := range g.Nodes {
-		if n.Op == graph.Dequantize && n.Out[0] == out {
-			return float64(n.In[0].Quant.Scale[0])
-		}
-	}
-	return 0
-}
-
 // composed says whether a graph has an activation that TensorFlow Lite composes of
 // two operators: in int8 the result between them is rounded as well, which the
 // reference's is not.
 func composed(g *graph.Graph) bool {
-	return slices.ContainsFunc(g.Nodes, func(n *graph.Node) bool { return n.Op == graph.SiLU || n.Op == graph.HSigmoid })
+	return has(g, graph.SiLU, graph.HSigmoid)
+}
+
+func has(g *graph.Graph, ops ...string) bool {
+	return slices.ContainsFunc(g.Nodes, func(n *graph.Node) bool { return slices.Contains(ops, n.Op) })
 }
 
 // newer says whether a graph needs what TensorFlow Lite 2.9 lacks: grouped

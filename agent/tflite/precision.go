@@ -134,7 +134,7 @@ func judge(m *tflitefb.Model, kernels []agent.PlacedNode, provider string, preci
 	}
 	slices.Sort(other)
 	switch {
-	case total == 0 && touches(m, precision):
+	case total == 0 && ran(precision) == precision && touches(m, precision):
 		return agent.Execution{Mode: agent.Native, Why: fmt.Sprintf("its kernels only convert and move, to or from %s", precision)}
 	case total == 0:
 		return emulated("no kernel computes in %s", precision)

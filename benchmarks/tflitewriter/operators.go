@@ -325,11 +325,9 @@ func (w *writer) matmul(n *graph.Node) error {
 }
 
 // norm writes layer and RMS normalisation as the operators they are made of.
-// There is no integer form: runtimes compute them in floating point.
+// There is no integer form: int8 values are dequantised, normalised in floating
+// point and quantised again.
 func (w *writer) norm(n *graph.Node) error {
-	if n.In[0].DType == graph.Int8 {
-		return fmt.Errorf("%w: normalisation of int8 values", ErrNoForm)
-	}
 	rank := len(n.In[0].Shape)
 	x, err := w.get(n.In[0], rowMajor(rank))
 	if err != nil {
@@ -338,6 +336,23 @@ func (w *writer) norm(n *graph.Node) error {
 	y, err := w.out(n, rowMajor(rank))
 	if err != nil {
 		return err
+	}
+	float := func(i int32, name string) int32 { // tensor i's shape in float32
+		j := w.like(i, n.Name+"."+name)
+		w.m.Tensors[j].Type, w.m.Tensors[j].Quant = tflitefb.Float32, nil
+		return j
+	}
+	if w.m.Tensors[x].Type == tflitefb.Int8 {
+		f := float(x, "in")
+		w.emit(tflitefb.Dequantize, 2, []int32{x}, []int32{f}, tflitefb.Options{Type: tflitefb.DequantizeOptions})
+		x = f
+	}
+	result := y
+	if w.m.Tensors[y].Type == tflitefb.Int8 {
+		y = float(y, "result")
+		defer func() {
+			w.emit(tflitefb.Quantize, 1, []int32{y}, []int32{result}, tflitefb.Options{Type: tflitefb.QuantizeOptions})
+		}()
 	}
 	row := func(name string) int32 { // one number a row
 		i := w.like(x, n.Name+"."+name)

@@ -54,6 +54,7 @@ type compareOptions struct {
 	Rounds     int
 	Seed       uint64
 	JSON       bool
+	Markdown   bool
 }
 
 func (o *compareOptions) AddFlags(flags *pflag.FlagSet) {
@@ -65,6 +66,7 @@ func (o *compareOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.Rounds, "rounds", 15, "rounds")
 	flags.Uint64Var(&o.Seed, "seed", 1, "of weights, inputs and the order")
 	flags.BoolVar(&o.JSON, "json", false, "one JSON object a line instead of the table")
+	flags.BoolVar(&o.Markdown, "markdown", false, "the table as Markdown; that of --support with one letter a precision")
 	flags.StringVar(&o.ORTLib, "ort-lib", "", "`PATH` of libonnxruntime")
 	flags.StringArrayVar(&o.EPLibraries, "ep-library", nil, "`NAME=PATH` of an ONNX Runtime plugin execution provider")
 	flags.StringVar(&o.TFLiteGPULib, "tflite-gpu-lib", "", "`PATH` of the classic library's GPU delegate")
@@ -108,10 +110,17 @@ func (o *compareOptions) run(ctx context.Context, env cli.Env, args []string) er
 				return err
 			}
 		}
+	case o.Support && o.Markdown:
+		markdownSupport(env.Stdout, results, lanes)
 	case o.Support:
-		printSupport(env.Stdout, results, lanes)
+		printTable(env.Stdout, supportTable(results, lanes))
+	case o.Markdown:
+		printMarkdown(env.Stdout, timesTable(results, lanes))
 	default:
-		printTimes(env.Stdout, results, lanes)
+		printTable(env.Stdout, timesTable(results, lanes))
+	}
+	if !o.JSON && !o.Support {
+		fmt.Fprintf(env.Stdout, "\nmicroseconds, smallest (median) of %d samples\n", samples(results))
 	}
 	if slices.ContainsFunc(results, func(r sidebyside.Result) bool {
 		return r.Outcome == sidebyside.Mismatch || r.Outcome == sidebyside.Failed
@@ -200,15 +209,18 @@ func rows(results []sidebyside.Result, lanes int) [][]sidebyside.Result {
 	return slices.Collect(slices.Chunk(results, lanes))
 }
 
-func printTimes(w io.Writer, results []sidebyside.Result, lanes []sidebyside.Lane) {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(tw, "model\tprecision")
+// header is the first row of a table with a column a lane.
+func header(lanes []sidebyside.Lane, first ...string) []string {
 	for _, l := range lanes {
-		fmt.Fprintf(tw, "\t%s µs", l.Name)
+		first = append(first, l.Name)
 	}
-	fmt.Fprintln(tw)
+	return first
+}
+
+func timesTable(results []sidebyside.Result, lanes []sidebyside.Lane) [][]string {
+	table := [][]string{header(lanes, "model", "precision")}
 	for _, row := range rows(results, len(lanes)) {
-		fmt.Fprintf(tw, "%s\t%s", row[0].Case, row[0].Precision)
+		line := []string{row[0].Case, string(row[0].Precision)}
 		for _, r := range row {
 			cell := r.Outcome
 			if r.MinUS != nil && r.Outcome == sidebyside.OK {
@@ -217,12 +229,88 @@ func printTimes(w io.Writer, results []sidebyside.Result, lanes []sidebyside.Lan
 					cell += " emulated"
 				}
 			}
-			fmt.Fprintf(tw, "\t%s", cell)
+			line = append(line, cell)
 		}
-		fmt.Fprintln(tw)
+		table = append(table, line)
+	}
+	return table
+}
+
+func supportTable(results []sidebyside.Result, lanes []sidebyside.Lane) [][]string {
+	table := [][]string{header(lanes, "operator", "precision")}
+	for _, row := range rows(results, len(lanes)) {
+		line := []string{row[0].Case, string(row[0].Precision)}
+		for _, r := range row {
+			line = append(line, verdict(r))
+		}
+		table = append(table, line)
+	}
+	return table
+}
+
+// verdict is native, emulated or the outcome that prevented it; "ok" where the
+// runtime cannot tell which.
+func verdict(r sidebyside.Result) string {
+	if r.Outcome == sidebyside.OK && r.Execution != "" {
+		return r.Execution
+	}
+	return r.Outcome
+}
+
+// letters stand for verdicts in the short table.
+var letters = map[string]string{agent.Native: "N", agent.Emulated: "e", sidebyside.Unsupported: "–", sidebyside.Fallback: "f",
+	sidebyside.Mismatch: "!", sidebyside.Failed: "x", sidebyside.OK: "?"}
+
+// markdownSupport prints a row an operator and, for each lane, a letter a precision.
+func markdownSupport(w io.Writer, results []sidebyside.Result, lanes []sidebyside.Lane) {
+	var precisions []lut.Precision
+	cells := map[string]string{} // by operator, lane and precision
+	table := [][]string{header(lanes, "operator")}
+	for _, r := range results {
+		if !slices.Contains(precisions, r.Precision) {
+			precisions = append(precisions, r.Precision)
+		}
+		cells[r.Case+" "+r.Lane+" "+string(r.Precision)] = letters[verdict(r)]
+		if last := table[len(table)-1]; last[0] != r.Case {
+			table = append(table, []string{r.Case})
+		}
+	}
+	slices.SortFunc(precisions, func(a, b lut.Precision) int {
+		return slices.Index(lut.Precisions, a) - slices.Index(lut.Precisions, b)
+	})
+	for i := range table[1:] {
+		line := &table[i+1]
+		for _, l := range lanes {
+			var list []string
+			for _, p := range precisions {
+				cell, ok := cells[(*line)[0]+" "+l.Name+" "+string(p)]
+				if !ok {
+					cell = "·"
+				}
+				list = append(list, cell)
+			}
+			*line = append(*line, strings.Join(list, " "))
+		}
+	}
+	printMarkdown(w, table)
+	fmt.Fprintf(w, "\nIn each cell %v: N native, e emulated, f fallback (part of it runs elsewhere), – unsupported, ! wrong results, · not in the catalogue.\n", precisions)
+}
+
+func printTable(w io.Writer, table [][]string) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, line := range table {
+		fmt.Fprintln(tw, strings.Join(line, "\t"))
 	}
 	tw.Flush()
-	fmt.Fprintf(w, "\nsmallest (median) of %d samples\n", samples(results))
+}
+
+func printMarkdown(w io.Writer, table [][]string) {
+	for i, line := range table {
+		fmt.Fprintf(w, "| %s |\n", strings.Join(line, " | "))
+		if i == 0 {
+			fmt.Fprintln(w, strings.Repeat("|---", len(line))+"|")
+		}
+	}
 }
 
 func samples(results []sidebyside.Result) int {
@@ -231,25 +319,4 @@ func samples(results []sidebyside.Result) int {
 		n = max(n, r.N)
 	}
 	return n
-}
-
-func printSupport(w io.Writer, results []sidebyside.Result, lanes []sidebyside.Lane) {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(tw, "operator\tprecision")
-	for _, l := range lanes {
-		fmt.Fprintf(tw, "\t%s", l.Name)
-	}
-	fmt.Fprintln(tw)
-	for _, row := range rows(results, len(lanes)) {
-		fmt.Fprintf(tw, "%s\t%s", row[0].Case, row[0].Precision)
-		for _, r := range row {
-			cell := r.Outcome
-			if r.Outcome == sidebyside.OK {
-				cell = r.Execution
-			}
-			fmt.Fprintf(tw, "\t%s", cell)
-		}
-		fmt.Fprintln(tw)
-	}
-	tw.Flush()
 }
