@@ -39,6 +39,14 @@ accuracy: setup build ## predicted against measured networks, on this machine â†
 test: setup-test ## all tests, on the real runtimes
 	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -timeout 15m ./...
 
+.PHONY: test-tensorflow
+test-tensorflow: ## build with TensorFlow (274 MB, set up here) and run its conformance suite
+	flags="$$(scripts/setup-tensorflow.sh)" && CGO_LDFLAGS="$$flags" CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations" TF_CPP_MIN_LOG_LEVEL=3 sh -ec '\
+		$(GO) vet -tags tensorflow ./agent/tensorflow ./cmd/agent; \
+		$(GO) test -tags tensorflow ./agent/tensorflow; \
+		$(GO) build -tags tensorflow -o bin/agent-tensorflow ./cmd/agent; \
+		bin/agent-tensorflow runtimes verify tensorflow'
+
 .PHONY: race
 race: setup-test ## the tests that share state between goroutines, under the race detector
 	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -race -timeout 10m $(RACE)

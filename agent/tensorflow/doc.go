@@ -1,0 +1,18 @@
+// Package tensorflow runs the catalogue's neutral graphs on TensorFlow: the
+// backend "tensorflow", through github.com/tensorflow/tensorflow/tensorflow/go
+// v1.15.5. It is only in programs built with the tag tensorflow
+// (scripts/setup-tensorflow.sh prints the linker flags); without the tag this
+// package is empty and needs no library.
+//
+// A graph is built operation by operation, as TensorFlow's own layers would: four
+// dimensions are N,H,W,C, activations are operations of their own (the runtime's
+// optimiser fuses them), padding that is SAME or VALID is called so. Each
+// operation is pinned to the provider's device and soft placement is off, so that
+// TensorFlow refuses what it would have to run elsewhere.
+//
+// Static and dynamic int8 have no form here: TensorFlow's quantised operations are
+// deprecated, and a model in them is not what anybody deploys.
+package tensorflow
+
+// Name is the backend's name in records and flags.
+const Name = "tensorflow"
