@@ -125,6 +125,8 @@ func (s *childState) answer(ctx context.Context, q request) error {
 		err = s.check(ctx, *q.Check)
 	case q.Close != nil:
 		err = s.close(q.Close.Models)
+	case q.Loop != nil:
+		done.Runs, err = s.loop(*q.Loop)
 	case q.Idle != nil:
 		s.clock.Sleep(time.Duration(q.Idle.Seconds * float64(time.Second)))
 	default:
@@ -358,6 +360,23 @@ func (s *childState) measure(q measureRequest) error {
 		}
 	}
 	return nil
+}
+
+// loop runs a model for a while, untimed.
+func (s *childState) loop(q loopRequest) (runs int, err error) {
+	o := s.sessions[q.Model]
+	if o == nil {
+		return 0, fmt.Errorf("loop over model %s: it is not open", q.Model)
+	}
+	if err := s.send(report{Begin: true, Model: q.Model}); err != nil {
+		return 0, err
+	}
+	for start := s.clock.Now(); s.clock.Now().Sub(start).Seconds() < q.Seconds; runs++ {
+		if err := o.session.Run(); err != nil {
+			return runs, s.send(report{Model: q.Model, Failed: &failReport{validityOf(err), cleanDetail(err.Error())}})
+		}
+	}
+	return runs, nil
 }
 
 // close closes the named sessions, or all for nil.

@@ -54,7 +54,14 @@ func anchorCurve(p Protocol, j *journal, group int, anchor string, void func(int
 	for i := range t {
 		lo := min(max(0, i-curveWindow/2), max(0, len(t)-curveWindow))
 		hi := min(len(t), lo+curveWindow)
-		a, b := theilSen(t[lo:hi], y[lo:hi])
+		// Visits are only ever added: most windows are those of the last round's curve.
+		key := [3]float64{t[lo], t[hi-1], float64(hi - lo)}
+		line, ok := j.lines[key]
+		if !ok {
+			line[0], line[1] = theilSen(t[lo:hi], y[lo:hi])
+			j.lines[key] = line
+		}
+		a, b := line[0], line[1]
 		c.f[i] = a + b*t[i]
 	}
 	first := c.f[0]

@@ -72,11 +72,13 @@ type analysis struct {
 // hopeless. Ten still give a median interval (six would, barely).
 const minUsable = 10
 
-func analyse(p Protocol, j *journal, group int, anchor string) *analysis {
+// analyse looks at the group's rounds before upto, so that what is decided at the
+// beginning of a round is decided alike when it is resumed in its middle.
+func analyse(p Protocol, j *journal, group, upto int, anchor string) *analysis {
 	a := &analysis{p: p, models: map[string]*modelData{}}
 	void := func(round int) bool {
 		r := j.rounds[[2]int{group, round}]
-		return r != nil && r.Void != ""
+		return round >= upto || r != nil && r.Void != ""
 	}
 	if p.Estimator != EstimatorMin {
 		a.speed = anchorCurve(p, j, group, anchor, void)

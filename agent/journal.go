@@ -32,7 +32,9 @@ type journal struct {
 	end      *record.End
 	open     *record.Start // started and, as far as the file says, not finished
 	deviceS  float64
+	closedS  float64 // device seconds when the last round was closed
 	torn     bool
+	lines    map[[3]float64][2]float64 // local lines of the anchor's curve, by window
 	resumed  bool
 }
 
@@ -40,15 +42,19 @@ func newJournal() *journal {
 	return &journal{
 		opens: map[string]*record.Open{}, faults: map[string]*record.Fault{}, strikes: map[string]int{},
 		visits: map[int][]*record.Visit{}, taken: map[[3]int]bool{}, rounds: map[[2]int]*record.Round{},
-		checks: map[string]*record.Check{}, recorded: map[string]*record.Record{},
+		checks: map[string]*record.Check{}, recorded: map[string]*record.Record{}, lines: map[[3]float64][2]float64{},
 	}
 }
 
 // openJournal opens the record file at path, or begins it with header. A file of
-// another plan, protocol, device or library is refused untouched.
+// another plan, protocol, device or library is refused untouched. Path "" keeps
+// the journal in memory.
 func openJournal(path string, header record.Header) (*journal, error) {
 	j := newJournal()
 	j.header = header
+	if path == "" {
+		return j, nil
+	}
 	data, err := os.ReadFile(path)
 	fresh := errors.Is(err, fs.ErrNotExist) || err == nil && len(data) == 0
 	if err != nil && !fresh {
@@ -186,6 +192,7 @@ func (j *journal) apply(l record.Line) {
 	case l.Round != nil:
 		j.rounds[[2]int{l.Round.Group, l.Round.Index}] = l.Round
 		j.deviceS = max(j.deviceS, l.Round.DeviceS)
+		j.closedS = l.Round.DeviceS
 		j.open = nil
 	case l.Fault != nil:
 		j.strikes[l.Fault.Model]++

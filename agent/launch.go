@@ -64,9 +64,9 @@ func (c ChildCommand) Launch(ctx context.Context) (Process, error) {
 	cmd := exec.CommandContext(ctx, c.Path, c.Args...)
 	cmd.Env = c.Env
 	cmd.ExtraFiles = []*os.File{reqR, repW}
-	p := &childProcess{cmd: cmd, w: reqW, r: repR, tail: &tailBuffer{}}
-	cmd.Stderr = p.tail
-	cmd.Stdout = p.tail // libraries print; reports have their own pipe
+	p := &childProcess{cmd: cmd, w: reqW, r: repR, words: &lastWords{}}
+	cmd.Stderr = p.words
+	cmd.Stdout = p.words // libraries print; reports have their own pipe
 	// A grandchild may hold the streams open; its words are not worth waiting for.
 	cmd.WaitDelay = time.Second
 	if c.Start != nil {
@@ -85,11 +85,11 @@ func (c ChildCommand) Launch(ctx context.Context) (Process, error) {
 }
 
 type childProcess struct {
-	cmd  *exec.Cmd
-	w, r *os.File
-	tail *tailBuffer
-	once sync.Once
-	code string
+	cmd   *exec.Cmd
+	w, r  *os.File
+	words *lastWords
+	once  sync.Once
+	code  string
 }
 
 func (p *childProcess) Read(b []byte) (int, error)  { return p.r.Read(b) }
@@ -101,9 +101,9 @@ func (p *childProcess) Wait() (string, string) {
 		p.w.Close()
 		err := p.cmd.Wait()
 		p.r.Close()
-		p.code = exitCode(p.cmd.ProcessState, err, p.tail.String())
+		p.code = exitCode(p.cmd.ProcessState, err, p.words.String())
 	})
-	return p.code, p.tail.String()
+	return p.code, p.words.String()
 }
 
 // goSignal is how Go's runtime reports a signal that native code raised: it
@@ -127,30 +127,38 @@ func exitCode(state *os.ProcessState, err error, words string) string {
 	return record.CrashedPrefix + "lost"
 }
 
-// tailBuffer keeps the last 4 KiB written to it: enough for an assertion's
-// message or the head of a stack trace.
-type tailBuffer struct {
-	mu  sync.Mutex
-	buf []byte
+// lastWords keeps the first and the last 4 KiB written to it: a Go crash says
+// what happened first and then dumps its goroutines, a library's assertion is the
+// last line.
+type lastWords struct {
+	mu         sync.Mutex
+	head, tail []byte
+	cut        bool
 }
 
-const tailBytes = 4 << 10
+const wordsBytes = 4 << 10
 
-func (t *tailBuffer) Write(b []byte) (int, error) {
+func (t *lastWords) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.buf = append(t.buf, b...)
-	if len(t.buf) > 2*tailBytes {
-		t.buf = bytes.Clone(t.buf[len(t.buf)-tailBytes:])
+	n := min(len(b), wordsBytes-len(t.head))
+	t.head = append(t.head, b[:n]...)
+	t.tail = append(t.tail, b[n:]...)
+	if len(t.tail) > 2*wordsBytes {
+		t.tail = bytes.Clone(t.tail[len(t.tail)-wordsBytes:])
+		t.cut = true
 	}
 	return len(b), nil
 }
 
-func (t *tailBuffer) String() string {
+func (t *lastWords) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := string(t.buf[max(0, len(t.buf)-tailBytes):])
-	return strings.TrimSpace(s)
+	between := ""
+	if t.cut {
+		between = "\n…\n"
+	}
+	return strings.TrimSpace(string(t.head) + between + string(t.tail))
 }
 
 // InProcess runs the child as a goroutine: for tests and simulations that need

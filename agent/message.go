@@ -16,6 +16,7 @@ type request struct {
 	Check   *checkRequest   `json:"check,omitempty"`
 	Close   *closeRequest   `json:"close,omitempty"`
 	Idle    *idleRequest    `json:"idle,omitempty"`
+	Loop    *loopRequest    `json:"loop,omitempty"`
 }
 
 // helloRequest names the runtime and the rules. It is answered by Info.
@@ -72,6 +73,13 @@ type idleRequest struct {
 	Seconds float64 `json:"seconds"`
 }
 
+// loopRequest runs a model again and again, for an energy window; its Done says how
+// many Runs.
+type loopRequest struct {
+	Model   string  `json:"model"`
+	Seconds float64 `json:"seconds"`
+}
+
 // report is what the child says. Model names what it is about.
 type report struct {
 	Begin   bool            `json:"begin,omitempty"` // work on Model starts now
@@ -87,11 +95,11 @@ type report struct {
 	Done  bool   `json:"done,omitempty"`
 
 	Model string  `json:"model,omitempty"`
-	Note  string  `json:"note,omitempty"`  // which rule ended the warm-up
-	T     float64 `json:"t"`               // device seconds since the child began
-	RSS   int64   `json:"rss,omitempty"`   // bytes, now
-	HWM   int64   `json:"hwm,omitempty"`   // bytes, highest so far
-	Bytes int64   `json:"bytes,omitempty"` // answer of a size question
+	Note  string  `json:"note,omitempty"` // which rule ended the warm-up
+	T     float64 `json:"t"`              // device seconds since the child began
+	RSS   int64   `json:"rss,omitempty"`  // bytes, now
+	HWM   int64   `json:"hwm,omitempty"`  // bytes, highest so far
+	Runs  int     `json:"runs,omitempty"` // answer to Loop
 }
 
 type visitReport struct {

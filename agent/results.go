@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"math"
 	"slices"
 
 	"github.com/isocost/isocost/benchmarks"
@@ -21,7 +22,7 @@ func (r *run) writeRecords() error {
 		var a *analysis
 		if ok {
 			if analyses[g] == nil {
-				analyses[g] = analyse(r.Protocol, r.j, g, r.anchor)
+				analyses[g] = analyse(r.Protocol, r.j, g, math.MaxInt, r.anchor)
 			}
 			a = analyses[g]
 		}

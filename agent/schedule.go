@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"cmp"
+	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	"slices"
@@ -8,31 +10,41 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 )
 
-// visitPlan is one planned stay at a model.
+// visitPlan is one planned stay at a model. Its seq names it within the round
+// whatever the order: the model's place in the group, or beyond the group's end
+// for the anchor's stays.
 type visitPlan struct {
 	seq   int
 	model string
 }
 
-// roundOrder is the order of a round: the active models once each, shuffled by
-// the seed, and the anchor at the beginning, at the end and evenly between. The
-// same arguments give the same order, so that a resumed round goes on with it.
-func roundOrder(seed uint64, group, round int, active []string, anchor string, anchorVisits int) []visitPlan {
-	h := fnv.New64a()
-	h.Write([]byte{byte(group), byte(group >> 8), byte(round), byte(round >> 8), byte(round >> 16)})
-	rng := rand.New(rand.NewPCG(seed, h.Sum64()))
-	models := slices.DeleteFunc(slices.Clone(active), func(m string) bool { return m == anchor })
-	slices.Sort(models)
-	rng.Shuffle(len(models), func(i, k int) { models[i], models[k] = models[k], models[i] })
+// roundOrder is the order of a round: the active models once each, in an order
+// drawn from the seed, and the anchor at the beginning, at the end and evenly
+// between. Each model's place is drawn by itself, so that the order of the others
+// does not depend on it: a round that is resumed after a model was quarantined
+// goes on as it was.
+func roundOrder(seed uint64, group, round int, members, active []string, anchor string, anchorVisits int) []visitPlan {
+	type drawn struct {
+		visitPlan
+		at uint64
+	}
+	var models []drawn
+	for i, m := range members {
+		if m != anchor && slices.Contains(active, m) {
+			h := fnv.New64a()
+			fmt.Fprintf(h, "%d/%d/%d/%s", seed, group, round, m)
+			models = append(models, drawn{visitPlan{i, m}, rand.New(rand.NewPCG(h.Sum64(), seed)).Uint64()})
+		}
+	}
+	slices.SortFunc(models, func(a, b drawn) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.seq, b.seq)) })
 	var out []visitPlan
-	add := func(m string) { out = append(out, visitPlan{len(out), m}) }
 	for i := range anchorVisits {
 		if anchor != "" {
-			add(anchor)
+			out = append(out, visitPlan{len(members) + i, anchor})
 		}
 		if gaps := max(anchorVisits-1, 1); i < gaps {
 			for _, m := range models[len(models)*i/gaps : len(models)*(i+1)/gaps] {
-				add(m)
+				out = append(out, m.visitPlan)
 			}
 		}
 	}

@@ -59,7 +59,7 @@ type Open struct {
 type Visit struct {
 	Group     int       `json:"group"`
 	Round     int       `json:"round"`
-	Seq       int       `json:"seq"` // position within the round
+	Seq       int       `json:"seq"` // names the visit within the round: the model's place in the group, beyond it the anchor's
 	Model     string    `json:"model"`
 	AtS       float64   `json:"at_s"` // device seconds since the campaign began
 	US        []float64 `json:"us"`   // microseconds per run

@@ -97,7 +97,12 @@ func (l *library) appendProvider(so *ortgo.SessionOptions, name string, options 
 		if err == nil {
 			return nil
 		}
-		return hint.Wrap(fmt.Errorf("provider %s: %w", name, err), "%s", providerHint(name, err))
+		if strings.Contains(err.Error(), "Failed to load shared library") {
+			if words := l.loaderWords(name); words != "" {
+				err = fmt.Errorf("%w (%s)", err, words)
+			}
+		}
+		return hint.Wrap(fmt.Errorf("provider %s: %w", name, err), "%s", providerHint(name, err.Error()))
 	}
 	if p, ok := l.plugins[name]; ok {
 		return wrap(l.appendPlugin(so, p, options))
@@ -113,6 +118,9 @@ func (l *library) appendProvider(so *ortgo.SessionOptions, name string, options 
 		}
 		return hint.Wrap(fmt.Errorf("provider %s: %s (ONNX Runtime %s) has only %s", name, l.Path, l.version, strings.Join(have, ", ")),
 			"name a library that has it with --ort-lib, or a plugin with --ep-library %s=PATH", name)
+	}
+	if name == "cuda" || name == "tensorrt" {
+		l.preloadCUDA()
 	}
 	switch name {
 	case "cpu":
@@ -162,18 +170,6 @@ func (l *library) appendProvider(so *ortgo.SessionOptions, name string, options 
 		generic = name
 	}
 	return wrap(so.AppendExecutionProvider(generic, options))
-}
-
-// providerHint is what to do about a provider that does not start.
-func providerHint(name string, err error) string {
-	text := err.Error()
-	switch {
-	case strings.Contains(text, "cannot open shared object file"):
-		return "install the library named in the message, or add its folder to LD_LIBRARY_PATH"
-	case name == "cuda" || name == "tensorrt":
-		return "run scripts/cuda-check.sh, which tells a missing driver from a missing library"
-	}
-	return "agent runtimes verify tells which providers start on this machine"
 }
 
 // appendPlugin adds all devices of a plugin's provider. The binding's own append

@@ -41,6 +41,11 @@ void *iso_base(const char *path, const char **why) {
 	return get();
 }
 
+const char *iso_preload(const char *path) {
+	dlerror();
+	return dlopen(path, RTLD_LAZY | RTLD_GLOBAL) == NULL ? dlerror() : NULL;
+}
+
 void *iso_symbol(const char *path, const char *name) {
 	void *lib = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
 	return lib == NULL ? NULL : dlsym(lib, name);

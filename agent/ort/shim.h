@@ -59,6 +59,8 @@ const char *iso_function(int i, int *index);
 void *iso_base(const char *path, const char **why);
 const char *iso_version(void *base);
 iso_api iso_get_api(void *base, uint32_t version);
+// iso_preload loads a library for others that need it by its soname; NULL, or why not.
+const char *iso_preload(const char *path);
 void *iso_symbol(const char *path, const char *name);
 
 const char *iso_message(iso_api, iso_status *);

@@ -32,7 +32,10 @@ type Device struct {
 	OverheadUS float64 `yaml:"overhead_us"` // every inference
 	// BoundaryUS is paid once a model for entering and leaving it (layout reorders):
 	// what an operator timed alone pays and inside a network does not.
-	BoundaryUS     float64 `yaml:"boundary_us"`
+	BoundaryUS float64 `yaml:"boundary_us"`
+	// SwitchUS is paid wherever neighbours compute in types that need a conversion,
+	// and at the ends of a model, whose own inputs and outputs are float.
+	SwitchUS       float64 `yaml:"switch_us"`
 	OpenUS         float64 `yaml:"open_us"`
 	FirstRunFactor float64 `yaml:"first_run_factor"` // the first run of a session against a later one
 
@@ -75,9 +78,11 @@ type Bursts struct {
 	Slowdown float64 `yaml:"slowdown"`
 }
 
-// Drift is a linear slowdown over time.
+// Drift is a linear slowdown over time; StartS is how much of it has passed at
+// the beginning.
 type Drift struct {
 	PerHour float64 `yaml:"per_hour"`
+	StartS  float64 `yaml:"start_s"`
 }
 
 // Phase is a stretch of time with its own slowdown.
@@ -165,7 +170,7 @@ func (d *Device) prepare() error {
 		name string
 		v    float64
 	}{
-		{"overhead_us", d.OverheadUS}, {"boundary_us", d.BoundaryUS}, {"open_us", d.OpenUS}, {"first_run_factor", d.FirstRunFactor},
+		{"overhead_us", d.OverheadUS}, {"boundary_us", d.BoundaryUS}, {"switch_us", d.SwitchUS}, {"open_us", d.OpenUS}, {"first_run_factor", d.FirstRunFactor},
 		{"noise.jitter", d.Noise.Jitter}, {"noise.interference", d.Noise.Interference}, {"noise.wander", d.Noise.Wander},
 		{"noise.wander_s", d.Noise.WanderS}, {"bursts.share", d.Bursts.Share}, {"bursts.length_s", d.Bursts.LengthS},
 		{"bursts.slowdown", d.Bursts.Slowdown}, {"preempt.per_s", d.Preempt.PerS}, {"preempt.us", d.Preempt.US},
@@ -246,9 +251,18 @@ func (d *Device) OpUS(op lut.Op) (float64, error) {
 }
 
 // ModelUS is the true latency of a model made of operators: its operators, the
-// boundary and the overhead.
+// conversions between them, the boundary and the overhead.
 func (d *Device) ModelUS(chain benchmarks.Chain) (float64, error) {
 	us := d.OverheadUS + d.BoundaryUS
+	at := lut.FP32
+	explicit := false
+	for _, op := range append(chain[:len(chain):len(chain)], lut.Op{Precision: lut.FP32}) {
+		here := op.Kind == "switch"
+		if !here && !explicit && benchmarks.NeedsSwitch(at, op.Precision) {
+			us += d.SwitchUS
+		}
+		at, explicit = op.Precision, here
+	}
 	for _, op := range chain {
 		c, err := d.OpUS(op)
 		if err != nil {

@@ -66,7 +66,7 @@ func (w *world) slowdown() float64 {
 		return w.factor
 	}
 	d, s := w.dev, w.now.Seconds()
-	f := 1 + d.Drift.PerHour*s/3600
+	f := 1 + d.Drift.PerHour*(d.Drift.StartS+s)/3600
 	for _, p := range d.Throttle {
 		if s >= p.AfterS && s < p.AfterS+p.ForS {
 			f *= p.Slowdown

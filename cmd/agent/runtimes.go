@@ -155,6 +155,10 @@ func (o *runtimesOptions) verify(ctx context.Context, exe string, rt nativelib.R
 		return
 	}
 	providers := first.Providers
+	if rt.Name == "onnxruntime-cuda" {
+		// What it is for; that its CPU provider runs is no comfort.
+		providers = slices.DeleteFunc(providers, func(p string) bool { return p != "cuda" && p != "tensorrt" })
+	}
 	if rt.Plugin != "" {
 		// Of a plugin only its own provider is in question, and its own devices.
 		providers = []string{rt.Plugin}
@@ -223,7 +227,7 @@ func probeFlags(rt nativelib.Runtime, path string) ([]string, bool) {
 	switch {
 	case rt.Plugin != "":
 		return []string{"--backend", "ort", "--ep-library", rt.Plugin + "=" + path}, true
-	case rt.Name == "onnxruntime":
+	case rt.Name == "onnxruntime" || rt.Name == "onnxruntime-cuda":
 		return []string{"--backend", "ort", "--ort-lib", path}, true
 	case rt.Name == "litert" || rt.Name == "tflite":
 		return []string{"--backend", "tflite", "--tflite-lib", path}, slices.Contains(backendNames(), "tflite")

@@ -131,6 +131,7 @@ func parseManifest(data []byte) (Manifest, error) {
 		if r.Title == "" || r.Env == "" || r.Licence == "" || len(r.Library) == 0 {
 			return bad("title, env, library and licence must be given")
 		}
+		library := map[string]bool{} // platforms whose packages hold it
 		for _, p := range r.Packages {
 			if p.Client != "pip" && p.Client != "npm" && p.Client != "maven" {
 				return bad("unknown client %q", p.Client)
@@ -141,7 +142,6 @@ func parseManifest(data []byte) (Manifest, error) {
 			if goos, goarch, ok := strings.Cut(p.Platform, "-"); !ok || goos == "" || goarch == "" {
 				return bad("platform %q is not GOOS-GOARCH", p.Platform)
 			}
-			library := false
 			for _, t := range p.Take {
 				if t.SHA256 != "" && !hex64.MatchString(t.SHA256) {
 					return bad("%s: sha256 of %s is not 64 hexadecimal digits", p.Platform, t.From)
@@ -151,11 +151,16 @@ func parseManifest(data []byte) (Manifest, error) {
 					if err != nil {
 						return bad("library pattern %q: %v", pattern, err)
 					}
-					library = library || ok && t.SHA256 != ""
+					library[p.Platform] = library[p.Platform] || ok && t.SHA256 != ""
+				}
+				if strings.Contains(t.Name(), ".so") && t.SHA256 == "" {
+					return bad("%s: library %s has no hash", p.Platform, t.Name())
 				}
 			}
-			if !library {
-				return bad("%s: no file taken matches %v with a hash", p.Platform, r.Library)
+		}
+		for _, p := range r.Packages {
+			if !library[p.Platform] {
+				return bad("%s: no file taken matches %v", p.Platform, r.Library)
 			}
 		}
 	}

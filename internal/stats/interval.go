@@ -1,6 +1,9 @@
 package stats
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // BinomialCDF returns P(B ≤ k) for B ~ Binomial(n, p), summed from the smaller
 // tail in log space: absolute error below 1e-12 for n up to 10⁶.
@@ -39,6 +42,28 @@ func BinomialCDF(n, k int, p float64) float64 {
 // Statistics, 2003, §7.1). ok is false when n is too small: for the median at
 // 0.95, six are needed.
 func QuantileRanks(n int, q, level float64) (lo, hi int, ok bool) {
+	type key struct {
+		n        int
+		q, level float64
+	}
+	type ranks struct {
+		lo, hi int
+		ok     bool
+	}
+	k := key{n, q, level}
+	if r, found := knownRanks.Load(k); found {
+		return r.(ranks).lo, r.(ranks).hi, r.(ranks).ok
+	}
+	lo, hi, ok = quantileRanks(n, q, level)
+	knownRanks.Store(k, ranks{lo, hi, ok})
+	return lo, hi, ok
+}
+
+// knownRanks remembers QuantileRanks: a campaign asks for the same few again and
+// again.
+var knownRanks sync.Map
+
+func quantileRanks(n int, q, level float64) (lo, hi int, ok bool) {
 	tail := (1 - level) / 2
 	// The quantile lies below X(lo) with P(B < lo) and above X(hi) with P(B ≥ hi),
 	// B ~ Binomial(n, q) counting the values below the quantile.

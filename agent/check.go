@@ -1,0 +1,220 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/isocost/isocost/agent/device"
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/record"
+)
+
+// The second pass over a group's models, after its rounds: what must not disturb
+// a timed region. Each model's outcome is journaled, so that a resumed campaign
+// does not repeat it.
+
+// checkGroup does what the protocol asks for besides latency.
+func (r *run) checkGroup(ctx context.Context, g int) error {
+	for _, id := range r.j.groups[g].Models {
+		if r.j.checks[id] != nil || r.j.faults[id] != nil || r.j.opens[id] == nil {
+			continue
+		}
+		c := record.Check{Model: id}
+		asked := false
+		if r.Protocol.Check.Numeric {
+			did, err := r.checkNumeric(ctx, &c)
+			if err != nil {
+				return err
+			}
+			asked = asked || did
+		}
+		if r.j.faults[id] == nil && r.wholeModel(id) {
+			for _, m := range r.Protocol.Metrics {
+				var err error
+				switch m {
+				case "energy":
+					err = r.checkEnergy(ctx, g, &c)
+				case "memory":
+					err = r.checkMemory(ctx, &c)
+				default:
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				asked = true
+			}
+		}
+		if !asked || r.j.faults[id] != nil {
+			continue
+		}
+		if err := r.j.write(record.Line{Check: &c}); err != nil {
+			return err
+		}
+		r.show("checking", g)
+	}
+	return nil
+}
+
+// wholeModel says whether a case's value is this model's own: energy and memory
+// are such a case's.
+func (r *run) wholeModel(id string) bool {
+	return slices.ContainsFunc(r.Plan.Cases, func(k benchmarks.Case) bool {
+		return len(k.Terms) == 1 && k.Terms[0].Model == id && k.Terms[0].Coef == 1
+	})
+}
+
+// reference is what a model's outputs are compared with: its fp32 form on the
+// cpu provider, or the model itself there. ok is false when that is the model
+// that was measured.
+func (r *run) reference(m benchmarks.Model) (ref *benchmarks.Model, ok bool) {
+	p := lowest(m.Chain)
+	if p == lut.FP32 {
+		return nil, r.Backend.Provider != "cpu"
+	}
+	out := benchmarks.Model{ID: m.ID + "-fp32"}
+	for _, op := range m.Chain {
+		if op.Kind != "switch" { // nothing to switch between
+			out.Chain = append(out.Chain, op.WithPrecision(lut.FP32))
+		}
+	}
+	return &out, len(out.Chain) > 0
+}
+
+// lowest is the coarsest precision of a chain, fp32 for a model file.
+func lowest(c benchmarks.Chain) lut.Precision {
+	p := lut.FP32
+	for _, op := range c {
+		if slices.Index(lut.Precisions, op.Precision) > slices.Index(lut.Precisions, p) {
+			p = op.Precision
+		}
+	}
+	return p
+}
+
+func (r *run) checkNumeric(ctx context.Context, c *record.Check) (asked bool, err error) {
+	m := r.models[c.Model]
+	ref, ok := r.reference(m)
+	if !ok {
+		return false, nil
+	}
+	tolerance, known := r.Protocol.Check.Tolerance[string(lowest(m.Chain))]
+	if !known {
+		return false, nil
+	}
+	if err := r.j.write(record.Line{Start: &record.Start{What: "check", Models: []string{c.Model}, Boot: r.Boot}}); err != nil {
+		return false, err
+	}
+	var failed *childFailure
+	_, err = r.talk.ask(ctx, request{Check: &checkRequest{Model: m, Reference: ref, Tolerance: tolerance}}, r.openPatience(), func(rep report) error {
+		c.Numeric = rep.Numeric
+		if rep.Failed != nil {
+			failed = &childFailure{rep.Model, rep.Failed.Validity, rep.Failed.Detail}
+		}
+		return nil
+	})
+	if err != nil {
+		return true, r.survive(ctx, err)
+	}
+	switch {
+	case failed == nil:
+	case failed.validity == record.NumericMismatch:
+		return true, r.strike(failed)
+	default: // the model could be measured; only the comparison could not be made
+		c.Absent = "numeric: " + failed.detail
+	}
+	return true, nil
+}
+
+// energySlice is how long the child runs a model between two looks at the
+// window: long against the exchange of a request, short against the window.
+const energySlice = 0.25
+
+func (r *run) checkEnergy(ctx context.Context, g int, c *record.Check) error {
+	if r.Meter == nil {
+		c.Absent = join(c.Absent, "energy: "+r.MeterAbsent)
+		return nil
+	}
+	if err := r.openModels(ctx, []string{c.Model}); err != nil || !r.open[c.Model] {
+		return err
+	}
+	runs := 0
+	info := r.Meter.Info()
+	window := max(seconds(r.Protocol.Energy.WindowSeconds), time.Duration(r.Protocol.Energy.CounterPeriods)*info.Period)
+	e, err := device.MeasureEnergy(ctx, r.Meter, window, func() error {
+		done, err := r.talk.ask(ctx, request{Loop: &loopRequest{Model: c.Model, Seconds: energySlice}}, r.visitPatience(), nil)
+		runs += done.Runs
+		return err
+	})
+	var f *childFailure
+	switch {
+	case errors.As(err, &f):
+		return r.survive(ctx, err)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		c.Absent = join(c.Absent, "energy: "+cleanDetail(err.Error()))
+		return nil
+	case runs == 0:
+		c.Absent = join(c.Absent, "energy: no run ended within the window")
+		return nil
+	}
+	per := 1e3 / float64(runs) // joules of all runs to millijoules of one
+	c.Energy = &record.Energy{GrossMJ: e.GrossJ * per, IdleMJ: e.IdleJ * per, NetMJ: e.NetJ * per, StdErrMJ: e.StdErrJ * per,
+		Source: info.String(), WindowS: roundS(e.Window.Seconds())}
+	return nil
+}
+
+// checkMemory opens the model in a child of its own, so that what the process
+// grows by belongs to the model: weights, working set and the runtime's own
+// share that its kernels pull in.
+func (r *run) checkMemory(ctx context.Context, c *record.Check) error {
+	p, err := r.Launch.Launch(ctx)
+	if err != nil {
+		return err
+	}
+	t := newTalk(p, r.talk.now)
+	defer t.close()
+	hello, err := t.ask(ctx, request{Hello: &helloRequest{Backend: r.Backend, Protocol: r.Protocol.Canonical(), ElapsedS: r.talk.now}}, r.openPatience(), nil)
+	if err == nil {
+		before := hello.RSS
+		var opened *record.Open
+		var done report
+		done, err = t.ask(ctx, request{Open: &openRequest{Models: []openModel{{Model: r.models[c.Model], Name: r.names[c.Model], Repeat: 1}}}}, r.openPatience(), func(rep report) error {
+			if rep.Opened != nil {
+				opened = rep.Opened
+			}
+			return nil
+		})
+		if err == nil && opened != nil {
+			m := &record.Memory{}
+			if peak := done.HWM - before; peak > 0 {
+				m.PeakRSSBytes = &peak
+			}
+			if opened.WeightsB+opened.PeakActB > 0 {
+				m.WeightsBytes, m.PeakActBytes = &opened.WeightsB, &opened.PeakActB
+			}
+			if n, ok := liveness(r.models[c.Model]); ok {
+				m.LivenessBytes = &n
+			}
+			c.Memory = m
+			return nil
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	c.Absent = join(c.Absent, fmt.Sprintf("memory: a child of its own could not open the model: %v", err))
+	return nil
+}
+
+func join(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}

@@ -1,0 +1,23 @@
+package ort
+
+import (
+	"strings"
+	"testing"
+)
+
+// The texts are ONNX Runtime's and the loader's own, shortened in front.
+func TestProviderHint(t *testing.T) {
+	for _, c := range []struct{ provider, text, want string }{
+		{"cuda", "Failed to load library libonnxruntime_providers_cuda.so with error: libcublasLt.so.13: cannot open shared object file: No such file or directory", "setup-cuda.sh"},
+		{"cuda", "Failed to load library libonnxruntime_providers_cuda.so with error: libcuda.so.1: cannot open shared object file: No such file or directory", "driver is missing"},
+		{"tensorrt", "error: libnvinfer.so.10: cannot open shared object file: No such file or directory", "TensorRT 10 is missing"},
+		{"cuda", "CUDA failure 100: no CUDA-capable device is detected ; GPU=-1", "no GPU is"},
+		{"cuda", "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version", "driver 580"},
+		{"openvino", "libopenvino.so.2500: cannot open shared object file: No such file or directory", "install libopenvino.so.2500"},
+		{"qnn", "something else", "agent runtimes verify"},
+	} {
+		if got := providerHint(c.provider, c.text); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q\n got %q, want %q", c.provider, c.text, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package agent
+
+import (
+	"github.com/isocost/isocost/record"
+)
+
+// Progress is how far a campaign has come.
+type Progress struct {
+	Stage    string // opening, measuring, checking
+	Group    int
+	Round    int
+	Done     float64 // share of the expected work, 0 to 1
+	LeftS    float64 // device seconds left, an estimate
+	DeviceS  float64 // device seconds used
+	Cases    int
+	Finished int // cases that need no more rounds
+	Failed   int
+	Open     int // models open
+	State    *record.State
+}
+
+// show reports progress.
+func (r *run) show(stage string, g int) {
+	if r.Progress == nil {
+		return
+	}
+	p := Progress{Stage: stage, Group: max(g, 0), DeviceS: max(r.talk.now, r.j.deviceS), Cases: len(r.Plan.Cases), Open: len(r.open)}
+	for _, k := range r.Plan.Cases {
+		if !r.usable(k) {
+			p.Failed++
+		} else if _, ok := r.stops[k.ID]; ok {
+			p.Finished++
+		}
+	}
+	if g >= 0 {
+		p.Round = r.j.roundsClosed(g)
+		if p.Round > 0 {
+			p.State = r.j.rounds[[2]int{g, p.Round - 1}].State
+		}
+	}
+	// Expected rounds: at least the fewest that can end a case; what is open after
+	// them is taken to need as many again.
+	least := float64(r.leastRounds())
+	rounds := float64(p.Round)
+	expect := max(least, rounds+1)
+	if rounds >= least {
+		expect = min(2*rounds, float64(r.Protocol.Stop.MaxRounds))
+	}
+	share := 0.0
+	if rounds > 0 {
+		share = rounds / expect
+		p.LeftS = p.DeviceS / rounds * (expect - rounds)
+	}
+	if r.MaxSeconds > 0 {
+		p.LeftS = min(max(p.LeftS, 0), max(0, r.MaxSeconds-p.DeviceS))
+		if rounds == 0 {
+			p.LeftS = max(0, r.MaxSeconds-p.DeviceS)
+		}
+		share = max(share, min(1, p.DeviceS/r.MaxSeconds))
+	}
+	p.Done = share
+	r.Progress(p)
+}
+
+// leastRounds is how many rounds the quickest case takes.
+func (r *run) leastRounds() int {
+	return max(r.Protocol.Stop.MinRounds, (r.Protocol.Stop.MinSamples+r.Protocol.Sample.PerVisit-1)/r.Protocol.Sample.PerVisit)
+}

@@ -1,0 +1,256 @@
+package agent
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/record"
+)
+
+// groupOver says whether a group needs no more rounds.
+func (r *run) groupOver(g int) bool { return len(r.active(g)) == 0 }
+
+// casesIn lists the cases measured in a group.
+func (r *run) casesIn(g int) []benchmarks.Case {
+	var out []benchmarks.Case
+	for _, k := range r.Plan.Cases {
+		if in, ok := groupOf(r.j, k); ok && in == g {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// active lists the models that the next round of a group visits: those of cases
+// that are neither finished nor failed. It depends only on the journal.
+func (r *run) active(g int) []string {
+	if r.overdue {
+		return nil
+	}
+	closed := r.j.roundsClosed(g)
+	a := analyse(r.Protocol, r.j, g, closed, r.anchor)
+	good := 0
+	for i := range closed {
+		if r.j.rounds[[2]int{g, i}].Void == "" {
+			good++
+		}
+	}
+	var out []string
+	for _, k := range r.casesIn(g) {
+		if !r.usable(k) {
+			continue
+		}
+		if _, stopped := r.stops[k.ID]; stopped {
+			continue
+		}
+		if good > 0 {
+			if stop, done := a.finished(k, good); done {
+				r.stops[k.ID] = stop
+				continue
+			}
+		}
+		for _, m := range modelsOf(k) {
+			if !slices.Contains(out, m) && r.j.faults[m] == nil {
+				out = append(out, m)
+			}
+		}
+	}
+	return out
+}
+
+// measureGroup takes interleaved rounds until every case of the group has
+// stopped.
+func (r *run) measureGroup(ctx context.Context, g int) error {
+	for {
+		round := r.j.roundsClosed(g)
+		r.overdue = r.MaxSeconds > 0 && r.j.closedS >= r.MaxSeconds
+		active := r.active(g)
+		if len(active) == 0 {
+			return nil
+		}
+		anchor := r.anchor
+		if r.j.faults[anchor] != nil {
+			anchor = "" // the campaign goes on without: records carry no anchor ratio
+		}
+		plan := roundOrder(r.Protocol.Seed, g, round, r.j.groups[g].Models, active, anchor, r.Protocol.Drift.AnchorVisits)
+		for {
+			var todo []visitPlan
+			for _, v := range plan {
+				if !r.j.taken[[3]int{g, round, v.seq}] && r.j.faults[v.model] == nil {
+					todo = append(todo, v)
+				}
+			}
+			if len(todo) == 0 {
+				break
+			}
+			batch := todo[:r.batchLen(g, todo)]
+			if err := r.measureBatch(ctx, g, round, batch, len(batch) == len(todo)); err != nil {
+				return err
+			}
+			r.show("measuring", g)
+		}
+		if r.j.roundsClosed(g) == round {
+			// Every visit left was quarantined after the last batch: close the round.
+			if err := r.j.write(r.closeRound(g, round)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// batchLen says how many visits make about batchSeconds.
+func (r *run) batchLen(g int, todo []visitPlan) int {
+	perSample := map[string]float64{}
+	for _, v := range r.j.visits[g] {
+		perSample[v.Model] = v.US[len(v.US)-1]
+	}
+	total := 0.0
+	for i, v := range todo {
+		us := perSample[v.model]
+		if o := r.j.opens[v.model]; us == 0 && o != nil {
+			us = o.FirstUS
+		}
+		total += us / 1e6 * float64(r.j.repeat(v.model)*r.Protocol.Sample.PerVisit+r.Protocol.Sample.Discard)
+		if total >= batchSeconds {
+			return i + 1
+		}
+	}
+	return len(todo)
+}
+
+func (r *run) measureBatch(ctx context.Context, g, round int, batch []visitPlan, last bool) error {
+	var ids []string
+	for _, v := range batch {
+		if !slices.Contains(ids, v.model) {
+			ids = append(ids, v.model)
+		}
+	}
+	if err := r.openModels(ctx, r.j.groups[g].Models); err != nil {
+		return err
+	}
+	if err := r.warmUp(ctx, batch); err != nil {
+		return err
+	}
+	if !r.allOpen(ids) {
+		return nil // one of them was quarantined on the way: the caller plans anew
+	}
+	if err := r.j.write(record.Line{Start: &record.Start{What: "measure", Group: g, Round: round, Models: ids, Boot: r.Boot}}); err != nil {
+		return err
+	}
+	q := &measureRequest{}
+	for _, v := range batch {
+		q.Visits = append(q.Visits, visitRequest{v.seq, v.model, r.Protocol.Sample.PerVisit})
+	}
+	var lines []record.Line
+	var failed []*childFailure
+	_, err := r.talk.ask(ctx, request{Measure: q}, r.visitPatience(), func(rep report) error {
+		switch {
+		case rep.Failed != nil:
+			failed = append(failed, &childFailure{rep.Model, rep.Failed.Validity, rep.Failed.Detail})
+		case rep.Visit != nil:
+			us := make([]float64, len(rep.Visit.US))
+			for i, v := range rep.Visit.US {
+				us[i] = max(record.RoundUS(v), 0.001)
+			}
+			lines = append(lines, record.Line{Visit: &record.Visit{Group: g, Round: round, Seq: rep.Visit.Seq, Model: rep.Model,
+				AtS: roundS(r.talk.base + rep.Visit.AtS), US: us, Preempted: rep.Visit.Preempted}})
+			r.deaths = 0
+		}
+		return nil
+	})
+	if err == nil && last && len(failed) == 0 {
+		for _, l := range lines {
+			r.j.apply(l) // the round's ratio needs its own visits
+		}
+		closing := r.closeRound(g, round)
+		for _, l := range lines {
+			r.j.unapply(l.Visit)
+		}
+		lines = append(lines, closing)
+	}
+	if werr := r.j.write(lines...); werr != nil {
+		return werr
+	}
+	for _, f := range failed {
+		if werr := r.strike(f); werr != nil {
+			return werr
+		}
+	}
+	if err != nil {
+		return r.survive(ctx, err)
+	}
+	return nil
+}
+
+func (r *run) allOpen(ids []string) bool {
+	for _, id := range ids {
+		if !r.open[id] {
+			return false
+		}
+	}
+	return true
+}
+
+// warmUp brings the device to its working clocks once a child, on the anchor or
+// else on the batch's first model.
+func (r *run) warmUp(ctx context.Context, batch []visitPlan) error {
+	if r.warm {
+		return nil
+	}
+	on := r.anchor
+	if !r.open[on] {
+		on = batch[0].model
+	}
+	if !r.open[on] {
+		return nil
+	}
+	var failed *childFailure
+	_, err := r.talk.ask(ctx, request{Warm: &warmRequest{Model: on}}, r.visitPatience()+seconds(r.Protocol.Warmup.MaxSeconds), func(rep report) error {
+		if rep.Failed != nil {
+			failed = &childFailure{rep.Model, rep.Failed.Validity, rep.Failed.Detail}
+		}
+		return nil
+	})
+	if err != nil {
+		return r.survive(ctx, err)
+	}
+	if failed != nil {
+		return r.strike(failed)
+	}
+	r.warm = true
+	return nil
+}
+
+// closeRound judges a round: its anchor against the best so far. A round in
+// which the device was slowed down is void – its visits are left out and the
+// round is taken again – as long as the protocol allows.
+func (r *run) closeRound(g, round int) record.Line {
+	out := record.Round{Group: g, Index: round, DeviceS: roundS(max(r.talk.now, r.j.deviceS))}
+	if r.Sense != nil {
+		out.State = r.Sense()
+	}
+	ratio, ok := roundRatio(r.Protocol, r.j, g, round, r.anchor)
+	if ok {
+		out.AnchorRatio = math.Round(ratio*1e4) / 1e4
+	}
+	voids := 0
+	for i := range round {
+		if c := r.j.rounds[[2]int{g, i}]; c != nil && c.Void != "" {
+			voids++
+		}
+	}
+	// For min a slow round does no harm: the fastest one counts.
+	slow := ok && r.Protocol.Estimator != EstimatorMin && ratio > 1+r.Protocol.Thermal.Slowdown
+	if slow && voids < r.voidsAllowed() {
+		out.Void = record.Throttled
+	}
+	return record.Line{Round: &out}
+}
+
+// voidsAllowed is how many rounds of a group may be taken again: the protocol's
+// redos, each as long as the fewest rounds a group can have.
+func (r *run) voidsAllowed() int { return r.Protocol.Thermal.Redo * r.Protocol.Stop.MinRounds }
+
+func roundS(s float64) float64 { return math.Round(s*1e6) / 1e6 }

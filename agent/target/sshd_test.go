@@ -1,0 +1,275 @@
+package target
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/isocost/isocost/internal/hint"
+)
+
+// sshWorld is a real sshd on a free port of loopback, behind a proxy whose
+// connections can be cut.
+type sshWorld struct {
+	dialer  *SSHDialer
+	proxy   *proxy
+	dir     string
+	hostKey ssh.PublicKey
+}
+
+func newKey(t *testing.T, file string) ssh.PublicKey {
+	t.Helper()
+	pub, priv, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(priv, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.NewPublicKey(pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func newSSHWorld(t *testing.T, base string) *sshWorld {
+	t.Helper()
+	sshd, err := exec.LookPath("sshd")
+	if err != nil {
+		sshd = "/usr/sbin/sshd"
+	}
+	if _, err := os.Stat(sshd); err != nil {
+		msg := "sshd is not installed: apt-get install openssh-server"
+		if os.Getenv("ISOCOST_REQUIRE_NATIVE") == "1" {
+			t.Fatal(msg)
+		}
+		t.Skip(msg)
+	}
+	if os.Geteuid() == 0 {
+		os.MkdirAll("/run/sshd", 0o755) // where sshd started by root separates its privileges
+	}
+	dir := t.TempDir()
+	hostKey := newKey(t, filepath.Join(dir, "host"))
+	userKey := newKey(t, filepath.Join(dir, "user"))
+	put(t, filepath.Join(dir, "authorized"), string(ssh.MarshalAuthorizedKey(userKey)))
+	port := freePort(t)
+	put(t, filepath.Join(dir, "config"), fmt.Sprintf(`ListenAddress 127.0.0.1:%d
+HostKey %s
+AuthorizedKeysFile %s
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+MaxStartups 100
+`, port, filepath.Join(dir, "host"), filepath.Join(dir, "authorized")))
+	cmd := exec.Command(sshd, "-D", "-e", "-f", filepath.Join(dir, "config"))
+	log, err := os.Create(filepath.Join(dir, "sshd.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait(); log.Close() })
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			c.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			text, _ := os.ReadFile(log.Name())
+			t.Fatalf("sshd does not answer: %s", text)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	p := newProxy(t, port)
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := ParseSpec(fmt.Sprintf("ssh:%s@127.0.0.1:%d", me.Username, p.port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := filepath.Join(dir, "known_hosts")
+	put(t, known, knownhosts.Line([]string{fmt.Sprintf("[127.0.0.1]:%d", p.port)}, hostKey)+"\n")
+	return &sshWorld{&SSHDialer{Spec: spec, Dir: base, KnownHosts: []string{known}, KeyFiles: []string{filepath.Join(dir, "user")}}, p, dir, hostKey}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// proxy passes connections on and can cut all of them at once.
+type proxy struct {
+	port int
+	mu   sync.Mutex
+	open []net.Conn
+}
+
+func newProxy(t *testing.T, to int) *proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{port: l.Addr().(*net.TCPAddr).Port}
+	t.Cleanup(func() { l.Close(); p.cut() })
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", to))
+			if err != nil {
+				in.Close()
+				continue
+			}
+			p.mu.Lock()
+			p.open = append(p.open, in, out)
+			p.mu.Unlock()
+			go func() { io.Copy(out, in); out.Close() }()
+			go func() { io.Copy(in, out); in.Close() }()
+		}
+	}()
+	return p
+}
+
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.open {
+		c.Close()
+	}
+	p.open = nil
+}
+
+func TestSSHHonoursKnownHosts(t *testing.T) {
+	w := newSSHWorld(t, t.TempDir())
+	c, err := w.dialer.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	other := newKey(t, filepath.Join(w.dir, "other"))
+	host := fmt.Sprintf("[127.0.0.1]:%d", w.dialer.Spec.Port)
+	for name, c := range map[string]struct{ known, text string }{
+		"an unknown host":   {"", "not in known_hosts"},
+		"another host":      {knownhosts.Line([]string{"example.org"}, w.hostKey) + "\n", "not in known_hosts"},
+		"another key":       {knownhosts.Line([]string{host}, other) + "\n", "not the one in"},
+		"a key in disgrace": {"@revoked " + knownhosts.Line([]string{host}, w.hostKey) + "\n", ""},
+	} {
+		file := filepath.Join(t.TempDir(), "known_hosts")
+		put(t, file, c.known)
+		d := *w.dialer
+		d.KnownHosts = []string{file}
+		if _, err := d.Dial(t.Context()); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	d := *w.dialer
+	d.KnownHosts = []string{filepath.Join(w.dir, "none")}
+	if _, err := d.Dial(t.Context()); !errors.Is(err, ErrRefused) || !strings.Contains(hint.Of(err), "fingerprint") {
+		t.Errorf("no known_hosts: %v", err)
+	}
+}
+
+func TestSSHKeys(t *testing.T) {
+	w := newSSHWorld(t, t.TempDir())
+	stranger := filepath.Join(t.TempDir(), "stranger")
+	newKey(t, stranger)
+	d := *w.dialer
+	d.KeyFiles = []string{stranger}
+	if _, err := d.Dial(t.Context()); !errors.Is(err, ErrRefused) || !strings.Contains(hint.Of(err), "ssh-copy-id") {
+		t.Errorf("a stranger's key: %v", err)
+	}
+	d.KeyFiles = nil
+	if _, err := d.Dial(t.Context()); !errors.Is(err, ErrRefused) || !strings.Contains(hint.Of(err), "ssh-keygen") {
+		t.Errorf("no key: %v", err)
+	}
+	// A key with a passphrase goes through an ssh-agent only.
+	_, priv, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKeyWithPassphrase(priv, "", []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	locked := filepath.Join(t.TempDir(), "locked")
+	put(t, locked, string(pem.EncodeToMemory(block)))
+	d.KeyFiles = []string{locked}
+	if _, err := d.Dial(t.Context()); !errors.Is(err, ErrRefused) || !strings.Contains(hint.Of(err), "ssh-add") {
+		t.Errorf("a locked key: %v", err)
+	}
+	// and through a real ssh-agent it does log in
+	if _, err := exec.LookPath("ssh-agent"); err != nil {
+		t.Skip("ssh-agent is not installed: apt-get install openssh-client")
+	}
+	sock := filepath.Join(t.TempDir(), "sock")
+	ag := exec.Command("ssh-agent", "-D", "-a", sock)
+	if err := ag.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ag.Process.Kill(); ag.Wait() })
+	for i := 0; ; i++ {
+		add := exec.Command("ssh-add", filepath.Join(w.dir, "user"))
+		add.Env = append(os.Environ(), "SSH_AUTH_SOCK="+sock)
+		text, err := add.CombinedOutput()
+		if err == nil {
+			break
+		}
+		if i == 100 {
+			t.Fatalf("ssh-add: %v\n%s", err, text)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	d.KeyFiles, d.AgentSock = nil, sock
+	c, err := d.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
+
+func TestSSHNobodyThere(t *testing.T) {
+	w := newSSHWorld(t, t.TempDir())
+	d := *w.dialer
+	d.Spec.Port = freePort(t)
+	put(t, d.KnownHosts[0], knownhosts.Line([]string{fmt.Sprintf("[127.0.0.1]:%d", d.Spec.Port)}, w.hostKey)+"\n")
+	if _, err := d.Dial(t.Context()); !errors.Is(err, ErrLost) {
+		t.Errorf("%v, want ErrLost", err)
+	}
+}
