@@ -136,17 +136,15 @@ func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) er
 // wrote. A lowering by another library than the table's may fuse otherwise: said
 // once on stderr.
 func readNetwork(t *lut.Table, env cli.Env, path string, dims map[string]int) (*onnxreader.Network, error) {
-	head := make([]byte, 4096)
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	n, err := io.ReadFull(f, head)
+	var first [1]byte
+	_, err = f.Read(first[:])
 	f.Close()
-	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
-		return nil, err
-	}
-	if !kernelfile.Is(head[:n]) {
+	// An ONNX file is protobuf, whose first byte is a field's tag, never a brace.
+	if err != nil || first[0] != '{' {
 		return onnxreader.ReadFile(path, onnxreader.Options{Dims: dims})
 	}
 	if len(dims) > 0 {
