@@ -140,6 +140,7 @@ func work(n int, each time.Duration) error {
 		case <-time.After(each):
 		}
 	}
+	fmt.Println("summary")
 	io.WriteString(os.Stderr, "finished") // no newline
 	return exitCode(3)
 }

@@ -39,6 +39,8 @@ type Job struct {
 	// in words. Both may be nil.
 	Talk io.Writer
 	Note func(format string, args ...any)
+	// Stdout gets what the agent printed, when it has ended; nil for nowhere.
+	Stdout io.Writer
 	// GiveUp is how long a lost link is dialled again; 0 means 10 minutes.
 	GiveUp time.Duration
 	// Clean removes the job's folder from the device when it is done.
@@ -116,6 +118,7 @@ type run struct {
 	sum     hash.Hash
 	talkAt  int64
 	reached bool // it was dialled with success
+	printed bool // the agent's output was passed on
 	begun   bool // this run has started the job, or found it running
 	deaths  int
 }
@@ -205,6 +208,16 @@ func (r *run) attempt(ctx context.Context, contact func()) (JobState, error) {
 	}
 	r.begun = true
 	s, err = r.follow(ctx, c, contact)
+	if err == nil && s.State == StateDone && r.Stdout != nil && !r.printed {
+		var out bytes.Buffer // whole or not at all: the link may break in the middle
+		if err := c.Exec(ctx, []string{"cat", "--", pathArg(path.Join(r.dir, "out"))}, nil, &out, nil); err != nil {
+			return s, err
+		}
+		r.printed = true
+		if _, err := r.Stdout.Write(out.Bytes()); err != nil {
+			return s, err
+		}
+	}
 	if err == nil && s.State == StateDone && r.Clean && s.Code == 0 {
 		err = c.Exec(ctx, []string{"rm", "-rf", "--", pathArg(r.dir)}, nil, nil, nil)
 	}

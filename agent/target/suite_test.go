@@ -235,7 +235,7 @@ func newJob(t *testing.T, w world, n, ms int) *Job {
 	put(t, plan, "the plan")
 	j := &Job{Dialer: w.dialer, Bundle: bundle(t), Files: map[string]string{"plan.jsonl": plan},
 		Args: []string{"work", fmt.Sprint(n), fmt.Sprint(ms)}, Output: filepath.Join(t.TempDir(), "rec.jsonl"),
-		By: "tester@here", Talk: &safeBuffer{}, GiveUp: 20 * time.Second,
+		By: "tester@here", Talk: &safeBuffer{}, Stdout: &safeBuffer{}, GiveUp: 20 * time.Second,
 		Note: func(format string, args ...any) { t.Logf(format, args...) }}
 	return j
 }
@@ -276,6 +276,9 @@ func TestJobToTheEnd(t *testing.T) {
 			t.Fatalf("code %d, %v; want 3", code, err)
 		}
 		checkRecords(t, j.Output, 120)
+		if out := j.Stdout.(*safeBuffer).String(); out != "summary\n" {
+			t.Errorf("stdout %q", out)
+		}
 		if talk := j.Talk.(*safeBuffer).String(); talk != "starting at 0\n50 done\n100 done\nfinished" {
 			t.Errorf("talk %q", talk)
 		}

@@ -46,6 +46,7 @@ interval and memory; -o is optional then.`,
 
 type benchOptions struct {
 	backendOptions
+	targetOptions
 	Plan          string
 	Models        []string
 	Protocol      string
@@ -85,6 +86,7 @@ func (o *benchOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.PrintProtocol, "print-protocol", false, "print the protocol with all flags applied and stop")
 	flags.StringVar(&o.Sysroot, "sysroot", "/", "root of the tree that the device is read from")
 	flags.MarkHidden("sysroot")
+	o.targetOptions.AddFlags(flags)
 }
 
 // protocol is the protocol file, or the built-in one, with the flags applied.
@@ -191,6 +193,9 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 		}
 		defer os.RemoveAll(tmp)
 		output = filepath.Join(tmp, "rec.jsonl")
+	}
+	if o.remote() {
+		return o.benchThere(ctx, env, flags, plan, output)
 	}
 	c := &agent.Campaign{
 		Plan: plan, PlanHash: plan.SHA256(), Protocol: protocol, Backend: spec, Path: output, Agent: version,

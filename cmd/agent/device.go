@@ -25,6 +25,7 @@ type deviceOptions struct {
 	SysRoot string
 	Cores   string
 	Probe   time.Duration
+	targetOptions
 }
 
 func deviceCommand() cli.Command {
@@ -42,9 +43,13 @@ scripts/capture-sysfs.sh; then nothing is probed.`,
 			flags.StringVar(&o.SysRoot, "sysroot", "/", "read the device from this `DIR`")
 			flags.StringVar(&o.Cores, "cores", "all", "core set for the identifier and the probe: all, little, mid, big, prime, 0-3,6")
 			flags.DurationVar(&o.Probe, "probe", 3*time.Second, "length of the noise probe; 0 leaves it out")
+			o.targetOptions.AddFlags(flags)
 			return func(ctx context.Context, env cli.Env, args []string) error {
 				if len(args) > 0 {
 					return cli.Usagef("unexpected argument %q", args[0])
+				}
+				if o.remote() {
+					return o.runThere(ctx, env, remoteArgs("device", flags))
 				}
 				if o.Probe != 0 && o.Probe < 500*time.Millisecond {
 					return cli.Usagef("--probe %v is too short: at least 500ms, or 0", o.Probe)
