@@ -349,7 +349,7 @@ func (a *analysis) validity(c benchmarks.Case, e estimate) []string {
 			break
 		}
 	}
-	if e.us <= 0 || a.relative(e, c.Terms) > a.p.Stop.NoisyAbove {
+	if record.RoundUS(e.us) <= 0 || a.relative(e, c.Terms) > a.p.Stop.NoisyAbove {
 		codes = append(codes, record.Noisy)
 	}
 	return codes

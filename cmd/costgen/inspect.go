@@ -25,7 +25,7 @@ func inspectCommand() cli.Command {
 		Args:    "device.lut.json",
 		Short:   "shows what a table holds, or what it knows of some cells",
 		Long:    "\nWith --cells only the cells whose key contains the text are printed, each with\nits raw and corrected value, interval, samples, reason and the cases it came from.",
-		Example: "costgen inspect device.lut.json --cells dwconv",
+		Example: "costgen inspect device.lut.json --cells mbconv",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o inspectOptions
 			f.StringVar(&o.lut, "lut", "", "the table, when not given as an argument")

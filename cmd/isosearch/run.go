@@ -33,7 +33,7 @@ Evaluators:
   onnx                             training-free utilities (NASWOT and ACor), computed by "agent forward"
   table:FILE[,noise=gaussian|S]    a tabular benchmark; its samples are drawn without replacement
   exec:CMD                         any program: JSON lines on standard input and output`,
-		Example: "isosearch run --space examples/mobile-cnn/space.yaml --lut device.lut.json --evaluator onnx --epsilon 0.25 -o run/",
+		Example: "isosearch run --space examples/mobile-cnn/space.yaml --lut device.lut.json --evaluator onnx --epsilon 4 --budget 400 -o run/",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			o := runOptions{Settings: search.DefaultSettings()}
 			o.AddFlags(flags)

@@ -1,0 +1,59 @@
+package docstest
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/nativelib"
+	"github.com/isocost/isocost/internal/onnx"
+	"github.com/isocost/isocost/lut"
+)
+
+// exampleFiles makes the files that examples name: a small plan, records of the
+// simulated device for the example space, tables, a finished search, two models.
+func exampleFiles(t *testing.T) string {
+	t.Helper()
+	nativelib.Require(t, "onnxruntime")
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "examples"), os.DirFS(filepath.Join(root, "examples"))); err != nil {
+		t.Fatal(err)
+	}
+	for name, size := range map[string]int{"net.onnx": 8, "other.onnx": 16} {
+		g, err := benchmarks.Build(benchmarks.Chain{
+			lut.NewOp("conv", lut.FP32, map[string]string{"k": "3", "s": "2", "act": "relu6"}, map[string]int{"h": 32, "w": 32, "cin": 3, "cout": size}),
+			lut.NewOp("gap", lut.FP32, nil, map[string]int{"h": 16, "w": 16, "c": size}),
+		}, benchmarks.BuildOptions{Batch: 1, Seed: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := benchmarks.ONNXModel(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range append(m.Graph.Inputs, m.Graph.Outputs...) { // as exporters write it
+			v.Type.Shape[0] = onnx.Dim{Param: "batch"}
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), onnx.Encode(m), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const published = `{"base": 9.3, "MBInvertedResBlock_112_16_0_24_k3_s2_relu": {"1": -0.5, "8": 1.2, "16": 1.5, "24": 1.9}}`
+	if err := os.WriteFile(filepath.Join(dir, "latency_cpu.json"), []byte(published), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"agent plan --space examples/mobile-cnn/space.yaml --audit 60 -o space.plan.jsonl",
+		"agent bench --plan space.plan.jsonl --backend sim --sim-device examples/sim-device.yaml -o rec.jsonl",
+		"agent plan --family gap -o plan.jsonl",
+		"costgen compile rec.jsonl -o device.lut.json",
+		"isosearch run --space examples/mobile-cnn/space.yaml --lut device.lut.json --evaluator onnx --epsilon 4 --budget 80 -o run || [ $? = 3 ]",
+		"cp device.lut.json monday.lut.json; cp device.lut.json friday.lut.json; cp rec.jsonl audit.jsonl",
+	} {
+		if code, out := shell(t, dir, line); code != 0 {
+			t.Fatalf("%s\nexit code %d\n%s", line, code, out)
+		}
+	}
+	return dir
+}
