@@ -31,7 +31,7 @@ file, and the same command continues a campaign that was interrupted or killed.
 
 With --model (or plain arguments) whole models are measured, interleaved, each with its load time, first run,
 interval and memory; -o is optional then.`,
-		Example: `agent bench --plan plan.jsonl --backend ort --provider cpu -o rec.jsonl
+		Example: `agent bench --plan plan.jsonl --backend ort --provider cpu --max-time 10s -o rec.jsonl
   agent bench net.onnx other.onnx --dim batch=1 --max-time 20s`,
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o benchOptions

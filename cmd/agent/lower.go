@@ -30,7 +30,7 @@ func lowerCommand() cli.Command {
 A model as exported says little of what runs: the runtime fuses, folds and quantises. lower has ONNX Runtime optimise
 the model for this machine and provider and writes its kernels as keys, which costgen predict takes instead of the
 model. A node that no key describes is listed with the reason, never left out.`,
-		Example: "agent lower net.onnx -o net.kernels.json",
+		Example: "agent lower net.onnx --dim batch=1 -o net.kernels.json",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o lowerOptions
 			o.AddFlags(flags)

@@ -18,8 +18,8 @@ func TestTutorial(t *testing.T) {
 		t.Fatalf("the tutorial shows %d commands", len(lines))
 	}
 	dir := exampleFiles(t)
-	for _, f := range []string{"plan.jsonl", "rec.jsonl", "device.lut.json"} {
-		if err := os.Remove(filepath.Join(dir, f)); err != nil {
+	for _, f := range []string{"plan.jsonl", "rec.jsonl", "device.lut.json", "run"} {
+		if err := os.RemoveAll(filepath.Join(dir, f)); err != nil {
 			t.Fatal(err)
 		}
 	}
