@@ -47,6 +47,10 @@ test-tensorflow: ## build with TensorFlow (274 MB, set up here) and run its conf
 		$(GO) build -tags tensorflow -o bin/agent-tensorflow ./cmd/agent; \
 		bin/agent-tensorflow runtimes verify tensorflow'
 
+.PHONY: runtimes-table
+runtimes-table: setup-test test-tensorflow ## what each runtime really does, operator × precision → docs/results.md (4 minutes)
+	scripts/runtimes-table.sh
+
 .PHONY: race
 race: setup-test ## the tests that share state between goroutines, under the race detector
 	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -race -timeout 10m $(RACE)

@@ -1,8 +1,11 @@
 package ort
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/isocost/isocost/agent"
 )
 
 // missingLibrary finds the library in the loader's complaint.
@@ -51,4 +54,17 @@ func cudaHint(text string) string {
 		}
 	}
 	return ""
+}
+
+// runError marks what the runtime finds out only when it runs: that a device
+// lacks what a kernel needs ("Program Gemm requires f16 but the device does not
+// support it"). Any other error of a run stays a failure.
+func runError(err error) error {
+	text := strings.ToLower(err.Error())
+	for _, words := range []string{"does not support", "not supported", "unsupported", "not_implemented", "not implemented"} {
+		if strings.Contains(text, words) {
+			return fmt.Errorf("%w: %w", agent.ErrUnsupported, err)
+		}
+	}
+	return err
 }

@@ -1,8 +1,11 @@
 package ort
 
 import (
+	"errors"
 	"strings"
 	"testing"
+
+	"github.com/isocost/isocost/agent"
 )
 
 // The texts are ONNX Runtime's and the loader's own, shortened in front.
@@ -18,6 +21,17 @@ func TestProviderHint(t *testing.T) {
 	} {
 		if got := providerHint(c.provider, c.text); !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q\n got %q, want %q", c.provider, c.text, got, c.want)
+		}
+	}
+}
+
+func TestRunError(t *testing.T) {
+	for text, unsupported := range map[string]bool{
+		"shader_helper.cc:416 GenerateSourceCode Program Gemm requires f16 but the device does not support it.": true,
+		"Non-zero status code returned while running Add node. Status Message: out of memory":                   false,
+	} {
+		if err := runError(errors.New(text)); errors.Is(err, agent.ErrUnsupported) != unsupported || !strings.Contains(err.Error(), text) {
+			t.Errorf("%v; want unsupported %v", err, unsupported)
 		}
 	}
 }

@@ -309,7 +309,7 @@ func (s *session) discover(n int) ([][]int64, error) {
 func (s *session) run() error {
 	out := (*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(s.values), s.inNames.n*int(unsafe.Sizeof(uintptr(0)))))
 	if st := C.iso_run(s.lib.api, s.raw, s.inNames.array, s.values, C.size_t(s.inNames.n), s.outNames.array, C.size_t(s.outNames.n), out); st != nil {
-		return s.lib.check(st)
+		return runError(s.lib.check(st))
 	}
 	return nil
 }
@@ -322,7 +322,7 @@ func (s *session) Run() error {
 	if s.binding != nil {
 		s.stale = true
 		if st := C.iso_run_binding(s.lib.api, s.raw, s.binding); st != nil {
-			return s.lib.check(st)
+			return runError(s.lib.check(st))
 		}
 		if s.barrier != nil {
 			return s.barrier.run()

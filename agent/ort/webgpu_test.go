@@ -127,6 +127,20 @@ func TestWebGPUWaits(t *testing.T) {
 	}
 }
 
+// TestWebGPUHalf: SwiftShader has no f16 shaders, which the plugin finds out at the
+// first run; a device that has them must be right.
+func TestWebGPUHalf(t *testing.T) {
+	b := webgpu(t)
+	s, err := b.Open(context.Background(), agent.Model{Name: "half", Bytes: convModel(10)}, webgpuOptions(true))
+	if err == nil {
+		err = s.Run()
+		s.Close()
+	}
+	if err != nil && !errors.Is(err, agent.ErrUnsupported) {
+		t.Errorf("%v does not wrap ErrUnsupported", err)
+	}
+}
+
 func TestPluginErrors(t *testing.T) {
 	nativelib.Require(t, "onnxruntime")
 	ort := nativelib.Require(t, "onnxruntime")

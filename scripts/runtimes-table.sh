@@ -1,0 +1,33 @@
+#!/bin/sh
+# Runs every operator of the catalogue in every precision on every runtime and provider that works here, compares it with the
+# reference, and writes what is native, emulated and unsupported into docs/results.md. Set up here: ONNX Runtime, its WebGPU
+# plugin, both TensorFlow Lite libraries, TensorFlow, and a software Vulkan driver.
+#   make runtimes-table
+set -eu
+cd "$(dirname "$0")/.."
+agent=bin/agent-tensorflow
+platform=$(go env GOOS)-$(go env GOARCH)
+webgpu=.native/$platform/onnxruntime-webgpu/libonnxruntime_providers_webgpu.so
+set -- --lane ort:cpu --lane litert:cpu --lane litert:builtin --lane tflite:cpu --lane tensorflow:cpu
+if [ -f .native/swiftshader.env ]; then
+	. .native/swiftshader.env
+	set -- "$@" --lane ort:webgpu --ep-library "webgpu=$webgpu" --lane litert:gpu
+else
+	echo "runtimes-table: no software Vulkan driver: the GPU providers are left out (scripts/setup-software-vulkan.sh)" >&2
+fi
+table=$(mktemp)
+trap 'rm -f "$table"' EXIT
+rc=0
+TF_CPP_MIN_LOG_LEVEL=3 $agent compare --support --markdown "$@" >"$table" || rc=$?
+if [ "$rc" != 0 ] && [ "$rc" != 3 ]; then # 3: a lane is wrong somewhere, which the table says
+	exit "$rc"
+fi
+{
+	echo "## What each runtime really does"
+	echo
+	echo "\`make runtimes-table\`, on $platform. Every operator of the catalogue, run and compared with the reference interpreter."
+	echo "GPU lanes ran on software Vulkan: they say what runs, and nothing about any GPU's speed."
+	echo
+	cat "$table"
+} | scripts/results.sh runtimes
+echo "runtimes-table: docs/results.md" >&2
