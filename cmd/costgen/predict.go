@@ -271,7 +271,7 @@ func writePrediction(w io.Writer, t *lut.Table, p *costgen.Prediction, net *onnx
 // writePlan writes a plan of the missing keys. What the catalogue cannot build is
 // named on stderr.
 func (o *predictOptions) writePlan(env cli.Env, t *lut.Table, lacking []costgen.Missing) error {
-	planner := benchmarks.Planner{Seed: o.seed, Source: "missing from table " + t.Hash()}
+	planner := benchmarks.Planner{Seed: o.seed, Source: "missing from table " + t.Hash(), Cold: true} // as agent plan --model
 	planned, cannot := map[string]bool{}, 0
 	for _, m := range lacking {
 		if m.Key == nil {
