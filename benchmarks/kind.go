@@ -134,7 +134,7 @@ func checkAttr(name, v string) error {
 	case "mode":
 		ok = v == "nearest" || v == "linear"
 	case "b":
-		ok = v == "c"
+		ok = v == "c" || v == "s" || v == "x"
 	default: // g, se, r, heads, win, n, f
 		n, err := strconv.Atoi(v)
 		ok = err == nil && n >= 1 && strconv.Itoa(n) == v

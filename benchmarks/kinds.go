@@ -13,7 +13,7 @@ import (
 var kinds = map[string]kind{}
 
 func init() {
-	for _, part := range []map[string]kind{convKinds, elementKinds, activationKinds(), movingKinds, mobileBlocks, residualBlocks, transformerKinds} {
+	for _, part := range []map[string]kind{convKinds, elementKinds, activationKinds(), movingKinds, mobileBlocks, residualBlocks, transformerKinds, exportedKinds} {
 		for name := range part {
 			if _, twice := kinds[name]; twice {
 				panic("benchmarks: kind " + name + " is defined twice")
@@ -185,6 +185,19 @@ func conversion(from, to lut.Precision) kind {
 // a convolution before it), else the latest earlier value of the same type, and x
 // itself when there is none.
 func (b *builder) operand(a args, x *graph.Value) *graph.Value {
+	switch a.str("b") {
+	case "s":
+		return b.scalar(x)
+	case "x":
+		shape := Shape{1, x.Shape[2]}
+		if len(x.Shape) == 3 {
+			shape = Shape{x.Shape[1], 1}
+		} else {
+			shape = append(shape, x.Shape[3])
+		}
+		v := b.input(b.layer+".operand", shape, floatType(b.prec))
+		return b.convert(v, activationType(b.prec), b.layer+".operand.in")
+	}
 	if a.str("b") == "c" {
 		shape := Shape{x.Shape[1], 1, 1}
 		if len(x.Shape) == 3 {

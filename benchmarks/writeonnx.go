@@ -314,8 +314,31 @@ func (w *onnxWriter) node(n *graph.Node) error {
 		})
 	case graph.Add:
 		w.act(n, func(out string) { w.emit("Add", []string{w.in(x), w.in(n.In[1])}, out) })
-	case graph.Mul:
-		w.act(n, func(out string) { w.emit("Mul", []string{w.in(x), w.in(n.In[1])}, out) })
+	case graph.Mul, graph.Sub, graph.Div:
+		op := map[string]string{graph.Mul: "Mul", graph.Sub: "Sub", graph.Div: "Div"}[n.Op]
+		w.act(n, func(out string) { w.emit(op, []string{w.in(x), w.in(n.In[1])}, out) })
+	case graph.Erf, graph.Tanh, graph.Exp:
+		op := map[string]string{graph.Erf: "Erf", graph.Tanh: "Tanh", graph.Exp: "Exp"}[n.Op]
+		w.act(n, func(out string) { w.emit(op, []string{w.in(x)}, out) })
+	case graph.BatchNorm:
+		w.act(n, func(out string) {
+			in := []string{w.in(x)}
+			for _, v := range n.In[1:] {
+				in = append(in, w.in(v))
+			}
+			w.emit("BatchNormalization", in, out, onnx.FloatAttr("epsilon", 1e-5))
+		})
+	case graph.Pad:
+		pads := make([]int, 2*len(y.Shape))
+		for i := range y.Shape {
+			pads[len(y.Shape)+i] = y.Shape[i] - x.Shape[i]
+		}
+		amounts := w.int64s(n.Name+".pads", pads...)
+		w.act(n, func(out string) { w.emit("Pad", []string{w.in(x), amounts}, out) })
+	case graph.Slice:
+		axis := n.Int("axis", 1)
+		start, end, axes := w.int64s(n.Name+".start", 0), w.int64s(n.Name+".end", y.Shape[axis]), w.int64s(n.Name+".axes", axis)
+		w.act(n, func(out string) { w.emit("Slice", []string{w.in(x), start, end, axes}, out) })
 	case graph.Relu, graph.Relu6, graph.Sigmoid, graph.HSigmoid, graph.HSwish, graph.SiLU, graph.Gelu:
 		out, done := w.out(y)
 		w.activation(n.Op, w.in(x), out, floatOf(y))

@@ -45,6 +45,17 @@ const (
 	// Add and Mul broadcast as numpy does. Add may have Strings act.
 	Add = "add"
 	Mul = "mul"
+	// Sub and Div broadcast as Add does.
+	Sub = "sub"
+	Div = "div"
+	// Erf, Tanh and Exp, any shape.
+	Erf  = "erf"
+	Tanh = "tanh"
+	Exp  = "exp"
+	// Pad adds zeros after the last entry of every axis, up to y.Shape.
+	Pad = "pad"
+	// Slice keeps the first y.Shape[axis] entries of an axis. Ints: axis.
+	Slice = "slice"
 	// Concat joins all inputs, Split cuts x into len(Out) equal parts. Ints: axis.
 	Concat = "concat"
 	Split  = "split"
@@ -78,6 +89,8 @@ const (
 
 // BatchNorm is Attrs.Strings["folded"] of a convolution into which a trained
 // network's batch normalisation is folded: nothing that runs, but it counts.
+//
+// As an operator: x[N,C,H,W], gamma[C], beta[C], mean[C], variance[C], epsilon 1e-5.
 const BatchNorm = "batchnorm"
 
 // Len is the number of elements of the value.

@@ -101,6 +101,9 @@ var unary = map[string]func(float64) float64{
 	graph.SiLU:     func(x float64) float64 { return x / (1 + math.Exp(-x)) },
 	graph.HSigmoid: func(x float64) float64 { return min(6, max(0, x+3)) / 6 },
 	graph.HSwish:   func(x float64) float64 { return x * min(6, max(0, x+3)) / 6 },
+	graph.Erf:      math.Erf,
+	graph.Tanh:     math.Tanh,
+	graph.Exp:      math.Exp,
 	graph.Gelu:     func(x float64) float64 { return 0.5 * x * (1 + math.Erf(x/math.Sqrt2)) },
 }
 
@@ -141,13 +144,41 @@ func (e *env) node(n *graph.Node) error {
 		}
 	case graph.MatMul:
 		e.matmul(n, out)
-	case graph.Add, graph.Mul:
+	case graph.BatchNorm:
+		area := product(x.Shape[2:])
+		for i := range out {
+			c := i / area % x.Shape[1]
+			p := func(k int) float64 { return float64(e.vals[n.In[k]][c]) }
+			out[i] = float32((float64(a[i])-p(3))/math.Sqrt(p(4)+1e-5)*p(1) + p(2))
+		}
+	case graph.Pad:
+		for i := range a {
+			k, stride, r := 0, 1, i // the element's place in y
+			for j := len(x.Shape) - 1; j >= 0; j-- {
+				k += r % x.Shape[j] * stride
+				r /= x.Shape[j]
+				stride *= y.Shape[j]
+			}
+			out[k] = a[i]
+		}
+	case graph.Slice:
+		axis := n.Int("axis", 1)
+		row := product(y.Shape[axis:])
+		for i := range out {
+			out[i] = a[i/row*product(x.Shape[axis:])+i%row]
+		}
+	case graph.Add, graph.Mul, graph.Sub, graph.Div:
 		b := e.vals[n.In[1]]
 		for i := range out {
 			u, v := float64(a[broadcast(i, y.Shape, x.Shape)]), float64(b[broadcast(i, y.Shape, n.In[1].Shape)])
-			if n.Op == graph.Add {
+			switch n.Op {
+			case graph.Add:
 				out[i] = float32(clamp(n.Act(), u+v))
-			} else {
+			case graph.Sub:
+				out[i] = float32(u - v)
+			case graph.Div:
+				out[i] = float32(u / v)
+			default:
 				out[i] = float32(u * v)
 			}
 		}

@@ -1,0 +1,113 @@
+package benchmarks
+
+import (
+	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/lut"
+)
+
+// exportedKinds are operators that no block of ours has but exported models do:
+// what an exporter leaves of an activation the runtime does not fuse (GELU as div,
+// erf, add, mul, mul), and cuts of a tensor.
+var exportedKinds = map[string]kind{
+	"sub": binaryKind(graph.Sub),
+	"div": binaryKind(graph.Div),
+	"erf": functionKind(graph.Erf, func(s stat) stat { return stat{0, min(s.ms, 1)} }),
+	"tanh": functionKind(graph.Tanh, func(s stat) stat {
+		return stat{0, min(s.ms, 1)}
+	}),
+	"exp": functionKind(graph.Exp, func(s stat) stat { return stat{1.65, 7.4} }), // of a standard normal number: e^½ and e²
+	// The first half of a tensor's channels (rows): a copy of what the key names.
+	"slice":  cutKind(),
+	"gather": cutKind(),
+	// A row of zeros below and a column to the right, as stride-2 convolutions of
+	// TensorFlow's padding want; the key's shape is the padded one.
+	"pad": {
+		axes: []string{"c", "h", "w"}, sequence: true, out: mapShape,
+		in: func(a args) Shape {
+			s := mapShape(a)
+			s[len(s)-1]--
+			if len(s) == 3 {
+				s[1]--
+			}
+			return s
+		},
+		build: func(b *builder, a args, x *graph.Value) *graph.Value {
+			return b.move(graph.Pad, x, b.layer+".pad", append([]int{x.Shape[0]}, mapShape(a)...)).Out[0]
+		},
+	},
+	// A batch normalisation that stands where no convolution can take it in: a scale
+	// and a shift for every channel.
+	"batchnorm": {
+		axes: []string{"c", "h", "w"}, in: mapShape, out: mapShape,
+		build: func(b *builder, a args, x *graph.Value) *graph.Value {
+			c := a.axis("c")
+			st := b.stats[x]
+			n := b.node(graph.BatchNorm, b.layer+".batchnorm", x.Shape, st, x,
+				b.floats(".gamma", c, 1), b.floats(".beta", c, 0), b.floats(".mean", c, 0), b.floats(".var", c, 1))
+			return n.Out[0]
+		},
+	},
+}
+
+func binaryKind(op string) kind {
+	return kind{
+		attrs: []string{"b"}, axes: []string{"c", "h", "w"}, sequence: true, in: mapShape, out: mapShape,
+		build: func(b *builder, a args, x *graph.Value) *graph.Value {
+			y := b.operand(a, x)
+			s, t := b.stats[x], b.stats[y]
+			return b.node(op, b.layer+"."+op, x.Shape, stat{s.mean, s.ms + t.ms}, x, y).Out[0]
+		},
+	}
+}
+
+func functionKind(op string, st func(stat) stat) kind {
+	return kind{
+		axes: []string{"c", "h", "w"}, sequence: true, in: mapShape, out: mapShape,
+		build: func(b *builder, a args, x *graph.Value) *graph.Value {
+			return b.node(op, b.layer+"."+op, x.Shape, st(b.stats[x]), x).Out[0]
+		},
+	}
+}
+
+func cutKind() kind {
+	return kind{
+		axes: []string{"c", "h", "w"}, sequence: true, out: mapShape,
+		in: func(a args) Shape {
+			s := mapShape(a)
+			s[0] *= 2
+			return s
+		},
+		build: func(b *builder, a args, x *graph.Value) *graph.Value {
+			n := b.move(graph.Slice, x, b.layer+".slice", append([]int{x.Shape[0]}, mapShape(a)...))
+			b.ints(n, "axis", 1)
+			return n.Out[0]
+		},
+	}
+}
+
+// scalar is the second operand of a binary operator with b=s: one constant number,
+// neither 0 nor 1, which a runtime would leave out. In int8 it is a graph input:
+// as a constant it would have the weights' type, signed, and the runtime's int8
+// operators want one type for both.
+func (b *builder) scalar(x *graph.Value) *graph.Value {
+	if b.prec == lut.INT8 {
+		shape := make(Shape, len(x.Shape)-1)
+		for i := range shape {
+			shape[i] = 1
+		}
+		v := b.input(b.layer+".operand", shape, floatType(b.prec))
+		return b.convert(v, activationType(b.prec), b.layer+".operand.in")
+	}
+	v := b.vector(b.layer+".operand", 1, 1.5, 0.1)
+	b.stats[v] = stat{1.5, 2.26}
+	return v
+}
+
+// floats is a constant vector that stays float in every precision.
+func (b *builder) floats(name string, n int, mean float32) *graph.Value {
+	v := b.vector(b.layer+name, n, mean, 0.1)
+	if b.prec == lut.INT8 {
+		v.DType = graph.Float32
+	}
+	return v
+}
