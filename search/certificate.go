@@ -126,6 +126,9 @@ type CertDevice struct {
 	// it and the table's own.
 	Eta     float64  `json:"eta"`
 	Updated *float64 `json:"eta_updated,omitempty"`
+	// FinalMeasured says that both anchor and final got a value; a noisy or failed
+	// measurement has none, and then the claim rests on prediction alone.
+	FinalMeasured bool `json:"final_measured"`
 	// FinalInside says that the final's measured cost is within the band.
 	FinalInside bool `json:"final_inside"`
 }
@@ -262,11 +265,11 @@ func (c *Certificate) measure(ms []Measured) {
 				x.Inside = math.Abs(math.Log(m.Value/anchor)) <= t+slack
 			}
 		}
-		if !x.Inside {
+		if x.Deviation != nil && !x.Inside {
 			d.Outside++
 		}
 		if m.Arch == c.Final.Arch {
-			d.FinalInside = x.Inside
+			d.FinalMeasured, d.FinalInside = x.Deviation != nil, x.Inside
 		}
 		d.Archs = append(d.Archs, x)
 	}
@@ -274,6 +277,10 @@ func (c *Certificate) measure(ms []Measured) {
 		d.Updated = ptr(max(*e, d.Eta))
 	}
 	c.Measured = d
+	if !d.FinalMeasured {
+		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("%s: anchor or final has no valid measurement; the claim rests on predicted cost", c.Header.Tables[0].Name))
+		return
+	}
 	word := "inside"
 	if !d.FinalInside {
 		word = "OUTSIDE"

@@ -2,6 +2,7 @@ package search
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -52,7 +53,14 @@ func (lucb) Select(v *View) Decision {
 		}
 	}
 	if top := &v.Candidates[live[0]]; wantsIncumbent(v, top.N, top.Weight) || len(d.Sample) == 0 && v.Incumbent.Left != 0 {
-		d.Sample = append([]int{-1}, d.Sample...)
+		// As many as keep its share of √K to 1 against a batch.
+		n := max(1, int(float64(v.Batch)/math.Sqrt(float64(max(v.Live, 1)))))
+		if v.Incumbent.Left > 0 {
+			n = min(n, v.Incumbent.Left)
+		}
+		for range n {
+			d.Sample = append([]int{-1}, d.Sample...)
+		}
 	}
 	return d
 }

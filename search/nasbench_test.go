@@ -186,6 +186,9 @@ func TestMacroAcceptance(t *testing.T) {
 		if got.outside > 0 {
 			t.Errorf("ε %g: %d results outside the band", c.epsilon, got.outside)
 		}
+		if got.ratio > 7 {
+			t.Errorf("ε %g: samples/LB %.2f, want at most 7", c.epsilon, got.ratio)
+		}
 		if got.mean > c.evaluations {
 			t.Errorf("ε %g: %.1f evaluations, want at most %g", c.epsilon, got.mean, c.evaluations)
 		}

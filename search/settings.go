@@ -62,7 +62,7 @@ const (
 func DefaultSettings() Settings {
 	return Settings{
 		Tau: 0.05, Epsilon: 0.005, Delta: 0.05, Rho: anytime.DefaultRho,
-		SigmaArchs: 16, SigmaRepeats: 4,
+		SigmaArchs: 64, SigmaRepeats: 4,
 		Selector: "lucb", Scope: ScopeAll, Schedule: ScheduleIncumbents, Batch: 1,
 	}
 }

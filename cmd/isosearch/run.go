@@ -80,7 +80,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Settings.Selector, "selector", o.Settings.Selector, strings.Join(search.SelectorNames(), ", "))
 	f.StringVar(&o.Settings.Scope, "scope", o.Settings.Scope, "layer: sweep layer by layer; all: the whole neighbourhood at once")
 	f.StringVar(&o.Settings.Schedule, "schedule", o.Settings.Schedule, "how delta is shared: comparisons or incumbents")
-	f.IntVar(&o.Settings.Batch, "batch", o.Settings.Batch, "candidates sampled between two looks; give as many as workers")
+	f.IntVar(&o.Settings.Batch, "batch", 4, "candidates sampled between two looks: as many can be evaluated at a time")
 	f.IntVar(&o.Settings.Fresh, "fresh", 16, "fresh-seed samples of anchor and final that the reported gain rests on")
 	f.BoolVar(&o.Settings.EnforceTrueBand, "enforce-true-band", false, "narrow the band by the table's audited error")
 	f.BoolVar(&o.Settings.IntervalBand, "interval-band", false, "ask the whole prediction interval to be in the band")
@@ -178,7 +178,16 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 		return ctx.Err()
 	}
 	if !cert.Claim.Reached && !o.Settings.Published {
-		return cli.Partial(fmt.Errorf("the claim was not reached: %s", cert.Claim.Stop))
+		why := cert.Claim.Stop
+		switch {
+		case len(cert.Alarms) > 0:
+			why = "an alarm, see above"
+		case cert.Measured != nil && cert.Measured.FinalMeasured && !cert.Measured.FinalInside:
+			why = "by measurement the final is outside the band"
+		case why == "certified":
+			why = "some neighbours cannot be evaluated"
+		}
+		return cli.Partial(fmt.Errorf("the claim was not reached: %s", why))
 	}
 	return nil
 }
@@ -227,40 +236,66 @@ func short(v float64) string {
 // printCertificate prints what was found, a line a fact.
 func printCertificate(w io.Writer, c *search.Certificate) {
 	line := func(name string, a search.CertArch) {
-		fmt.Fprintf(w, "%-12s %s\n", name, a.Arch)
+		if diff := changes(c.Anchor.Arch, a.Arch); name != "x0" && len(diff) > 0 {
+			fmt.Fprintf(w, "%-12s x0 with\n", name)
+			for _, d := range diff {
+				fmt.Fprintf(w, "             %s\n", d)
+			}
+		} else if name != "x0" {
+			fmt.Fprintf(w, "%-12s x0 itself\n", name)
+		} else {
+			fmt.Fprintf(w, "%-12s %s\n", name, wrap(grouped(a.Arch), 13))
+		}
 		fmt.Fprintf(w, "  utility    %s (n=%d)\n", opt(a.Mean, "%.5g"), a.N)
 		for i, t := range c.Header.Tables {
-			fmt.Fprintf(w, "  predicted  %.5g %s [%.5g, %.5g], %+.2f %% of the anchor's (%s)\n", a.Costs[i].Value, t.Unit, a.Costs[i].Lo, a.Costs[i].Hi, 100*a.Dev[i], t.Name)
+			fmt.Fprintf(w, "  predicted  %.5g %s [%.5g, %.5g], %+.2f %% of x0's (%s)\n", a.Costs[i].Value, t.Unit, a.Costs[i].Lo, a.Costs[i].Hi, 100*a.Dev[i], t.Name)
 		}
-		if c.Measured != nil {
-			for _, m := range c.Measured.Archs {
-				if m.Arch == a.Arch {
-					fmt.Fprintf(w, "  measured   %.5g %s [%.5g, %.5g], %s of the measured anchor's, in band: %t, prediction off by %+.2f %%\n",
-						m.Value, m.Unit, m.Lo, m.Hi, opt(scale(m.Deviation, 100), "%+.2f %%"), m.Inside, 100*m.Error)
-				}
+		if c.Measured == nil {
+			return
+		}
+		for _, m := range c.Measured.Archs {
+			switch {
+			case m.Arch != a.Arch:
+			case m.Value <= 0:
+				fmt.Fprintf(w, "  measured   failed: %s\n", strings.Join(m.Validity, ", "))
+			default:
+				fmt.Fprintf(w, "  measured   %.5g %s [%.5g, %.5g], %s of x0's, %s (%s)\n", m.Value, m.Unit, m.Lo, m.Hi,
+					opt(scale(m.Deviation, 100), "%+.2f %%"), inside(m.Inside), strings.Join(m.Validity, ", "))
+				fmt.Fprintf(w, "             the prediction is off by %+.2f %%\n", 100*m.Error)
 			}
 		}
 	}
 	line("x0", c.Anchor)
 	line("final", c.Final)
 	if c.Gain != nil {
-		fmt.Fprintf(w, "gain         %+.4g [%+.4g, %+.4g] on %d fresh seeds each (the search's own samples say %+.4g)\n", c.Gain.Gain, c.Gain.Lo, c.Gain.Hi, c.Gain.N, c.Gain.Naive)
+		fmt.Fprintf(w, "gain         %+.4g [%+.4g, %+.4g] on %d fresh seeds each\n", c.Gain.Gain, c.Gain.Lo, c.Gain.Hi, c.Gain.N)
+		fmt.Fprintf(w, "             (the search's own samples say %+.4g)\n", c.Gain.Naive)
 	}
 	retired := len(c.Neighbours) - c.Claim.Unretired
 	fmt.Fprintf(w, "neighbours   %d feasible, %d retired; %d infeasible\n", len(c.Neighbours), retired, len(c.Infeasible))
 	fmt.Fprintf(w, "noise        σ %.4g (%s)\n", c.Sigma.Value, c.Sigma.Source)
-	fmt.Fprintf(w, "samples      %d over %d architectures, %d failed; lower bound %s, ratio %s\n", c.Samples, c.Archs, c.Failures, opt(c.LowerBound, "%.4g"), opt(c.Ratio, "%.3g"))
+	fmt.Fprintf(w, "samples      %d over %d architectures, %d failed; lower bound %s,\n", c.Samples, c.Archs, c.Failures, opt(c.LowerBound, "%.4g"))
+	fmt.Fprintf(w, "             samples / lower bound %s\n", opt(c.Ratio, "%.3g"))
 	fmt.Fprintf(w, "ε̂            %s (ε %g, τ %g, δ %g)\n", opt(c.Claim.EpsilonHat, "%.4g"), c.Header.Settings.Epsilon, c.Header.Settings.Tau, c.Header.Settings.Delta)
 	for _, b := range c.TrueBands {
-		fmt.Fprintf(w, "true band    %s: +%.3g/−%.3g %% at η %.3g; published τ′ %.3g %% (%s)\n", b.Table, 100*b.Up, 100*b.Down, b.Eta, 100*b.Published, holds(b.PublishedHolds))
+		fmt.Fprintf(w, "true band    %s: +%.3g/−%.3g %% at η %.3g;\n", b.Table, 100*b.Up, 100*b.Down, b.Eta)
+		fmt.Fprintf(w, "             published τ′ %.3g %% (%s)\n", 100*b.Published, holds(b.PublishedHolds))
 	}
 	for _, a := range c.Alarms {
-		fmt.Fprintf(w, "alarm        %s\n", a)
+		fmt.Fprintf(w, "alarm        %s\n", wrap(a, 13))
 	}
 	if !c.Claim.Reached && c.Claim.More > 0 {
 		fmt.Fprintf(w, "still needed about %d samples for %d neighbours\n", c.Claim.More, c.Claim.Unretired)
 	}
-	fmt.Fprintf(w, "claim        %s\n", c.Claim.Text)
+	// The full key is in the certificate; for people the final is named.
+	fmt.Fprintf(w, "claim        %s\n", wrap(strings.ReplaceAll(c.Claim.Text, c.Final.Arch, "the final"), 13))
+}
+
+func inside(b bool) string {
+	if b {
+		return "in the band"
+	}
+	return "OUT OF THE BAND"
 }
 
 func holds(b bool) string {

@@ -35,7 +35,7 @@ type ONNXOptions struct {
 	Stderr  io.Writer
 	Note    func(string)
 	Batch   int // inputs a score is taken over; 0: 16
-	Side    int // side of the input images; 0: the space's own, at most 32
+	Side    int // side of the input images; 0: the space's own, at most 16
 }
 
 // ONNX is the built-in, training-free utility: the network with fresh random
@@ -127,7 +127,7 @@ func OpenONNX(ctx context.Context, spec string, o ONNXOptions) (*ONNX, error) {
 		return nil, err
 	}
 	if own := inputSide(chain); o.Side == 0 {
-		o.Side = min(own, 32)
+		o.Side = min(own, 16)
 	}
 	if _, err := resize(chain, o.Side); o.Side > 0 && err != nil {
 		return nil, hint.Wrap(fmt.Errorf("evaluator onnx: the default network does not fit at side %d: %w", o.Side, err), "give another size: onnx:side=%d", inputSide(chain))
