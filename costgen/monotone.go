@@ -216,11 +216,17 @@ func sweepOf(fam lut.Family) lut.Sweep {
 	return s
 }
 
+// squareAxes finds the axes h and w and says whether they are equal in every knot.
+func squareAxes(fam lut.Family) (h, w int, square bool) {
+	h, w = slices.Index(fam.Axes, "h"), slices.Index(fam.Axes, "w")
+	square = h >= 0 && w >= 0 && !slices.ContainsFunc(fam.Knots, func(k lut.Knot) bool { return k.At[h] != k.At[w] })
+	return h, w, square
+}
+
 // stepsOf lists the neighbours along each axis: knots that agree on all other
 // axes, sorted. Square images (h = w throughout) move along both at once.
 func stepsOf(fam lut.Family) (steps []step, lines int) {
-	h, w := slices.Index(fam.Axes, "h"), slices.Index(fam.Axes, "w")
-	square := h >= 0 && w >= 0 && !slices.ContainsFunc(fam.Knots, func(k lut.Knot) bool { return k.At[h] != k.At[w] })
+	h, w, square := squareAxes(fam)
 	order := make([]int, len(fam.Knots))
 	for axis := range fam.Axes {
 		if square && axis == w {

@@ -26,6 +26,7 @@ func program() *cli.Program {
 			exportCommand(),
 			importCommand(),
 			predictCommand(),
+			nextCommand(),
 			reportCommand(),
 		},
 	}
