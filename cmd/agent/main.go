@@ -24,6 +24,7 @@ func program() *cli.Program {
 			deviceCommand(),
 			benchCommand(),
 			benchChildCommand(),
+			bundleCommand(),
 			jobCommand(),
 			forwardCommand(),
 			compareCommand(),

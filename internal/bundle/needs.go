@@ -1,0 +1,94 @@
+package bundle
+
+import (
+	"bytes"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Requirements are what an ELF file asks of the system that loads it.
+type Requirements struct {
+	Arch      string   // Go's name
+	GLIBC     string   // newest version, "2.17"; "" for none
+	Newest    []string // symbols that ask for it
+	Libraries []string // DT_NEEDED
+	PageAlign uint64   // least alignment of the loadable segments
+}
+
+var errNotELF = errors.New("no ELF file")
+
+var archOf = map[elf.Machine]string{elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64", elf.EM_ARM: "arm", elf.EM_386: "386", elf.EM_RISCV: "riscv64"}
+
+// Needs reads the symbol versions that a program or library imports (the
+// "version needs" of the System V gABI, as GNU ld writes them).
+func Needs(name string) (Requirements, error) {
+	var r Requirements
+	head := make([]byte, 4)
+	f, err := os.Open(name)
+	if err != nil {
+		return r, err
+	}
+	defer f.Close()
+	if n, _ := f.ReadAt(head, 0); n < 4 || !bytes.Equal(head, []byte(elf.ELFMAG)) {
+		return r, errNotELF
+	}
+	e, err := elf.NewFile(f)
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", name, err)
+	}
+	if r.Arch = archOf[e.Machine]; r.Arch == "" {
+		r.Arch = e.Machine.String()
+	}
+	for _, p := range e.Progs {
+		if p.Type == elf.PT_LOAD && (r.PageAlign == 0 || p.Align < r.PageAlign) {
+			r.PageAlign = p.Align
+		}
+	}
+	if r.Libraries, err = e.ImportedLibraries(); err != nil {
+		return r, fmt.Errorf("%s: %w", name, err)
+	}
+	symbols, err := e.ImportedSymbols()
+	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
+		return r, fmt.Errorf("%s: %w", name, err)
+	}
+	for _, s := range symbols {
+		v, ok := strings.CutPrefix(s.Version, "GLIBC_")
+		if !ok || v == "PRIVATE" {
+			continue
+		}
+		switch {
+		case r.GLIBC == "" || newer(v, r.GLIBC):
+			r.GLIBC, r.Newest = v, []string{s.Name}
+		case v == r.GLIBC:
+			r.Newest = append(r.Newest, s.Name)
+		}
+	}
+	slices.Sort(r.Newest)
+	if len(r.Newest) > 5 {
+		r.Newest = append(r.Newest[:5], "…")
+	}
+	return r, nil
+}
+
+// newer compares versions such as 2.4 and 2.31 number by number.
+func newer(a, b string) bool {
+	x, y := strings.Split(a, "."), strings.Split(b, ".")
+	for i := 0; i < len(x) || i < len(y); i++ {
+		var m, n int
+		if i < len(x) {
+			m, _ = strconv.Atoi(x[i])
+		}
+		if i < len(y) {
+			n, _ = strconv.Atoi(y[i])
+		}
+		if m != n {
+			return m > n
+		}
+	}
+	return false
+}
