@@ -33,14 +33,19 @@ func Grid(family string, p lut.Precision) ([]lut.Op, error) {
 	n := strconv.Itoa
 	widths := func(c int) []int { return []int{c / 2, c, c * 2} }
 	switch family {
-	case "conv", "deconv":
+	case "deconv":
+		for _, l := range pyramid {
+			for _, cout := range widths(l.c) {
+				for _, k := range []string{"2", "4"} {
+					add(m{"k": k, "s": "2"}, m{"h": n(l.side), "w": n(l.side), "cin": n(l.c), "cout": n(cout)})
+				}
+			}
+		}
+	case "conv":
 		for _, l := range pyramid {
 			for _, cout := range widths(l.c) {
 				for _, k := range []string{"1", "3"} {
 					for _, s := range []string{"1", "2"} {
-						if family == "deconv" && (k == "1" || s == "1") {
-							k, s = "2", "2"
-						}
 						add(m{"k": k, "s": s}, m{"h": n(l.side), "w": n(l.side), "cin": n(l.c), "cout": n(cout)})
 					}
 				}
@@ -70,6 +75,41 @@ func Grid(family string, p lut.Precision) ([]lut.Op, error) {
 				for _, k := range []string{"3", "5"} {
 					add(m{"k": k, "s": "1", "act": "relu6", "res": "1"}, m{"h": n(l.side), "w": n(l.side), "cin": n(l.c), "mid": n(e * l.c), "cout": n(l.c)})
 				}
+			}
+		}
+	case "attention", "encoder", "layernorm", "rmsnorm", "softmax", "matmul":
+		for _, seq := range []int{49, 196, 784} {
+			for _, d := range []int{96, 192, 384} {
+				at := m{"seq": n(seq), "dim": n(d)}
+				switch family {
+				case "softmax": // the scores of d/32 heads
+					add(nil, m{"m": n(seq * d / 32), "n": n(seq)})
+				case "matmul":
+					add(nil, m{"b": n(d / 32), "m": n(seq), "k": "32", "n": n(seq)})
+				case "layernorm", "rmsnorm":
+					add(nil, at)
+				case "attention":
+					add(m{"heads": n(d / 32)}, at)
+					add(m{"heads": n(d / 32), "win": "7"}, at)
+				default:
+					for _, e := range []int{2, 3, 4} {
+						at := m{"seq": n(seq), "dim": n(d), "mid": n(e * d)}
+						add(m{"heads": n(d / 32)}, at)
+						add(m{"heads": n(d / 32), "win": "7"}, at)
+					}
+				}
+			}
+		}
+	case "resbasic", "resbottleneck":
+		for _, l := range pyramid {
+			for _, mid := range widths(l.c) {
+				add(m{"s": "1", "act": "relu"}, m{"h": n(l.side), "w": n(l.side), "cin": n(l.c), "mid": n(mid), "cout": n(l.c)})
+			}
+		}
+	case "convnext":
+		for _, l := range pyramid {
+			for _, e := range []int{2, 3, 4} {
+				add(m{"k": "7"}, m{"h": n(l.side), "w": n(l.side), "c": n(l.c), "mid": n(e * l.c)})
 			}
 		}
 	case "gap", "add", "mul", "relu", "relu6", "hswish", "silu", "gelu", "sigmoid", "hsigmoid":
@@ -106,7 +146,8 @@ func compareKeys(a, b lut.Op) int {
 }
 
 // GridFamilies are the kinds that Grid knows.
-var GridFamilies = []string{"conv", "dwconv", "linear", "mbconv", "fusedmbconv", "gap", "maxpool", "avgpool", "add", "mul",
+var GridFamilies = []string{"conv", "dwconv", "deconv", "linear", "mbconv", "fusedmbconv", "resbasic", "resbottleneck", "convnext",
+	"attention", "encoder", "layernorm", "rmsnorm", "softmax", "matmul", "gap", "maxpool", "avgpool", "add", "mul",
 	"relu", "relu6", "hswish", "silu", "gelu", "sigmoid", "hsigmoid"}
 
 // Thin keeps at most knots values along an axis in each group of operators equal

@@ -179,7 +179,7 @@ func TestGrids(t *testing.T) {
 	for _, f := range benchmarks.GridFamilies {
 		for _, p := range []lut.Precision{lut.FP32, lut.INT8} {
 			ops, err := benchmarks.Grid(f, p)
-			if err != nil || len(ops) < 10 {
+			if err != nil || len(ops) < 9 {
 				t.Fatalf("grid of %s: %d operators, %v", f, len(ops), err)
 			}
 			for _, op := range ops {
