@@ -35,6 +35,12 @@ demo: setup build ## the main job on this machine: plan, measure, compile, audit
 accuracy: setup build ## predicted against measured networks, on this machine → docs/results.md (4 minutes)
 	scripts/accuracy.sh
 
+.PHONY: search-study
+search-study: ## the search's claims on NAS-Bench-Macro → docs/results.md (needs ../shared/data; a minute)
+	ISOCOST_STUDY=$(CURDIR)/.study.md $(GO) test ./search -run TestSearchStudy -count=1 -v
+	@test -f .study.md || { echo "no public data: see docs/results.md"; exit 1; }
+	scripts/results.sh Search < .study.md && rm .study.md
+
 .PHONY: test
 test: setup-test ## all tests, on the real runtimes
 	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -timeout 15m ./...

@@ -8,7 +8,9 @@ import (
 
 // selectors by name.
 var selectors = map[string]func(Settings) Selector{
-	"lucb": func(Settings) Selector { return lucb{} },
+	"lucb":        func(Settings) Selector { return lucb{} },
+	"elimination": func(Settings) Selector { return elimination{} },
+	"uniform":     func(Settings) Selector { return uniform{} },
 }
 
 // SelectorNames lists the selectors NewSelector knows.

@@ -47,7 +47,8 @@ type Selector interface {
 	Select(v *View) Decision
 }
 
-// NewSelector returns a selector by name: lucb (certifying, default).
+// NewSelector returns a selector by name: lucb (default), elimination, uniform. All
+// stop by the same certifying rule; they differ in what they sample.
 func NewSelector(name string, s Settings) (Selector, error) {
 	if f, ok := selectors[name]; ok {
 		return f(s), nil

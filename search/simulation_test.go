@@ -111,7 +111,7 @@ func TestPlantedOptimum(t *testing.T) {
 
 // TestEverySelectorHoldsTheClaim runs fewer, with every selector, scope and schedule.
 func TestEverySelectorHoldsTheClaim(t *testing.T) {
-	const runs = 150
+	const runs = 60
 	for _, sel := range SelectorNames() {
 		for _, scope := range []string{ScopeLayer, ScopeAll} {
 			for _, schedule := range []string{ScheduleComparisons, ScheduleIncumbents} {
