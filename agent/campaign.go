@@ -71,17 +71,18 @@ const batchSeconds = 0.3
 // run is a campaign under way.
 type run struct {
 	*Campaign
-	j       *journal
-	talk    *talk
-	anchor  string
-	models  map[string]benchmarks.Model
-	names   map[string]string // model → a name for people
-	open    map[string]bool   // in the present child
-	stops   map[string]string // case → why it stopped
-	deaths  int               // children lost in a row without an offender
-	info    Info
-	overdue bool // the campaign's time is over
-	warm    bool // the device has been warmed up in this child
+	j        *journal
+	talk     *talk
+	anchor   string
+	models   map[string]benchmarks.Model
+	names    map[string]string // model → a name for people
+	open     map[string]bool   // in the present child
+	stops    map[string]string // case → why it stopped
+	deaths   int               // children lost in a row without an offender
+	info     Info
+	overdue  bool // the campaign's time is over
+	gateShut bool // the round began hotter than the thermal gate allows
+	warm     bool // the device has been warmed up in this child
 }
 
 // Run measures what is not yet measured and returns every record of the plan.

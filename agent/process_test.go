@@ -95,7 +95,7 @@ func childOf(agent.BackendSpec) agent.Launcher {
 // processCampaign is a campaign whose child is a real process on a device given
 // as text.
 func processCampaign(t testing.TB, p *benchmarks.Plan, deviceText string, change func(*agent.Protocol)) *agent.Campaign {
-	c := campaign(t, p, device(t, strings.TrimPrefix(deviceText, deviceHead)), change)
+	c := campaign(t, p, simDevice(t, strings.TrimPrefix(deviceText, deviceHead)), change)
 	c.Backend.Config = map[string]string{"device": deviceText}
 	c.Launch = childOf(c.Backend)
 	return c
@@ -174,7 +174,7 @@ func TestACrashThatDoesNotRepeatCostsNothing(t *testing.T) {
 
 func TestABrokenRuntimeEndsTheCampaign(t *testing.T) {
 	p := planOf(someOps(2)...)
-	k := campaign(t, p, device(t, ""), nil)
+	k := campaign(t, p, simDevice(t, ""), nil)
 	k.Launch = agent.ChildCommand{Path: "/bin/sh", Args: []string{"-c", "echo no such symbol >&2; exit 127"}}
 	_, err := k.Run(context.Background())
 	if err == nil || !strings.Contains(err.Error(), "no such symbol") || !strings.Contains(err.Error(), "exit127") {
@@ -269,7 +269,7 @@ func TestKilledCampaignsResume(t *testing.T) {
 
 func TestAnotherCampaignsFileIsRefused(t *testing.T) {
 	p := planOf(someOps(2)...)
-	d := device(t, "")
+	d := simDevice(t, "")
 	first := campaign(t, p, d, nil)
 	runCampaign(t, first)
 	before, err := os.ReadFile(first.Path)
@@ -284,7 +284,7 @@ func TestAnotherCampaignsFileIsRefused(t *testing.T) {
 		{"another plan", func(c *agent.Campaign) { c.PlanHash = strings.Repeat("0", 64) }},
 		{"another device", func(c *agent.Campaign) { c.Device.ID = "other" }},
 		{"another provider", func(c *agent.Campaign) { c.Backend.Provider = "npu" }},
-		{"another runtime library", func(c *agent.Campaign) { c.Launch = inProcess(device(t, "noise: {jitter: 0.01}\n")) }},
+		{"another runtime library", func(c *agent.Campaign) { c.Launch = inProcess(simDevice(t, "noise: {jitter: 0.01}\n")) }},
 	} {
 		k := campaign(t, p, d, nil)
 		k.Path = first.Path

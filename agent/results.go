@@ -128,9 +128,10 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis) *record.Record {
 	return rec
 }
 
-// roundCodes flags throttling that outlasted every redo: good rounds whose
-// anchor or device state shows it.
+// roundCodes says what the rounds that count tell of the device: throttling that
+// outlasted every redo, a gate that did not open, a battery near its end.
 func (r *run) roundCodes(g int) []string {
+	var codes []string
 	slow, good := 0, 0
 	for i := range r.j.roundsClosed(g) {
 		c := r.j.rounds[[2]int{g, i}]
@@ -141,19 +142,19 @@ func (r *run) roundCodes(g int) []string {
 		if c.AnchorRatio > 1+r.Protocol.Thermal.Slowdown || c.State != nil && c.State.Throttled != "" {
 			slow++
 		}
+		if c.Gate != "" {
+			codes = append(codes, c.Gate)
+		}
+		if c.State != nil && c.State.BatteryPc != nil && *c.State.BatteryPc < r.Protocol.Thermal.MinBattery {
+			codes = append(codes, record.LowBattery)
+		}
 	}
 	// A minimum is not hurt by slow rounds as long as others are left; a median is
 	// hurt from the first that was not redone.
-	if r.Protocol.Estimator == EstimatorMin {
-		if good > 0 && slow == good {
-			return []string{record.Throttled}
-		}
-		return nil
+	if slow > 0 && (r.Protocol.Estimator != EstimatorMin || slow == good) {
+		codes = append(codes, record.Throttled)
 	}
-	if slow > 0 {
-		return []string{record.Throttled}
-	}
-	return nil
+	return codes
 }
 
 // addChecks adds what the second pass found of the case's own model. A case of

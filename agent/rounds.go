@@ -70,6 +70,9 @@ func (r *run) measureGroup(ctx context.Context, g int) error {
 		if len(active) == 0 {
 			return nil
 		}
+		if err := r.waitForGate(ctx); err != nil {
+			return err
+		}
 		anchor := r.anchor
 		if r.j.faults[anchor] != nil {
 			anchor = "" // the campaign goes on without: records carry no anchor ratio
@@ -223,6 +226,35 @@ func (r *run) warmUp(ctx context.Context, batch []visitPlan) error {
 	return nil
 }
 
+// gateStep is how long the device rests between two looks at the temperature:
+// heat sinks of phones and boards have time constants of tens of seconds.
+const gateStep = 1.0
+
+// waitForGate waits until the device is cool enough for a round, for a bounded
+// time; a round that begins too hot all the same says so.
+func (r *run) waitForGate(ctx context.Context) error {
+	th := r.Protocol.Thermal
+	r.gateShut = false
+	if r.Sense == nil || th.GateCelsius == 0 {
+		return nil
+	}
+	for waited := 0.0; ; waited += gateStep {
+		s := r.Sense()
+		if s == nil || s.Celsius == nil || *s.Celsius <= th.GateCelsius {
+			return nil
+		}
+		if waited >= th.GateSeconds {
+			r.gateShut = true
+			return nil
+		}
+		r.warm = false // clocks fall while the device rests
+		if err := r.idle(ctx, gateStep); err != nil {
+			return r.survive(ctx, err)
+		}
+		r.show("cooling", -1)
+	}
+}
+
 // closeRound judges a round: its anchor against the best so far. A round in
 // which the device was slowed down is void – its visits are left out and the
 // round is taken again – as long as the protocol allows.
@@ -230,6 +262,9 @@ func (r *run) closeRound(g, round int) record.Line {
 	out := record.Round{Group: g, Index: round, DeviceS: roundS(max(r.talk.now, r.j.deviceS))}
 	if r.Sense != nil {
 		out.State = r.Sense()
+	}
+	if r.gateShut {
+		out.Gate = record.ThermalTimeout
 	}
 	ratio, ok := roundRatio(r.Protocol, r.j, g, round, r.anchor)
 	if ok {

@@ -72,7 +72,7 @@ costs:
   - {match: 'conv', us: 3 + 6e-4*h*w*cin*cout/9}
 `
 
-func device(t testing.TB, more string) *sim.Device {
+func simDevice(t testing.TB, more string) *sim.Device {
 	t.Helper()
 	d, err := sim.Parse("device", []byte(deviceHead+more))
 	if err != nil {

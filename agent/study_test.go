@@ -87,7 +87,7 @@ func TestInterleavingSurvivesDriftAndThrottling(t *testing.T) {
 		{"throttling", "noise: {jitter: 0.004}\nthrottle: [{after_s: 8, for_s: 9, slowdown: 1.3}]\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d := device(t, c.more)
+			d := simDevice(t, c.more)
 			out := runCampaign(t, campaign(t, p, d, slow))
 			inter := worst(t, d, p, out.Records)
 			// A harness that does not interleave has no anchor to see the change by.
@@ -121,7 +121,7 @@ func TestIntervalsCoverTheTruth(t *testing.T) {
 		t.Run(c.estimator, func(t *testing.T) {
 			hit, total := 0, 0
 			for i := range campaigns {
-				d := device(t, c.more)
+				d := simDevice(t, c.more)
 				d.Seed = uint64(i + 1)
 				k := campaign(t, p, d, func(q *agent.Protocol) {
 					q.Estimator, q.Seed = c.estimator, uint64(i+1)

@@ -72,6 +72,7 @@ type Round struct {
 	Group       int     `json:"group"`
 	Index       int     `json:"index"`
 	Void        string  `json:"void,omitempty"`
+	Gate        string  `json:"gate,omitempty"`         // thermal-timeout: it began hotter than the gate allows
 	AnchorRatio float64 `json:"anchor_ratio,omitempty"` // of this round to the first
 	DeviceS     float64 `json:"device_s"`               // device seconds used so far
 	State       *State  `json:"state,omitempty"`
@@ -84,7 +85,7 @@ type State struct {
 	MaxMHz    []float64 `json:"max_mhz,omitempty"`    // allowed maximum of each policy
 	Celsius   *float64  `json:"celsius,omitempty"`    // the hottest zone
 	Load      *float64  `json:"load,omitempty"`       // runnable tasks, 1-minute mean
-	BatteryPc *float64  `json:"battery_pc,omitempty"` // state of charge
+	BatteryPc *float64  `json:"battery_pc,omitempty"` // state of charge, when the device runs on it
 	Throttled string    `json:"throttled,omitempty"`  // the evidence, "" if none
 }
 

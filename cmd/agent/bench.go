@@ -263,10 +263,14 @@ func (o *benchOptions) onDevice(c *agent.Campaign, p agent.Protocol) error {
 	}
 	if o.Backend == "sim" {
 		c.Device = record.Device{ID: "sim:" + filepath.Base(o.SimDevice), Model: "simulated device", CPU: "none", OS: "none", Arch: "none"}
+		c.MeterAbsent = "the simulated device has no energy sensor"
 		return nil
 	}
 	c.Device = dev
 	c.Sense = sense(d)
+	if slices.Contains(p.Metrics, "energy") {
+		c.Meter, c.MeterAbsent = energyMeter(d, o.Provider)
+	}
 	if device.Emulated() != "" {
 		c.Validity = append(c.Validity, record.EmulatedCPU)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/agent/device"
+	"github.com/isocost/isocost/agent/device/nvml"
 	"github.com/isocost/isocost/record"
 )
 
@@ -57,7 +58,7 @@ func sense(d *device.Device) func() *record.State {
 		if s.Load != nil {
 			out.Load = &s.Load.One
 		}
-		if s.Battery != nil && s.Battery.Percent >= 0 {
+		if s.Battery != nil && s.Battery.Percent >= 0 && !s.Battery.PluggedIn {
 			pc := float64(s.Battery.Percent)
 			out.BatteryPc = &pc
 		}
@@ -72,4 +73,30 @@ func bootID() string {
 		return ""
 	}
 	return strings.TrimSpace(string(data))
+}
+
+// energyMeter picks the sensor for --metric energy: the GPU's own for a provider
+// that runs there, else the device's first. Without one it says why.
+func energyMeter(d *device.Device, provider string) (device.EnergyMeter, string) {
+	switch provider {
+	case "cuda", "tensorrt":
+		lib, absent := nvml.Open()
+		if absent != nil {
+			return nil, absent.String()
+		}
+		m, absent := lib.Meter(0)
+		if absent != nil {
+			return nil, absent.String()
+		}
+		return m, ""
+	}
+	meters, absent := d.EnergyMeters()
+	if len(meters) > 0 {
+		return meters[0], ""
+	}
+	var why []string
+	for _, a := range absent {
+		why = append(why, a.String())
+	}
+	return nil, strings.Join(why, "; ")
 }
