@@ -434,3 +434,53 @@ func TestAuditOfATable(t *testing.T) {
 		t.Errorf("records of another device: %v", err)
 	}
 }
+
+// Energy adds up like latency; memory does not: a chain's operators are alive one
+// after another, and the largest counts.
+func TestOtherMetrics(t *testing.T) {
+	s := Source{Name: "rec.jsonl", Header: testHeader()}
+	var ops []lut.Op
+	zero := int64(0)
+	put := func(r record.Record, mj float64, bytes int64) {
+		v := 1.0
+		r.Case, r.Validity, r.EstimateUS, r.CI95US, r.N = fmt.Sprint(len(s.Records)), []string{record.OK}, &v, &record.Interval{1, 1}, 50
+		r.Energy = &record.Energy{GrossMJ: mj + 1, IdleMJ: 1, NetMJ: mj, StdErrMJ: mj / 100, Source: "rapl", WindowS: 5}
+		r.Memory = &record.Memory{PeakActBytes: &zero, LivenessBytes: &bytes} // an allocator without statistics
+		s.Records = append(s.Records, Line{1, r})
+	}
+	for i := range 5 {
+		op := lut.NewOp("linear", lut.FP32, nil, map[string]int{"cin": 8 * (i + 1), "cout": 8, "m": 1})
+		ops = append(ops, op)
+		put(record.Record{Kind: benchmarks.RoleCell, Key: &op}, float64(i+1), int64(1000*(i+1)))
+	}
+	for i := range 8 { // 2 mJ of overhead beside the sum; as much memory as the largest
+		net := []lut.Op{ops[i%5], ops[(i+1)%5], ops[(i*3)%5]}
+		if i >= 6 {
+			net = append(net, ops[i-6]) // none that calibrated
+		}
+		var mj, bytes float64
+		for _, op := range net {
+			cin, _ := op.Coord("cin")
+			mj += float64(cin / 8)
+			bytes = max(bytes, float64(1000*cin/8))
+		}
+		set := []string{benchmarks.SetCalibrate, benchmarks.SetAudit}[min(1, i/6)]
+		put(record.Record{Kind: benchmarks.RoleNetwork, Set: set, Ops: net}, mj+2, int64(bytes))
+	}
+	for _, c := range []struct {
+		metric, unit string
+		want         float64
+	}{{lut.Energy, "mj", 1 + 3 + 5 + 2}, {lut.Memory, "bytes", 5000}} {
+		tab, err := Compile([]Source{s}, Options{Metric: c.metric})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := tab.Network([]lut.Op{ops[0], ops[2], ops[4]})
+		if err != nil || math.Abs(got.Value-c.want) > 0.01*c.want || tab.File().Unit != c.unit {
+			t.Errorf("%s: %+v %s, %v; want %v", c.metric, got, tab.File().Unit, err, c.want)
+		}
+		if a := tab.File().Audit; a == nil || a.Errors.Max > 0.02 {
+			t.Errorf("%s: audit %+v", c.metric, a)
+		}
+	}
+}

@@ -156,11 +156,13 @@ func value(r *record.Record, metric string) (v, lo, hi float64, n int, ok bool) 
 		if r.Memory == nil {
 			return 0, 0, 0, 0, false
 		}
+		// The allocator's peak where the runtime has one, else the bound by liveness
+		// over the schedule. A runtime without statistics says 0.
 		m := r.Memory.PeakActBytes
-		if m == nil {
+		if m == nil || *m == 0 {
 			m = r.Memory.LivenessBytes
 		}
-		if m == nil {
+		if m == nil || *m == 0 {
 			return 0, 0, 0, 0, false
 		}
 		v, n = float64(*m), max(1, r.N)

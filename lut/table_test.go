@@ -3,8 +3,10 @@ package lut
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"math"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -319,5 +321,43 @@ func BenchmarkCost(b *testing.B) {
 		if _, err := tab.Cost(o); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+var update = flag.Bool("update", false, "rewrite testdata/small.lut.json")
+
+// The committed vector reads, answers, and is what this version writes.
+func TestVector(t *testing.T) {
+	f := testFile()
+	eta := 0.031
+	f.Overhead = &Overhead{Value: 2, Lo: 1.5, Hi: 2.5, N: 50, Records: []string{"o1"}}
+	f.Calibration = &Calibration{Model: "affine", A: 1.01, B: 3, N: 20, SumLo: 50, SumHi: 5000, Residual95: 0.02,
+		Candidates: []Candidate{{"scale", 0.03}, {"affine", 0.01}}, Records: []string{"n1", "n2"}}
+	f.Audit = &Audit{Delta: .05, Beta: .05, K: 59, Eta: &eta, Feasible: []Feasible{{Tau: .05, Pairs: 4, Inside: 1}}}
+	f.Warnings = []Warning{{Code: "violation", Key: "conv[k=1,s=1]/fp32@cin=16,cout=8,h=28,w=28", Detail: "an example", P: 0.001}}
+	tab, err := New(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const path = "testdata/small.lut.json"
+	if *update {
+		if err := os.WriteFile(path, tab.Encode(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(data, tab.Encode()) {
+		t.Error("the vector is not what this version writes: the format changed")
+	}
+	back, err := Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := back.Network([]Op{op(t, "linear/fp32@cin=20,cout=100,m=1"), op(t, "conv[k=1,s=1]/fp32@cin=9,cout=23,h=28,w=28")})
+	if want := 1.01*(11+9*23+2) + 3; err != nil || math.Abs(got.Value-want) > 1e-9 {
+		t.Errorf("the vector's network costs %+v, %v; want %v", got, err, want)
 	}
 }
