@@ -305,6 +305,9 @@ func (b *Backend) Execution(ctx context.Context, model agent.Model, opt agent.Op
 	if opt.Provider == "cpu" && (precision == lut.FP16 || precision == lut.BF16) {
 		return agent.Execution{Mode: agent.Emulated, Why: "Eigen computes half precision in float32 on the CPU"}, nil
 	}
+	if precision != lut.FP32 && precision != lut.FP16 && precision != lut.BF16 {
+		return agent.Execution{Mode: agent.Emulated, Why: "nothing here computes in integers: the graph is in float32"}, nil
+	}
 	return agent.Execution{Mode: agent.Native, Why: "the operations' type is that of the graph, and the session ran with it"}, nil
 }
 

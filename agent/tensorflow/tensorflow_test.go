@@ -191,8 +191,10 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestExecution(t *testing.T) {
-	for p, want := range map[lut.Precision]string{lut.FP32: agent.Native, lut.FP16: agent.Emulated, lut.BF16: agent.Emulated} {
-		e, err := New().Execution(context.Background(), build(t, fmt.Sprintf("linear/%s@cin=16,cout=8,m=4", p)), cpu, p)
+	for p, want := range map[lut.Precision]string{
+		lut.FP32: agent.Native, lut.FP16: agent.Emulated, lut.BF16: agent.Emulated, lut.INT8Dyn: agent.Emulated, lut.INT8W: agent.Emulated,
+	} {
+		e, err := New().Execution(context.Background(), build(t, fmt.Sprintf("softmax/%s@m=4,n=8", p)), cpu, p)
 		if err != nil || e.Mode != want || e.Why == "" {
 			t.Errorf("%s: %+v, %v; want %s", p, e, err, want)
 		}

@@ -79,6 +79,10 @@ func (o *compareOptions) run(ctx context.Context, env cli.Env, args []string) er
 	if o.Threads < 1 || o.Rounds < 3 {
 		return cli.Usagef("--threads must be at least 1 and --rounds at least 3")
 	}
+	var err error
+	if env.Stdout, err = dataStream(env.Stdout); err != nil {
+		return err
+	}
 	lanes, err := o.lanes()
 	if err != nil {
 		return err
