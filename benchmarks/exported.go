@@ -1,6 +1,8 @@
 package benchmarks
 
 import (
+	"math"
+
 	"github.com/isocost/isocost/benchmarks/graph"
 	"github.com/isocost/isocost/lut"
 )
@@ -15,7 +17,51 @@ var exportedKinds = map[string]kind{
 	"tanh": functionKind(graph.Tanh, func(s stat) stat {
 		return stat{0, min(s.ms, 1)}
 	}),
-	"exp": functionKind(graph.Exp, func(s stat) stat { return stat{1.65, 7.4} }), // of a standard normal number: e^½ and e²
+	"exp":       functionKind(graph.Exp, func(s stat) stat { return stat{1.65, 7.4} }), // of a standard normal number: e^½ and e²
+	"leakyrelu": functionKind(graph.LeakyRelu, rectified),
+	"clip":      functionKind(graph.Clip, func(s stat) stat { return stat{0, min(s.ms, 0.6)} }), // to ±1
+	// Every map (row) of the result is the one of the input.
+	"expand": {
+		axes: []string{"c", "h", "w"}, sequence: true, out: mapShape,
+		in: func(a args) Shape {
+			s := mapShape(a)
+			s[0] = 1
+			return s
+		},
+		build: func(b *builder, a args, x *graph.Value) *graph.Value {
+			return b.move(graph.Expand, x, b.layer+".expand", append([]int{x.Shape[0]}, mapShape(a)...)).Out[0]
+		},
+	},
+	// m rows of n numbers to one number each.
+	"reduce": {
+		attrs: []string{"op!"}, axes: []string{"m", "n"},
+		in:  func(a args) Shape { return Shape{a.axis("m"), a.axis("n")} },
+		out: func(a args) Shape { return Shape{a.axis("m")} },
+		build: func(b *builder, a args, x *graph.Value) *graph.Value {
+			s, st := b.stats[x], stat{}
+			n := float64(a.axis("n"))
+			switch a.str("op") {
+			case "sum":
+				st = stat{n * s.mean, n*n*s.mean*s.mean + n*s.ms}
+			case "max":
+				st = stat{s.mean + 2*s.std(), 6 * s.ms}
+			case "l2":
+				st = stat{math.Sqrt(n * s.ms), n * s.ms}
+			default:
+				st = stat{s.mean, s.mean*s.mean + s.ms/n}
+			}
+			y := b.node(graph.Reduce, b.layer+".reduce", x.Shape[:2], st, x)
+			b.str(y, "op", a.str("op"))
+			return y.Out[0]
+		},
+	},
+	"instancenorm": {
+		axes: []string{"c", "h", "w"}, in: mapShape, out: mapShape,
+		build: func(b *builder, a args, x *graph.Value) *graph.Value {
+			c := a.axis("c")
+			return b.node(graph.InstanceNorm, b.layer+".instancenorm", x.Shape, stat{0, 1}, x, b.floats(".gamma", c, 1), b.floats(".beta", c, 0)).Out[0]
+		},
+	},
 	// The first half of a tensor's channels (rows): a copy of what the key names.
 	"slice":  cutKind(),
 	"gather": cutKind(),

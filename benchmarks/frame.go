@@ -85,7 +85,7 @@ func Frame(op lut.Op) (Sum, error) {
 // fusible operators disappear into the operator before them.
 var fusible = map[string]bool{"add": true, "mul": true, "relu": true, "relu6": true, "hswish": true, "silu": true,
 	"gelu": true, "sigmoid": true, "hsigmoid": true,
-	"sub": true, "div": true, "erf": true, "tanh": true, "exp": true, "batchnorm": true, "pad": true}
+	"sub": true, "div": true, "erf": true, "tanh": true, "exp": true, "batchnorm": true, "pad": true, "leakyrelu": true, "clip": true}
 
 // residualFrame is what adding a map to a convolution's result costs where the
 // runtime does it in the convolution: a 1×1 convolution with a shortcut around it,

@@ -131,6 +131,8 @@ func checkAttr(name, v string) error {
 	case "from":
 		ok = slices.Contains(lut.Precisions, lut.Precision(v))
 	case "to", "perm": // the kind checks them
+	case "op":
+		ok = v == "mean" || v == "sum" || v == "max" || v == "l2"
 	case "mode":
 		ok = v == "nearest" || v == "linear"
 	case "b":

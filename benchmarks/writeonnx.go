@@ -317,8 +317,24 @@ func (w *onnxWriter) node(n *graph.Node) error {
 	case graph.Mul, graph.Sub, graph.Div:
 		op := map[string]string{graph.Mul: "Mul", graph.Sub: "Sub", graph.Div: "Div"}[n.Op]
 		w.act(n, func(out string) { w.emit(op, []string{w.in(x), w.in(n.In[1])}, out) })
-	case graph.Erf, graph.Tanh, graph.Exp:
-		op := map[string]string{graph.Erf: "Erf", graph.Tanh: "Tanh", graph.Exp: "Exp"}[n.Op]
+	case graph.Clip:
+		t := floatOf(y)
+		w.act(n, func(out string) {
+			w.emit("Clip", []string{w.in(x), w.scalar("minusone."+t.String(), t, -1), w.scalar("one."+t.String(), t, 1)}, out)
+		})
+	case graph.Expand:
+		shape := w.int64s(n.Name+".shape", y.Shape...)
+		w.act(n, func(out string) { w.emit("Expand", []string{w.in(x), shape}, out) })
+	case graph.Reduce:
+		op := map[string]string{"mean": "ReduceMean", "sum": "ReduceSum", "max": "ReduceMax", "l2": "ReduceL2"}[n.Attrs.Strings["op"]]
+		axes := w.int64s(n.Name+".axes", len(x.Shape)-1)
+		w.act(n, func(out string) { w.emit(op, []string{w.in(x), axes}, out, onnx.IntAttr("keepdims", 0)) })
+	case graph.InstanceNorm:
+		w.act(n, func(out string) {
+			w.emit("InstanceNormalization", []string{w.in(x), w.in(n.In[1]), w.in(n.In[2])}, out, onnx.FloatAttr("epsilon", 1e-5))
+		})
+	case graph.Erf, graph.Tanh, graph.Exp, graph.LeakyRelu:
+		op := map[string]string{graph.Erf: "Erf", graph.Tanh: "Tanh", graph.Exp: "Exp", graph.LeakyRelu: "LeakyRelu"}[n.Op]
 		w.act(n, func(out string) { w.emit(op, []string{w.in(x)}, out) })
 	case graph.BatchNorm:
 		w.act(n, func(out string) {

@@ -52,6 +52,15 @@ const (
 	Erf  = "erf"
 	Tanh = "tanh"
 	Exp  = "exp"
+	// LeakyRelu has slope 0.01 below 0; Clip cuts to ±1.
+	LeakyRelu = "leakyrelu"
+	Clip      = "clip"
+	// Expand repeats x along every axis on which it is 1, to y.Shape.
+	Expand = "expand"
+	// Reduce of the last axis, which disappears. Strings: op, mean sum max or l2.
+	Reduce = "reduce"
+	// InstanceNorm: x[N,C,H,W], gamma[C], beta[C]; every map is normalised, epsilon 1e-5.
+	InstanceNorm = "instancenorm"
 	// Pad adds zeros after the last entry of every axis, up to y.Shape.
 	Pad = "pad"
 	// Slice keeps the first y.Shape[axis] entries of an axis. Ints: axis.

@@ -104,7 +104,14 @@ var unary = map[string]func(float64) float64{
 	graph.Erf:      math.Erf,
 	graph.Tanh:     math.Tanh,
 	graph.Exp:      math.Exp,
-	graph.Gelu:     func(x float64) float64 { return 0.5 * x * (1 + math.Erf(x/math.Sqrt2)) },
+	graph.Clip:     func(x float64) float64 { return min(1, max(-1, x)) },
+	graph.LeakyRelu: func(x float64) float64 {
+		if x < 0 {
+			return 0.01 * x
+		}
+		return x
+	},
+	graph.Gelu: func(x float64) float64 { return 0.5 * x * (1 + math.Erf(x/math.Sqrt2)) },
 }
 
 func (e *env) node(n *graph.Node) error {
@@ -144,6 +151,30 @@ func (e *env) node(n *graph.Node) error {
 		}
 	case graph.MatMul:
 		e.matmul(n, out)
+	case graph.Expand:
+		for i := range out {
+			out[i] = a[broadcast(i, y.Shape, x.Shape)]
+		}
+	case graph.Reduce:
+		d := x.Shape[len(x.Shape)-1]
+		for i := range out {
+			row := a[i*d : (i+1)*d]
+			sum, top, squares := 0.0, math.Inf(-1), 0.0
+			for _, v := range row {
+				sum, top, squares = sum+float64(v), max(top, float64(v)), squares+float64(v)*float64(v)
+			}
+			out[i] = float32(map[string]float64{"mean": sum / float64(d), "sum": sum, "max": top, "l2": math.Sqrt(squares)}[n.Attrs.Strings["op"]])
+		}
+	case graph.InstanceNorm:
+		area := product(x.Shape[2:])
+		for i := 0; i < len(a); i += area {
+			c := i / area % x.Shape[1]
+			m := mean(a[i:i+area], nil)
+			v := mean(a[i:i+area], func(u float64) float64 { return (u - m) * (u - m) })
+			for j := i; j < i+area; j++ {
+				out[j] = float32((float64(a[j])-m)/math.Sqrt(v+1e-5)*float64(e.vals[n.In[1]][c]) + float64(e.vals[n.In[2]][c]))
+			}
+		}
 	case graph.BatchNorm:
 		area := product(x.Shape[2:])
 		for i := range out {

@@ -51,7 +51,9 @@ type planOptions struct {
 	Models     []string
 	Dims       []string
 	Set        string
-	Warm       bool
+	// Calibrators are models whose networks calibrate, whatever Set says of the others.
+	Calibrators []string
+	Warm        bool
 
 	unplanned []unplanned
 	warnings  []string
@@ -60,6 +62,7 @@ type planOptions struct {
 func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Space, "space", "", "plan the cells of this space file")
 	flags.StringSliceVar(&o.Models, "model", nil, "plan the kernels of these ONNX `files` (further ones may follow as arguments)")
+	flags.StringSliceVar(&o.Calibrators, "calibrate-model", nil, "plan these ONNX `files` too, as networks that calibrate the table")
 	flags.StringSliceVar(&o.Dims, "dim", nil, "`NAME=VALUE` of a model's symbolic dimension; a batch without one is 1")
 	flags.BoolVar(&o.Warm, "warm", false, "measure a model's kernels with their weights in the nearest cache, as in a network of under a megabyte")
 	flags.StringVar(&o.Set, "set", benchmarks.SetAudit, "what the models themselves are for: audit, calibrate, or none to plan the kernels alone")
@@ -98,6 +101,7 @@ func (o *planOptions) validate(args []string) error {
 		o.Set = ""
 	}
 	add(o.Set != "" && o.Set != benchmarks.SetAudit && o.Set != benchmarks.SetCalibrate, "--set %q is none of audit, calibrate, none", o.Set)
+	add(len(o.Calibrators) > 0 && len(o.Models) == 0, "--calibrate-model goes with --model")
 	add(o.Warm && len(o.Models) == 0, "--warm is about --model; other plans are warm")
 	add(len(o.Dims) > 0 && len(o.Models) == 0, "--dim is about --model")
 	add(o.Calibrate < 0, "--calibrate %d is negative", o.Calibrate)

@@ -28,7 +28,11 @@ func (o *planOptions) fromModels(p *benchmarks.Planner) error {
 	}
 	p.Cold = !o.Warm
 	var names []string
-	for _, path := range o.Models {
+	for i, path := range slices.Concat(o.Models, o.Calibrators) {
+		set := o.Set
+		if i >= len(o.Models) {
+			set = benchmarks.SetCalibrate
+		}
 		net, err := onnxreader.ReadFile(path, onnxreader.Options{Dims: dims})
 		if err != nil {
 			return err
@@ -47,7 +51,7 @@ func (o *planOptions) fromModels(p *benchmarks.Planner) error {
 				o.unplanned = append(o.unplanned, unplanned{net.Name, k.Name, k.Op.String(), err.Error()})
 			}
 		}
-		if o.Set == "" {
+		if set == "" {
 			continue
 		}
 		file, err := o.besidePlan(path)
@@ -62,7 +66,7 @@ func (o *planOptions) fromModels(p *benchmarks.Planner) error {
 		if !whole { // a sum that lacks kernels judges no table
 			ops = nil
 		}
-		p.File(o.Set, net.Name, file, sum, net.Dims, ops)
+		p.File(set, net.Name, file, sum, net.Dims, ops)
 	}
 	p.Source = "models " + strings.Join(names, ",")
 	return nil

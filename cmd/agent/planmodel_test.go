@@ -64,6 +64,25 @@ func TestPlanFromModel(t *testing.T) {
 			}
 		}
 	}
+	other := filepath.Join(dir, "models", "other.onnx")
+	if err := os.WriteFile(other, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, talk := run("plan", "--model", model, "--calibrate-model", other, "-o", path); code != cli.ExitOK {
+		t.Fatalf("exit %d: %s", code, talk)
+	}
+	if plan, err = benchmarks.OpenPlan(path); err != nil {
+		t.Fatal(err)
+	}
+	sets := map[string]string{}
+	for _, c := range plan.Cases {
+		if c.Role == benchmarks.RoleNetwork {
+			sets[c.Name] = c.Set
+		}
+	}
+	if len(sets) != 2 || sets["block"] != benchmarks.SetAudit || sets["other"] != benchmarks.SetCalibrate {
+		t.Errorf("networks %v, want block to audit and other to calibrate", sets)
+	}
 	for _, c := range []struct {
 		args []string
 		code int
