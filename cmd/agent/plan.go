@@ -78,6 +78,10 @@ func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.JSON, "json", false, "print the summary as JSON (needs -o)")
 }
 
+// maxNetworks bounds the networks of one set: the strictest audit the design knows
+// (δ_g = 0.01) needs 299.
+const maxNetworks = 10000
+
 func (o *planOptions) validate(args []string) error {
 	var problems []string
 	add := func(bad bool, format string, args ...any) {
@@ -106,6 +110,7 @@ func (o *planOptions) validate(args []string) error {
 	add(len(o.Dims) > 0 && len(o.Models) == 0, "--dim is about --model")
 	add(o.Calibrate < 0, "--calibrate %d is negative", o.Calibrate)
 	add(o.Audit < 0, "--audit %d is negative", o.Audit)
+	add(o.Calibrate > maxNetworks || o.Audit > maxNetworks, "--calibrate and --audit are at most %d: each is a network to measure", maxNetworks)
 	add(o.Knots < 0 || o.Knots == 1, "--knots %d: at least 2, or 0 for all", o.Knots)
 	add(o.Copies < 0 || o.Copies == 1, "--copies %d: at least 2, or 0 for frames", o.Copies)
 	add(o.JSON && o.Output == "", "--json prints the summary where the plan would go: give -o too")
