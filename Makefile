@@ -41,6 +41,10 @@ search-study: ## the search's claims on NAS-Bench-Macro → docs/results.md (nee
 	@test -f .study.md || { echo "no public data: see docs/results.md"; exit 1; }
 	scripts/results.sh Search < .study.md && rm .study.md
 
+.PHONY: runtimes
+runtimes: setup-test build ## the runtimes' times and what they support, side by side → docs/results.md (1 minute)
+	scripts/runtimes.sh
+
 .PHONY: test
 test: setup-test ## all tests, on the real runtimes
 	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -timeout 15m ./...
