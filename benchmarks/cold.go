@@ -29,23 +29,21 @@ func cold(sum Sum) (Sum, error) {
 		if err != nil {
 			return nil, err
 		}
-		p := framePrecision(last.Precision)
 		chain := join(s.Chain)
 		if len(shape) == 2 && shape[0] > 1 { // a sequence becomes a vector
-			chain = append(chain, lut.NewOp("gap", p, nil, map[string]int{"seq": shape[0], "dim": shape[1]}))
+			chain = append(chain, lut.NewOp("gap", framePrecision(last.Precision), nil, map[string]int{"seq": shape[0], "dim": shape[1]}))
 			shape = Shape{shape[1]}
 		}
 		n := shape.vector()
 		if n == 0 { // transpositions and products of computed matrices: no weights to be cold
 			return sum, nil
 		}
-		width := 4
-		if p == lut.INT8 {
-			width = 1
-		}
+		// In fp32 whatever the operator's precision: members of a difference may end
+		// in different ones, and an int8 layer of so few inputs computes, not streams.
+		const p = lut.FP32
 		out[i] = Summand{s.Coef, append(chain,
 			lut.NewOp("linear", p, nil, map[string]int{"m": 1, "cin": n, "cout": coldInputs}),
-			lut.NewOp("linear", p, nil, map[string]int{"m": 1, "cin": coldInputs, "cout": coldBytes / coldInputs / width}))}
+			lut.NewOp("linear", p, nil, map[string]int{"m": 1, "cin": coldInputs, "cout": coldBytes / coldInputs / 4}))}
 	}
 	return out, nil
 }

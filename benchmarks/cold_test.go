@@ -1,0 +1,62 @@
+package benchmarks
+
+import (
+	"testing"
+
+	"github.com/isocost/isocost/lut"
+)
+
+// What a cold frame adds is the same in every member of a difference, so that it
+// cancels, and reads more than a second-level cache; operators whose models end in
+// no vector stay as they are.
+func TestColdCancels(t *testing.T) {
+	for _, key := range []string{
+		"conv[act=relu6,k=1,s=1]/fp32@cin=32,cout=64,h=14,w=14",
+		"conv[k=3,s=2]/int8@cin=32,cout=64,h=14,w=14",
+		"dequantize/int8@c=32,h=14,w=14",
+		"quantize/int8@c=3,h=32,w=32",
+		"linear/fp32@cin=64,cout=32,m=49",
+	} {
+		op, err := lut.ParseOp(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		warm, err := Frame(op)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, err := cold(warm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tail := map[string]float64{}
+		for i, s := range sum {
+			if s.Coef != warm[i].Coef || len(s.Chain) < len(warm[i].Chain)+2 {
+				t.Fatalf("%s: member %d is %v", key, i, s)
+			}
+			last := s.Chain[len(s.Chain)-1]
+			tail[last.String()] += s.Coef
+			if _, err := Build(s.Chain, BuildOptions{Shapes: true}); err != nil {
+				t.Errorf("%s: %v", key, err)
+			}
+			in, _ := last.Coord("cin")
+			out, _ := last.Coord("cout")
+			if 4*in*out < 4<<20 {
+				t.Errorf("%s: reads %d bytes", key, 4*in*out)
+			}
+		}
+		for k, c := range tail {
+			if c != 0 {
+				t.Errorf("%s: %s is left over %v times", key, k, c)
+			}
+		}
+	}
+	op, _ := lut.ParseOp("transpose[perm=0-2-1]/fp32@d0=2,d1=3,d2=4")
+	warm, err := Frame(op)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum, err := cold(warm); err != nil || len(sum[0].Chain) != len(warm[0].Chain) {
+		t.Errorf("a transposition was changed: %v", err)
+	}
+}
