@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# e2e-arm64.sh: the whole way to another device, on one x86 machine: the linux-arm64 bundle with the
+# real ARM libraries runs under user-mode emulation, reached through a real sshd on loopback:
+#   device → bench of a tiny plan → records → costgen compile → isosearch run.
+# Times under emulation mean nothing, and the records must say so (emulated-cpu).
+#
+# Needs root (binfmt_misc), qemu-user-static, openssh-server and the ARM cross compiler; the error
+# names what is missing. What it starts and registers it takes away again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() { echo "e2e-arm64: error: $1" >&2; echo "e2e-arm64: hint: $2" >&2; exit 1; }
+qemu=$(command -v qemu-aarch64-static) || fail "no qemu-aarch64-static" "apt-get install qemu-user-static"
+sshd=$(command -v sshd || echo /usr/sbin/sshd)
+[ -x "$sshd" ] || fail "no sshd" "apt-get install openssh-server"
+[ "$(id -u)" = 0 ] || fail "not root" "registering the emulator with the kernel needs root"
+lib=/usr/aarch64-linux-gnu/lib
+[ -e "$lib/ld-linux-aarch64.so.1" ] || fail "no ARM C library in $lib" "apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+
+work=$(mktemp -d)
+binfmt=/proc/sys/fs/binfmt_misc
+name=isocost-aarch64
+cleanup() {
+	[ -z "${sshd_pid:-}" ] || kill "$sshd_pid" 2>/dev/null || true
+	[ ! -e "$binfmt/$name" ] || echo -1 >"$binfmt/$name"
+	rm -rf "$work"
+}
+trap cleanup EXIT
+
+# The kernel starts ARM programs with the emulator, unless it does already.
+[ -e "$binfmt/register" ] || mount -t binfmt_misc binfmt_misc "$binfmt" ||
+	fail "no binfmt_misc" "a privileged container or a virtual machine can mount it"
+if ! ls "$binfmt" | grep -qv '^register$\|^status$' || ! grep -lq aarch64 "$binfmt"/* 2>/dev/null; then
+	printf '%s' ":$name:M::\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00:\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff:$qemu:F" >"$binfmt/register"
+fi
+
+# What the emulated programs see instead of the host's files: an ARM board. Without its cpuinfo the
+# ARM ONNX Runtime crashes while it detects the processor.
+board=$work/board
+mkdir -p "$board"
+ln -s "$lib" "$board/lib"
+awk -v root="$board" '
+	/^-- .* --$/ {
+		out = ""
+		if ($2 ~ /^(proc\/cpuinfo|proc\/device-tree|sys\/)/) {
+			out = root "/" substr($0, 4, length($0) - 6)
+			dir = out; sub(/\/[^\/]*$/, "", dir)
+			system("mkdir -p \"" dir "\"")
+		}
+		next
+	}
+	out { print > out }' agent/device/testdata/raspberry-pi-5.txtar
+
+mkdir -p /run/sshd "$work/ssh"
+ssh-keygen -q -t ed25519 -N '' -f "$work/ssh/host"
+ssh-keygen -q -t ed25519 -N '' -f "$work/ssh/user"
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+cat >"$work/ssh/config" <<CONFIG
+ListenAddress 127.0.0.1:$port
+HostKey $work/ssh/host
+AuthorizedKeysFile $work/ssh/user.pub
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+PermitRootLogin prohibit-password
+SetEnv QEMU_LD_PREFIX=$board TMPDIR=$work/tmp
+CONFIG
+mkdir -m 1777 "$work/tmp"
+echo "[127.0.0.1]:$port $(cut -d' ' -f1,2 "$work/ssh/host.pub")" >"$work/ssh/known_hosts"
+"$sshd" -D -e -f "$work/ssh/config" 2>"$work/ssh/log" &
+sshd_pid=$!
+for _ in $(seq 100); do
+	(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
+	sleep 0.1
+done
+
+step() { printf '\n== %s\n' "$*"; }
+step "bundle"
+[ -n "${E2E_REUSE:-}" ] && [ -e dist/agent-linux-arm64/manifest.json ] || scripts/build-agent.sh linux-arm64
+bin=${BIN:-bin}
+[ -n "${BIN:-}" ] || make -s build
+"$bin/agent" bundle --verify dist/agent-linux-arm64 | tail -1
+
+on=(--target "ssh:$(id -un)@127.0.0.1:$port" --bundle dist/agent-linux-arm64 --target-dir "$work/device"
+	--ssh-known-hosts "$work/ssh/known_hosts" --ssh-key "$work/ssh/user")
+
+step "agent device, there"
+"$bin/agent" device --probe 0 --json "${on[@]}" >"$work/device.json"
+python3 - "$work/device.json" <<'CHECK'
+import json, sys
+d = json.load(open(sys.argv[1]))
+assert d["identity"]["arch"] == "arm64" and d["identity"]["cpu"] == "4×Cortex-A76", d["identity"]
+assert d["identity"]["emulated"], "the emulator was not noticed"
+assert d["verdict"]["grade"] == "poor", d["verdict"]
+found = {r["name"]: r.get("version") for r in d["runtimes"]}
+assert found.get("ort") and found.get("tflite"), d["runtimes"]
+print("Raspberry Pi 5, emulated; ONNX Runtime", found["ort"], "and LiteRT", found["tflite"], "answer")
+CHECK
+
+step "plan, bench there, records here"
+cat >"$work/space.yaml" <<'SPACE'
+format: isocost/space/v1
+name: e2e
+input: {channels: 3, height: 16, width: 16}
+width: {scope: layer, divisor: 8, ratios: [0.5, 1, 1.5]}
+precisions: [fp32]
+choices:
+  mb_k3_e4: {op: mbconv, k: 3, e: 4, act: relu6}
+  mb_k3_e6: {op: mbconv, k: 3, e: 6, act: relu6}
+stem:
+  - {op: conv, k: 3, s: 2, out: 8, act: relu6}
+stages:
+  - {name: s1, channels: 8, stride: 1, layers: 2}
+head:
+  - {op: gap}
+  - {op: linear, out: 10}
+default: {choice: mb_k3_e4, width: 1, precision: fp32}
+SPACE
+# Few rounds: the numbers are not the point.
+"$bin/agent" plan --space "$work/space.yaml" --calibrate 6 --audit 4 --seed 1 -o "$work/plan.jsonl"
+code=0
+"$bin/agent" bench --plan "$work/plan.jsonl" --backend ort --estimator min --max-time "${E2E_TIME:-40s}" -o "$work/rec.jsonl" "${on[@]}" || code=$?
+[ $code = 0 ] || [ $code = 3 ] || exit $code
+python3 - "$work/rec.jsonl" "$code" <<'CHECK'
+import json, sys
+lines = [json.loads(l) for l in open(sys.argv[1])]
+assert lines[0]["device"]["arch"] == "arm64", lines[0]["device"]
+def walk(x):
+    if isinstance(x, dict):
+        if "validity" in x: yield x["validity"]
+        for v in x.values(): yield from walk(v)
+    elif isinstance(x, list):
+        for v in x: yield from walk(v)
+v = [c for l in lines for c in walk(l)]
+assert len(v) > 10, f"only {len(v)} records"
+assert all("emulated-cpu" in c for c in v), [c for c in v if "emulated-cpu" not in c][:3]
+print(len(v), "records, all emulated-cpu; bench ended with code", sys.argv[2])
+CHECK
+
+step "costgen compile, isosearch run, here"
+# Only because it is asked to does costgen take times of an emulator.
+if "$bin/costgen" compile "$work/rec.jsonl" -o "$work/refused.lut.json" 2>/dev/null; then
+	fail "costgen compiled emulated times unasked" "validity emulated-cpu must be left out"
+fi
+"$bin/costgen" compile "$work/rec.jsonl" --accept emulated-cpu,drift,noisy,preempted -o "$work/device.lut.json"
+code=0
+"$bin/isosearch" run --space "$work/space.yaml" --lut "$work/device.lut.json" --evaluator onnx --tau 0.3 --epsilon 0.5 --delta 0.1 --budget 60 -o "$work/run" || code=$?
+[ $code = 0 ] || [ $code = 3 ] || exit $code
+printf '\ne2e-arm64: done (isosearch ended with code %s)\n' $code
