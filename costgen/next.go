@@ -295,11 +295,14 @@ func (f *front) doubt() float64 {
 // between the knots around it, as a uniform error, scaled by trust; added in
 // quadrature over the axes.
 func (f *front) half(op lut.Op) float64 {
-	sum := 0.0
+	sum, lines := 0.0, 0
 	for axis := range f.fam.Axes {
 		gap, trust := 0.0, 1.0
-		if l, i := nearest(f.lines, axis, op.At); l != nil && l.xs[i] != op.At[axis].Value {
-			gap = l.ys[i+1] - l.ys[i]
+		if l, i := nearest(f.lines, axis, op.At); l != nil {
+			lines++
+			if l.xs[i] != op.At[axis].Value {
+				gap = l.ys[i+1] - l.ys[i]
+			}
 		}
 		if gap == 0 {
 			continue
@@ -308,6 +311,12 @@ func (f *front) half(op lut.Op) float64 {
 			trust = l.trust[min(i, len(l.trust)-1)]
 		}
 		sum += gap * gap * trust * trust
+	}
+	if lines == 0 && f.table != nil && !f.measured(op) {
+		// Bracketed by scattered knots that form no line: the table's own interval.
+		if c, err := f.table.Cost(op); err == nil {
+			return (c.Hi - c.Lo) / 2
+		}
 	}
 	return 1.96 * math.Sqrt(sum/12)
 }
@@ -350,7 +359,7 @@ func (f *front) choose() error {
 		return nil
 	}
 	for _, c := range f.candidates() {
-		g := front{fam: f.fam, proven: f.proven, want: f.want}
+		g := front{fam: f.fam, proven: f.proven, want: f.want, table: f.table}
 		g.fam.Knots = slices.Clone(f.fam.Knots)
 		g.assume(c, f.table)
 		g.sort()
@@ -381,6 +390,14 @@ func (f *front) candidates() [][]lut.Op {
 		}
 	}
 	var out [][]lut.Op
+	for _, s := range open {
+		if s.h > 0 && !slices.ContainsFunc(f.lines, func(l line) bool {
+			n, _ := nearest([]line{l}, l.axis, s.op.At)
+			return n != nil
+		}) {
+			out = append(out, []lut.Op{s.op})
+		}
+	}
 	h, w, square := squareAxes(f.fam)
 	for d := range f.fam.Axes {
 		if square && d == w {
