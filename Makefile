@@ -42,7 +42,7 @@ search-study: ## the search's claims on NAS-Bench-Macro → docs/results.md (nee
 	scripts/results.sh Search < .study.md && rm .study.md
 
 .PHONY: runtimes
-runtimes: setup-test build ## the runtimes' times and what they support, side by side → docs/results.md (1 minute)
+runtimes: setup-test build ## the runtimes' times in fp32 and int8, side by side → docs/results.md (half a minute)
 	scripts/runtimes.sh
 
 .PHONY: test

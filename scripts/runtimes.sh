@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# runtimes.sh: the sections of docs/results.md that put the runtimes beside one another. Takes a
-# minute; other programs should be stopped. With bin/agent-tensorflow there (make
+# runtimes.sh: the section of docs/results.md that puts the runtimes' times beside one another.
+# Takes half a minute; other programs should be stopped. With bin/agent-tensorflow there (make
 # test-tensorflow builds it) TensorFlow has a column.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,10 +11,6 @@ if [ -x bin/agent-tensorflow ]; then
 	lanes+=(--lane tensorflow:cpu)
 fi
 times=$("$agent" compare --rounds 25 --markdown "${lanes[@]}")
-[ ! -f .native/swiftshader.env ] || . .native/swiftshader.env
-gpu=()
-[ ! -f .native/swiftshader-icd.json ] || gpu=(--lane litert:gpu)
-support=$("$agent" compare --support --markdown "${lanes[@]}" --lane litert:xnnpack "${gpu[@]}")
 cat <<END | scripts/results.sh runtimes-side-by-side
 
 ## Runtimes side by side
@@ -28,13 +24,4 @@ the runtime can do; on a virtual machine interference only adds. litert is LiteR
 $times
 
 Feeding is not timed on any of them; ONNX Runtime and LiteRT write into buffers made once.
-
-## What each runtime supports
-
-\`make runtimes\` (\`agent compare --support\`): every operator and block of the catalogue as a small model, run and
-compared with the reference interpreter. Native or emulated is decided from the kernels that ran: on this CPU, which
-has no half-precision arithmetic, fp16 is converted and computed in fp32. litert:gpu is the WebGPU accelerator on a
-software Vulkan driver; it computes integers in floating point.
-
-$support
 END

@@ -46,8 +46,6 @@ const (
 	HardSwishOptions             OptionsType = 91
 	BatchMatMulOptions           OptionsType = 101
 	GeluOptions                  OptionsType = 116
-
-	maxOptionsType = 126 // the last table of the schema of LiteRT 2.3
 )
 
 type fieldKind uint8

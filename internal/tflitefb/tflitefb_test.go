@@ -68,7 +68,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	// The runtime uses weights in place: they must lie on 16-byte boundaries.
 	for _, x := range m.Tensors {
-		if at := bytes.Index(file, x.Data); x.Data != nil && len(x.Data) > 4 && at%dataAlignment != 0 {
+		if at := bytes.Index(file, x.Data); len(x.Data) > 4 && at%dataAlignment != 0 {
 			t.Errorf("data of %s at offset %d", x.Name, at)
 		}
 	}
