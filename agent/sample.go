@@ -44,3 +44,12 @@ func (p *sampler) visit(s Session, n, repeat, discard int) (us []float64, preemp
 	}
 	return us, preempted, nil
 }
+
+// TakeSamples times a session as a campaign does: n samples of repeat runs each after
+// discard untimed runs, in microseconds per run, with the indexes of samples
+// during which the thread was switched out. threads is what the session runs on.
+// The caller keeps its goroutine on one OS thread.
+func TakeSamples(s Session, clock Clock, threads, n, repeat, discard int) (us []float64, preempted []int, err error) {
+	p := sampler{clock: clock, switches: func() int64 { return involuntarySwitches(threads) }}
+	return p.visit(s, n, repeat, discard)
+}

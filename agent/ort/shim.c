@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <string.h>
+#include <time.h>
 
 #define CALL(api, name, type) ((type)(api)[ISO_##name])
 
@@ -130,6 +131,23 @@ iso_status *iso_run(iso_api a, void *session, const char *const *in_names, void 
 	const char *const *out_names, size_t n_out, void **out) {
 	return CALL(a, Run, iso_status *(*)(void *, void *, const char *const *, void *const *, size_t, const char *const *, size_t, void **))(
 		session, NULL, in_names, in, n_in, out_names, n_out, out);
+}
+
+static int64_t monotonic(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+iso_status *iso_loop(iso_api a, void *session, const char *const *in_names, void *const *in, size_t n_in,
+	const char *const *out_names, size_t n_out, void **out, int64_t *ns, size_t runs) {
+	for (size_t i = 0; i < runs; i++) {
+		int64_t start = monotonic();
+		iso_status *s = iso_run(a, session, in_names, in, n_in, out_names, n_out, out);
+		ns[i] = monotonic() - start;
+		if (s != NULL) return s;
+	}
+	return NULL;
 }
 
 iso_status *iso_end_profiling(iso_api a, void *session, char **file) {

@@ -85,6 +85,10 @@ void iso_release_type(iso_api, void *info);
 
 iso_status *iso_run(iso_api, void *session, const char *const *in_names, void *const *in, size_t n_in,
 	const char *const *out_names, size_t n_out, void **out);
+// iso_loop calls iso_run again and again and writes each call's nanoseconds
+// (CLOCK_MONOTONIC): the bare loop that the harness is held against.
+iso_status *iso_loop(iso_api, void *session, const char *const *in_names, void *const *in, size_t n_in,
+	const char *const *out_names, size_t n_out, void **out, int64_t *ns, size_t runs);
 iso_status *iso_end_profiling(iso_api, void *session, char **file);
 
 // iso_stats reads a figure of the session's allocator for a memory by key into
