@@ -35,17 +35,17 @@ type Proposal struct {
 type Compensator struct {
 	Space space.Space
 	Bands []Band
-	// FreeUp drops the lower side of every band, for the cost-constrained
+	// FreeSlack drops the lower side of every band, for the cost-constrained
 	// baseline ĝ ≤ B; certificates never use it.
 	FreeSlack bool
 
 	trial space.Arch // scratch
-	costs []Bounds
+	lists [][]lut.Precision
 }
 
 // NewCompensator returns the compensator of a space under bands.
 func NewCompensator(s space.Space, bands []Band) *Compensator {
-	return &Compensator{Space: s, Bands: bands, costs: make([]Bounds, len(bands))}
+	return &Compensator{Space: s, Bands: bands}
 }
 
 // anyPrecision stands for the one setting of a space without precisions.
@@ -56,10 +56,7 @@ func (c *Compensator) Propose(x space.Arch, l int, choice string) Proposal {
 	p := Proposal{Layer: l, Choice: choice}
 	var best, miss candidate
 	c.trial.Layers = append(c.trial.Layers[:0], x.Layers...)
-	ps := c.Space.Precisions(l)
-	if len(ps) == 0 {
-		ps = anyPrecision
-	}
+	ps := c.precisions(l)
 	var failure error
 	widths := c.Space.Widths(l)
 	for _, prec := range ps {
@@ -116,6 +113,18 @@ func (c *Compensator) Propose(x space.Arch, l int, choice string) Proposal {
 		p.Dev = append(p.Dev, c.Bands[i].Deviation(cost))
 	}
 	return p
+}
+
+// precisions is a layer's list, asked for once.
+func (c *Compensator) precisions(l int) []lut.Precision {
+	for len(c.lists) <= l {
+		ps := c.Space.Precisions(len(c.lists))
+		if len(ps) == 0 {
+			ps = anyPrecision
+		}
+		c.lists = append(c.lists, ps)
+	}
+	return c.lists[l]
 }
 
 // candidate is one priced setting of the mutated layer.

@@ -131,6 +131,11 @@ func openBands(sp space.Space, anchor space.Arch, h *Header, get func(FileRef) (
 				now.Eta, now.Delta, now.Gamma = &eta, f.Audit.Delta, f.Audit.Gamma
 			}
 			cost = NewLUTCost(low, t)
+			if step, ok := low.(space.Stepper); ok && f.Metric != lut.Memory {
+				if cost, err = FastLUTCost(step, t); err != nil {
+					return nil, err
+				}
+			}
 		}
 		budget, err := cost.Cost(anchor)
 		if err != nil {

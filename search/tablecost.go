@@ -16,6 +16,9 @@ type LUTCost struct {
 // NewLUTCost prices by summing the kernels of the lowered network.
 func NewLUTCost(s space.Lowerer, t *lut.Table) *LUTCost { return &LUTCost{s, t} }
 
+// Compiled is the table.
+func (c *LUTCost) Compiled() *lut.Table { return c.Table }
+
 // Cost lowers the architecture and sums its kernels, calibrated.
 func (c *LUTCost) Cost(a space.Arch) (Bounds, error) {
 	chain, err := c.Space.Lower(a)

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/evaluator"
 	"github.com/isocost/isocost/search/measure"
@@ -198,7 +199,7 @@ func (o *runOptions) measurer(in *search.Opened, env cli.Env) (search.Measurer, 
 		return nil, nil
 	}
 	low, ok := in.Problem.Space.(space.Lowerer)
-	cost, compiled := in.Problem.Bands[0].Cost.(*search.LUTCost)
+	cost, compiled := in.Problem.Bands[0].Cost.(interface{ Compiled() *lut.Table })
 	if !ok || !compiled {
 		return nil, cli.Usagef("--measure needs a space of networks and a compiled table")
 	}
@@ -210,7 +211,7 @@ func (o *runOptions) measurer(in *search.Opened, env cli.Env) (search.Measurer, 
 	if o.ORTLib != "" {
 		args = append([]string{"--ort-lib", o.ORTLib}, args...)
 	}
-	return &measure.Agent{Space: low, Program: program, Args: args, Target: o.Measure, Table: *cost.Table.File(),
+	return &measure.Agent{Space: low, Program: program, Args: args, Target: o.Measure, Table: *cost.Compiled().File(),
 		Dir: filepath.Join(o.Out, "measure"), Stderr: env.Stderr}, nil
 }
 
