@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -36,8 +37,9 @@ from the journalled evaluations, and compares the certificate byte for byte. Not
 						"neighbours": len(v.Certificate.Neighbours), "reached": v.Certificate.Claim.Reached, "claim": v.Certificate.Claim.Text,
 					})
 				}
-				fmt.Fprintf(env.Stdout, "verified     %d journal entries, %d evaluations, %d neighbours: every number recomputed\n", v.Entries, v.Outcomes, len(v.Certificate.Neighbours))
-				fmt.Fprintf(env.Stdout, "claim        %s\n", v.Certificate.Claim.Text)
+				fmt.Fprintf(env.Stdout, "verified     %d journal entries, %d evaluations, %d neighbours:\n             every number recomputed\n", v.Entries, v.Outcomes, len(v.Certificate.Neighbours))
+				c := v.Certificate
+				fmt.Fprintf(env.Stdout, "claim        %s\n", wrap(strings.ReplaceAll(c.Claim.Text, c.Final.Arch, "the final"), 13))
 				return nil
 			}
 		},
