@@ -39,6 +39,11 @@ func (w *writer) node(n *graph.Node) error {
 		return w.mean(n, []int{n.Int("axis", 1)}, false)
 	case graph.Add, graph.Mul:
 		return w.binary(n)
+	case graph.Sub, graph.Div, graph.Tanh, graph.Exp, graph.LeakyRelu, graph.Clip, graph.Reduce, graph.Pad, graph.Slice:
+		if n.In[0].DType == graph.Int8 {
+			break // they occur in exported networks, whose integers are not followed here
+		}
+		return w.exported(n)
 	case graph.Relu, graph.Relu6, graph.Sigmoid, graph.HSwish, graph.HSigmoid, graph.SiLU, graph.Gelu:
 		return w.unary(n)
 	case graph.Softmax:
@@ -170,11 +175,8 @@ func (w *writer) binary(n *graph.Node) error {
 	if err != nil {
 		return err
 	}
-	code, options := tflitefb.Add, tflitefb.AddOptions
-	if n.Op == graph.Mul {
-		code, options = tflitefb.Mul, tflitefb.MulOptions
-	}
-	w.emit(code, w.version(y, 2), in, []int32{y}, tflitefb.Options{Type: options, Values: map[string]float64{"fused_activation_function": act}})
+	code := map[string]tflitefb.Op{graph.Add: tflitefb.Add, graph.Mul: tflitefb.Mul, graph.Sub: tflitefb.Sub, graph.Div: tflitefb.Div}[n.Op]
+	w.arithmetic(code, act, y, in...)
 	return nil
 }
 

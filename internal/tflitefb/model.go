@@ -122,14 +122,20 @@ const (
 	StridedSlice          Op = 45
 	Split                 Op = 49
 	Delegate              Op = 51
+	Exp                   Op = 47
 	Cast                  Op = 53
+	Maximum               Op = 55
+	Minimum               Op = 57
 	PadV2                 Op = 60
 	Slice                 Op = 65
 	TransposeConv         Op = 67
+	Sum                   Op = 74
 	Sqrt                  Op = 75
 	Rsqrt                 Op = 76
+	ReduceMax             Op = 82
 	Square                Op = 92
 	ResizeNearestNeighbor Op = 97
+	LeakyRelu             Op = 98
 	SquaredDifference     Op = 99
 	Quantize              Op = 114
 	HardSwish             Op = 117
@@ -150,7 +156,7 @@ var opNames = map[Op]string{
 	StridedSlice: "STRIDED_SLICE", Split: "SPLIT", Delegate: "DELEGATE", Cast: "CAST", PadV2: "PADV2", Slice: "SLICE",
 	TransposeConv: "TRANSPOSE_CONV", Sqrt: "SQRT", Rsqrt: "RSQRT", Square: "SQUARE",
 	ResizeNearestNeighbor: "RESIZE_NEAREST_NEIGHBOR", SquaredDifference: "SQUARED_DIFFERENCE", Quantize: "QUANTIZE",
-	HardSwish: "HARD_SWISH", BatchMatMul: "BATCH_MATMUL", Gelu: "GELU",
+	HardSwish: "HARD_SWISH", BatchMatMul: "BATCH_MATMUL", Gelu: "GELU", LeakyRelu: "LEAKY_RELU", Exp: "EXP", Maximum: "MAXIMUM", Minimum: "MINIMUM", Sum: "SUM", ReduceMax: "REDUCE_MAX",
 }
 
 // Padding modes (schema enum Padding).

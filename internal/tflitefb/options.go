@@ -41,6 +41,7 @@ const (
 	TransposeConvOptions         OptionsType = 49
 	SquareOptions                OptionsType = 66
 	ResizeNearestNeighborOptions OptionsType = 74
+	LeakyReluOptions             OptionsType = 75
 	SquaredDifferenceOptions     OptionsType = 76
 	QuantizeOptions              OptionsType = 89
 	HardSwishOptions             OptionsType = 91
@@ -100,6 +101,7 @@ var optionFields = map[OptionsType][]optionField{
 		{"fused_activation_function", kindInt8, 0}},
 	SquareOptions:                {},
 	ResizeNearestNeighborOptions: {{"align_corners", kindBool, 0}, {"half_pixel_centers", kindBool, 0}},
+	LeakyReluOptions:             {{"alpha", kindFloat32, 0}},
 	SquaredDifferenceOptions:     {},
 	QuantizeOptions:              {},
 	HardSwishOptions:             {},
