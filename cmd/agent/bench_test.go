@@ -1,0 +1,110 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/isocost/isocost/record"
+)
+
+// The test binary is the real program when this variable is set; its measuring
+// child inherits it.
+const asProgram = "ISOCOST_TEST_AGENT"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		os.Exit(program().Main())
+	}
+	os.Exit(m.Run())
+}
+
+func runAgent(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	var out, talk strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &talk
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), talk.String()
+}
+
+func TestBenchOnTheSimulatedDevice(t *testing.T) {
+	dir := t.TempDir()
+	plan, rec := filepath.Join(dir, "plan.jsonl"), filepath.Join(dir, "rec.jsonl")
+	if code, _, talk := runAgent(t, "plan", "--family", "conv", "-o", plan); code != 0 {
+		t.Fatalf("plan: %d %s", code, talk)
+	}
+	sim := []string{"bench", "--plan", plan, "--backend", "sim", "--sim-device", "../../examples/sim-device.yaml", "--max-time", "5s", "-o", rec}
+	code, out, talk := runAgent(t, append(sim, "--json")...)
+	if code != 0 {
+		t.Fatalf("bench: %d %s", code, talk)
+	}
+	var report benchReport
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatal(err)
+	}
+	files, err := record.Read(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(files[0].Records); n < 10 || n != len(report.Results) || report.End.Cases != n {
+		t.Errorf("%d records in the file, %d in the report, %d by the end line", n, len(report.Results), report.End.Cases)
+	}
+	for _, r := range report.Results {
+		if r.EstimateUS != nil && (r.MedianUS == nil || r.MADUS == nil || r.CI95US == nil || r.N == 0 || len(r.Validity) == 0) {
+			t.Errorf("%s: a number without its evidence", r.Name)
+		}
+	}
+	before, err := os.ReadFile(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"again", sim, 0, "records: "},
+		{"another protocol", append(sim[:len(sim):len(sim)], "--estimator", "min"), 1, "another protocol"},
+		{"no plan", []string{"bench"}, 2, "nothing to measure"},
+		{"both", append(sim[:len(sim):len(sim)], "net.onnx"), 2, "not both"},
+		{"no file", []string{"bench", "--plan", plan, "--backend", "sim"}, 2, "give -o"},
+		{"no device", []string{"bench", "--plan", plan, "--backend", "sim", "-o", filepath.Join(dir, "x")}, 1, "--sim-device"},
+		{"bad estimator", append(sim[:len(sim):len(sim)], "--estimator", "mean"), 2, "median, quantile or min"},
+		{"absent model", []string{"bench", "nosuch.onnx"}, 1, "nosuch.onnx"},
+		{"bad dim", []string{"bench", "testdata/add.onnx", "--dim", "H"}, 2, "NAME=N"},
+		{"unknown dim", []string{"bench", "testdata/add.onnx", "--dim", "Q=3"}, 2, `no model has a dimension "Q"`},
+		{"list", []string{"bench", "--list-io", "testdata/add.onnx"}, 0, "float32["},
+		{"protocol", []string{"bench", "--print-protocol", "--threads", "3"}, 0, "threads: 3"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, out, talk := runAgent(t, c.args...)
+			if code != c.code || !strings.Contains(out+talk, c.want) {
+				t.Errorf("exit code %d, want %d and %q:\n%s%s", code, c.code, c.want, out, talk)
+			}
+			if c.code != 0 && !strings.Contains(talk, "hint: ") {
+				t.Errorf("no hint: %s", talk)
+			}
+		})
+	}
+	if after, _ := os.ReadFile(rec); string(after) != string(before) {
+		t.Error("the finished record file was changed")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "x")); err == nil {
+		t.Error("a refused command left a file")
+	}
+}
