@@ -21,14 +21,6 @@ type plant struct {
 
 const side = 16
 
-func (p *plant) families() []string {
-	var out []string
-	for i := range p.step {
-		out = append(out, fmt.Sprint(i+1))
-	}
-	return out
-}
-
 func plantOp(fam, cin, cout int) lut.Op {
 	return lut.NewOp("conv", lut.FP32, map[string]string{"k": fmt.Sprint(fam + 1)}, map[string]int{"cin": 8 * cin, "cout": 8 * cout})
 }
@@ -106,7 +98,6 @@ func TestNextBeatsAUniformGridThreefold(t *testing.T) {
 			}
 			nets = append(nets, n)
 		}
-		corners := map[string]record.Record{}
 		grid := func(k int) map[string]record.Record {
 			cells := map[string]record.Record{}
 			for f := range p.step {
@@ -119,7 +110,7 @@ func TestNextBeatsAUniformGridThreefold(t *testing.T) {
 			}
 			return cells
 		}
-		corners = grid(2)
+		corners := grid(2)
 		uniform := grid(6)
 		target := p.error(t, uniform, nets)
 

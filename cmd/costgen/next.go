@@ -30,7 +30,7 @@ What the space can ask for and the table cannot answer comes first, then where
 interval × use is widest: a step between two knots is bisected, a slope that has
 shown itself straight is left alone. Measure the plan, compile all records again,
 ask again.`,
-		Example: "costgen next --lut device.lut.json --space space.yaml -n 40 -o more.plan.jsonl",
+		Example: "costgen next --lut device.lut.json --space examples/mobile-cnn/space.yaml -n 40 -o more.plan.jsonl",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o nextOptions
 			f.StringVar(&o.lut, "lut", "", "the table")
