@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -55,13 +56,11 @@ func busyWork(n int) float64 {
 	return x
 }
 
-var sink float64
-
 func probe(ctx context.Context, length time.Duration, now func() time.Duration, work func(int) float64, preempted func() int64) (Noise, error) {
 	n := 1000
 	for { // find the size of a work unit
 		t := now()
-		sink += work(n)
+		runtime.KeepAlive(work(n))
 		if dt := now() - t; dt >= probeUnit {
 			break
 		}
@@ -81,7 +80,7 @@ func probe(ctx context.Context, length time.Duration, now func() time.Duration, 
 		}
 		p := preempted()
 		t := now()
-		sink += work(n)
+		runtime.KeepAlive(work(n))
 		took := now() - t
 		s = append(s, sample{t - begin, took, preempted() != p})
 	}

@@ -25,13 +25,14 @@ const androidModerate = 2
 // Throttling returns the evidence that clocks were held back between two
 // snapshots, in words; empty when there is none. Evidence is: a policy that may
 // not reach what its part can do, an active cooling device of a processor, a
-// throttle counter that moved, Android's or the Raspberry Pi's own word. Limits
-// that a clock policy set are not evidence: the caller passes snapshots whose
-// MaxHz it did not lower itself, or looks at the anchor.
+// throttle counter that moved, Android's or the Raspberry Pi's own word. A
+// clock held at one frequency (policy locked) is no evidence.
 func Throttling(before, after State) []string {
 	var out []string
 	for _, c := range after.Clocks {
-		if c.MaxHz > 0 && c.LimitHz > 0 && c.MaxHz < c.LimitHz {
+		// A clock held at one frequency was set so on purpose (HoldClocks, jetson_clocks).
+		held := c.MinHz == c.MaxHz
+		if c.MaxHz > 0 && c.LimitHz > 0 && c.MaxHz < c.LimitHz && !held {
 			out = append(out, fmt.Sprintf("%s is capped at %.0f of %.0f MHz", c.Policy, c.MaxHz/1e6, c.LimitHz/1e6))
 		}
 	}

@@ -130,7 +130,7 @@ func StartJob(dir, lock, by string, self, argv []string) (JobState, error) {
 	if err != nil {
 		return JobState{}, err
 	}
-	if err := f.Truncate(0); err == nil {
+	if err = f.Truncate(0); err == nil {
 		_, err = f.WriteAt(text, 0)
 	}
 	if err != nil {

@@ -201,6 +201,18 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 		Plan: plan, PlanHash: plan.SHA256(), Protocol: protocol, Backend: spec, Path: output, Agent: version,
 		Boot: bootID(), MaxSeconds: o.MaxTime.Seconds(), MemoryBytes: o.Memory, Now: time.Now,
 	}
+	// Before the device's state is read: what the policy sets is no throttling.
+	if o.Backend != "sim" {
+		d, err := device.Open(o.Sysroot)
+		if err != nil {
+			return err
+		}
+		release, err := holdClocks(ctx, env, d, protocol.Clock)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
 	if err := o.onDevice(c, protocol); err != nil {
 		return err
 	}
