@@ -21,7 +21,6 @@ type talk struct {
 	now     float64    // device seconds of the campaign, as last reported
 	rss     int64
 	hwm     int64
-	info    Info
 	stop    chan struct{}
 }
 
