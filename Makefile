@@ -61,10 +61,6 @@ test-tensorflow: ## build with TensorFlow (274 MB, set up here) and run its conf
 runtimes-table: setup-test test-tensorflow ## what each runtime really does, operator × precision → docs/results.md (5 minutes)
 	scripts/runtimes-table.sh
 
-.PHONY: runtimes-times
-runtimes-times: setup-test test-tensorflow ## the same models on every CPU runtime, side by side → docs/results.md (2 minutes)
-	scripts/runtimes-times.sh
-
 .PHONY: race
 race: setup-test ## the tests that share state between goroutines, under the race detector
 	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -race -timeout 10m $(RACE)

@@ -1,7 +1,6 @@
 package onnxreader
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,6 +69,6 @@ func TestExportedModels(t *testing.T) {
 			len(net.Kernels), kinds, len(net.Free), len(net.Unpriced), net.Warnings)
 	}
 	for r, k := range reasons {
-		t.Log(fmt.Sprintf("unpriced ×%d: %s", k, r))
+		t.Logf("unpriced ×%d: %s", k, r)
 	}
 }

@@ -120,8 +120,6 @@ func channelsFirst(s []int) []int {
 	return slices.Concat(s[:1], s[k-1:], s[1:k-1])
 }
 
-func channelsLast(s []int) []int { return slices.Concat(s[:1], s[2:], s[1:2]) }
-
 func lastConv(x, w int) func(*graph, *node) {
 	return func(g *graph, n *node) {
 		if n.int("channels_last", 0) == 0 {
