@@ -93,7 +93,7 @@ func corners(a *lut.Audit) page.Block {
 		largest.Points = append(largest.Points, plot.Point{X: float64(i), Y: 100 * c.Max, Label: label})
 		bias.Points = append(bias.Points, plot.Point{X: float64(i), Y: 100 * c.Bias, Label: label})
 	}
-	return page.Figure{Chart: plot.Chart{Title: "Error by operator, precision and width", Width: 980, Height: 320,
+	return page.Figure{Chart: plot.Chart{Title: "Error by operator, precision and width", Width: 980, Height: 370,
 		X: plot.Axis{Label: "corner", Categories: names}, Y: plot.Axis{Label: "error", Unit: "%", FromZero: true},
 		Series:  []plot.Series{largest, bias},
 		Caption: "Over the audited networks that use the operator; a bad corner stands out."}}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/report/page"
@@ -102,7 +103,7 @@ func claim(r Run) page.Section {
 	if c.Claim.More > 0 {
 		facts = append(facts, page.Fact{Term: "samples still needed", Value: fmt.Sprint(c.Claim.More)})
 	}
-	s := page.Section{Title: "What is claimed", Blocks: []page.Block{page.Verdict{Level: level, Text: upper(c.Claim.Text) + "."}, facts}}
+	s := page.Section{Title: "What is claimed", Blocks: []page.Block{page.Verdict{Level: level, Text: upper(strings.ReplaceAll(c.Claim.Text, c.Final.Arch, "the final architecture")) + "."}, facts}}
 	for _, a := range c.Alarms {
 		s.Blocks = append(s.Blocks, page.Verdict{Level: "bad", Text: upper(a) + "."})
 	}

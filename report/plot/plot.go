@@ -76,9 +76,12 @@ type Chart struct {
 }
 
 const (
-	left, right, top, bottom = 62, 14, 12, 46
-	markRadius               = 3.2
-	maxBar                   = 60
+	left, right, top = 62, 14, 12
+	under            = 46 // room below the frame for ticks and the axis's title
+	underSlanted     = 96 // and when the ticks' names are slanted
+	slantFrom        = 7  // so many names do not fit side by side
+	markRadius       = 3.2
+	maxBar           = 60
 )
 
 type scale struct {
@@ -208,6 +211,10 @@ func (c Chart) SVG() string {
 	if h == 0 {
 		h = 380
 	}
+	bottom := float64(under)
+	if len(c.X.Categories) >= slantFrom {
+		bottom = underSlanted
+	}
 	xs, ys := c.values()
 	if c.Equal {
 		all := append(append([]float64{}, xs...), ys...)
@@ -218,7 +225,7 @@ func (c Chart) SVG() string {
 
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg class="chart" role="img" viewBox="0 0 %g %g" aria-label="%s">`, w, h, html.EscapeString(c.Title))
-	c.axes(&b, sx, sy, w, h)
+	c.axes(&b, sx, sy, w, h, bottom)
 	for _, band := range c.Bands {
 		drawBand(&b, band, sx, sy)
 	}
@@ -270,17 +277,23 @@ func (c Chart) values() (xs, ys []float64) {
 	return xs, ys
 }
 
-func (c Chart) axes(b *strings.Builder, sx, sy scale, w, h float64) {
+func (c Chart) axes(b *strings.Builder, sx, sy scale, w, h, bottom float64) {
 	for _, v := range sy.ticks(5) {
 		y := sy.at(v)
 		fmt.Fprintf(b, `<path class="grid" d="M%d %.1fH%.1f"/><text class="tick" text-anchor="end" x="%d" y="%.1f">%s</text>`,
 			left, y, w-right, left-6, y+4, Number(v))
 	}
 	if len(c.X.Categories) > 0 {
-		every := 1 + (len(c.X.Categories)-1)/12 // labels stay legible
+		every := 1 + (len(c.X.Categories)-1)/24 // names stay legible
 		for i, name := range c.X.Categories {
-			if i%every == 0 {
-				fmt.Fprintf(b, `<text class="tick" text-anchor="middle" x="%.1f" y="%.1f">%s</text>`, sx.at(float64(i)), h-bottom+16, html.EscapeString(shorten(name, 16)))
+			if i%every != 0 {
+				continue
+			}
+			x, text := sx.at(float64(i)), html.EscapeString(shorten(name, 18))
+			if len(c.X.Categories) >= slantFrom {
+				fmt.Fprintf(b, `<text class="tick" text-anchor="end" transform="translate(%.1f %.1f) rotate(-35)">%s</text>`, x+4, h-bottom+14, text)
+			} else {
+				fmt.Fprintf(b, `<text class="tick" text-anchor="middle" x="%.1f" y="%.1f">%s</text>`, x, h-bottom+16, text)
 			}
 		}
 	} else {
