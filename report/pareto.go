@@ -6,12 +6,13 @@ import (
 	"github.com/isocost/isocost/report/page"
 	"github.com/isocost/isocost/report/plot"
 	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/pareto"
 )
 
-// pareto shows the finals of several anchors: utility over cost, measured where it
+// paretoView shows the finals of several anchors: utility over cost, measured where it
 // was measured. A final is dominated when another costs no more and is at least
 // as useful, and differs in one.
-func pareto(runs []Run) page.Section {
+func paretoView(runs []Run) page.Section {
 	type end struct {
 		name          string
 		cost, utility float64
@@ -33,13 +34,12 @@ func pareto(runs []Run) page.Section {
 			ends = append(ends, end{r.Name, cost, *c.Final.Mean, measured, false})
 		}
 	}
-	for i := range ends {
-		for j := range ends {
-			a, b := ends[i], ends[j]
-			if i != j && b.cost <= a.cost && b.utility >= a.utility && (b.cost < a.cost || b.utility > a.utility) {
-				ends[i].dominated = true
-			}
-		}
+	points := make([]pareto.Point, len(ends))
+	for i, e := range ends {
+		points[i] = pareto.Point{Cost: e.cost, Utility: e.utility}
+	}
+	for i, d := range pareto.Dominated(points) {
+		ends[i].dominated = d
 	}
 	front := plot.Series{Name: "finals", Colour: 0}
 	beaten := plot.Series{Name: "dominated", Colour: 1}

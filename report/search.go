@@ -55,7 +55,7 @@ func Search(w io.Writer, runs []Run) error {
 	}
 	p.Subtitle = fmt.Sprintf("evaluator %s · τ = %s · ε = %g · δ = %g", first.Header.Evaluator.Spec, percent(first.Header.Settings.Tau), first.Header.Settings.Epsilon, first.Header.Settings.Delta)
 	if len(runs) > 1 {
-		p.Sections = append(p.Sections, pareto(runs))
+		p.Sections = append(p.Sections, paretoView(runs))
 	}
 	for _, r := range runs {
 		for _, s := range story(r) {

@@ -1,0 +1,251 @@
+package baseline
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/space"
+)
+
+// toy is a space in which a choice's cost, parameters and utility are unrelated,
+// so that equal parameters are not equal cost.
+type toy struct{ layers, widths int }
+
+func (toy) Name() string                   { return "toy" }
+func (toy) Hash() string                   { return "0" }
+func (t toy) Layers() int                  { return t.layers }
+func (toy) Choices(int) []string           { return []string{"a", "b", "c", "d"} }
+func (t toy) Widths(int) int               { return t.widths }
+func (t toy) WidthRatio(_, i int) float64  { return 1 + 0.2*float64(i-t.widths/2) }
+func (toy) GlobalWidth() bool              { return false }
+func (toy) Precisions(int) []lut.Precision { return nil }
+func (t toy) Default() (a space.Arch) {
+	for range t.layers {
+		a.Layers = append(a.Layers, space.Layer{Choice: "a", Width: t.widths / 2})
+	}
+	return a
+}
+func (t toy) Validate(a space.Arch) error {
+	if len(a.Layers) != t.layers {
+		return errors.New("wrong number of layers")
+	}
+	return nil
+}
+
+func (t toy) sum(a space.Arch, table [4]float64) (search.Bounds, error) {
+	v := 0.0
+	for l, x := range a.Layers {
+		v += table[x.Choice[0]-'a'] * t.WidthRatio(l, x.Width)
+	}
+	return search.Bounds{Value: v, Lo: v, Hi: v}, nil
+}
+
+func (t toy) cost(a space.Arch) (search.Bounds, error) { return t.sum(a, [4]float64{10, 14, 9, 11}) }
+
+func (t toy) params(a space.Arch) (search.Bounds, error) {
+	return t.sum(a, [4]float64{10, 10, 12, 11})
+}
+
+// utility: b is best but dear, d is better than a at about its cost, wide helps.
+func (t toy) utility(a space.Arch) float64 {
+	u := 0.0
+	for l, x := range a.Layers {
+		u += [4]float64{0, 2, -1, 1}[x.Choice[0]-'a'] + 0.5*t.WidthRatio(l, x.Width)
+	}
+	return u
+}
+
+// asker answers with noise of 0.3 and counts.
+type asker struct {
+	t     toy
+	count int
+	seen  map[uint64]bool
+}
+
+func (k *asker) ask(_ context.Context, reqs []search.Request) ([]search.Outcome, error) {
+	if k.seen == nil {
+		k.seen = map[uint64]bool{}
+	}
+	out := make([]search.Outcome, len(reqs))
+	for i, q := range reqs {
+		if k.seen[q.Seed] {
+			return nil, errors.New("a sample was asked for twice")
+		}
+		k.seen[q.Seed] = true
+		k.count++
+		out[i].Utility = k.t.utility(q.Arch) + 0.3*rand.New(rand.NewPCG(q.Seed, 1)).NormFloat64()
+	}
+	return out, nil
+}
+
+func problem(t *testing.T, s toy) Problem {
+	t.Helper()
+	x := s.Default()
+	b, _ := s.cost(x)
+	band, err := search.NewBand("toy", search.CostFunc(s.cost), b, 0.05)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Problem{Problem: search.Problem{Space: s, Bands: []search.Band{band}, Anchor: x},
+		Params: search.CostFunc(s.params), FLOPs: search.CostFunc(s.cost)}
+}
+
+func run(t *testing.T, method string, p Problem, s Settings) *Result {
+	t.Helper()
+	k := &asker{t: p.Space.(toy)}
+	r, err := Run(context.Background(), method, p, s, k.ask)
+	if err != nil {
+		t.Fatalf("%s: %v", method, err)
+	}
+	if k.count != r.Samples || r.Samples > s.Budget {
+		t.Errorf("%s: %d evaluations asked for, %d reported, budget %d", method, k.count, r.Samples, s.Budget)
+	}
+	return r
+}
+
+func TestEveryMethodImprovesWithinItsBudgetAndIsDeterministic(t *testing.T) {
+	p := problem(t, toy{layers: 6, widths: 7})
+	s := Settings{Seed: 3, Tau: 0.05, Budget: 600, Samples: 2}
+	base := p.Space.(toy).utility(p.Anchor)
+	for _, m := range Names() {
+		r := run(t, m, p, s)
+		if again := run(t, m, p, s); !reflect.DeepEqual(r, again) {
+			t.Errorf("%s: the same seed gives %s, then %s", m, r.Key, again.Key)
+		}
+		gain := p.Space.(toy).utility(r.Final) - base
+		t.Logf("%-12s gain %.2f, cost %+.1f %%, %d samples of %d architectures, λ %.3g", m, gain, 100*math.Expm1(r.Dev[0]), r.Samples, r.Archs, r.Lambda)
+		if gain <= 0.5 {
+			t.Errorf("%s: gain %.2f over the anchor", m, gain)
+		}
+		if r.Samples < s.Budget/2 {
+			t.Errorf("%s: only %d of %d evaluations used", m, r.Samples, s.Budget)
+		}
+		dev := math.Expm1(r.Dev[0])
+		switch m {
+		case Params:
+			// b costs 40 % more at equal parameters: what the paper warns of.
+			pc, _ := p.Params.Cost(r.Final)
+			pb, _ := p.Params.Cost(p.Anchor)
+			if math.Abs(pc.Value/pb.Value-1) > 0.05+1e-9 || r.Inside {
+				t.Errorf("params: parameters %g of %g, cost %+.1f %%", pc.Value, pb.Value, 100*dev)
+			}
+		case Constrained:
+			if dev > 1e-9 {
+				t.Errorf("constrained: cost %+.2f %%", 100*dev)
+			}
+		case Penalty:
+			if dev > 0.05+1e-9 || r.Lambda <= 0 {
+				t.Errorf("penalty: cost %+.2f %% at λ %g", 100*dev, r.Lambda)
+			}
+		case FLOPs, Random, Evolution:
+			if !r.Inside {
+				t.Errorf("%s: outside the band: %+.2f %%", m, 100*dev)
+			}
+		}
+	}
+	if a, b := run(t, Random, p, s), run(t, Random, p, Settings{Seed: 4, Tau: s.Tau, Budget: s.Budget, Samples: s.Samples}); a.Mean == b.Mean {
+		t.Error("another seed gives the same samples")
+	}
+}
+
+func TestFinitePoolsEnd(t *testing.T) {
+	p := problem(t, toy{layers: 2, widths: 1})
+	p.PoolSize = func(space.Arch) int { return 3 }
+	for _, m := range Names() {
+		if r := run(t, m, p, Settings{Seed: 1, Tau: 0.05, Budget: 5000, Samples: 2}); r.Samples > 16*3 {
+			t.Errorf("%s: %d samples of 16 architectures with 3 each", m, r.Samples)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	p := problem(t, toy{layers: 2, widths: 3})
+	s := Settings{Seed: 1, Tau: 0.05, Budget: 50, Samples: 1}
+	stop := func(context.Context, []search.Request) ([]search.Outcome, error) { return nil, search.ErrStop }
+	for _, m := range Names() {
+		if _, err := Run(context.Background(), m, p, s, stop); !errors.Is(err, search.ErrStop) {
+			t.Errorf("%s: %v instead of ErrStop", m, err)
+		}
+	}
+	if _, err := Run(context.Background(), "annealing", p, s, stop); err == nil || !strings.Contains(err.Error(), "penalty") {
+		t.Errorf("unknown method: %v", err)
+	}
+	p.Params = nil
+	if _, err := Run(context.Background(), Params, p, s, stop); err == nil || !strings.Contains(err.Error(), "not known") {
+		t.Errorf("no parameters: %v", err)
+	}
+	if _, err := Run(context.Background(), Random, p, Settings{Samples: 1}, stop); err == nil {
+		t.Error("no budget was accepted")
+	}
+	dead := func(_ context.Context, reqs []search.Request) ([]search.Outcome, error) {
+		out := make([]search.Outcome, len(reqs))
+		for i, q := range reqs {
+			if out[i].Utility = 1; q.Key != p.Anchor.Key() {
+				out[i].Failed = "crashed"
+			}
+		}
+		return out, nil
+	}
+	if r, err := Run(context.Background(), Evolution, p, s, dead); err != nil || r.Key != p.Anchor.Key() {
+		t.Errorf("where only the anchor can be evaluated the result is %v, %v", r, err)
+	}
+}
+
+func TestControlMeetsTheCostWithTheChoicesOfX(t *testing.T) {
+	s := toy{layers: 6, widths: 7}
+	b, _ := s.cost(s.Default())
+	for _, f := range []float64{0.9, 0.97, 1.04, 1.2} {
+		c, ok := Control(s, search.CostFunc(s.cost), s.Default(), f*b.Value)
+		got, _ := s.cost(c)
+		if !ok || math.Abs(got.Value/(f*b.Value)-1) > 0.02 {
+			t.Errorf("target %g: %g (%v)", f*b.Value, got.Value, ok)
+		}
+		for _, l := range c.Layers {
+			if l.Choice != "a" {
+				t.Errorf("the control changed a choice: %s", c.Key())
+			}
+		}
+	}
+	if c, ok := Control(toy{2, 1}, search.CostFunc(toy{2, 1}.cost), toy{2, 1}.Default(), 30); ok {
+		t.Errorf("a space without widths was rescaled to %s", c.Key())
+	}
+}
+
+func TestRecompensate(t *testing.T) {
+	s := toy{layers: 6, widths: 7}
+	p := problem(t, s)
+	c := search.NewCompensator(s, p.Bands)
+	x := s.Default()
+	x.Layers[0].Choice, x.Layers[1].Choice, x.Layers[2].Choice = "b", "b", "b" // +20 %
+	if in, _, _, _ := c.Inside(x); in {
+		t.Fatal("the case is no case")
+	}
+	y, ok := Recompensate(c, x)
+	if in, _, dev, _ := c.Inside(y); !ok || !in {
+		t.Errorf("%s: %v, deviation %v", y.Key(), ok, dev)
+	}
+	for l := range y.Layers {
+		if y.Layers[l].Choice != x.Layers[l].Choice {
+			t.Errorf("layer %d: choice changed", l)
+		}
+	}
+	if y, ok := Recompensate(c, s.Default()); !ok || y.Key() != s.Default().Key() {
+		t.Errorf("what is inside was changed to %s", y.Key())
+	}
+	narrow := toy{layers: 6, widths: 1}
+	q := problem(t, narrow)
+	x = narrow.Default()
+	for l := range x.Layers {
+		x.Layers[l].Choice = "b"
+	}
+	if _, ok := Recompensate(search.NewCompensator(narrow, q.Bands), x); ok {
+		t.Error("+40 % without widths cannot be restored")
+	}
+}

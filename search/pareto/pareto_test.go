@@ -1,0 +1,38 @@
+package pareto
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+func TestDominated(t *testing.T) {
+	got := Dominated([]Point{{1, 5}, {2, 5}, {2, 7}, {2, 7}, {1, 4}, {3, 6.9}})
+	if want := []bool{false, true, false, false, true, true}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func TestHypervolumeByHandAndByCounting(t *testing.T) {
+	ref := Point{10, 0}
+	if got := Hypervolume([]Point{{4, 2}, {8, 5}, {9, 1}, {11, 9}, {2, -1}}, ref); got != 6*2+2*3 {
+		t.Errorf("%g, want 18", got)
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	var ps []Point
+	for range 12 {
+		ps = append(ps, Point{float64(rng.IntN(12)), float64(rng.IntN(12) - 2)})
+	}
+	count := 0.0 // unit cells under any point
+	for c := range 10 {
+		for u := range 12 {
+			if slices.ContainsFunc(ps, func(p Point) bool { return p.Cost <= float64(c) && p.Utility >= float64(u+1) }) {
+				count++
+			}
+		}
+	}
+	if got := Hypervolume(ps, ref); math.Abs(got-count) > 1e-9 {
+		t.Errorf("%g, counting cells gives %g", got, count)
+	}
+}
