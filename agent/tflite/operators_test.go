@@ -107,6 +107,12 @@ func TestOperators(t *testing.T) {
 		"maxpool padded": func(s *small) []*graph.Value {
 			return s.node(graph.MaxPool, intAttrs("kernel", l{3, 3}, "strides", l{2, 2}, "pads", l{1, 1, 0, 0}), []l{{1, 3, 4, 4}}, s.input("x", 1, 3, 8, 8))
 		},
+		"maxpool of one pixel": func(s *small) []*graph.Value {
+			return s.node(graph.MaxPool, intAttrs("kernel", l{1, 1}, "strides", l{5, 7}, "pads", l{0, 0, 0, 0}), []l{{1, 3, 1, 1}}, s.input("x", 1, 3, 5, 7))
+		},
+		"avgpool of one pixel": func(s *small) []*graph.Value {
+			return s.node(graph.AvgPool, intAttrs("kernel", l{1, 1}, "strides", l{5, 7}, "pads", l{0, 0, 0, 0}), []l{{1, 3, 1, 1}}, s.input("x", 1, 3, 5, 7))
+		},
 		"resize nearest": func(s *small) []*graph.Value {
 			a := intAttrs("factor", l{2})
 			a.Strings = map[string]string{"mode": "nearest"}
