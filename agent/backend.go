@@ -70,10 +70,11 @@ type Options struct {
 	Inputs map[string]Tensor
 }
 
-// Tensor is a concrete array: row-major little-endian elements.
+// Tensor is a concrete array: row-major little-endian elements; of strings, what
+// JoinStrings makes.
 type Tensor struct {
 	Name  string
-	DType string // numpy's name: float32, float16, bfloat16, int8, int64, bool…
+	DType string // numpy's name: float32, float16, bfloat16, int8, int64, bool, string…
 	Shape []int
 	Data  []byte
 }

@@ -191,12 +191,12 @@ func (r *run) checkMemory(ctx context.Context, c *record.Check) error {
 			return nil
 		})
 		if err == nil && opened != nil {
-			m := &record.Memory{}
+			m := r.memoryOf(opened)
+			if m == nil {
+				m = &record.Memory{}
+			}
 			if peak := done.HWM - before; peak > 0 {
 				m.PeakRSSBytes = &peak
-			}
-			if opened.WeightsB+opened.PeakActB > 0 {
-				m.WeightsBytes, m.PeakActBytes = &opened.WeightsB, &opened.PeakActB
 			}
 			if n, ok := liveness(r.models[c.Model]); ok {
 				m.LivenessBytes = &n

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/isocost/isocost/internal/hint"
 )
@@ -24,6 +25,9 @@ var elementSize = map[string]int{
 	"bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "float16": 2, "bfloat16": 2,
 	"int32": 4, "uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8,
 }
+
+// npyText is a descr of text: bytes ("|S5") or little-endian UCS-4 ("<U5").
+var npyText = regexp.MustCompile(`^(\|S|<U)([1-9][0-9]*)$`)
 
 var (
 	npyDescr   = regexp.MustCompile(`'descr':\s*'([^']*)'`)
@@ -62,11 +66,22 @@ func ParseNPY(name string, data []byte) (Tensor, error) {
 		return bad("header %.100q lacks descr, fortran_order or shape", header)
 	}
 	dtype, ok := npyTypes[string(descr[1])]
+	size := elementSize[dtype]
+	if text := npyText.FindSubmatch(descr[1]); text != nil {
+		width, err := strconv.Atoi(string(text[2]))
+		if err != nil || width > 1<<20 {
+			return bad("element type %q is out of range", descr[1])
+		}
+		dtype, ok, size = "string", true, width
+		if text[1][len(text[1])-1] == 'U' {
+			size *= 4 // UCS-4
+		}
+	}
 	if !ok {
 		return bad("element type %q is not supported", descr[1])
 	}
 	t := Tensor{DType: dtype, Shape: []int{}, Data: bytes.Clone(body)}
-	size := elementSize[dtype]
+	width := size
 	for f := range strings.SplitSeq(string(shape[1]), ",") {
 		if f = strings.TrimSpace(f); f == "" {
 			continue
@@ -84,7 +99,36 @@ func ParseNPY(name string, data []byte) (Tensor, error) {
 	if len(body) != size {
 		return bad("%d bytes of elements where shape %v of %s needs %d", len(body), t.Shape, dtype, size)
 	}
+	if dtype == "string" {
+		list, err := npyStrings(body, width, descr[1][1] == 'U')
+		if err != nil {
+			return bad("%v", err)
+		}
+		t.Data = JoinStrings(list)
+	}
 	return t, nil
+}
+
+// npyStrings cuts fixed-width text, padded with zeros: UCS-4 or bytes.
+func npyStrings(body []byte, width int, ucs4 bool) ([]string, error) {
+	var out []string
+	for width > 0 && len(body) >= width {
+		cell := body[:width]
+		body = body[width:]
+		if ucs4 {
+			var s []rune
+			for ; len(cell) > 0; cell = cell[4:] {
+				s = append(s, rune(binary.LittleEndian.Uint32(cell)))
+			}
+			cell = []byte(string(s)) // an invalid code point becomes U+FFFD
+		}
+		s := strings.TrimRight(string(cell), "\x00")
+		if strings.Contains(s, "\x00") || !utf8.ValidString(s) {
+			return nil, fmt.Errorf("element %d holds a zero or is not UTF-8", len(out))
+		}
+		out = append(out, s)
+	}
+	return out, nil
 }
 
 // readInputs reads the files given with --input.

@@ -32,6 +32,18 @@ func TestParseNPY(t *testing.T) {
 		t.Errorf("%+v %v %v", x, v, err)
 	}
 	for want, data := range map[string][]byte{
+		"aé|":   npy("{'descr': '<U2', 'fortran_order': False, 'shape': (2,), }", []byte("a\x00\x00\x00\xe9\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")),
+		"no|ok": npy("{'descr': '|S2', 'fortran_order': False, 'shape': (2,), }", []byte("nook")),
+	} {
+		s, err := ParseNPY("x.npy", data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list, err := s.Strings(); err != nil || strings.Join(list, "|") != want {
+			t.Errorf("%q %v, want %q", list, err, want)
+		}
+	}
+	for want, data := range map[string][]byte{
 		"not a .npy":    []byte("PK\x03\x04 a zip file"),
 		"Fortran order": npy("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }", body),
 		"not supported": npy("{'descr': '>f4', 'fortran_order': False, 'shape': (1, 2), }", body),
@@ -47,21 +59,33 @@ func TestParseNPY(t *testing.T) {
 
 func FuzzParseNPY(f *testing.F) {
 	f.Add(npy("{'descr': '<f2', 'fortran_order': False, 'shape': (2,), }", []byte{0, 60, 0, 188}))
+	f.Add(npy("{'descr': '<U2', 'fortran_order': False, 'shape': (1,), }", []byte{97, 0, 0, 0, 0, 0, 0, 0}))
+	f.Add(npy("{'descr': '|S2', 'fortran_order': False, 'shape': (2,), }", []byte("ab\x00\x00")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		x, err := ParseNPY("f", data)
 		if err != nil {
 			return
 		}
-		v, err := x.Floats()
-		if err != nil {
-			t.Fatal(err)
+		var count int
+		if x.DType == "string" {
+			v, err := x.Strings()
+			if err != nil {
+				t.Fatal(err)
+			}
+			count = len(v)
+		} else {
+			v, err := x.Floats()
+			if err != nil {
+				t.Fatal(err)
+			}
+			count = len(v)
 		}
 		n := 1
 		for _, d := range x.Shape {
 			n *= d
 		}
-		if len(v) != n {
-			t.Fatalf("%d elements for shape %v", len(v), x.Shape)
+		if count != n {
+			t.Fatalf("%d elements for shape %v", count, x.Shape)
 		}
 	})
 }

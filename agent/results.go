@@ -164,8 +164,8 @@ func (r *run) addChecks(k benchmarks.Case, rec *record.Record) {
 		return
 	}
 	id := k.Terms[0].Model
-	if o := r.j.opens[id]; o != nil && o.WeightsB+o.PeakActB > 0 {
-		rec.Memory = &record.Memory{WeightsBytes: &o.WeightsB, PeakActBytes: &o.PeakActB}
+	if o := r.j.opens[id]; o != nil {
+		rec.Memory = r.memoryOf(o)
 	}
 	if c := r.j.checks[id]; c != nil {
 		if c.Memory != nil {

@@ -167,12 +167,16 @@ func (s *session) bind(model agent.Model, opt agent.Options) error {
 		if err != nil {
 			return err
 		}
-		t, err := s.lib.newTensor(p, shape)
-		if err != nil {
-			return err
+		var t *tensor
+		if p.dtype == "string" {
+			t, err = s.lib.stringInput(p, shape, opt, i)
+		} else if t, err = s.lib.newTensor(p, shape); err == nil {
+			err = t.fill(opt.Inputs, opt.Seed, i)
 		}
-		s.in = append(s.in, t)
-		if err := t.fill(opt.Inputs, opt.Seed, i); err != nil {
+		if t != nil {
+			s.in = append(s.in, t)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -201,7 +205,11 @@ func (s *session) bind(model agent.Model, opt agent.Options) error {
 		}
 	}
 	for i, p := range out {
-		t, err := s.lib.newTensor(p, shapes[i])
+		make := s.lib.newTensor
+		if p.dtype == "string" {
+			make = s.lib.emptyStrings
+		}
+		t, err := make(p, shapes[i])
 		if err != nil {
 			return err
 		}
@@ -350,7 +358,14 @@ func (s *session) Outputs() ([]agent.Tensor, error) {
 		for d, n := range t.shape {
 			shape[d] = int(n)
 		}
-		list = append(list, agent.Tensor{Name: t.name, DType: t.dtype, Shape: shape, Data: slices.Clone(t.data)})
+		data := slices.Clone(t.data)
+		if t.dtype == "string" {
+			var err error
+			if data, err = s.lib.stringsOf(t); err != nil {
+				return nil, err
+			}
+		}
+		list = append(list, agent.Tensor{Name: t.name, DType: t.dtype, Shape: shape, Data: data})
 	}
 	runtime.KeepAlive(s)
 	return list, nil

@@ -245,6 +245,21 @@ iso_status *iso_tensor(iso_api a, void *data, size_t bytes, const int64_t *shape
 	iso_release_memory(a, mem);
 	return s;
 }
+iso_status *iso_strings(iso_api a, const int64_t *shape, size_t rank, const char *const *text, size_t n, void **value) {
+	void *alloc;
+	iso_status *s = allocator(a, &alloc);
+	if (s != NULL) return s;
+	// ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING = 8
+	s = CALL(a, CreateTensorAsOrtValue, iso_status *(*)(void *, const int64_t *, size_t, int, void **))(alloc, shape, rank, 8, value);
+	if (s != NULL || text == NULL) return s;
+	return CALL(a, FillStringTensor, iso_status *(*)(void *, const char *const *, size_t))(*value, text, n);
+}
+iso_status *iso_string_bytes(iso_api a, void *value, size_t *bytes) {
+	return CALL(a, GetStringTensorDataLength, iso_status *(*)(const void *, size_t *))(value, bytes);
+}
+iso_status *iso_string_content(iso_api a, void *value, void *to, size_t bytes, size_t *offsets, size_t n) {
+	return CALL(a, GetStringTensorContent, iso_status *(*)(const void *, void *, size_t, size_t *, size_t))(value, to, bytes, offsets, n);
+}
 iso_status *iso_shape(iso_api a, void *value, size_t *rank, int64_t *dims, size_t max_rank) {
 	void *info;
 	iso_status *s = CALL(a, GetTensorTypeAndShape, iso_status *(*)(const void *, void **))(value, &info);

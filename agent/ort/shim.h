@@ -19,7 +19,9 @@ typedef void iso_status;       // OrtStatus, NULL is success
 	X(SessionGetInputTypeInfo, 33) X(SessionGetOutputTypeInfo, 34)            \
 	X(SessionGetInputName, 36) X(SessionGetOutputName, 37)                    \
 	X(CastTypeInfoToTensorInfo, 55) X(GetTensorElementType, 60)               \
-	X(CreateTensorWithDataAsOrtValue, 49)                                     \
+	X(CreateTensorAsOrtValue, 48) X(CreateTensorWithDataAsOrtValue, 49)       \
+	X(FillStringTensor, 52) X(GetStringTensorDataLength, 53)                  \
+	X(GetStringTensorContent, 54)                                             \
 	X(GetDimensionsCount, 61) X(GetDimensions, 62)                            \
 	X(GetSymbolicDimensions, 63) X(GetTensorTypeAndShape, 65)                 \
 	X(CreateMemoryInfo, 68) X(CreateCpuMemoryInfo, 69)                        \
@@ -123,6 +125,13 @@ void iso_release_memory(iso_api, void *memory);
 
 // iso_tensor wraps host memory that must outlive the value.
 iso_status *iso_tensor(iso_api, void *data, size_t bytes, const int64_t *shape, size_t rank, int dtype, void **value);
+// iso_strings makes a tensor of n strings in the runtime's own memory; NULL leaves
+// them empty.
+iso_status *iso_strings(iso_api, const int64_t *shape, size_t rank, const char *const *text, size_t n, void **value);
+// iso_string_bytes is the length of a string tensor's elements together;
+// iso_string_content copies them and where each begins.
+iso_status *iso_string_bytes(iso_api, void *value, size_t *bytes);
+iso_status *iso_string_content(iso_api, void *value, void *to, size_t bytes, size_t *offsets, size_t n);
 iso_status *iso_shape(iso_api, void *value, size_t *rank, int64_t *dims, size_t max_rank);
 void iso_release_value(iso_api, void *value);
 

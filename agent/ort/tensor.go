@@ -78,7 +78,7 @@ func (l *library) port(session unsafe.Pointer, output, i int) (port, error) {
 	}
 	t, ok := dtypes[int(dtype)]
 	if tensor == 0 || !ok {
-		return port{}, fmt.Errorf("%s %q is no tensor of numbers: %w", kind, p.name, agent.ErrUnsupported)
+		return port{}, fmt.Errorf("%s %q is no tensor of numbers or strings: %w", kind, p.name, agent.ErrUnsupported)
 	}
 	p.onnx, p.dtype, p.size = int(dtype), t.name, t.size
 	for d := range int(rank) {
@@ -184,16 +184,25 @@ func (t *tensor) fill(given map[string]agent.Tensor, seed uint64, index int) err
 		agent.Synthesise(t.data, t.dtype, seed, index)
 		return nil
 	}
-	same := len(g.Shape) == len(t.shape)
-	for d := 0; same && d < len(g.Shape); d++ {
-		same = int64(g.Shape[d]) == t.shape[d]
-	}
-	if !same || g.DType != t.dtype || len(g.Data) != len(t.data) {
-		return fmt.Errorf("input %q wants %s %v (%d bytes), given is %s %v (%d bytes)",
-			t.name, t.dtype, t.shape, len(t.data), g.DType, g.Shape, len(g.Data))
+	if !t.fits(g) || len(g.Data) != len(t.data) {
+		return t.mismatch(g)
 	}
 	copy(t.data, g.Data)
 	return nil
+}
+
+// fits says whether the caller's array has the input's type and shape.
+func (t *tensor) fits(g agent.Tensor) bool {
+	same := g.DType == t.dtype && len(g.Shape) == len(t.shape)
+	for d := 0; same && d < len(g.Shape); d++ {
+		same = int64(g.Shape[d]) == t.shape[d]
+	}
+	return same
+}
+
+func (t *tensor) mismatch(given agent.Tensor) error {
+	return hint.Wrap(fmt.Errorf("input %q wants %s %v, given is %s %v", t.name, t.dtype, t.shape, given.DType, given.Shape),
+		"agent bench --list-io shows what the model wants")
 }
 
 // names joins the names of ports for a message.

@@ -118,32 +118,36 @@ func (o *benchOptions) protocol(flags *pflag.FlagSet) (agent.Protocol, error) {
 }
 
 // plan reads the plan, or makes one of the models.
-func (o *benchOptions) plan(p agent.Protocol) (plan *benchmarks.Plan, dir string, err error) {
+func (o *benchOptions) plan(p agent.Protocol) (plan *benchmarks.Plan, inputs map[string]string, dir string, err error) {
 	switch {
 	case o.Plan != "" && len(o.Models) > 0:
-		return nil, "", cli.Usagef("give --plan or models, not both")
+		return nil, nil, "", cli.Usagef("give --plan or models, not both")
 	case o.Plan != "":
 		if len(o.Dims)+len(o.Inputs) > 0 {
-			return nil, "", cli.Usagef("--dim and --input go with --model; a plan names its own")
+			return nil, nil, "", cli.Usagef("--dim and --input go with --model; a plan names its own")
 		}
 		plan, err = benchmarks.OpenPlan(o.Plan)
 		if err != nil {
-			return nil, "", err
+			return nil, nil, "", err
 		}
 		dir = filepath.Dir(o.Plan)
 		for _, m := range plan.Models {
 			if m.File != "" {
 				if err := agent.CheckFile(filepath.Join(dir, m.File), m.SHA256); err != nil {
-					return nil, "", err
+					return nil, nil, "", err
 				}
 			}
 		}
-		return plan, dir, nil
+		return plan, nil, dir, nil
 	case len(o.Models) > 0:
-		plan, err = modelPlan(o.Models, o.Dims, p)
-		return plan, "", err
+		inputs, err := o.inputs()
+		if err != nil {
+			return nil, nil, "", err
+		}
+		plan, inputs, err = modelPlan(o.Models, o.Dims, inputs, p)
+		return plan, inputs, "", err
 	}
-	return nil, "", cli.Usagef("nothing to measure: give --plan FILE or --model FILE")
+	return nil, nil, "", cli.Usagef("nothing to measure: give --plan FILE or --model FILE")
 }
 
 func (o *benchOptions) inputs() (map[string]string, error) {
@@ -170,7 +174,7 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 	if o.ListIO {
 		return listIO(env, o.Models, o.JSON)
 	}
-	plan, dir, err := o.plan(protocol)
+	plan, inputs, dir, err := o.plan(protocol)
 	if err != nil {
 		return err
 	}
@@ -178,10 +182,7 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 	if err != nil {
 		return err
 	}
-	spec.PlanDir = dir
-	if spec.Inputs, err = o.inputs(); err != nil {
-		return err
-	}
+	spec.PlanDir, spec.Inputs = dir, inputs
 	output := o.Output
 	if output == "" {
 		if o.Plan != "" {

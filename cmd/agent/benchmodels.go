@@ -15,6 +15,7 @@ import (
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/onnx"
+	"github.com/isocost/isocost/internal/tflitefb"
 )
 
 // modelIO is what a model file declares.
@@ -25,9 +26,11 @@ type modelIO struct {
 }
 
 type ioValue struct {
-	Name  string   `json:"name"`
-	DType string   `json:"dtype"`
-	Shape []string `json:"shape"` // numbers, names of symbolic dimensions, or "?"
+	Name  string `json:"name"`
+	DType string `json:"dtype"`
+	// Shape holds numbers and names by which --dim gives an open dimension its value;
+	// "…" where even the rank is open.
+	Shape []string `json:"shape"`
 }
 
 func (v ioValue) String() string {
@@ -37,12 +40,16 @@ func (v ioValue) String() string {
 // readIO reads a model's declarations; nil for formats that this program does
 // not read.
 func readIO(path string) (*modelIO, error) {
-	if filepath.Ext(path) != ".onnx" {
-		return nil, nil
-	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
+	}
+	switch filepath.Ext(path) {
+	case ".tflite":
+		return tfliteIO(path, data)
+	case ".onnx":
+	default:
+		return nil, nil
 	}
 	m, err := onnx.Decode(data)
 	if err != nil {
@@ -76,25 +83,48 @@ func describe(v *onnx.ValueInfo) ioValue {
 	if !v.Type.HasShape {
 		out.Shape = []string{"…"}
 	}
-	for _, d := range v.Type.Shape {
+	for i, d := range v.Type.Shape {
 		switch {
-		case d.Known:
+		case d.Known && d.Value >= 0:
 			out.Shape = append(out.Shape, fmt.Sprint(d.Value))
 		case d.Param != "":
 			out.Shape = append(out.Shape, d.Param)
-		default:
-			out.Shape = append(out.Shape, "?")
+		default: // as agent/ort calls a dimension without a name
+			out.Shape = append(out.Shape, fmt.Sprintf("%s[%d]", v.Name, i))
 		}
 	}
 	return out
 }
 
-// symbols lists the named dimensions of a model's inputs, in order.
+func tfliteIO(path string, data []byte) (*modelIO, error) {
+	m, err := tflitefb.Decode(data)
+	if err != nil {
+		return nil, hint.Wrap(fmt.Errorf("%s: %w", path, err), "is it a TensorFlow Lite model, whole and uncompressed?")
+	}
+	of := func(list []int32) (out []ioValue) {
+		for _, i := range list {
+			t := m.Tensors[i]
+			v := ioValue{Name: t.Name, DType: t.Type.String(), Shape: []string{}}
+			for d, n := range t.Shape {
+				if d < len(t.Dynamic) && t.Dynamic[d] < 0 { // as agent/tflite calls it
+					v.Shape = append(v.Shape, fmt.Sprintf("%s_%d", t.Name, d))
+				} else {
+					v.Shape = append(v.Shape, fmt.Sprint(n))
+				}
+			}
+			out = append(out, v)
+		}
+		return out
+	}
+	return &modelIO{Model: path, Inputs: of(m.Inputs), Outputs: of(m.Outputs)}, nil
+}
+
+// symbols lists the open dimensions of a model's inputs, in order.
 func (m *modelIO) symbols() []string {
 	var out []string
 	for _, v := range m.Inputs {
 		for _, d := range v.Shape {
-			if d != "?" && d != "…" && (d[0] < '0' || d[0] > '9') && d[0] != '-' && !slices.Contains(out, d) {
+			if d != "…" && (d[0] < '0' || d[0] > '9') && !slices.Contains(out, d) {
 				out = append(out, d)
 			}
 		}
@@ -113,7 +143,7 @@ func listIO(env cli.Env, models []string, asJSON bool) error {
 			return err
 		}
 		if io == nil {
-			return hint.Wrap(fmt.Errorf("%s: inputs and outputs are listed of .onnx files only", path), "the runtime synthesises inputs from the model's own declarations")
+			return hint.Wrap(fmt.Errorf("%s: inputs and outputs are listed of .onnx and .tflite files", path), "convert the model, or rename the file to what it is")
 		}
 		all = append(all, io)
 	}
@@ -131,7 +161,7 @@ func listIO(env cli.Env, models []string, asJSON bool) error {
 			fmt.Fprintln(env.Stdout, "  out", v)
 		}
 		if s := io.symbols(); len(s) > 0 {
-			fmt.Fprintf(env.Stdout, "  symbolic: --dim %s=N\n", strings.Join(s, "=N --dim "))
+			fmt.Fprintf(env.Stdout, "  open: --dim %s=N\n", strings.Join(s, "=N --dim "))
 		}
 	}
 	return nil
@@ -154,38 +184,57 @@ func init() {
 	}
 }
 
-// modelPlan makes a plan of model files: each a whole network. Symbolic
-// dimensions get the value of --dim, else the protocol's for their meaning; what
-// is missing is listed for all models at once.
-func modelPlan(paths, dimFlags []string, p agent.Protocol) (*benchmarks.Plan, error) {
+// modelPlan makes a plan of model files: each a whole network. Open dimensions
+// get the value of --dim, else that of the array given for the input, else the
+// protocol's for their meaning; what is missing is listed for all models at once.
+//
+// The plan's networks stand in the order of paths. perModel are the files of
+// inputs by model and input (ID/NAME), so that no model is given what it does not take.
+func modelPlan(paths, dimFlags []string, inputs map[string]string, p agent.Protocol) (plan *benchmarks.Plan, perModel map[string]string, err error) {
 	given, err := parseDims(dimFlags)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	planner := &benchmarks.Planner{Seed: p.Seed, Source: "models"}
-	used := map[string]bool{}
+	arrays, err := givenShapes(inputs)
+	if err != nil {
+		return nil, nil, err
+	}
+	used, fed := map[string]bool{}, map[string]bool{}
+	takes := make([]map[string]string, len(paths)) // input → file, by model
 	var missing []string
 	names := modelNames(paths)
 	for i, path := range paths {
 		sum, err := agent.HashFile(path)
 		if err != nil {
-			return nil, hint.Wrap(err, "give the path of an .onnx or .tflite file")
+			return nil, nil, hint.Wrap(err, "give the path of an .onnx or .tflite file")
 		}
 		io, err := readIO(path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		var dims map[string]int
 		if io == nil {
 			dims = given
+			takes[i] = inputs
+			for n := range inputs {
+				fed[n] = true
+			}
 			for n := range given {
 				used[n] = true
 			}
 		} else {
+			byArray, arrayOf := io.arrayDims(names[i], arrays)
+			takes[i] = map[string]string{}
+			for in, n := range arrayOf {
+				fed[n], takes[i][in] = true, inputs[n]
+			}
 			for _, s := range io.symbols() {
 				n := given[s]
 				if n > 0 {
 					used[s] = true
+				} else if byArray[s] > 0 {
+					n = byArray[s]
 				} else if f := meanings[s]; f != nil {
 					n = f(p)
 				}
@@ -202,14 +251,72 @@ func modelPlan(paths, dimFlags []string, p agent.Protocol) (*benchmarks.Plan, er
 		planner.File("", names[i], path, sum, dims, nil)
 	}
 	if len(missing) > 0 {
-		return nil, cli.Usage(hint.Wrap(errors.New("values are missing: "+strings.Join(missing, "; ")), "give each as --dim NAME=N"))
+		return nil, nil, cli.Usage(hint.Wrap(errors.New("values are missing: "+strings.Join(missing, "; ")), "give each as --dim NAME=N"))
 	}
 	for _, n := range slices.Sorted(maps.Keys(given)) {
 		if !used[n] {
-			return nil, cli.Usage(hint.Wrap(fmt.Errorf("no model has a dimension %q", n), "--list-io shows them"))
+			return nil, nil, cli.Usage(hint.Wrap(fmt.Errorf("no model has a dimension %q", n), "--list-io shows them"))
 		}
 	}
-	return planner.Plan(), nil
+	for _, n := range slices.Sorted(maps.Keys(inputs)) {
+		if !fed[n] {
+			return nil, nil, cli.Usage(hint.Wrap(fmt.Errorf("no model has an input %q", n), "--list-io shows them"))
+		}
+	}
+	plan, perModel = planner.Plan(), map[string]string{}
+	slices.SortStableFunc(plan.Cases, func(a, b benchmarks.Case) int {
+		return slices.Index(names, a.Name) - slices.Index(names, b.Name) // anchor and overhead: −1
+	})
+	for _, m := range plan.Models {
+		if i := slices.Index(paths, m.File); i >= 0 {
+			for in, file := range takes[i] {
+				perModel[m.ID+"/"+in] = file
+			}
+		}
+	}
+	return plan, perModel, nil
+}
+
+// givenShapes reads the shapes of the arrays of --input.
+func givenShapes(inputs map[string]string) (map[string][]int, error) {
+	out := map[string][]int{}
+	for name, path := range inputs {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("input %s: %w", name, err)
+		}
+		t, err := agent.ParseNPY(path, data)
+		if err != nil {
+			return nil, fmt.Errorf("input %s: %w", name, err)
+		}
+		out[name] = t.Shape
+	}
+	return out, nil
+}
+
+// arrayDims are the open dimensions that the arrays given for the model's inputs
+// settle, and which array each input takes: the one named for this model
+// ("net.onnx/x"), else the one named for any ("x").
+func (m *modelIO) arrayDims(model string, arrays map[string][]int) (out map[string]int, arrayOf map[string]string) {
+	out, arrayOf = map[string]int{}, map[string]string{}
+	for _, v := range m.Inputs {
+		name := model + "/" + v.Name
+		shape, ok := arrays[name]
+		if !ok {
+			name = v.Name
+			shape, ok = arrays[name]
+		}
+		if !ok {
+			continue
+		}
+		arrayOf[v.Name] = name
+		for i, s := range v.Shape {
+			if len(shape) == len(v.Shape) && out[s] == 0 {
+				out[s] = shape[i]
+			}
+		}
+	}
+	return out, arrayOf
 }
 
 func inputWith(io *modelIO, dim string) string {

@@ -6,7 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/benchmarks"
@@ -87,8 +87,11 @@ func headline(w io.Writer, out *agent.Outcome) {
 	if h.Device.Cores != "" {
 		cores = ", cores " + h.Device.Cores
 	}
-	fmt.Fprintf(w, "%s %s, %s, %s%s; %s\n", h.Runtime.Backend, h.Runtime.Version, h.Runtime.Provider,
+	text := fmt.Sprintf("%s %s, %s, %s%s; %s", h.Runtime.Backend, h.Runtime.Version, h.Runtime.Provider,
 		plural(h.Runtime.Threads, "thread"), cores, h.Device.Model)
+	for _, l := range wrap(text, screen) {
+		fmt.Fprintln(w, l)
+	}
 }
 
 func plural(n int, what string) string {
@@ -157,11 +160,16 @@ func firstOf(a, b string) string {
 	return b
 }
 
-// summaryModels is a table with a line a model.
+// screen is the width that summaries keep to.
+const screen = 80
+
+// summaryModels is two tables with a line a model each: what a run takes, and what
+// the model takes besides.
 func summaryModels(w io.Writer, plan *benchmarks.Plan, out *agent.Outcome) error {
 	headline(w, out)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "model\t%s\t95 %% interval\tn\tload\tfirst run\tmemory\tvalidity\n", estimatorOf(out.Header))
+	times := [][]string{{"model", estimatorOf(out.Header), "95 % interval", "n", "validity"}}
+	rest := [][]string{{"model", "load", "first run", "weights", "working", "process"}}
+	var notes []string
 	for _, r := range results(plan, out) {
 		if r.Kind != benchmarks.RoleNetwork {
 			continue
@@ -171,18 +179,67 @@ func summaryModels(w io.Writer, plan *benchmarks.Plan, out *agent.Outcome) error
 			latency = duration(*r.EstimateUS)
 			interval = fmt.Sprintf("%s … %s", duration(r.CI95US[0]), duration(r.CI95US[1]))
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.Name, latency, interval, r.N, duration(r.LoadUS), duration(r.FirstRunUS),
-			memoryText(r.Memory), strings.Join(r.Validity, ", "))
+		validity := r.Validity[0]
+		if len(r.Validity) > 1 || r.Detail != "" {
+			validity += " *"
+			notes = append(notes, strings.TrimRight(fmt.Sprintf("* %s: %s: %s", r.Name, strings.Join(r.Validity, ", "), r.Detail), ": "))
+		}
+		times = append(times, []string{r.Name, latency, interval, fmt.Sprint(r.N), validity})
+		m := r.Memory
+		if m == nil {
+			m = &record.Memory{}
+		}
+		rest = append(rest, []string{r.Name, duration(r.LoadUS), duration(r.FirstRunUS),
+			bytesText(m.WeightsBytes), bytesText(m.PeakActBytes), bytesText(m.PeakRSSBytes)})
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for _, r := range results(plan, out) {
-		if r.Kind == benchmarks.RoleNetwork && r.Detail != "" {
-			fmt.Fprintf(w, "%s: %s\n", r.Name, r.Detail)
+	table(w, times)
+	fmt.Fprintln(w)
+	table(w, rest)
+	for _, n := range notes {
+		for _, l := range wrap(n, screen) {
+			fmt.Fprintln(w, l)
 		}
 	}
 	return nil
+}
+
+// table prints rows in columns, two spaces apart, within the screen: the names in
+// the first give way, in their middle.
+func table(w io.Writer, rows [][]string) {
+	width := make([]int, len(rows[0]))
+	for _, r := range rows {
+		for i, s := range r {
+			width[i] = max(width[i], utf8.RuneCountInString(s))
+		}
+	}
+	others := 0
+	for _, n := range width[1:] {
+		others += 2 + n
+	}
+	const leastName = 12
+	width[0] = min(width[0], max(leastName, screen-others))
+	for _, r := range rows {
+		var b strings.Builder
+		for i, s := range r {
+			if i == 0 {
+				s = shorten(s, width[0])
+			} else {
+				b.WriteString("  ")
+			}
+			b.WriteString(s + strings.Repeat(" ", width[i]-utf8.RuneCountInString(s)))
+		}
+		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+	}
+}
+
+// shorten keeps both ends of a name.
+func shorten(s string, width int) string {
+	r := []rune(s)
+	if len(r) <= width {
+		return s
+	}
+	tail := (width - 1) / 2
+	return string(r[:width-1-tail]) + "…" + string(r[len(r)-tail:])
 }
 
 // duration prints microseconds with four digits in the unit that suits.
@@ -198,25 +255,12 @@ func duration(us float64) string {
 	return fmt.Sprintf("%.4g s", us/1e6)
 }
 
-// memoryText is weights and peak of activations.
-func memoryText(m *record.Memory) string {
-	if m == nil {
+// bytesText prints a number of bytes, "–" where it is not known.
+func bytesText(p *int64) string {
+	if p == nil {
 		return "–"
 	}
-	var parts []string
-	if m.WeightsBytes != nil {
-		parts = append(parts, bytesText(*m.WeightsBytes)+" weights")
-	}
-	if m.PeakActBytes != nil {
-		parts = append(parts, bytesText(*m.PeakActBytes)+" working")
-	}
-	if m.PeakRSSBytes != nil {
-		parts = append(parts, bytesText(*m.PeakRSSBytes)+" process")
-	}
-	return strings.Join(parts, ", ")
-}
-
-func bytesText(n int64) string {
+	n := *p
 	switch {
 	case n < 1<<10:
 		return fmt.Sprintf("%d B", n)

@@ -90,6 +90,16 @@ func (t TensorType) Bits() int {
 	return 0
 }
 
+// String is numpy's name of the type, "unknown" for one this package does not know.
+func (t TensorType) String() string {
+	names := map[TensorType]string{Float32: "float32", Float16: "float16", Int32: "int32", Uint8: "uint8", Int64: "int64",
+		5: "string", Bool: "bool", Int16: "int16", Int8: "int8", Float64: "float64", Int4: "int4", BFloat16: "bfloat16"}
+	if s, ok := names[t]; ok {
+		return s
+	}
+	return "unknown"
+}
+
 // Op is a built-in operator's code (schema enum BuiltinOperator).
 type Op int32
 
