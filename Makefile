@@ -35,6 +35,10 @@ demo: setup build ## the main job on this machine: plan, measure, compile, audit
 accuracy: setup build ## predicted against measured networks, on this machine → docs/results.md (4 minutes)
 	scripts/accuracy.sh
 
+.PHONY: accuracy-models
+accuracy-models: setup build ## the same for ten exported networks, fp32 and int8 → docs/results.md (9 minutes; wants torch for the export)
+	scripts/accuracy-models.sh
+
 .PHONY: search-study
 search-study: ## the search's claims on NAS-Bench-Macro → docs/results.md (needs ../shared/data; a minute)
 	ISOCOST_STUDY=$(CURDIR)/.study.md $(GO) test ./search -run TestSearchStudy -count=1 -v

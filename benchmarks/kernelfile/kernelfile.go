@@ -132,7 +132,8 @@ func (f *File) check() error {
 		return errors.New("the network has no node")
 	}
 	for i, k := range n.Kernels {
-		if k.Name == "" || k.Op.Kind == "" || len(k.Nodes) == 0 {
+		// An addition fused into a convolution is a kernel beside it and has no node of its own.
+		if k.Name == "" || k.Op.Kind == "" || len(k.Nodes) == 0 && k.Op.Attr("fused") != "1" {
 			return fmt.Errorf("kernel %d lacks its name, key or nodes", i)
 		}
 	}
