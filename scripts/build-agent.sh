@@ -34,6 +34,7 @@ extld=
 old=
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+export CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations" # of what runs here, as in the Makefile
 root=$(pwd)
 
 case $target in
@@ -54,17 +55,29 @@ linux-arm64 | jetson)
 	old="--max-glibc 2.31 --old-glibc onnxruntime,tflite" # LiteRT needs 2.34; the classic library stands in
 	;;
 android-arm64)
-	os=android arch=arm64 runtimes=tflite,tflite-gpu cc=${CC_ANDROID:-}
+	os=android arch=arm64 runtimes=onnxruntime,tflite,tflite-gpu cc=${CC_ANDROID:-}
 	if [ -z "$cc" ] && [ -n "${ANDROID_NDK_HOME:-}" ]; then
 		for bin in "$ANDROID_NDK_HOME"/toolchains/llvm/prebuilt/*/bin/aarch64-linux-android24-clang; do cc=$bin; done
 	fi
-	[ -n "$cc" ] && command -v "$cc" >/dev/null || fail "no C compiler for Android" \
-		"install the NDK (sdkmanager 'ndk;27.2.12479018', or developer.android.com/ndk/downloads) and set ANDROID_NDK_HOME, or name a clang in CC_ANDROID"
+	if [ -n "$cc" ] && ! command -v "$cc" >/dev/null; then cc= named=" (ANDROID_NDK_HOME or CC_ANDROID names none that runs)"; fi
 	extld="-Wl,-z,max-page-size=16384" # phones with 16 KiB pages
 	;;
 -h | --help) usage ;;
 *) echo "build-agent: error: unknown target $target" >&2; usage ;;
 esac
+
+# Runtimes, by the package client, unless they are here.
+for rt in $(echo $runtimes | tr , ' '); do
+	[ -n "$(ls ".native/$os-$arch/$rt" 2>/dev/null)" ] || scripts/setup-native.sh --platform "$os-$arch" "$rt"
+done
+
+if [ -z "$cc" ]; then # Android without an NDK: all that can be known without one, then the refusal
+	echo "build-agent: checking the runtimes, and that the Go code compiles for $os/$arch without cgo" >&2
+	go run ./cmd/agent bundle --os $os --arch $arch --runtime "$runtimes" --check-runtimes
+	CGO_ENABLED=0 GOOS=$os GOARCH=$arch go build -trimpath -tags "$tags" -o "$work/agent" ./cmd/agent
+	fail "no C compiler for Android${named:-}; the runtimes are ready in .native/$os-$arch, the agent is not, and nothing was packed" \
+		"install the NDK (sdkmanager 'ndk;27.2.12479018', or developer.android.com/ndk/downloads) and set ANDROID_NDK_HOME, or name a clang in CC_ANDROID; then run this again"
+fi
 
 echo "build-agent: compiling the agent for $os/$arch" >&2
 buildmode=
@@ -72,11 +85,6 @@ buildmode=
 CGO_ENABLED=1 GOOS=$os GOARCH=$arch CC=$cc CGO_CFLAGS="$cflags" \
 	go build -trimpath $buildmode -tags "$tags" \
 	-ldflags "$ldflags -linkmode external -extldflags '$extld'" -o "$work/agent" ./cmd/agent
-
-# Runtimes, by the package client, unless they are here.
-for rt in $(echo $runtimes | tr , ' '); do
-	[ -n "$(ls ".native/$os-$arch/$rt" 2>/dev/null)" ] || scripts/setup-native.sh --platform "$os-$arch" "$rt"
-done
 
 # Licences of the Go modules in the agent.
 mkdir "$work/licences"

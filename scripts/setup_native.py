@@ -122,13 +122,15 @@ def install(runtime, pkg, folder):
             raise Failed(f"{archive.name} has SHA-256 {got}, pinned is {pkg['sha256']}",
                          "do not use it; the registry serves another file under the same version")
         data = Archive(archive)
-        if pkg.get("inner"):
-            data = Archive(io.BytesIO(data.open(pkg["inner"]).read()))
+        nested = {}  # archives inside the archive, by name
         folder.mkdir(parents=True, exist_ok=True)
         for take in pkg["take"]:
             target = folder / take_name(take)
             part = folder / ("." + target.name + ".part")
-            with data.open(take["from"]) as src, open(part, "wb") as dst:
+            outer, sep, member = take["from"].partition("!/")
+            if sep and outer not in nested:
+                nested[outer] = Archive(io.BytesIO(data.open(outer).read()))
+            with (nested[outer].open(member) if sep else data.open(outer)) as src, open(part, "wb") as dst:
                 shutil.copyfileobj(src, dst, 1 << 20)
             if take.get("sha256") and sha256(part) != take["sha256"]:
                 part.unlink()

@@ -27,7 +27,7 @@ device and then runs this. The manifest names the version and SHA-256 of every f
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o bundle.Options
 			var output, verify string
-			var asJSON bool
+			var asJSON, check bool
 			flags.StringVar(&o.OS, "os", runtime.GOOS, "linux or android")
 			flags.StringVar(&o.Arch, "arch", runtime.GOARCH, "amd64 or arm64")
 			flags.StringVar(&o.Target, "name", "", "name of the target (default: OS-ARCH)")
@@ -40,6 +40,7 @@ device and then runs this. The manifest names the version and SHA-256 of every f
 			flags.StringSliceVar(&o.OldGLIBC, "old-glibc", nil, "runtimes that --max-glibc holds for as well")
 			flags.StringVarP(&output, "output", "o", "dist", "parent `DIR` of the bundle")
 			flags.StringVar(&verify, "verify", "", "check the bundle in `DIR` against its manifest instead")
+			flags.BoolVar(&check, "check-runtimes", false, "check and list the runtimes that would be packed, and pack nothing")
 			flags.BoolVar(&asJSON, "json", false, "print the manifest")
 			return func(ctx context.Context, env cli.Env, args []string) error {
 				if len(args) > 0 {
@@ -51,6 +52,9 @@ device and then runs this. The manifest names the version and SHA-256 of every f
 				if verify != "" {
 					m, err = bundle.Verify(verify)
 					err = hint.Wrap(err, "make the bundle again with scripts/build-agent.sh")
+				} else if check {
+					m.Files, err = bundle.CheckRuntimes(o)
+					dir = filepath.Join(o.Native, o.OS+"-"+o.Arch)
 				} else {
 					if o.Target == "" {
 						o.Target = o.OS + "-" + o.Arch
@@ -68,6 +72,10 @@ device and then runs this. The manifest names the version and SHA-256 of every f
 				}
 				if err != nil {
 					return err
+				}
+				if asJSON && check {
+					e := json.NewEncoder(env.Stdout)
+					return e.Encode(m.Files)
 				}
 				if asJSON {
 					e := json.NewEncoder(env.Stdout)
@@ -88,6 +96,9 @@ func printBundle(env cli.Env, dir string, m bundle.Manifest) error {
 			continue // a text
 		}
 		line := fmt.Sprintf("%-46s %6.1f MB", f.Path, float64(f.Bytes)/1e6)
+		if f.AndroidAPI != 0 {
+			line += fmt.Sprintf("  API %d, pages up to %d KiB", f.AndroidAPI, f.PageAlign>>10)
+		}
 		if f.GLIBC != "" {
 			line += "  glibc " + f.GLIBC
 		}
@@ -96,6 +107,10 @@ func printBundle(env cli.Env, dir string, m bundle.Manifest) error {
 		}
 		fmt.Fprintln(env.Stdout, line)
 	}
-	_, err := fmt.Fprintf(env.Stdout, "%s: %d files, %.1f MB\n", dir, len(m.Files)+1, float64(total)/1e6)
+	n := len(m.Files)
+	if m.Format != "" {
+		n++ // the manifest itself
+	}
+	_, err := fmt.Fprintf(env.Stdout, "%s: %d files, %.1f MB\n", dir, n, float64(total)/1e6)
 	return err
 }

@@ -25,7 +25,6 @@ import (
 
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/hint"
-	"github.com/isocost/isocost/internal/nativelib"
 )
 
 // Format is the first field of a manifest.
@@ -53,7 +52,7 @@ type File struct {
 	SHA256  string `json:"sha256"`
 	Bytes   int64  `json:"bytes"`
 	Runtime string `json:"runtime,omitempty"` // of libraries
-	Version string `json:"version,omitempty"` // of the package it was taken from
+	Version string `json:"version,omitempty"` // of the library, as runtimes.json pins it
 	Licence string `json:"licence,omitempty"` // SPDX
 	// GLIBC is the newest symbol version of the C library that it asks for; ""
 	// where it asks for none.
@@ -61,6 +60,8 @@ type File struct {
 	// PageAlign is the alignment of the loadable segments in bytes: Android devices
 	// with 16 KiB pages refuse less than 16384.
 	PageAlign uint64 `json:"page_align,omitempty"`
+	// AndroidAPI is the API level it was built for; 0 where it is not for Android.
+	AndroidAPI int `json:"android_api,omitempty"`
 }
 
 // Options say what to pack.
@@ -99,24 +100,8 @@ func Pack(out string, o Options) (Manifest, error) {
 		if err := copyFile(local, filepath.Join(tmp, filepath.FromSlash(name)), &f); err != nil {
 			return err
 		}
-		needs, err := Needs(local)
-		if err != nil && !errors.Is(err, errNotELF) {
+		if err := o.check(local, &f); err != nil {
 			return err
-		}
-		if err == nil {
-			if needs.Arch != o.Arch {
-				return hint.Wrap(fmt.Errorf("%s is for %s, the bundle for %s", local, needs.Arch, o.Arch), "take the file for %s-%s", o.OS, o.Arch)
-			}
-			f.GLIBC, f.PageAlign = needs.GLIBC, needs.PageAlign
-			old := f.Path == AgentName || slices.Contains(o.OldGLIBC, f.Runtime)
-			if old && o.MaxGLIBC != "" && newer(needs.GLIBC, o.MaxGLIBC) {
-				return fmt.Errorf("%s needs glibc %s (%s), and must run on %s", local, needs.GLIBC, strings.Join(needs.Newest, ", "), o.MaxGLIBC)
-			}
-			if f.Path == AgentName && o.OS == "android" && needs.PageAlign < 16<<10 {
-				return hint.Wrap(fmt.Errorf("%s is linked for pages of %d bytes", local, needs.PageAlign), "link with -Wl,-z,max-page-size=16384")
-			}
-		} else if f.Path == AgentName {
-			return fmt.Errorf("%s: %w", local, err)
 		}
 		m.Files = append(m.Files, f)
 		return nil
@@ -124,32 +109,13 @@ func Pack(out string, o Options) (Manifest, error) {
 	if err := add(o.Agent, AgentName, File{Version: o.Version}); err != nil {
 		return m, err
 	}
-	for _, name := range o.Runtimes {
-		rt, ok := nativelib.Known().Runtime(name)
-		if !ok {
-			return m, fmt.Errorf("no runtime is called %q", name)
-		}
-		dir := filepath.Join(o.Native, o.OS+"-"+o.Arch, name)
-		entries, err := os.ReadDir(dir)
-		if err != nil || len(entries) == 0 {
-			return m, hint.Wrap(fmt.Errorf("no %s in %s", rt.Title, dir), "scripts/setup-native.sh --platform %s-%s %s", o.OS, o.Arch, name)
-		}
-		for _, e := range entries {
-			if !e.Type().IsRegular() {
-				continue
-			}
-			local := filepath.Join(dir, e.Name())
-			f := File{Runtime: name, Licence: rt.Licence}
-			sum, err := hashFile(local)
-			if err != nil {
-				return m, err
-			}
-			if f.Version = rt.Pinned(e.Name(), sum); f.Version == "" {
-				f.Version = "not pinned"
-			}
-			if err := add(local, path.Join("lib", name, e.Name()), f); err != nil {
-				return m, err
-			}
+	files, err := o.runtimeFiles()
+	if err != nil {
+		return m, err
+	}
+	for _, f := range files {
+		if err := add(f.local, f.Path, f.File); err != nil {
+			return m, err
 		}
 	}
 	if o.Licences != "" {

@@ -3,6 +3,7 @@ package bundle
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/nativelib"
 )
 
 func put(t testing.TB, name, text string) {
@@ -22,21 +24,34 @@ func put(t testing.TB, name, text string) {
 	}
 }
 
-// options packs this test program as the agent, and a library that is a copy of it.
+const ortSource = "void *OrtGetApiBase(void) { return 0; }\n"
+
+// library compiles a shared library that needs no C library.
+func library(t testing.TB, name, source string, flags ...string) {
+	t.Helper()
+	cc, err := exec.LookPath("cc")
+	if err != nil {
+		nativelib.Missing(t, hint.Wrap(err, "install a C compiler: apt-get install gcc"))
+	}
+	c := filepath.Join(t.TempDir(), "x.c")
+	put(t, c, source)
+	args := append([]string{"-shared", "-fPIC", "-nostdlib", "-o", name, c}, flags...)
+	if out, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// options packs this test program as the agent, and a library made here.
 func options(t testing.TB) Options {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
 	native := t.TempDir()
 	dir := filepath.Join(native, "linux-"+runtime.GOARCH, "onnxruntime")
-	put(t, filepath.Join(dir, "libonnxruntime.so.9"), string(data))
 	put(t, filepath.Join(dir, "LICENSE"), "the licence")
+	library(t, filepath.Join(dir, "libonnxruntime.so.9"), ortSource)
 	licences := t.TempDir()
 	put(t, filepath.Join(licences, "module.txt"), "another licence")
 	return Options{Target: "test", OS: "linux", Arch: runtime.GOARCH, Version: "v0", Agent: self, Native: native,
@@ -111,6 +126,13 @@ func TestPackRefuses(t *testing.T) {
 		put(t, filepath.Join(o.Licences, "script"), "x")
 		o.Agent = filepath.Join(o.Licences, "script")
 	}, "no ELF")
+	try(func(o *Options) {
+		dir := filepath.Join(o.Native, "linux-"+runtime.GOARCH, "onnxruntime")
+		library(t, filepath.Join(dir, "libonnxruntime.so.9"), "void OrtOther(void) {}\n")
+	}, "does not export OrtGetApiBase")
+	try(func(o *Options) {
+		os.Remove(filepath.Join(o.Native, "linux-"+runtime.GOARCH, "onnxruntime", "libonnxruntime.so.9"))
+	}, "holds no libonnxruntime.so")
 	if n, err := Needs(options(t).Agent); err == nil && n.GLIBC != "" {
 		try(func(o *Options) { o.MaxGLIBC = "2.0" }, "must run on 2.0")
 	}

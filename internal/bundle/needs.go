@@ -3,6 +3,7 @@ package bundle
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -18,6 +19,10 @@ type Requirements struct {
 	Newest    []string // symbols that ask for it
 	Libraries []string // DT_NEEDED
 	PageAlign uint64   // least alignment of the loadable segments
+	// AndroidAPI is the level it was built for; 0 where it is not for Android.
+	AndroidAPI int
+	// Exports are the names of the functions that it defines for others.
+	Exports map[string]bool
 }
 
 var errNotELF = errors.New("no ELF file")
@@ -52,6 +57,19 @@ func Needs(name string) (Requirements, error) {
 	if r.Libraries, err = e.ImportedLibraries(); err != nil {
 		return r, fmt.Errorf("%s: %w", name, err)
 	}
+	if r.AndroidAPI, err = androidAPI(e); err != nil {
+		return r, fmt.Errorf("%s: %w", name, err)
+	}
+	dynamic, err := e.DynamicSymbols()
+	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
+		return r, fmt.Errorf("%s: %w", name, err)
+	}
+	r.Exports = map[string]bool{}
+	for _, s := range dynamic {
+		if s.Section != elf.SHN_UNDEF && elf.ST_TYPE(s.Info) == elf.STT_FUNC {
+			r.Exports[s.Name] = true
+		}
+	}
 	symbols, err := e.ImportedSymbols()
 	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
 		return r, fmt.Errorf("%s: %w", name, err)
@@ -73,6 +91,25 @@ func Needs(name string) (Requirements, error) {
 		r.Newest = append(r.Newest[:5], "…")
 	}
 	return r, nil
+}
+
+// androidAPI reads the note with which the NDK marks what it links: name "Android",
+// type 1, an int32 API level first (bionic, libc/arch-common/bionic/crtbrand.S).
+func androidAPI(e *elf.File) (int, error) {
+	note := e.Section(".note.android.ident")
+	if note == nil {
+		return 0, nil
+	}
+	data, err := note.Data()
+	if err != nil {
+		return 0, err
+	}
+	// Three words (size of the name, size of the rest, type), the name padded to words.
+	const name = "Android\x00"
+	if len(data) < 12+len(name)+4 || string(data[12:12+len(name)]) != name {
+		return 0, errors.New(".note.android.ident is torn")
+	}
+	return int(int32(binary.LittleEndian.Uint32(data[12+len(name):]))), nil
 }
 
 // newer compares versions such as 2.4 and 2.31 number by number.

@@ -31,6 +31,8 @@ type Runtime struct {
 	Env   string `json:"env"`   // the variable that names a library of the user's own
 	// Library holds patterns (path.Match) of the library's file name, best first.
 	Library []string `json:"library"`
+	// Symbols are functions that the library must export: agent bundle looks for them.
+	Symbols []string `json:"symbols"`
 	Licence string   `json:"licence"` // SPDX
 	// Default runtimes are installed when setup-native.sh is given no name.
 	Default bool `json:"default,omitempty"`
@@ -46,12 +48,10 @@ type Package struct {
 	Client   string `json:"client"`   // pip, npm or maven
 	Package  string `json:"package"`
 	Version  string `json:"version"`
+	Holds    string `json:"holds,omitempty"` // the library's version, where the package counts its own
 	Wheel    *Wheel `json:"wheel,omitempty"` // pip only
 	SHA256   string `json:"sha256"`          // of the archive the client fetches
-	// Inner names an archive inside the archive (an AAR in an npm tarball) from
-	// which Take is taken.
-	Inner string `json:"inner,omitempty"`
-	Take  []Take `json:"take"`
+	Take     []Take `json:"take"`
 }
 
 // Wheel says which wheel pip is to fetch, independent of the host's Python.
@@ -62,6 +62,8 @@ type Wheel struct {
 
 // Take is one file taken out of the archive.
 type Take struct {
+	// From is the member's name; "a.aar!/jni/x.so" is member jni/x.so of the archive
+	// a.aar inside the archive (as java.net.JarURLConnection writes it).
 	From   string `json:"from"`
 	To     string `json:"to,omitempty"` // file name here; the last element of From when empty
 	SHA256 string `json:"sha256,omitempty"`
@@ -94,12 +96,15 @@ func (m Manifest) Runtime(name string) (Runtime, bool) {
 	return Runtime{}, false
 }
 
-// Pinned returns the version whose pinned file of this name has the given
-// SHA-256, or "".
+// Pinned returns the version of the library whose pinned file of this name has the
+// given SHA-256, or "".
 func (r Runtime) Pinned(file, sha256 string) string {
 	for _, p := range r.Packages {
 		for _, t := range p.Take {
 			if t.SHA256 != "" && t.SHA256 == sha256 && t.Name() == filepath.Base(file) {
+				if p.Holds != "" {
+					return p.Holds
+				}
 				return p.Version
 			}
 		}
@@ -128,8 +133,8 @@ func parseManifest(data []byte) (Manifest, error) {
 			return bad("the name is empty or doubled")
 		}
 		seen[r.Name] = true
-		if r.Title == "" || r.Env == "" || r.Licence == "" || len(r.Library) == 0 {
-			return bad("title, env, library and licence must be given")
+		if r.Title == "" || r.Env == "" || r.Licence == "" || len(r.Library) == 0 || len(r.Symbols) == 0 {
+			return bad("title, env, library, symbols and licence must be given")
 		}
 		library := map[string]bool{} // platforms whose packages hold it
 		for _, p := range r.Packages {

@@ -123,7 +123,11 @@ func (s Search) Find(name, explicit string) (Library, error) {
 func (s Search) howToGet(rt Runtime) string {
 	for _, p := range rt.Packages {
 		if p.Platform == s.Platform {
-			return fmt.Sprintf("run scripts/setup-native.sh %s, or name a library in %s", rt.Name, rt.Env)
+			platform := ""
+			if s.Platform != runtime.GOOS+"-"+runtime.GOARCH {
+				platform = "--platform " + s.Platform + " "
+			}
+			return fmt.Sprintf("run scripts/setup-native.sh %s%s, or name a library in %s", platform, rt.Name, rt.Env)
 		}
 	}
 	return fmt.Sprintf("no package is pinned for %s; name a library of your own in %s", s.Platform, rt.Env)

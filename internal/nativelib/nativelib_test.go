@@ -3,6 +3,7 @@ package nativelib
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -14,7 +15,7 @@ func TestManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, platform := range []string{"linux-amd64", "linux-arm64"} {
+	for _, platform := range []string{"linux-amd64", "linux-arm64", "android-arm64"} {
 		rt, _ := m.Runtime("onnxruntime")
 		found := false
 		for _, p := range rt.Packages {
@@ -26,6 +27,7 @@ func TestManifest(t *testing.T) {
 	}
 	for _, bad := range []string{
 		`{}`, `{"format":"isocost/runtimes/v2"}`, `{"format":"isocost/runtimes/v1","x":1}`,
+		strings.Replace(string(manifestJSON), `"symbols": ["OrtGetApiBase"],`, ``, 1),
 		strings.Replace(string(manifestJSON), `"client": "pip"`, `"client": "curl"`, 1),
 		strings.Replace(string(manifestJSON), `"sha256": "99`, `"sha256": "9`, 1),
 		strings.Replace(string(manifestJSON), `"libonnxruntime.so.*"`, `"libother.so.*"`, 1),
@@ -111,9 +113,9 @@ func TestFindNeverReplacesANamedPath(t *testing.T) {
 }
 
 func TestMissingSaysHow(t *testing.T) {
-	s := Search{Platform: "linux-amd64", Getenv: func(string) string { return "" }, WorkDir: t.TempDir()}
+	s := Search{Platform: "android-arm64", Getenv: func(string) string { return "" }, WorkDir: t.TempDir()}
 	_, err := s.Find("onnxruntime", "")
-	if err == nil || !strings.Contains(hint.Of(err), "scripts/setup-native.sh onnxruntime") {
+	if err == nil || runtime.GOOS != "android" && !strings.Contains(hint.Of(err), "scripts/setup-native.sh --platform android-arm64 onnxruntime") {
 		t.Errorf("%v; hint %q", err, hint.Of(err))
 	}
 	s.Platform = "plan9-386"
@@ -131,6 +133,24 @@ type recorder struct{ skipped, failed bool }
 func (r *recorder) Helper()               {}
 func (r *recorder) Skipf(string, ...any)  { r.skipped = true }
 func (r *recorder) Fatalf(string, ...any) { r.failed = true; panic(r) }
+
+// Where a package counts its own versions, the library's is told.
+func TestPinnedIsTheLibrarysVersion(t *testing.T) {
+	for name, want := range map[string]string{"onnxruntime": "1.29.0", "tflite": "2.16.1"} {
+		rt, _ := Known().Runtime(name)
+		for _, p := range rt.Packages {
+			if p.Platform != "android-arm64" {
+				continue
+			}
+			if got := rt.Pinned("dir/"+p.Take[0].Name(), p.Take[0].SHA256); got != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+			if got := rt.Pinned("dir/other.so", p.Take[0].SHA256); got != "" {
+				t.Errorf("another file of %s: %q", name, got)
+			}
+		}
+	}
+}
 
 func TestMissingFailsWhenRequired(t *testing.T) {
 	t.Setenv(RequireEnv, "")
