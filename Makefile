@@ -69,7 +69,7 @@ runtimes-table: setup-test test-tensorflow ## what each runtime really does, ope
 
 .PHONY: race
 race: setup-test ## the tests that share state between goroutines, under the race detector
-	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -race -timeout 10m $(RACE)
+	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -race -short -timeout 10m $(RACE)
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, import laws, and a build without cgo
