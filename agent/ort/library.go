@@ -18,6 +18,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"runtime"
 	"strings"
 	"sync"
 	"unsafe"
@@ -83,7 +84,7 @@ func (b *Backend) load() (*library, error) {
 }
 
 func loadLibrary(found nativelib.Library) (*library, error) {
-	if err := checkHostELF(found.Path); err != nil {
+	if err := nativelib.CheckELF(found.Path, runtime.GOOS, runtime.GOARCH); err != nil {
 		return nil, err
 	}
 	cpath := C.CString(found.Path)
@@ -218,7 +219,7 @@ func (l *library) register(name, path string) error {
 	if _, err := os.Stat(abs); err != nil {
 		return fail(err, "give the path of an existing plugin library")
 	}
-	if err := checkHostELF(abs); err != nil {
+	if err := nativelib.CheckELF(abs, runtime.GOOS, runtime.GOARCH); err != nil {
 		return fail(err, hint.Of(err))
 	}
 	before, err := l.devices()
