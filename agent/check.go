@@ -32,13 +32,13 @@ func (r *run) checkGroup(ctx context.Context, g int) error {
 			}
 			asked = asked || did
 		}
-		if r.j.faults[id] == nil && r.wholeModel(id) {
+		if r.j.faults[id] == nil {
 			for _, m := range r.Protocol.Metrics {
 				var err error
-				switch m {
-				case "energy":
+				switch {
+				case m == "energy" && r.isTerm(id):
 					err = r.checkEnergy(ctx, g, &c)
-				case "memory":
+				case m == "memory" && r.wholeModel(id):
 					err = r.checkMemory(ctx, &c)
 				default:
 					continue
@@ -60,11 +60,19 @@ func (r *run) checkGroup(ctx context.Context, g int) error {
 	return nil
 }
 
-// wholeModel says whether a case's value is this model's own: energy and memory
-// are such a case's.
+// isTerm says whether some case's value contains this model's: its energy is
+// needed then. A model that is only a case's isolated column is not.
+func (r *run) isTerm(id string) bool {
+	return slices.ContainsFunc(r.Plan.Cases, func(k benchmarks.Case) bool {
+		return slices.ContainsFunc(k.Terms, func(t benchmarks.Term) bool { return t.Model == id && t.Coef != 0 })
+	})
+}
+
+// wholeModel says whether some case's memory is this model's own. A cell's is its
+// operator's (cellMemory), whatever it is framed by.
 func (r *run) wholeModel(id string) bool {
 	return slices.ContainsFunc(r.Plan.Cases, func(k benchmarks.Case) bool {
-		return len(k.Terms) == 1 && k.Terms[0].Model == id && k.Terms[0].Coef == 1
+		return k.Role != benchmarks.RoleCell && len(k.Terms) == 1 && k.Terms[0].Model == id && k.Terms[0].Coef == 1
 	})
 }
 
@@ -198,7 +206,7 @@ func (r *run) checkMemory(ctx context.Context, c *record.Check) error {
 			if peak := done.HWM - before; peak > 0 {
 				m.PeakRSSBytes = &peak
 			}
-			if n, ok := liveness(r.models[c.Model]); ok {
+			if n, ok := liveness(r.models[c.Model].Chain, r.Protocol.Batch); ok {
 				m.LivenessBytes = &n
 			}
 			c.Memory = m

@@ -3,6 +3,8 @@ package agent
 import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/record"
 )
 
 // liveness is the static lower bound of a model's activation memory: nodes run
@@ -11,15 +13,29 @@ import (
 // largest sum of live bytes. A runtime that reorders, fuses or works in place
 // may need less, one that pads or keeps copies needs more. ok is false for models
 // whose graph is not known.
-func liveness(m benchmarks.Model) (bytes int64, ok bool) {
-	if len(m.Chain) == 0 {
+func liveness(chain benchmarks.Chain, batch int) (bytes int64, ok bool) {
+	if len(chain) == 0 {
 		return 0, false
 	}
-	g, err := benchmarks.Build(m.Chain, benchmarks.BuildOptions{})
+	g, err := benchmarks.Build(chain, benchmarks.BuildOptions{Batch: batch})
 	if err != nil {
 		return 0, false
 	}
 	return peakLive(g), true
+}
+
+// cellMemory is what a cell of metric memory holds: the most bytes of activations
+// alive while its operator runs, its input and output among them, by the liveness of
+// the operator's own graph. It is not a difference of models – peaks do not add up –
+// and no allocator can tell it: the peak of a framed model may be its frame's. A
+// network's peak is the largest of its operators', plus what a branch around them
+// keeps alive, which a table of operators does not know.
+func cellMemory(op lut.Op, batch int) *record.Memory {
+	n, ok := liveness(benchmarks.Chain{op}, batch)
+	if !ok {
+		return nil
+	}
+	return &record.Memory{LivenessBytes: &n}
 }
 
 func peakLive(g *graph.Graph) int64 {

@@ -157,9 +157,15 @@ func (r *run) roundCodes(g int) []string {
 	return codes
 }
 
-// addChecks adds what the second pass found of the case's own model. A case of
-// several terms has no memory or energy of its own.
+// addChecks adds what the second pass found.
 func (r *run) addChecks(k benchmarks.Case, rec *record.Record) {
+	rec.Energy = r.energyOf(k)
+	if k.Role == benchmarks.RoleCell {
+		if slices.Contains(r.Protocol.Metrics, "memory") {
+			rec.Memory = cellMemory(*k.Key, r.Protocol.Batch)
+		}
+		return
+	}
 	if len(k.Terms) != 1 {
 		return
 	}
@@ -167,10 +173,32 @@ func (r *run) addChecks(k benchmarks.Case, rec *record.Record) {
 	if o := r.j.opens[id]; o != nil {
 		rec.Memory = r.memoryOf(o)
 	}
-	if c := r.j.checks[id]; c != nil {
-		if c.Memory != nil {
-			rec.Memory = c.Memory
-		}
-		rec.Energy = c.Energy
+	if c := r.j.checks[id]; c != nil && c.Memory != nil {
+		rec.Memory = c.Memory
 	}
+}
+
+// energyOf is Σ coef·E(model), like the case's latency: the joules of the frame
+// cancel. The models were measured in windows of their own, so the squares of their
+// standard errors add up. nil when a model's energy is not known.
+func (r *run) energyOf(k benchmarks.Case) *record.Energy {
+	var sum record.Energy
+	var variance float64
+	for i, t := range k.Terms {
+		c := r.j.checks[t.Model]
+		if c == nil || c.Energy == nil {
+			return nil
+		}
+		e := c.Energy
+		sum.GrossMJ += t.Coef * e.GrossMJ
+		sum.IdleMJ += t.Coef * e.IdleMJ
+		sum.NetMJ += t.Coef * e.NetMJ
+		variance += t.Coef * t.Coef * e.StdErrMJ * e.StdErrMJ
+		if i == 0 || e.WindowS < sum.WindowS {
+			sum.WindowS = e.WindowS
+		}
+		sum.Source = e.Source
+	}
+	sum.StdErrMJ = math.Sqrt(variance)
+	return &sum
 }

@@ -88,8 +88,10 @@ func TestAbsentEnergyIsSaid(t *testing.T) {
 		if c.Energy != nil {
 			t.Errorf("energy without a sensor: %+v", c.Energy)
 		}
-		if c.Memory == nil || c.Memory.LivenessBytes == nil || *c.Memory.LivenessBytes <= 0 {
-			t.Errorf("memory %+v lacks the static bound", c.Memory)
+	}
+	for _, r := range out.Records {
+		if m := r.Memory; m == nil || m.LivenessBytes == nil || *m.LivenessBytes <= 0 {
+			t.Errorf("%s: memory %+v lacks the static bound", r.Name, m)
 		}
 	}
 	if !said {

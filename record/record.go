@@ -110,7 +110,9 @@ type TermSamples struct {
 	Outliers   int      `json:"outliers"`  // Tukey-labelled, kept
 }
 
-// Energy of one inference in millijoules, per the protocol's window.
+// Energy of one inference in millijoules, per the protocol's window. Of a case with
+// several terms it is Σ Coef·E(model), whose parts may be negative, WindowS is the
+// shortest window, and StdErrMJ is √Σ (Coef·StdErr)².
 type Energy struct {
 	GrossMJ  float64 `json:"gross_mj"`
 	IdleMJ   float64 `json:"idle_mj"`
@@ -120,8 +122,12 @@ type Energy struct {
 	WindowS  float64 `json:"window_s"`
 }
 
-// Memory of one model in bytes; absent figures are nil.
+// Memory of one model in bytes; absent figures are nil. A cell has LivenessBytes
+// only: the most bytes of activations alive while its operator runs, its input and
+// output included.
 type Memory struct {
+	// WeightsBytes is what the allocator held after initialisation, or the model's
+	// constants where those are more (a runtime may use them where they lie).
 	WeightsBytes  *int64 `json:"weights_bytes,omitempty"`
 	PeakActBytes  *int64 `json:"peak_activation_bytes,omitempty"` // allocator: MaxInUse − InUse after initialisation
 	LivenessBytes *int64 `json:"liveness_bytes,omitempty"`        // static bound of the graph

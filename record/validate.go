@@ -220,8 +220,13 @@ func (r *Record) Validate() error {
 			return bad("term %.80q: cost, interval or count is wrong", t.Model)
 		}
 	}
-	if e := r.Energy; e != nil && (!nonNegative(e.GrossMJ, e.IdleMJ, e.StdErrMJ, e.WindowS) || !finite(&e.NetMJ) || e.Source == "") {
-		return bad("energy: negative, or without its source")
+	if e := r.Energy; e != nil {
+		if !nonNegative(e.StdErrMJ, e.WindowS) || !finite(&e.GrossMJ) || !finite(&e.IdleMJ) || !finite(&e.NetMJ) || e.Source == "" {
+			return bad("energy: not finite, an error or a window below zero, or without its source")
+		}
+		if len(r.Terms) == 1 && r.Terms[0].Coef == 1 && !nonNegative(e.GrossMJ, e.IdleMJ) {
+			return bad("energy: a model's own is negative")
+		}
 	}
 	if m := r.Memory; m != nil {
 		for _, p := range []*int64{m.WeightsBytes, m.PeakActBytes, m.LivenessBytes, m.PeakRSSBytes} {

@@ -1,0 +1,138 @@
+package agent_test
+
+import (
+	"context"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/device"
+	"github.com/isocost/isocost/agent/sim"
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/record"
+)
+
+// A device of 2 W at rest that spends what each run's model takes: its latency at
+// 5 W more.
+const idleW, runW = 2.0, 5.0
+
+type powered struct {
+	*sim.Backend
+	device *sim.Device
+	spent  *float64 // joules of runs
+}
+
+func (b powered) Open(ctx context.Context, m agent.Model, opt agent.Options) (agent.Session, error) {
+	s, err := b.Backend.Open(ctx, m, opt)
+	if err != nil {
+		return nil, err
+	}
+	us, err := b.device.ModelUS(m.Chain)
+	return &spending{s, us / 1e6, b.spent}, err
+}
+
+type spending struct {
+	agent.Session
+	seconds float64
+	spent   *float64
+}
+
+func (s *spending) Run() error {
+	time.Sleep(time.Duration(s.seconds * 1e9))
+	*s.spent += s.seconds * runW
+	return s.Session.Run()
+}
+
+// joules is the meter of that device, with a known error of each reading.
+type joules struct {
+	spent *float64
+	since time.Time
+	base  float64
+}
+
+const readingErr = 0.003 // J
+
+func (m *joules) Unit() string { return "J" }
+func (m *joules) Info() device.EnergySource {
+	return device.EnergySource{Name: "mock", Scope: "device", Kind: device.KindCounter, Period: time.Millisecond}
+}
+func (m *joules) Start(context.Context) error { m.since, m.base = time.Now(), *m.spent; return nil }
+func (m *joules) Stop() (device.Reading, error) {
+	w := time.Since(m.since)
+	return device.Reading{Value: idleW*w.Seconds() + *m.spent - m.base, StdErr: readingErr, Window: w, Updates: 1000}, nil
+}
+
+// TestEnergyOfFramedCells: the energy of a sandwiched cell is its operator's own,
+// gross, idle and net, with the error of both windows.
+func TestEnergyOfFramedCells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := planOf(conv(lut.FP32, 64, 64, 14), conv(lut.INT8, 96, 128, 14))
+		d := simDevice(t, "")
+		spent := 0.0
+		c := campaign(t, p, d, func(q *agent.Protocol) {
+			q.Metrics = []string{"latency", "energy"}
+			q.Energy.WindowSeconds = 5
+			q.Stop.MinSamples, q.Sample.MinSeconds = 30, 0
+		})
+		c.Launch = agent.InProcess{Child: agent.Child{Build: agent.Build,
+			NewBackend: func(agent.BackendSpec) (agent.Backend, error) {
+				return powered{sim.New(d, nil), d, &spent}, nil
+			}}}
+		c.Meter = &joules{spent: &spent}
+		out := runCampaign(t, c)
+		cells := 0
+		for i, r := range out.Records {
+			if r.Energy == nil {
+				t.Fatalf("%s (%s) has no energy: %+v", r.Name, r.Kind, out.Checks)
+			}
+			us := truth(t, d, p, p.Cases[i])
+			if want := us / 1e3 * runW; math.Abs(r.Energy.NetMJ/want-1) > 0.01 {
+				t.Errorf("%s: %.4f mJ net, the truth is %.4f", r.Name, r.Energy.NetMJ, want)
+			}
+			if math.Abs(r.Energy.GrossMJ-r.Energy.IdleMJ-r.Energy.NetMJ) > 1e-9 || r.Energy.Source != "mock" || r.Energy.WindowS < 5 {
+				t.Errorf("%s: %+v", r.Name, r.Energy)
+			}
+			if r.Kind != benchmarks.RoleCell {
+				continue
+			}
+			cells++
+			se := 0.0
+			for _, term := range p.Cases[i].Terms {
+				se = math.Hypot(se, term.Coef*out.Checks[term.Model].Energy.StdErrMJ)
+			}
+			if se == 0 || math.Abs(r.Energy.StdErrMJ/se-1) > 1e-9 {
+				t.Errorf("%s: standard error %v, want %v of both terms", r.Name, r.Energy.StdErrMJ, se)
+			}
+		}
+		if cells != 2 {
+			t.Errorf("%d cells", cells)
+		}
+		if files, err := record.Read(c.Path); err != nil || files[0].Records[1].Record.Energy == nil {
+			t.Errorf("the file: %v", err)
+		}
+	})
+}
+
+// TestMemoryOfCells: a cell's memory is what lives while its operator runs, not a
+// difference of models, and it scales with the batch.
+func TestMemoryOfCells(t *testing.T) {
+	p := planOf(conv(lut.FP32, 64, 32, 14), conv(lut.INT8, 96, 128, 14))
+	for _, batch := range []int{1, 3} {
+		c := campaign(t, p, simDevice(t, ""), func(q *agent.Protocol) {
+			q.Metrics, q.Batch = []string{"latency", "memory"}, batch
+		})
+		out := runCampaign(t, c)
+		for i, want := range map[int]int64{1: 4 * (64 + 32) * 14 * 14} {
+			m := out.Records[i].Memory
+			if m == nil || m.LivenessBytes == nil || *m.LivenessBytes != want*int64(batch) || m.PeakActBytes != nil {
+				t.Errorf("batch %d, %s: %+v, want %d bytes alive", batch, out.Records[i].Name, m, want*int64(batch))
+			}
+		}
+		if m := out.Records[2].Memory; m == nil || m.LivenessBytes == nil || *m.LivenessBytes <= 0 {
+			t.Errorf("the int8 cell has no memory: %+v", m)
+		}
+	}
+}
