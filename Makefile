@@ -47,6 +47,10 @@ search-study: ## the search's claims on NAS-Bench-Macro → docs/results.md (nee
 	@test -f .study.md || { echo "no public data: see docs/results.md"; exit 1; }
 	scripts/results.sh Search < .study.md && rm .study.md
 
+.PHONY: two-targets
+two-targets: setup-test build ## two targets' tables, one search on both, a transfer → docs/results.md (4 minutes)
+	scripts/two-targets.sh
+
 .PHONY: runtimes
 runtimes: setup-test build ## the runtimes' times in fp32 and int8, side by side → docs/results.md (half a minute)
 	scripts/runtimes.sh

@@ -21,6 +21,7 @@ func program() *cli.Program {
 		Commands: []cli.Command{
 			runCommand(),
 			verifyCommand(),
+			priceCommand(),
 			reportCommand(),
 		},
 	}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/search/space"
+)
+
+const tinyTwo = "../../examples/tiny-two/space.yaml"
+
+// madeUp writes a table of the space whose blocks cost in proportion to their
+// middle channels, in int8 times the factor.
+func madeUp(t *testing.T, path string, int8 float64) {
+	t.Helper()
+	s, err := space.OpenMeasured(tinyTwo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	families := map[string]*lut.Family{}
+	for _, op := range s.Cells() {
+		f := families[op.Family()]
+		if f == nil {
+			f = &lut.Family{Name: op.Family()}
+			for _, c := range op.At {
+				f.Axes = append(f.Axes, c.Axis)
+			}
+			families[f.Name] = f
+		}
+		cost := 1.0
+		if mid, ok := op.Coord("mid"); ok {
+			if cost = float64(mid); op.Precision == lut.INT8 {
+				cost *= int8
+			}
+		}
+		k := lut.Knot{Raw: cost, Corrected: cost, Lo: cost, Hi: cost, N: 1, Reason: lut.Measured, Records: []string{"x"}}
+		for _, c := range op.At {
+			k.At = append(k.At, c.Value)
+		}
+		f.Knots = append(f.Knots, k)
+	}
+	sum := strings.Repeat("0", 64)
+	file := lut.File{Format: lut.Format, Metric: lut.Latency, Unit: "us", Policy: "raw",
+		Device:  lut.Device{ID: "made-up", Model: "made-up", CPU: "none", OS: "none", Arch: "none", Cores: "0"},
+		Runtime: lut.Runtime{Backend: "none", Version: "0", SHA256: sum, Provider: "none", Threads: 1}, Protocol: lut.Protocol{SHA256: sum}}
+	for _, f := range families {
+		slices.SortFunc(f.Knots, func(a, b lut.Knot) int { return slices.Compare(a.At, b.At) })
+		file.Families = append(file.Families, *f)
+	}
+	slices.SortFunc(file.Families, func(a, b lut.Family) int { return strings.Compare(a.Name, b.Name) })
+	table, err := lut.New(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, table.Encode(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func isosearch(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = program().Run(context.Background(), args, cli.Env{Stdout: &out, Stderr: &errs, Getenv: func(string) string { return "" }})
+	return code, out.String(), errs.String()
+}
+
+func TestPrice(t *testing.T) {
+	dir := t.TempDir()
+	half, dear := filepath.Join(dir, "half.lut.json"), filepath.Join(dir, "dear.lut.json")
+	madeUp(t, half, 0.5)
+	madeUp(t, dear, 1.1)
+	// Two blocks of int8 half again as wide, at the price of three quarters: far off where int8 is dear.
+	key := "mb_k3_e4:4:int8|mb_k3_e4:2:fp32|mb_k3_e4:4:int8|mb_k3_e4:3:fp32"
+	code, out, stderr := isosearch("price", "--space", tinyTwo, "--lut", half+","+dear, "--recompensate", "--sample", "300", "--json", "mine="+key)
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	var r priceReport
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Archs) < 3 || r.Archs[0].Name != "x0" || r.Archs[1].Name != "mine" || r.Archs[1].Arch != key {
+		t.Fatalf("architectures %+v", r.Archs)
+	}
+	sum := func(key string, int8 float64) float64 { // from the space file: expansion 4, ratios 0.5 … 1.5
+		total := 0.0
+		x, err := space.ParseArch(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for l, y := range x.Layers {
+			mid := 4 * []float64{16, 16, 16, 32}[l] * []float64{0.5, 0.75, 1, 1.25, 1.5}[y.Width]
+			if y.Precision == lut.INT8 {
+				mid *= int8
+			}
+			total += mid
+		}
+		return total
+	}
+	for i, int8 := range []float64{0.5, 1.1} {
+		x0, mine := r.Archs[0].Costs[i], r.Archs[1].Costs[i]
+		if x0.Deviation != 0 || !x0.Inside {
+			t.Errorf("x0 deviates from itself: %+v", x0)
+		}
+		// Beside the blocks there are a handful of cells of 1 us.
+		if want := sum(key, int8); mine.Predicted.Value < want || mine.Predicted.Value > want+12 {
+			t.Errorf("%s: %g us, the blocks alone are %g", mine.Table, mine.Predicted.Value, want)
+		}
+		if want := mine.Predicted.Value/x0.Predicted.Value - 1; math.Abs(mine.Deviation-want) > 1e-9 || mine.Inside != (math.Abs(math.Log1p(want)) <= math.Log1p(0.05)) {
+			t.Errorf("%s: deviation %g, inside %v", mine.Table, mine.Deviation, mine.Inside)
+		}
+	}
+	restored := 0
+	for _, a := range r.Archs[2:] {
+		i := slices.IndexFunc(a.Costs, func(c pricedCost) bool { return c.Table == a.For })
+		if i < 0 || a.From != "mine" || r.Archs[1].Costs[i].Inside || *a.Reached != a.Costs[i].Inside || len(a.Changes) == 0 {
+			t.Errorf("re-compensated: %+v", a)
+		}
+		if a.Costs[i].Inside {
+			restored++
+		}
+	}
+	if restored == 0 {
+		t.Error("nothing was restored")
+	}
+	if len(r.Tables) != 2 || r.Tables[0].N != 300 || r.Tables[0].Both != r.Tables[1].Both || r.Tables[0].Both > r.Tables[0].InA || r.Tables[0].InA == 0 || *r.Tables[0].Spearman > 0.999 {
+		t.Errorf("pairs %+v", r.Tables)
+	}
+
+	// A table agrees with itself.
+	again := filepath.Join(dir, "again.lut.json")
+	madeUp(t, again, 0.5)
+	_, out, _ = isosearch("price", "--space", tinyTwo, "--lut", half+","+again, "--sample", "50", "--json")
+	if err := json.Unmarshal([]byte(out), &r); err != nil || *r.Tables[0].Spearman < 1-1e-12 || r.Tables[0].Both != r.Tables[0].InA {
+		t.Errorf("a table and itself: %v, %+v", err, r.Tables)
+	}
+
+	_, out, _ = isosearch("price", "--space", tinyTwo, "--lut", half, "--markdown", "mine="+key)
+	if !strings.HasPrefix(out, "| architecture |") || strings.Count(out, "\n") != 4 {
+		t.Errorf("Markdown:\n%s", out)
+	}
+}
+
+func TestPriceErrors(t *testing.T) {
+	table := filepath.Join(t.TempDir(), "a.lut.json")
+	madeUp(t, table, 1)
+	for _, c := range []struct {
+		code int
+		says string
+		args []string
+	}{
+		{2, "--space and --lut", nil},
+		{2, "-o DIR", []string{"--space", tinyTwo, "--lut", table, "--measure", "local"}},
+		{2, "--sample 1", []string{"--space", tinyTwo, "--lut", table, "--sample", "1"}},
+		{1, "no-such-run", []string{"--space", tinyTwo, "--lut", table, "no-such-run"}},
+		{1, "best.json", []string{"--space", tinyTwo, "--lut", table, t.TempDir()}},
+		{1, "architecture skip:9:fp32", []string{"--space", tinyTwo, "--lut", table, "skip:9:fp32"}},
+		{1, "no-such.lut.json", []string{"--space", tinyTwo, "--lut", "no-such.lut.json"}},
+	} {
+		if code, _, stderr := isosearch(append([]string{"price"}, c.args...)...); code != c.code || !strings.Contains(stderr, c.says) {
+			t.Errorf("%v: exit code %d, %q", c.args, code, stderr)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# two-targets.sh: two targets of this machine, a table of each, one search that must
+# keep both costs, and what a result of one becomes on the other; writes the section
+# "two-targets" of docs/results.md. Stop other programs first. Run again, it
+# goes on: campaigns and searches that are done are kept.
+#
+#   TWO_TARGETS       backend:threads of each (default "ort:1 tflite:1"; tflite is LiteRT)
+#   TWO_TARGETS_DIR   where campaigns and runs are kept (default demo/two-targets)
+#   TWO_TARGETS_TIME  device time of a campaign (default 35s)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+dir=${TWO_TARGETS_DIR:-demo/two-targets}
+time=${TWO_TARGETS_TIME:-35s}
+space=examples/tiny-two/space.yaml
+protocol=examples/mobile-cnn/protocol.yaml
+read -ra targets <<<"${TWO_TARGETS:-ort:1 tflite:1}"
+mkdir -p "$dir"
+
+# partial COMMAND…: exit code 3 (finished, but…) is said by the command itself.
+partial() {
+	local code=0
+	"$@" || code=$?
+	[ "$code" = 0 ] || [ "$code" = 3 ] || exit "$code"
+}
+
+if [ ! -e "$dir/plan.jsonl" ]; then
+	bin/agent plan --space "$space" --calibrate 16 --audit 60 --seed 1 -o "$dir/plan.jsonl"
+fi
+names=()
+for target in "${targets[@]}"; do
+	name=${target/:/-}
+	names+=("$name")
+	[ -e "$dir/$name.lut.json" ] && continue
+	partial bin/agent bench --plan "$dir/plan.jsonl" --backend "${target%:*}" --provider cpu --threads "${target#*:}" \
+		--protocol "$protocol" --estimator min --max-time "$time" -o "$dir/$name.jsonl"
+	bin/costgen compile "$dir/$name.jsonl" -o "$dir/$name.lut.json"
+done
+all=$(printf ",$dir/%s.lut.json" "${names[@]}")
+all=${all#,}
+
+# search RUN TABLES: does nothing where the run is finished.
+search() {
+	[ -e "$dir/$1/certificate.json" ] && return
+	partial bin/isosearch run --space "$space" --lut "$2" --evaluator onnx --epsilon 2 --budget 6000 --workers 2 -o "$dir/$1" >"$dir/$1.txt"
+}
+finals=()
+for name in "${names[@]}"; do
+	search "run-$name" "$dir/$name.lut.json"
+	finals+=("found on $name=$dir/run-$name")
+done
+search run-all "$all"
+finals+=("found for all=$dir/run-all")
+for run in "${names[@]/#/run-}" run-all; do bin/isosearch verify "$dir/$run" >>"$dir/verified.txt"; done
+
+price=$(bin/isosearch price --space "$space" --lut "$all" --recompensate --sample 1000 --markdown \
+	--measure local --measure-arg --protocol="$protocol" --measure-arg --max-time=8s -o "$dir/measure" "${finals[@]}")
+{
+	echo "## Two targets: one search, and a transfer"
+	echo
+	echo "\`make two-targets\`: examples/tiny-two (fp32 and int8, four mutable layers), the same plan of $(grep -c '"case"' "$dir/plan.jsonl") cases on each"
+	echo "target, $time of device time each, smallest of interleaved samples, $(date -u +%Y-%m-%d). A target's name is its runtime and threads;"
+	echo "tflite is LiteRT with XNNPACK. Both are the same cores of the same machine."
+	echo
+	echo "The tables, judged by 60 networks they never saw:"
+	echo
+	echo '```text'
+	for name in "${names[@]}"; do
+		bin/costgen compile "$dir/$name.jsonl" -o "$dir/$name.again.lut.json" 2>/dev/null >"$dir/$name.txt"
+		cmp "$dir/$name.again.lut.json" "$dir/$name.lut.json"
+		rm "$dir/$name.again.lut.json"
+		echo "$name"
+		grep -E '^(cells|audit on)|^ +(bias|plain sum|calibrated) |^  (eta|noise floor)' "$dir/$name.txt"
+	done
+	echo '```'
+	echo
+	echo "The searches (\`isosearch run --evaluator onnx --epsilon 2 --tau 0.05 --delta 0.05\`), on each table alone and on all at once, where"
+	echo "every architecture must keep x0's cost on each. Utilities are in units of each run's own neighbourhood and are not compared across runs."
+	echo
+	echo '```text'
+	for run in "${names[@]/#/run-}" run-all; do
+		echo "$run"
+		sed -n -e '/^final/,/^  utility/{/utility/!s/^/  /p}' -e '/^gain/s/^/  /p' -e '/^neighbours/s/^/  /p' \
+			-e 's/^samples  \(.*\); lower bound.*/  samples  \1/p' -e 's/^claim  *not reached.*/  claim        not reached/p' -e 's/^claim  *with.*/  claim        reached/p' \
+			"$dir/$run.txt"
+	done
+	echo '```'
+	echo
+	echo "What they cost on each target, predicted by its table and measured there again (one campaign a target, against x0 in the same"
+	echo "campaign: between campaigns the machine's own scale moves by a few percent); where a result leaves another target's band of ±5 %, also"
+	echo "after re-compensation for it: choices kept, width and precision moved. The last table compares the targets' predictions over random"
+	echo "architectures: how many of those that cost what x0 costs on one do so on the other, and how these rank there."
+	echo
+	echo "$price"
+} >"$dir/section.md"
+scripts/results.sh two-targets <"$dir/section.md"
+cat "$dir/section.md"
