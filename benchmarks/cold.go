@@ -1,6 +1,8 @@
 package benchmarks
 
 import (
+	"strconv"
+
 	"github.com/isocost/isocost/lut"
 )
 
@@ -12,6 +14,11 @@ const coldBytes = 4 << 20
 // coldInputs is the number of inputs of the layer that reads them: few, so that it
 // is a stream of weights and little else.
 const coldInputs = 16
+
+// coldWidest is the widest vector a cold frame reads: its 16 columns of weights then
+// take half a megabyte and a few microseconds, and must cancel. Wider ones are the
+// flat tensors of operators that only move data.
+const coldWidest = 8192
 
 // cold appends to every model of a difference a linear layer that reads coldBytes
 // of weights, and thereby cancels. A frame is a small model: run again and again,
@@ -25,17 +32,22 @@ func cold(sum Sum) (Sum, error) {
 	out := make(Sum, len(sum))
 	for i, s := range sum {
 		last := s.Chain[len(s.Chain)-1]
+		if last.Kind == "transpose" { // a runtime transposes no more of it than what is read behind
+			return sum, nil
+		}
 		_, shape, err := Shapes(last)
 		if err != nil {
 			return nil, err
 		}
 		chain := join(s.Chain)
-		if len(shape) == 2 && shape[0] > 1 { // a sequence becomes a vector
-			chain = append(chain, lut.NewOp("gap", framePrecision(last.Precision), nil, map[string]int{"seq": shape[0], "dim": shape[1]}))
+		if len(shape) == 2 && shape[0] > 1 {
+			// Of a sequence the first row: anything that read all of it would cost more the
+			// wider it is, and a layer that changes the width would not cancel.
+			chain = append(chain, lut.NewOp("slice", framePrecision(last.Precision), map[string]string{"of": strconv.Itoa(shape[0])}, map[string]int{"seq": 1, "dim": shape[1]}))
 			shape = Shape{shape[1]}
 		}
 		n := shape.vector()
-		if n == 0 { // transpositions and products of computed matrices: no weights to be cold
+		if n == 0 || n > coldWidest { // operators that move data: no weights to be cold
 			return sum, nil
 		}
 		// In fp32 whatever the operator's precision: members of a difference may end

@@ -16,6 +16,8 @@ func TestColdCancels(t *testing.T) {
 		"dequantize/int8@c=32,h=14,w=14",
 		"quantize/int8@c=3,h=32,w=32",
 		"linear/fp32@cin=64,cout=32,m=49",
+		"linear/int8@cin=64,cout=32,m=49",
+		"split[n=3]/fp32@dim=96,seq=49",
 	} {
 		op, err := lut.ParseOp(key)
 		if err != nil {

@@ -62,7 +62,7 @@ var exportedKinds = map[string]kind{
 			return b.node(graph.InstanceNorm, b.layer+".instancenorm", x.Shape, stat{0, 1}, x, b.floats(".gamma", c, 1), b.floats(".beta", c, 0)).Out[0]
 		},
 	},
-	// The first half of a tensor's channels (rows): a copy of what the key names.
+	// The first half (or other part) of a tensor's channels (rows): a copy of what the key names.
 	"slice":  cutKind(),
 	"gather": cutKind(),
 	// A row of zeros below and a column to the right, as stride-2 convolutions of
@@ -115,12 +115,13 @@ func functionKind(op string, st func(stat) stat) kind {
 	}
 }
 
+// cutKind keeps one part in of=n of the channels (rows), the first; a half when not said.
 func cutKind() kind {
 	return kind{
-		axes: []string{"c", "h", "w"}, sequence: true, out: mapShape,
+		attrs: []string{"of"}, axes: []string{"c", "h", "w"}, sequence: true, out: mapShape,
 		in: func(a args) Shape {
 			s := mapShape(a)
-			s[0] *= 2
+			s[0] *= a.int("of", 2)
 			return s
 		},
 		build: func(b *builder, a args, x *graph.Value) *graph.Value {

@@ -749,7 +749,15 @@ func (p *pricer) concat(n *node) (lut.Op, string) {
 }
 
 func (p *pricer) split(n *node) (lut.Op, string) {
-	return p.joined(n, "split", n.in[0], n.int("axis", 0), len(n.out))
+	op, why := p.joined(n, "split", n.in[0], n.int("axis", 0), len(n.out))
+	// Query, key and value cut from the front of a transposed tensor: the runtime cuts
+	// the rows as they were and transposes the parts.
+	if seq, _ := op.Coord("seq"); why == "" && seq == 1 && n.in[0].from != nil && n.in[0].from.op == "Transpose" && len(n.in[0].shape) > 2 {
+		s := n.in[0].shape
+		rows := s[len(s)-2]
+		op = op.With("seq", rows).With("dim", elements(s)/rows)
+	}
+	return op, why
 }
 
 // joined is the key of a concat or split along an axis of whole: of a map's
