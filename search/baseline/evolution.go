@@ -16,10 +16,10 @@ const (
 func (b *player) evolution(ctx context.Context) error {
 	size := min(max(b.s.Budget/b.s.Samples/4, 4), maxPopulation)
 	queue := []*arm{b.x}
-	best := b.x
+	best, n := b.x, b.s.Samples
 	defer func() { b.x = best }()
 	live := func(a *arm) error {
-		if err := b.sample(ctx, b.s.Samples, a); err != nil {
+		if err := b.sample(ctx, n, a); err != nil {
 			return err
 		}
 		if a != best && a.mean() > best.mean() {
@@ -46,7 +46,18 @@ func (b *player) evolution(ctx context.Context) error {
 		}
 		queue = append(queue, a)
 	}
-	for idle := 0; idle < tries; {
+	for idle := 0; ; {
+		// In a small space all children are soon sampled: then sample them better.
+		if idle >= 2*size {
+			if n > b.s.Budget {
+				return nil // finite pools are used up
+			}
+			n, idle = 2*n, 0
+			if err := live(best); err != nil {
+				return err
+			}
+		}
+		idle++
 		parent := queue[b.rng.IntN(len(queue))]
 		for range max(size/tournamentPart, 2) - 1 {
 			if a := queue[b.rng.IntN(len(queue))]; a.mean() > parent.mean() {
@@ -55,17 +66,15 @@ func (b *player) evolution(ctx context.Context) error {
 		}
 		y, ok := b.mutate(parent.arch, b.inside)
 		if !ok {
-			idle++
 			continue
 		}
 		child, before := b.arm(y), b.spent
 		if err := live(child); err != nil {
 			return err
 		}
-		if idle++; b.spent > before {
+		if b.spent > before {
 			idle = 0
 		}
 		queue = append(queue[1:], child)
 	}
-	return nil
 }

@@ -10,7 +10,7 @@ import (
 
 // tries is how many random settings are drawn for one that meets the band. A
 // lookup is free; a mutation that cannot be found ends the method.
-const tries = 2000
+const tries = 500
 
 // mutate draws a random setting of one random layer; ok is false when none of
 // the draws is another architecture that accept takes.

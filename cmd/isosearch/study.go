@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/evaluator"
+	"github.com/isocost/isocost/search/space"
+	"github.com/isocost/isocost/search/study"
+)
+
+func studyCommand() cli.Command {
+	return cli.Command{
+		Name:  "study",
+		Short: "compares searches: methods × seeds × anchors × tables at the same budget",
+		Long: `
+Runs the certifying search, the paper's literal one and the baselines in the same space with the same evaluator, and
+writes results.json and results.md: improvement with cost and deviation, hypervolume and dominated fraction, transfer
+to the other tables. Gains are on fresh seeds. Killed or interrupted, the same command goes on; methods, seeds and
+anchors may be added.`,
+		Example: "isosearch study --config examples/study/study.yaml -o study/",
+		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
+			var o studyOptions
+			flags.StringVar(&o.config, "config", "", "the study `file`")
+			flags.StringVarP(&o.out, "output", "o", "", "study directory")
+			flags.IntVar(&o.workers, "workers", 1, "evaluations at a time; does not change the result")
+			flags.DurationVar(&o.timeout, "timeout", 0, "of one evaluation (default: none)")
+			flags.IntVar(&o.retries, "retries", 2, "further attempts after a failed evaluation")
+			flags.StringVar(&o.agent, "agent", "", "the agent program (default: beside this one, else in the path)")
+			flags.StringVar(&o.ortLib, "ort-lib", "", "the ONNX Runtime library, handed on to agent")
+			flags.BoolVar(&o.json, "json", false, "print results.json")
+			return o.run
+		},
+	}
+}
+
+type studyOptions struct {
+	config, out, agent, ortLib string
+	workers, retries           int
+	timeout                    time.Duration
+	json                       bool
+}
+
+func (o *studyOptions) run(ctx context.Context, env cli.Env, args []string) error {
+	var problems []error
+	if o.config == "" || o.out == "" || len(args) > 0 {
+		problems = append(problems, errors.New("study takes --config FILE and -o DIRECTORY"))
+	}
+	if o.workers < 1 || o.retries < 0 || o.timeout < 0 {
+		problems = append(problems, errors.New("--workers is at least 1, --retries and --timeout cannot be negative"))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return cli.Usage(err)
+	}
+	config, err := study.OpenConfig(o.config)
+	if err != nil {
+		return err
+	}
+	bar := cli.NewProgress(env.Stderr, env.Getenv)
+	s := &study.Study{
+		Config: *config, Dir: o.out, Workers: o.workers, Now: time.Now,
+		Open: func(ctx context.Context, spec string, sp space.Space, seed uint64) (search.Evaluator, error) {
+			return evaluator.Open(ctx, spec, evaluator.Options{Space: sp, Seed: seed, Workers: o.workers, Timeout: o.timeout, Retries: o.retries,
+				Agent: o.agent, ORTLib: o.ortLib, Stderr: env.Stderr, Note: func(s string) { fmt.Fprintf(env.Stderr, "isosearch: note: %s\n", s) }})
+		},
+		Progress: func(p study.Progress) {
+			bar.Show(cli.State{Label: "studying", Done: float64(p.Done) / float64(max(p.Units, 1)), Left: p.Left, Valid: p.Done,
+				Note: fmt.Sprintf("%d of %d searches; %s", p.Done, p.Units, p.Now)})
+		},
+	}
+	res, err := s.Run(ctx)
+	bar.Done()
+	if err != nil {
+		return err
+	}
+	if o.json {
+		text, err := res.Encode()
+		if err != nil {
+			return err
+		}
+		_, err = env.Stdout.Write(text)
+		return err
+	}
+	fmt.Fprint(env.Stdout, res.Markdown())
+	fmt.Fprintf(env.Stderr, "isosearch: wrote %s and %s\n", filepath.Join(o.out, study.ResultsFile), filepath.Join(o.out, study.TablesFile))
+	return nil
+}

@@ -1,0 +1,273 @@
+package study
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/baseline"
+)
+
+// ConfigFormat is the first field of every study.yaml.
+const ConfigFormat = "isocost/study-config/v1"
+
+// Methods of a study besides the baselines.
+const (
+	Isocost   = "isocost"      // the certifying search
+	Published = "as-published" // the paper's literal algorithm
+)
+
+// MethodNames lists every method a study can run.
+func MethodNames() []string { return append([]string{Isocost, Published}, baseline.Names()...) }
+
+// Bounds of a study file.
+const (
+	maxConfigBytes = 1 << 20
+	maxList        = 10000
+)
+
+// Config is what a study runs. Paths are as OpenInputs and the evaluator take
+// them; ReadConfig has made those relative to the study file.
+type Config struct {
+	Space     string
+	Tables    []string // each is searched by itself; a final is transferred to the others
+	Evaluator string
+	Methods   []string
+	Seeds     []uint64
+	Anchors   []string // keys; empty for the space's own
+	// RandomAnchors adds so many architectures drawn by AnchorSeed.
+	RandomAnchors int
+	AnchorSeed    uint64
+	Budget        int // evaluations of one search
+	Samples       int // of a candidate, in the baselines
+	Fresh         int // fresh-seed samples of anchor, final and control
+	Tau, Epsilon  float64
+	Delta         float64
+	Sigma         *float64
+	// Params and FLOPs are metrics of a tabular space; networks are counted.
+	Params, FLOPs string
+	// Final is an evaluator of final utilities, for the fidelity line; "" without.
+	Final string
+}
+
+// at is a value with its line.
+type at[T any] struct {
+	V    T
+	Line int
+}
+
+// UnmarshalYAML notes the line.
+func (a *at[T]) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.AliasNode || n.Anchor != "" {
+		return fmt.Errorf("line %d: anchors and aliases are not part of this format", n.Line)
+	}
+	a.Line = n.Line
+	return n.Decode(&a.V)
+}
+
+// configFile is study.yaml.
+type configFile struct {
+	Format        at[string]   `yaml:"format"`
+	Space         at[string]   `yaml:"space"`
+	Tables        []at[string] `yaml:"tables"`
+	Evaluator     at[string]   `yaml:"evaluator"`
+	Methods       []at[string] `yaml:"methods"`
+	Seeds         []at[uint64] `yaml:"seeds"`
+	Anchors       []at[string] `yaml:"anchors"`
+	RandomAnchors at[int]      `yaml:"random_anchors"`
+	AnchorSeed    at[uint64]   `yaml:"anchor_seed"`
+	Budget        at[int]      `yaml:"budget"`
+	Samples       *at[int]     `yaml:"samples"`
+	Fresh         *at[int]     `yaml:"fresh"`
+	Tau           *at[float64] `yaml:"tau"`
+	Epsilon       at[float64]  `yaml:"epsilon"`
+	Delta         *at[float64] `yaml:"delta"`
+	Sigma         *at[float64] `yaml:"sigma"`
+	Params        at[string]   `yaml:"parameters"`
+	FLOPs         at[string]   `yaml:"flops"`
+	Final         at[string]   `yaml:"final"`
+}
+
+// lineOf finds where yaml.v3 says an error is.
+var lineOf = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
+
+// ReadConfig reads a study file; name is the file's, for errors (file:line, all of
+// them) and as the place relative paths start from.
+func ReadConfig(name string, data []byte) (*Config, error) {
+	type problem struct {
+		line int
+		text string
+	}
+	var problems []problem
+	bad := func(line int, format string, args ...any) {
+		problems = append(problems, problem{max(line, 1), fmt.Sprintf(format, args...)})
+	}
+	fail := func() error {
+		slices.SortStableFunc(problems, func(a, b problem) int { return cmp.Compare(a.line, b.line) })
+		var lines []string
+		for _, p := range problems {
+			lines = append(lines, fmt.Sprintf("%s:%d: %s", name, p.line, p.text))
+		}
+		return hint.Wrap(errors.New(strings.Join(lines, "\n")), "examples/study/study.yaml has every field")
+	}
+	if len(data) > maxConfigBytes {
+		bad(1, "larger than %d bytes: not a study file", maxConfigBytes)
+		return nil, fail()
+	}
+	var f configFile
+	dec := yaml.NewDecoder(strings.NewReader(string(data)))
+	dec.KnownFields(true)
+	if err := dec.Decode(&f); err != nil {
+		texts := []string{err.Error()}
+		var typ *yaml.TypeError
+		if errors.As(err, &typ) {
+			texts = typ.Errors
+		} else if errors.Is(err, io.EOF) {
+			texts = []string{"the file is empty"}
+		}
+		for _, text := range texts {
+			line := 1
+			if m := lineOf.FindStringSubmatch(text); m != nil {
+				line, _ = strconv.Atoi(m[1])
+				text = m[2]
+			}
+			bad(line, "%s", strings.ReplaceAll(text, " in type study.configFile", ""))
+		}
+		return nil, fail()
+	}
+	var more yaml.Node
+	if err := dec.Decode(&more); err != io.EOF {
+		bad(more.Line, "a second YAML document")
+		return nil, fail()
+	}
+	if f.Format.V != ConfigFormat {
+		bad(f.Format.Line, "format is %.80q, not %q", f.Format.V, ConfigFormat)
+	}
+	s := search.DefaultSettings()
+	c := &Config{Space: f.Space.V, Evaluator: f.Evaluator.V, Params: f.Params.V, FLOPs: f.FLOPs.V, Final: f.Final.V,
+		RandomAnchors: f.RandomAnchors.V, AnchorSeed: f.AnchorSeed.V, Budget: f.Budget.V,
+		Samples: 4, Fresh: 32, Tau: s.Tau, Delta: s.Delta, Epsilon: f.Epsilon.V}
+	need := func(line int, what string) {
+		if line == 0 {
+			bad(1, "field %q is missing", what)
+		}
+	}
+	need(f.Space.Line, "space")
+	need(f.Evaluator.Line, "evaluator")
+	need(f.Budget.Line, "budget")
+	need(f.Epsilon.Line, "epsilon")
+	whole := func(v at[int], what string, lo, hi int) int {
+		if v.Line > 0 && (v.V < lo || v.V > hi) {
+			bad(v.Line, "%s %d is outside %d to %d", what, v.V, lo, hi)
+		}
+		return v.V
+	}
+	within := func(v at[float64], what string, lo, hi float64) float64 {
+		if v.Line > 0 && !(v.V > lo && v.V < hi) {
+			bad(v.Line, "%s %g is not between %g and %g", what, v.V, lo, hi)
+		}
+		return v.V
+	}
+	whole(f.Budget, "budget", 1, 1<<30)
+	whole(f.RandomAnchors, "random_anchors", 0, maxList)
+	if f.Samples != nil {
+		c.Samples = whole(*f.Samples, "samples", 1, 1<<20)
+	}
+	if f.Fresh != nil {
+		c.Fresh = whole(*f.Fresh, "fresh", 2, 1<<20)
+	}
+	within(f.Epsilon, "epsilon", 0, math.MaxFloat64)
+	if f.Tau != nil {
+		c.Tau = within(*f.Tau, "tau", 0, 1)
+	}
+	if f.Delta != nil {
+		c.Delta = within(*f.Delta, "delta", 0, 1)
+	}
+	if f.Sigma != nil {
+		if !(f.Sigma.V >= 0) || math.IsInf(f.Sigma.V, 0) {
+			bad(f.Sigma.Line, "sigma %g is not a number from 0", f.Sigma.V)
+		}
+		c.Sigma = &f.Sigma.V
+	}
+	list := func(got []at[string], what string, all []string) (out []string) {
+		for _, x := range got {
+			switch {
+			case x.V == "":
+				bad(x.Line, "%s: an empty entry", what)
+			case slices.Contains(out, x.V):
+				bad(x.Line, "%s: %.60q is doubled", what, x.V)
+			case all != nil && !slices.Contains(all, x.V):
+				bad(x.Line, "%s: %.60q is none of %s", what, x.V, strings.Join(all, ", "))
+			}
+			out = append(out, x.V)
+		}
+		if len(out) > maxList {
+			bad(got[0].Line, "%s has over %d entries", what, maxList)
+		}
+		return out
+	}
+	c.Tables = list(f.Tables, "tables", nil)
+	c.Methods = list(f.Methods, "methods", MethodNames())
+	c.Anchors = list(f.Anchors, "anchors", nil)
+	if len(c.Tables) == 0 {
+		bad(1, "field %q is missing", "tables")
+	}
+	if len(c.Methods) == 0 {
+		c.Methods = MethodNames()
+	}
+	for _, x := range f.Seeds {
+		if slices.Contains(c.Seeds, x.V) {
+			bad(x.Line, "seeds: %d is doubled", x.V)
+		}
+		c.Seeds = append(c.Seeds, x.V)
+	}
+	if len(c.Seeds) == 0 {
+		c.Seeds = []uint64{1}
+	}
+	if len(problems) > 0 {
+		return nil, fail()
+	}
+	// Files are named relative to the study file, wherever it is run from.
+	dir := filepath.Dir(name)
+	place := func(p string) string {
+		if filepath.IsAbs(p) {
+			return p
+		}
+		return filepath.Join(dir, filepath.FromSlash(p))
+	}
+	c.Space = place(c.Space)
+	for i, t := range c.Tables {
+		if !strings.HasPrefix(t, "space:") {
+			c.Tables[i] = place(t)
+		}
+	}
+	for _, e := range []*string{&c.Evaluator, &c.Final} {
+		if rest, ok := strings.CutPrefix(*e, "table:"); ok {
+			*e = "table:" + place(rest)
+		}
+	}
+	return c, nil
+}
+
+// OpenConfig reads a study file from disk.
+func OpenConfig(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, hint.Wrap(err, "start from examples/study/study.yaml")
+	} else if err != nil {
+		return nil, err
+	}
+	return ReadConfig(path, data)
+}

@@ -1,0 +1,79 @@
+package study
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Markdown is the study's tables.
+func (r *Results) Markdown() string {
+	var b strings.Builder
+	table := func(head string, rows [][]string) {
+		cols := strings.Split(head, "|")
+		width := make([]int, len(cols))
+		for _, row := range append([][]string{cols}, rows...) {
+			for i, c := range row {
+				width[i] = max(width[i], len([]rune(c)))
+			}
+		}
+		line := func(row []string) {
+			for i, c := range row {
+				b.WriteString("| " + c + strings.Repeat(" ", width[i]-len([]rune(c))+1))
+			}
+			b.WriteString("|\n")
+		}
+		line(cols)
+		for i := range cols {
+			b.WriteString("|" + strings.Repeat("-", width[i]+2))
+		}
+		b.WriteString("|\n")
+		for _, row := range rows {
+			line(row)
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "Space %s, evaluator %s; τ = %g %%, ε = %g, δ = %g; %d anchors, a budget of %d evaluations a search.\n\n",
+		r.Space.Name, r.Evaluator.Spec, 100*r.Tau, r.Epsilon, r.Delta, len(r.Anchors), r.Budget)
+	b.WriteString("### Improvement over the anchor\n\n")
+	var rows [][]string
+	for _, m := range r.Methods {
+		gain := num(m.Gain)
+		if m.GainSD != nil {
+			gain += fmt.Sprintf(" ± %.3g", *m.GainSD)
+		}
+		rows = append(rows, []string{m.Table, m.Method, gain, num(m.Beyond), num(m.Optimism), fmt.Sprintf("%.2f %%", 100*m.Deviation),
+			fmt.Sprintf("%+.2f %%", 100*m.Worst), fmt.Sprintf("%d/%d", m.Outside, m.Units), fmt.Sprintf("%.0f", m.Samples), fmt.Sprintf("%d/%d", m.Certified, m.Units)})
+	}
+	table("table|method|gain|beyond control|optimism|mean cost dev.|worst|outside ±τ|evaluations|certified", rows)
+	b.WriteString("Gain: final over anchor on fresh samples, mean ± deviation over anchors and seeds. Beyond control: over the anchor rescaled to the\n" +
+		"final's cost (the anchor itself where its space cannot rescale). Optimism: the search's own mean of its final less the fresh one.\n" +
+		"Costs are the table's.\n\n### Fronts\n\n")
+	rows = nil
+	for _, f := range r.Fronts {
+		rows = append(rows, []string{f.Table, f.Method, fmt.Sprintf("%.3f", f.Hypervolume), fmt.Sprintf("%.0f %%", 100*f.Dominated)})
+	}
+	table("table|method|hypervolume|dominated", rows)
+	b.WriteString("A method's finals from all anchors: the area they dominate, as a share of the box around all finals and anchors; and how many of\n" +
+		"them a final of any method dominates.\n")
+	if len(r.Transfers) > 0 {
+		b.WriteString("\n### Transfer\n\n")
+		rows = nil
+		for _, t := range r.Transfers {
+			rows = append(rows, []string{t.From, t.To, t.Method, fmt.Sprintf("%d/%d", t.AsIs, t.Units), fmt.Sprintf("%d/%d", t.Inside, t.Units), num(t.Gain)})
+		}
+		table("from|to|method|inside as is|re-compensated|gain there", rows)
+		b.WriteString("Finals carried to another table: inside its band as they are, and with widths and precisions set anew; the gain of those inside.\n")
+	}
+	if f := r.Fidelity; f != nil {
+		fmt.Fprintf(&b, "\nFidelity: %s orders %d architectures with a rank correlation of %.3f; of %d pairs in one band it orders %d wrongly.\n",
+			f.Evaluator.Spec, f.Archs, f.Spearman, f.Pairs, f.Wrong)
+	}
+	return b.String()
+}
+
+func num(v *float64) string {
+	if v == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%+.3g", *v)
+}

@@ -1,0 +1,283 @@
+package study
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/isocost/isocost/internal/stats"
+	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/pareto"
+)
+
+// Format is the first field of results.json and study.json.
+const Format = "isocost/study/v1"
+
+// Header is what a study directory is of. Methods, seeds and anchors are not in
+// it: they may be added.
+type Header struct {
+	Format    string           `json:"format"`
+	Space     search.FileRef   `json:"space"`
+	Tables    []search.FileRef `json:"tables"`
+	Evaluator search.Identity  `json:"evaluator"`
+	Budget    int              `json:"budget"`
+	Samples   int              `json:"samples"`
+	Fresh     int              `json:"fresh"`
+	Tau       float64          `json:"tau"`
+	Epsilon   float64          `json:"epsilon"`
+	Delta     float64          `json:"delta"`
+	Sigma     *float64         `json:"sigma,omitempty"`
+}
+
+// Results is results.json.
+type Results struct {
+	Header
+	Anchors   []string      `json:"anchors"`
+	Methods   []MethodRow   `json:"methods"`
+	Fronts    []FrontRow    `json:"fronts"`
+	Transfers []TransferRow `json:"transfers"`
+	Fidelity  *Fidelity     `json:"fidelity,omitempty"`
+	Units     []Unit        `json:"units"`
+}
+
+// MethodRow is a method on a table over anchors and seeds. Gains are on fresh
+// samples; deviations are fractions of the anchor's cost.
+type MethodRow struct {
+	Table     string   `json:"table"`
+	Method    string   `json:"method"`
+	Units     int      `json:"units"`
+	Gain      *float64 `json:"gain,omitempty"` // mean over the units
+	GainSD    *float64 `json:"gain_sd,omitempty"`
+	Beyond    *float64 `json:"beyond_control,omitempty"` // over the anchor rescaled to the final's cost; over the anchor where none was
+	Optimism  *float64 `json:"optimism,omitempty"`       // the search's own mean less the fresh one
+	Deviation float64  `json:"deviation"`                // mean |dev|
+	Worst     float64  `json:"worst_deviation"`          // the one of largest size, with its sign
+	Outside   int      `json:"outside"`
+	Samples   float64  `json:"samples"` // mean
+	Certified int      `json:"certified"`
+}
+
+// FrontRow compares the finals of a method from all anchors with those of all
+// methods, by table cost and fresh utility, seed by seed.
+type FrontRow struct {
+	Table       string  `json:"table"`
+	Method      string  `json:"method"`
+	Hypervolume float64 `json:"hypervolume"` // mean over seeds; share of the box that holds all finals and anchors
+	Dominated   float64 `json:"dominated"`   // fraction of the finals that another final dominates
+}
+
+// TransferRow is what becomes of a table's finals on another table.
+type TransferRow struct {
+	From   string   `json:"from"`
+	To     string   `json:"to"`
+	Method string   `json:"method"`
+	Units  int      `json:"units"`
+	AsIs   int      `json:"inside_as_is"`
+	Inside int      `json:"inside_recompensated"`
+	Gain   *float64 `json:"gain,omitempty"` // mean over the ones inside
+}
+
+// Fidelity compares the proxy with final utilities over the study's anchors and
+// finals.
+type Fidelity struct {
+	Evaluator search.Identity `json:"evaluator"`
+	Archs     int             `json:"archs"`
+	Spearman  float64         `json:"spearman"`
+	// Pairs are of architectures in one band; Wrong those which proxy and final
+	// utility order differently.
+	Pairs int `json:"pairs"`
+	Wrong int `json:"wrong"`
+}
+
+// Encode returns the canonical results.json.
+func (r *Results) Encode() ([]byte, error) { return encodeJSON(r) }
+
+// DecodeResults reads results.json; name is the file's, for errors. The summaries
+// must be those of the units.
+func DecodeResults(name string, data []byte) (*Results, error) {
+	var r Results
+	if err := decodeJSON(name, data, &r); err != nil {
+		return nil, err
+	}
+	if r.Format != Format {
+		return nil, fmt.Errorf("%s:1: format is %.80q, not %q", name, r.Format, Format)
+	}
+	again := r
+	again.summarise()
+	a, err := encodeJSON(again)
+	if err != nil {
+		return nil, err
+	}
+	if string(a) != string(data) {
+		return nil, fmt.Errorf("%s: the summaries are not those of the units", name)
+	}
+	return &r, nil
+}
+
+// distinct lists a field's values in the units' order.
+func (r *Results) distinct(f func(Unit) string) (out []string) {
+	for _, u := range r.Units {
+		if v := f(u); !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// summarise computes every table from the units.
+func (r *Results) summarise() {
+	r.Methods, r.Fronts, r.Transfers = []MethodRow{}, []FrontRow{}, []TransferRow{}
+	methods := r.distinct(func(u Unit) string { return u.Method })
+	for _, table := range r.distinct(func(u Unit) string { return u.Table }) {
+		var units []Unit
+		for _, u := range r.Units {
+			if u.Table == table {
+				units = append(units, u)
+			}
+		}
+		for _, m := range methods {
+			r.Methods = append(r.Methods, methodRow(table, m, units))
+		}
+		r.Fronts = append(r.Fronts, fronts(table, methods, units)...)
+		for _, to := range r.Tables {
+			if to.Name == table {
+				continue
+			}
+			for _, m := range methods {
+				r.Transfers = append(r.Transfers, transferRow(table, to.Name, m, units))
+			}
+		}
+	}
+}
+
+func methodRow(table, method string, units []Unit) MethodRow {
+	row := MethodRow{Table: table, Method: method}
+	var gains, beyond, optimism []float64
+	for _, u := range units {
+		if u.Method != method {
+			continue
+		}
+		row.Units++
+		row.Samples += float64(u.Samples)
+		row.Deviation += math.Abs(u.Deviation)
+		if math.Abs(u.Deviation) > math.Abs(row.Worst) {
+			row.Worst = u.Deviation
+		}
+		if !u.Inside {
+			row.Outside++
+		}
+		if u.Certified {
+			row.Certified++
+		}
+		g, ok := u.Gain()
+		if !ok {
+			continue
+		}
+		gains = append(gains, g)
+		if u.Control != nil {
+			if b, ok := u.Utility.over(u.Control.Utility); ok {
+				beyond = append(beyond, b)
+			}
+		} else {
+			beyond = append(beyond, g)
+		}
+		if u.Naive != nil {
+			optimism = append(optimism, *u.Naive-u.Utility.Mean)
+		}
+	}
+	if row.Units > 0 {
+		row.Samples /= float64(row.Units)
+		row.Deviation /= float64(row.Units)
+	}
+	row.Gain, row.Beyond, row.Optimism = average(gains), average(beyond), average(optimism)
+	if len(gains) > 1 {
+		row.GainSD = finite(stats.StdDev(gains))
+	}
+	return row
+}
+
+func average(x []float64) *float64 {
+	if len(x) == 0 {
+		return nil
+	}
+	return finite(stats.Mean(x))
+}
+
+func fronts(table string, methods []string, units []Unit) []FrontRow {
+	var seeds []uint64
+	lo, ref := pareto.Point{Cost: math.Inf(1), Utility: math.Inf(-1)}, pareto.Point{Cost: math.Inf(-1), Utility: math.Inf(1)}
+	span := func(cost float64, e *Estimate) {
+		if e != nil {
+			lo = pareto.Point{Cost: min(lo.Cost, cost), Utility: max(lo.Utility, e.Mean)}
+			ref = pareto.Point{Cost: max(ref.Cost, cost), Utility: min(ref.Utility, e.Mean)}
+		}
+	}
+	for _, u := range units {
+		if !slices.Contains(seeds, u.Seed) {
+			seeds = append(seeds, u.Seed)
+		}
+		span(u.Cost, u.Utility)
+		span(u.AnchorCost, u.AnchorUtility)
+	}
+	box := (ref.Cost - lo.Cost) * (lo.Utility - ref.Utility)
+	rows := make([]FrontRow, len(methods))
+	finals := make([]int, len(methods))
+	for i, m := range methods {
+		rows[i] = FrontRow{Table: table, Method: m}
+	}
+	for _, seed := range seeds {
+		var points []pareto.Point
+		var whose []int
+		for _, u := range units {
+			if u.Seed == seed && u.Utility != nil {
+				points = append(points, pareto.Point{Cost: u.Cost, Utility: u.Utility.Mean})
+				whose = append(whose, slices.Index(methods, u.Method))
+			}
+		}
+		dominated := pareto.Dominated(points)
+		own := make([][]pareto.Point, len(methods))
+		for i, p := range points {
+			m := whose[i]
+			own[m] = append(own[m], p)
+			finals[m]++
+			if dominated[i] {
+				rows[m].Dominated++
+			}
+		}
+		for m := range methods {
+			if box > 0 && !math.IsInf(box, 0) {
+				rows[m].Hypervolume += pareto.Hypervolume(own[m], ref) / box / float64(len(seeds))
+			}
+		}
+	}
+	for m := range rows {
+		if finals[m] > 0 {
+			rows[m].Dominated /= float64(finals[m])
+		}
+	}
+	return rows
+}
+
+func transferRow(from, to, method string, units []Unit) TransferRow {
+	row := TransferRow{From: from, To: to, Method: method}
+	var gains []float64
+	for _, u := range units {
+		for _, t := range u.Transfer {
+			if u.Method != method || t.Table != to {
+				continue
+			}
+			row.Units++
+			if t.Was {
+				row.AsIs++
+			}
+			if t.Inside {
+				row.Inside++
+				if g, ok := t.Utility.over(u.AnchorUtility); ok {
+					gains = append(gains, g)
+				}
+			}
+		}
+	}
+	row.Gain = average(gains)
+	return row
+}

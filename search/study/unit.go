@@ -1,0 +1,117 @@
+package study
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// Unit is one search: a method from an anchor on a table with a seed. Costs are
+// the table's; deviations are fractions of the anchor's cost.
+type Unit struct {
+	Method     string   `json:"method"`
+	Table      string   `json:"table"`
+	Anchor     string   `json:"anchor"`
+	Seed       uint64   `json:"seed"`
+	Final      string   `json:"final"`
+	AnchorCost float64  `json:"anchor_cost"`
+	Cost       float64  `json:"cost"`
+	Deviation  float64  `json:"deviation"`
+	Inside     bool     `json:"inside"`
+	Samples    int      `json:"samples"`
+	Archs      int      `json:"archs"`
+	Moves      int      `json:"moves"`
+	Naive      *float64 `json:"naive,omitempty"` // the final's mean by the search's own samples
+	Certified  bool     `json:"certified,omitempty"`
+	EpsilonHat *float64 `json:"epsilon_hat,omitempty"`
+	Lambda     float64  `json:"lambda,omitempty"`
+	Stop       string   `json:"stop"`
+	// Utilities on samples the search has not seen (or of the whole finite pool).
+	AnchorUtility *Estimate `json:"anchor_utility,omitempty"`
+	Utility       *Estimate `json:"utility,omitempty"`
+	// Control is the anchor rescaled to the final's cost; nil in a space that cannot.
+	Control  *Control   `json:"control,omitempty"`
+	Transfer []Transfer `json:"transfer,omitempty"`
+}
+
+// Estimate is a mean over n samples with their standard deviation.
+type Estimate struct {
+	N    int     `json:"n"`
+	Mean float64 `json:"mean"`
+	SD   float64 `json:"sd"`
+}
+
+// Control is the cost-control arm.
+type Control struct {
+	Arch    string    `json:"arch"`
+	Cost    float64   `json:"cost"`
+	Utility *Estimate `json:"utility,omitempty"`
+}
+
+// Transfer is a final carried to another table at that table's budget of the
+// anchor.
+type Transfer struct {
+	Table     string    `json:"table"`
+	AsIs      float64   `json:"as_is"` // deviation before re-compensation
+	Was       bool      `json:"was_inside"`
+	Arch      string    `json:"arch"`
+	Deviation float64   `json:"deviation"`
+	Inside    bool      `json:"inside"`
+	Utility   *Estimate `json:"utility,omitempty"`
+}
+
+// Gain is the final's utility over the anchor's; ok is false without both.
+func (u *Unit) Gain() (gain float64, ok bool) { return u.Utility.over(u.AnchorUtility) }
+
+func (e *Estimate) over(base *Estimate) (float64, bool) {
+	if e == nil || base == nil {
+		return 0, false
+	}
+	return e.Mean - base.Mean, true
+}
+
+// file is where a unit is kept; it depends on what the unit is, not on its place
+// in the lists, so that a study can grow.
+func (u *Unit) file() string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{u.Method, u.Table, u.Anchor, strconv.FormatUint(u.Seed, 10)}, "\n")))
+	return hex.EncodeToString(sum[:8]) + ".json"
+}
+
+// encodeJSON is the canonical text of our own types: indented, no HTML escapes.
+func encodeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", " ")
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+// decodeJSON reads what encodeJSON wrote, and nothing else.
+func decodeJSON(name string, data []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(v)
+	if err == nil {
+		if _, end := dec.Token(); end != io.EOF {
+			err = errors.New("data after the object")
+		}
+	}
+	if err == nil {
+		var again []byte
+		if again, err = encodeJSON(v); err == nil && !bytes.Equal(again, data) {
+			err = errors.New("not in canonical form: a field is doubled, missing or written otherwise")
+		}
+	}
+	if err != nil {
+		line := 1 + bytes.Count(data[:min(dec.InputOffset(), int64(len(data)))], []byte("\n"))
+		return fmt.Errorf("%s:%d: %w", name, line, err)
+	}
+	return nil
+}
