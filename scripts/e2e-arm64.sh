@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # e2e-arm64.sh: the whole way to another device, on one x86 machine: the linux-arm64 bundle with the
 # real ARM libraries runs under user-mode emulation, reached through a real sshd on loopback:
-#   device → bench of a tiny plan → records → costgen compile → isosearch run.
+#   device → bench of a tiny plan, on ONNX Runtime and on LiteRT → records → costgen compile → isosearch run.
 # Times under emulation mean nothing, and the records must say so (emulated-cpu).
 #
 # Needs root (binfmt_misc), qemu-user-static, openssh-server and the ARM cross compiler; the error
@@ -34,6 +34,7 @@ if ! ls "$binfmt" | grep -qv '^register$\|^status$' || ! grep -lq aarch64 "$binf
 	printf '%s' ":$name:M::\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00:\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff:$qemu:F" >"$binfmt/register"
 fi
 
+# QEMU_CPU below is the board's processor: with "max" LiteRT computes nonsense (docs/decisions/0702-*.md).
 # What the emulated programs see instead of the host's files: an ARM board. Without its cpuinfo the
 # ARM ONNX Runtime crashes while it detects the processor.
 board=$work/board
@@ -64,7 +65,7 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
-SetEnv QEMU_LD_PREFIX=$board TMPDIR=$work/tmp
+SetEnv QEMU_LD_PREFIX=$board QEMU_CPU=cortex-a76 TMPDIR=$work/tmp
 CONFIG
 mkdir -m 1777 "$work/tmp"
 echo "[127.0.0.1]:$port $(cut -d' ' -f1,2 "$work/ssh/host.pub")" >"$work/ssh/known_hosts"
@@ -119,13 +120,17 @@ default: {choice: mb_k3_e4, width: 1, precision: fp32}
 SPACE
 # Few rounds: the numbers are not the point.
 "$bin/agent" plan --space "$work/space.yaml" --calibrate 6 --audit 4 --seed 1 -o "$work/plan.jsonl"
-code=0
-"$bin/agent" bench --plan "$work/plan.jsonl" --backend ort --estimator min --max-time "${E2E_TIME:-40s}" -o "$work/rec.jsonl" "${on[@]}" || code=$?
-[ $code = 0 ] || [ $code = 3 ] || exit $code
-python3 - "$work/rec.jsonl" "$code" <<'CHECK'
+bench() { # bench BACKEND NAME OUT: the plan on that runtime, there; its records here
+	local code=0
+	"$bin/agent" bench --plan "$work/plan.jsonl" --backend "$1" --estimator min --max-time "${E2E_TIME:-40s}" -o "$3" "${on[@]}" || code=$?
+	[ $code = 0 ] || [ $code = 3 ] || exit $code
+	python3 - "$3" "$1" "$2" "$code" <<'CHECK'
 import json, sys
-lines = [json.loads(l) for l in open(sys.argv[1])]
-assert lines[0]["device"]["arch"] == "arm64", lines[0]["device"]
+path, backend, name, code = sys.argv[1:]
+lines = [json.loads(l) for l in open(path)]
+head = lines[0]
+assert head["device"]["arch"] == "arm64", head["device"]
+assert head["runtime"]["backend"] == backend, head["runtime"]
 def walk(x):
     if isinstance(x, dict):
         if "validity" in x: yield x["validity"]
@@ -135,15 +140,23 @@ def walk(x):
 v = [c for l in lines for c in walk(l)]
 assert len(v) > 10, f"only {len(v)} records"
 assert all("emulated-cpu" in c for c in v), [c for c in v if "emulated-cpu" not in c][:3]
-print(len(v), "records, all emulated-cpu; bench ended with code", sys.argv[2])
+# A record without a number says nothing about the runtime: most must have one.
+timed = [l for l in lines if l.get("record", {}).get("estimate_us") is not None]
+assert len(timed) > len(v) / 2, f"only {len(timed)} of {len(v)} records hold a time"
+print(f"{name} {head['runtime'].get('version')}: {len(v)} records, all emulated-cpu, {len(timed)} with a time; bench ended with code {code}")
 CHECK
+}
+bench ort "ONNX Runtime" "$work/rec.jsonl"
+bench tflite LiteRT "$work/rec-tflite.jsonl"
 
 step "costgen compile, isosearch run, here"
 # Only because it is asked to does costgen take times of an emulator.
 if "$bin/costgen" compile "$work/rec.jsonl" -o "$work/refused.lut.json" 2>/dev/null; then
 	fail "costgen compiled emulated times unasked" "validity emulated-cpu must be left out"
 fi
-"$bin/costgen" compile "$work/rec.jsonl" --accept emulated-cpu,drift,noisy,preempted -o "$work/device.lut.json"
+accept=emulated-cpu,drift,noisy,preempted
+"$bin/costgen" compile "$work/rec.jsonl" --accept $accept -o "$work/device.lut.json"
+"$bin/costgen" compile "$work/rec-tflite.jsonl" --accept $accept -o "$work/tflite.lut.json" >/dev/null
 code=0
 "$bin/isosearch" run --space "$work/space.yaml" --lut "$work/device.lut.json" --evaluator onnx --tau 0.3 --epsilon 0.5 --delta 0.1 --budget 60 -o "$work/run" || code=$?
 [ $code = 0 ] || [ $code = 3 ] || exit $code

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/nativelib"
 )
 
@@ -110,7 +111,11 @@ func TestAndroidPackages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			lib, err := s.Find(name, "")
 			if err != nil {
-				nativelib.MissingRuntime(t, "android-"+name, err)
+				// Another machine's libraries: even where all of this machine's are required, these are asked for by name.
+				if strings.Contains(os.Getenv(nativelib.RequireEnv), "android-"+name) {
+					t.Fatalf("%v (%s)", err, hint.Of(err))
+				}
+				t.Skipf("%v (%s)", err, hint.Of(err))
 			}
 			native := filepath.Dir(filepath.Dir(filepath.Dir(lib.Path)))
 			files, err := CheckRuntimes(Options{OS: "android", Arch: "arm64", Native: native, Runtimes: []string{name}})
