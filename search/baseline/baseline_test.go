@@ -217,35 +217,3 @@ func TestControlMeetsTheCostWithTheChoicesOfX(t *testing.T) {
 		t.Errorf("a space without widths was rescaled to %s", c.Key())
 	}
 }
-
-func TestRecompensate(t *testing.T) {
-	s := toy{layers: 6, widths: 7}
-	p := problem(t, s)
-	c := search.NewCompensator(s, p.Bands)
-	x := s.Default()
-	x.Layers[0].Choice, x.Layers[1].Choice, x.Layers[2].Choice = "b", "b", "b" // +20 %
-	if in, _, _, _ := c.Inside(x); in {
-		t.Fatal("the case is no case")
-	}
-	y, ok := Recompensate(c, x)
-	if in, _, dev, _ := c.Inside(y); !ok || !in {
-		t.Errorf("%s: %v, deviation %v", y.Key(), ok, dev)
-	}
-	for l := range y.Layers {
-		if y.Layers[l].Choice != x.Layers[l].Choice {
-			t.Errorf("layer %d: choice changed", l)
-		}
-	}
-	if y, ok := Recompensate(c, s.Default()); !ok || y.Key() != s.Default().Key() {
-		t.Errorf("what is inside was changed to %s", y.Key())
-	}
-	narrow := toy{layers: 6, widths: 1}
-	q := problem(t, narrow)
-	x = narrow.Default()
-	for l := range x.Layers {
-		x.Layers[l].Choice = "b"
-	}
-	if _, ok := Recompensate(search.NewCompensator(narrow, q.Bands), x); ok {
-		t.Error("+40 % without widths cannot be restored")
-	}
-}

@@ -415,12 +415,12 @@ func (r *runner) unit(ctx context.Context, u *Unit) error {
 			return err
 		}
 		tr.AsIs = math.Expm1(dev[0])
-		moved, _ := baseline.Recompensate(there, final)
-		if tr.Inside, _, dev, err = there.Inside(moved); err != nil {
+		moved, err := there.Recompensate(final)
+		if err != nil {
 			return err
 		}
-		tr.Arch, tr.Deviation = moved.Key(), math.Expm1(dev[0])
-		if tr.Utility, err = r.estimate(ctx, ev, moved, u.Seed, p.PoolSize); err != nil {
+		tr.Inside, tr.Arch, tr.Deviation = moved.Inside, moved.Arch.Key(), math.Expm1(moved.Dev[0])
+		if tr.Utility, err = r.estimate(ctx, ev, moved.Arch, u.Seed, p.PoolSize); err != nil {
 			return err
 		}
 		u.Transfer = append(u.Transfer, tr)
