@@ -51,6 +51,11 @@ search-study: ## the search's claims on NAS-Bench-Macro → docs/results.md (nee
 two-targets: setup-test build ## two targets' tables, one search on both, a transfer → docs/results.md (4 minutes)
 	scripts/two-targets.sh
 
+.PHONY: marginal
+marginal: setup ## marginal costs by frames and by chains of copies, one campaign → docs/results.md (2 minutes)
+	ISOCOST_STUDY=$(CURDIR)/.study.md ISOCOST_SECONDS=100s $(GO) test ./cmd/agent -run TestFramesAgainstChains -count=1 -v
+	scripts/results.sh frames-and-chains < .study.md && rm .study.md
+
 .PHONY: runtimes
 runtimes: setup-test build ## the runtimes' times in fp32 and int8, side by side → docs/results.md (half a minute)
 	scripts/runtimes.sh

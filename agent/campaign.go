@@ -83,6 +83,7 @@ type run struct {
 	overdue  bool // the campaign's time is over
 	gateShut bool // the round began hotter than the thermal gate allows
 	warm     bool // the device has been warmed up in this child
+	looked   bool // this child has been checked
 }
 
 // Run measures what is not yet measured and returns every record of the plan.
@@ -171,7 +172,7 @@ func (r *run) launch(ctx context.Context, elapsed float64) error {
 	}
 	r.talk = newTalk(p, elapsed)
 	clear(r.open)
-	r.warm = false
+	r.warm, r.looked = false, false
 	_, err = r.talk.ask(ctx, request{Hello: &helloRequest{Backend: r.Backend, Protocol: r.Protocol.Canonical(), ElapsedS: elapsed}},
 		r.openPatience(), func(rep report) error {
 			if rep.Info != nil {

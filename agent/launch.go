@@ -41,7 +41,13 @@ type ChildCommand struct {
 	// Start, when set, starts the command instead of cmd.Start: on a thread whose
 	// affinity the child and every native thread in it inherit.
 	Start func(cmd *exec.Cmd) error
+	// Check, when set, looks at the child once its models are open and their threads
+	// exist: whether they run where Start put them. Its error ends the campaign.
+	Check func(pid int) error
 }
+
+// checked is implemented by processes that can be looked at from outside.
+type checked interface{ check() error }
 
 // RequestFD and ReportFD are the child's ends of the pipes.
 const (
@@ -64,7 +70,7 @@ func (c ChildCommand) Launch(ctx context.Context) (Process, error) {
 	cmd := exec.CommandContext(ctx, c.Path, c.Args...)
 	cmd.Env = c.Env
 	cmd.ExtraFiles = []*os.File{reqR, repW}
-	p := &childProcess{cmd: cmd, w: reqW, r: repR, words: &lastWords{}}
+	p := &childProcess{cmd: cmd, w: reqW, r: repR, words: &lastWords{}, look: c.Check}
 	cmd.Stderr = p.words
 	cmd.Stdout = p.words // libraries print; reports have their own pipe
 	// A grandchild may hold the streams open; its words are not worth waiting for.
@@ -90,6 +96,14 @@ type childProcess struct {
 	words *lastWords
 	once  sync.Once
 	code  string
+	look  func(pid int) error
+}
+
+func (p *childProcess) check() error {
+	if p.look == nil {
+		return nil
+	}
+	return p.look(p.cmd.Process.Pid)
 }
 
 func (p *childProcess) Read(b []byte) (int, error)  { return p.r.Read(b) }

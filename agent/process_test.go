@@ -319,3 +319,26 @@ func TestAnotherCampaignsFileIsRefused(t *testing.T) {
 		t.Error("looking at a finished campaign changed its file")
 	}
 }
+
+// TestTheChildIsLookedAt: once a child, after its models are open; what is found
+// ends the campaign.
+func TestTheChildIsLookedAt(t *testing.T) {
+	p := planOf(someOps(2)...)
+	for _, want := range []error{nil, errors.New("thread 7 may run on CPUs 0-7, outside of 3")} {
+		k := processCampaign(t, p, deviceHead, nil)
+		looks := 0
+		command := k.Launch.(agent.ChildCommand)
+		command.Check = func(pid int) error {
+			looks++
+			if pid <= 0 || pid == os.Getpid() {
+				t.Errorf("process %d", pid)
+			}
+			return want
+		}
+		k.Launch = command
+		_, err := k.Run(context.Background())
+		if !errors.Is(err, want) || looks != 1 {
+			t.Errorf("%d looks, error %v; want one and %v", looks, err, want)
+		}
+	}
+}

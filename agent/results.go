@@ -72,6 +72,7 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis) *record.Record {
 		rec.Validity = []string{record.Noisy}
 		rec.Rounds = e.rounds
 		rec.Detail = "too few rounds for an interval; allow more time"
+		r.addChecks(k, rec)
 		return rec
 	}
 	ptr := func(v float64) *float64 { v = record.RoundUS(v); return &v }

@@ -2,10 +2,12 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/record"
 )
 
@@ -136,6 +138,9 @@ func (r *run) measureBatch(ctx context.Context, g, round int, batch []visitPlan,
 	if err := r.warmUp(ctx, batch); err != nil {
 		return err
 	}
+	if err := r.checkChild(); err != nil {
+		return err
+	}
 	if !r.allOpen(ids) {
 		return nil // one of them was quarantined on the way: the caller plans anew
 	}
@@ -183,6 +188,23 @@ func (r *run) measureBatch(ctx context.Context, g, round int, batch []visitPlan,
 	}
 	if err != nil {
 		return r.survive(ctx, err)
+	}
+	return nil
+}
+
+// checkChild looks at a child once, after its first warm-up: every thread that will
+// compute exists by then.
+func (r *run) checkChild() error {
+	if r.looked {
+		return nil
+	}
+	r.looked = true
+	p, ok := r.talk.process.(checked)
+	if !ok {
+		return nil
+	}
+	if err := p.check(); err != nil {
+		return hint.Wrap(fmt.Errorf("the measuring child: %w", err), "a library moved its threads; measure without --cores, or with one thread")
 	}
 	return nil
 }

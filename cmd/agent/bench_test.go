@@ -41,6 +41,34 @@ func runAgent(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return cmd.ProcessState.ExitCode(), out.String(), talk.String()
 }
 
+// TestBenchSaysThatSomeFailed: a case that crashes costs its record, and the exit
+// code says so – also when the finished campaign is asked for again.
+func TestBenchSaysThatSomeFailed(t *testing.T) {
+	dir := t.TempDir()
+	plan, rec, dev := filepath.Join(dir, "plan.jsonl"), filepath.Join(dir, "rec.jsonl"), filepath.Join(dir, "device.yaml")
+	if code, _, talk := runAgent(t, "plan", "--family", "conv", "-o", plan); code != 0 {
+		t.Fatalf("plan: %d %s", code, talk)
+	}
+	text, err := os.ReadFile("../../examples/sim-device.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	faulty := strings.Replace(string(text), "faults: []", "faults: [{match: 'cout=12,', at: open, kind: crash}]", 1)
+	if err := os.WriteFile(dev, []byte(faulty), 0o644); err != nil || faulty == string(text) {
+		t.Fatal("no fault was put in", err)
+	}
+	for range 2 {
+		code, out, talk := runAgent(t, "bench", "--plan", plan, "--backend", "sim", "--sim-device", dev, "--max-time", "5s", "-o", rec)
+		if code != 3 || !strings.Contains(out, "crashed:SIGSEGV") || !strings.Contains(talk, "cases failed") || !strings.Contains(talk, "hint: ") {
+			t.Errorf("exit code %d, want 3 and the reason:\n%s%s", code, out, talk)
+		}
+	}
+	files, err := record.Read(rec)
+	if err != nil || files[0].End == nil || files[0].End.Failed == 0 || files[0].End.Failed == files[0].End.Cases {
+		t.Errorf("%v, %+v: some must fail, not all", err, files)
+	}
+}
+
 func TestBenchOnTheSimulatedDevice(t *testing.T) {
 	dir := t.TempDir()
 	plan, rec := filepath.Join(dir, "plan.jsonl"), filepath.Join(dir, "rec.jsonl")

@@ -37,6 +37,7 @@ func childCommand(cores device.CoreSet, pinned bool) (agent.ChildCommand, error)
 	c := agent.ChildCommand{Path: self, Args: []string{childName}}
 	if pinned {
 		c.Start = func(cmd *exec.Cmd) error { return device.StartPinned(cmd, cores) }
+		c.Check = func(pid int) error { return device.CheckPinned(pid, cores) }
 	}
 	return c, nil
 }
