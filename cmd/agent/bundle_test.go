@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/isocost/isocost/internal/bundle"
+	"github.com/isocost/isocost/internal/nativelib"
+	"github.com/isocost/isocost/record"
+)
+
+// A bundle is all the agent needs: elsewhere, without this repository and without
+// an environment, it finds its own libraries and measures with each.
+func TestBundleRunsFromItsOwnFolder(t *testing.T) {
+	libs := map[string]string{} // by runtime
+	for _, name := range []string{"onnxruntime", "litert"} {
+		libs[name] = nativelib.Require(t, name)
+		if own := os.Getenv(strings.ToUpper("ISOCOST_" + name)); own != "" {
+			t.Skipf("%s comes from %s, not from .native", name, own)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir()
+	native := filepath.Dir(filepath.Dir(filepath.Dir(libs["onnxruntime"])))
+	code, stdout, talk := runAgent(t, "bundle", "--agent", self, "--native", native, "--name", "here", "--runtime", "onnxruntime,litert", "--json", "-o", out)
+	if code != 0 {
+		t.Fatalf("bundle: %d %s", code, talk)
+	}
+	var m bundle.Manifest
+	if err := json.Unmarshal([]byte(stdout), &m); err != nil || m.Target != "here" || m.OS != runtime.GOOS {
+		t.Fatalf("%v: %+v", err, m)
+	}
+	dir := filepath.Join(out, "agent-here")
+	there := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command("./agent", args...)
+		cmd.Dir = dir
+		cmd.Env = []string{"HOME=" + out, asProgram + "=1"} // nothing else
+		var talk strings.Builder
+		cmd.Stderr = &talk
+		stdout, err := cmd.Output()
+		// bench ends with 3 when the time is up before every case is measured.
+		if err != nil && (args[0] != "bench" || cmd.ProcessState.ExitCode() != 3) {
+			t.Fatalf("%v: %v %s", args, err, talk.String())
+		}
+		return string(stdout)
+	}
+
+	var d struct {
+		Runtimes []struct{ Name, Version, Path, Error string }
+	}
+	if err := json.Unmarshal([]byte(there("device", "--probe", "0", "--json")), &d); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, r := range d.Runtimes {
+		found[r.Name] = r.Path
+	}
+	for backend, name := range map[string]string{"ort": "onnxruntime", "tflite": "litert"} {
+		want := filepath.Join(dir, "lib", name, filepath.Base(libs[name]))
+		if real, err := filepath.EvalSymlinks(want); err == nil {
+			want = real
+		}
+		if found[backend] != want {
+			t.Errorf("%s is found in %q, want %q", backend, found[backend], want)
+		}
+	}
+
+	there("plan", "--family", "gap", "-o", filepath.Join(out, "plan.jsonl"))
+	for _, backend := range []string{"ort", "tflite"} {
+		rec := filepath.Join(out, backend+".jsonl")
+		there("bench", "--plan", filepath.Join(out, "plan.jsonl"), "--backend", backend, "--max-time", "3s", "-o", rec)
+		files, err := record.Read(rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		timed := 0
+		for _, r := range files[0].Records {
+			if r.Record != nil && r.Record.EstimateUS != nil {
+				timed++
+			}
+		}
+		if timed == 0 || files[0].Header.Runtime.Backend != backend {
+			t.Errorf("%s: %d of %d records hold a time; %+v", backend, timed, len(files[0].Records), files[0].Header.Runtime)
+		}
+	}
+}
