@@ -29,12 +29,19 @@ const coldWidest = 8192
 // weights. Networks that fit into the cache (a space of small blocks) want warm
 // frames.
 func cold(sum Sum) (Sum, error) {
+	for _, s := range sum {
+		for _, op := range s.Chain {
+			switch op.Kind {
+			case "transpose", "slice", "gather":
+				// They move data and have no weights, and a runtime moves no more of it than
+				// what the row read behind them needs.
+				return sum, nil
+			}
+		}
+	}
 	out := make(Sum, len(sum))
 	for i, s := range sum {
 		last := s.Chain[len(s.Chain)-1]
-		if last.Kind == "transpose" { // a runtime transposes no more of it than what is read behind
-			return sum, nil
-		}
 		_, shape, err := Shapes(last)
 		if err != nil {
 			return nil, err
