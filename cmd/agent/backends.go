@@ -36,6 +36,7 @@ func (o *backendOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.TFLiteRuntime, "tflite-runtime", "", "which TensorFlow Lite to look for: litert, or tflite for the classic C library (default: litert where there is one)")
 	flags.StringVar(&o.TFLiteGPULib, "tflite-gpu-lib", "", "`PATH` of the classic library's GPU delegate")
 	flags.StringVar(&o.SimDevice, "sim-device", "", "device `FILE` of the sim backend, for example examples/sim-device.yaml")
+	cli.Group(flags, "Runtime", "backend", "provider", "provider-option", "ort-lib", "ep-library", "tflite-lib", "tflite-runtime", "tflite-gpu-lib", "sim-device")
 }
 
 // backendMakers lists the backends, one line each.

@@ -86,6 +86,8 @@ func (o *benchOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.PrintProtocol, "print-protocol", false, "print the protocol with all flags applied and stop")
 	flags.StringVar(&o.Sysroot, "sysroot", "/", "root of the tree that the device is read from")
 	flags.MarkHidden("sysroot")
+	cli.Group(flags, "Models", "dim", "input", "list-io")
+	cli.Group(flags, "Protocol", "protocol", "threads", "cores", "metric", "estimator", "seed", "print-protocol")
 	o.targetOptions.AddFlags(flags)
 }
 

@@ -42,6 +42,8 @@ device and then runs this. The manifest names the version and SHA-256 of every f
 			flags.StringVar(&verify, "verify", "", "check the bundle in `DIR` against its manifest instead")
 			flags.BoolVar(&check, "check-runtimes", false, "check and list the runtimes that would be packed, and pack nothing")
 			flags.BoolVar(&asJSON, "json", false, "print the manifest")
+			cli.Group(flags, "What goes in", "os", "arch", "name", "agent", "agent-version", "native", "runtime", "licences")
+			cli.Group(flags, "Checks", "max-glibc", "old-glibc", "verify", "check-runtimes")
 			return func(ctx context.Context, env cli.Env, args []string) error {
 				if len(args) > 0 {
 					return cli.Usagef("unexpected argument %q", args[0])

@@ -70,6 +70,8 @@ func (o *compareOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.ORTLib, "ort-lib", "", "`PATH` of libonnxruntime")
 	flags.StringArrayVar(&o.EPLibraries, "ep-library", nil, "`NAME=PATH` of an ONNX Runtime plugin execution provider")
 	flags.StringVar(&o.TFLiteGPULib, "tflite-gpu-lib", "", "`PATH` of the classic library's GPU delegate")
+	cli.Group(flags, "Runtimes", "lane", "ort-lib", "ep-library", "tflite-gpu-lib")
+	cli.Group(flags, "Output", "json", "markdown")
 }
 
 func (o *compareOptions) run(ctx context.Context, env cli.Env, args []string) error {

@@ -66,7 +66,7 @@ func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.Dims, "dim", nil, "`NAME=VALUE` of a model's symbolic dimension; a batch without one is 1")
 	flags.BoolVar(&o.Warm, "warm", false, "measure a model's kernels with their weights in the nearest cache, as in a network of under a megabyte")
 	flags.StringVar(&o.Set, "set", benchmarks.SetAudit, "what the models themselves are for: audit, calibrate, or none to plan the kernels alone")
-	flags.StringSliceVar(&o.Families, "family", nil, "plan the standard grids of these `kinds`: "+strings.Join(benchmarks.GridFamilies, ","))
+	flags.StringSliceVar(&o.Families, "family", nil, "plan the standard grids of these `kinds`: "+strings.Join(benchmarks.GridFamilies, ", "))
 	flags.StringSliceVar(&o.Precisions, "precision", []string{"fp32"}, "`precisions` of --family; a space names its own")
 	flags.IntVar(&o.Calibrate, "calibrate", 16, "networks of the space that calibrate the table")
 	flags.IntVar(&o.Audit, "audit", 59, "networks that audit it; 59 is the fewest that bound the error's 95 % quantile at 95 % confidence")
@@ -76,6 +76,9 @@ func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.Uint64Var(&o.Seed, "seed", 1, "of the drawn networks and of the order")
 	flags.StringVarP(&o.Output, "output", "o", "", "the plan `file`; standard output when left out")
 	flags.BoolVar(&o.JSON, "json", false, "print the summary as JSON (needs -o)")
+	cli.Group(flags, "From a space", "space", "calibrate", "audit", "knots")
+	cli.Group(flags, "From models", "model", "calibrate-model", "dim", "warm", "set")
+	cli.Group(flags, "From families", "family", "precision")
 }
 
 // maxNetworks bounds the networks of one set: the strictest audit the design knows

@@ -39,6 +39,7 @@ func (o *targetOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.TargetClean, "target-clean", false, "remove the job's folder from the target when it is done")
 	flags.StringVar(&o.KnownHosts, "ssh-known-hosts", "", "known_hosts `FILE` (default: ~/.ssh/known_hosts and the system's)")
 	flags.StringVar(&o.Identity, "ssh-key", "", "private key `FILE` (default: an ssh-agent, ~/.ssh/id_*)")
+	cli.Group(flags, "Device", targetFlags...)
 }
 
 // targetFlags stay on the host; the others are handed on.

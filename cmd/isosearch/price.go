@@ -48,6 +48,8 @@ table, in one interleaved campaign a table. With --sample the tables are compare
 			flags.StringVar(&o.agent, "agent", "", "the agent program (default: beside this one, else in the path)")
 			flags.BoolVar(&o.markdown, "markdown", false, "print Markdown tables")
 			flags.BoolVar(&o.json, "json", false, "print as JSON")
+			cli.Group(flags, "Comparing tables", "tau", "recompensate", "sample", "seed")
+			cli.Group(flags, "Measured costs", "measure", "measure-arg", "output", "agent")
 			return o.run
 		},
 	}

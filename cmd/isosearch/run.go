@@ -93,6 +93,10 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Measure, "measure", "", "re-measure anchor, accepted incumbents and final: local, adb:SERIAL or ssh:USER@HOST")
 	f.StringArrayVar(&o.BenchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench, such as --protocol=p.yaml; may be repeated")
 	f.BoolVar(&o.JSON, "json", false, "print the certificate")
+	cli.Group(f, "Claim", "tau", "epsilon", "delta", "enforce-true-band", "interval-band", "as-published")
+	cli.Group(f, "Sampling", "selector", "scope", "schedule", "batch", "move", "fresh", "sigma", "sigma-archs", "sigma-repeats")
+	cli.Group(f, "Evaluator", "evaluator", "workers", "timeout", "retries", "agent", "ort-lib")
+	cli.Group(f, "Measured costs", "measure", "measure-arg")
 }
 
 func (o *runOptions) validate(args []string) error {

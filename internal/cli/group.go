@@ -37,6 +37,11 @@ func flagHelp(flags *pflag.FlagSet) string {
 				order = append(order, heading)
 			}
 		}
+		if f.Value.Type() == "bool" { // seen as a plain value it is --json, not --json[=true|false]
+			plain := *f
+			plain.Value = struct{ pflag.Value }{f.Value}
+			f = &plain
+		}
 		groups[heading].AddFlag(f)
 	})
 	var b strings.Builder

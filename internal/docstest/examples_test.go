@@ -13,6 +13,8 @@ import (
 	"time"
 )
 
+var flagLine = regexp.MustCompile(`(?m)^ +(-., )?--`)
+
 var output = regexp.MustCompile(` -o (\S+)`)
 
 // Every example of -h works as written, in a folder that holds the files it names.
@@ -35,6 +37,25 @@ func TestExamplesWork(t *testing.T) {
 						t.Errorf("%s\nexit code %d\n%s", line, code, out)
 					}
 				})
+			}
+		}
+	}
+}
+
+// Nobody reads a list of twenty flags: long ones stand under headings, and a
+// command's first list is short.
+func TestLongFlagListsAreGrouped(t *testing.T) {
+	const most = 12
+	for _, p := range programs {
+		for _, name := range subcommands(t, p) {
+			out, err := exec.Command(filepath.Join(bin, p), name, "-h").Output()
+			if err != nil {
+				t.Fatalf("%s %s -h: %v", p, name, err)
+			}
+			for i, list := range strings.Split(string(out), "\n\n") {
+				if n := len(flagLine.FindAllString(list, -1)); n > most {
+					t.Errorf("%s %s -h: paragraph %d lists %d flags, want at most %d under a heading", p, name, i, n, most)
+				}
 			}
 		}
 	}
