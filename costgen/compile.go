@@ -41,7 +41,7 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 	h := all[0].Header
 	f.Device = lut.Device{ID: h.Device.ID, Model: h.Device.Model, CPU: h.Device.CPU, OS: h.Device.OS, Arch: h.Device.Arch, Cores: h.Device.Cores}
 	f.Runtime = lut.Runtime{Backend: h.Runtime.Backend, Version: h.Runtime.Version, SHA256: h.Runtime.SHA256, Provider: h.Runtime.Provider, Threads: h.Runtime.Threads}
-	f.Protocol = lut.Protocol{SHA256: h.Protocol.SHA256}
+	f.Protocol = lut.Protocol{SHA256: h.Protocol.SHA256, YAML: h.Protocol.YAML}
 	f.Expires = []string{
 		fmt.Sprintf("another library than %s %s (SHA-256 %s)", h.Runtime.Backend, h.Runtime.Version, short(h.Runtime.SHA256)),
 		"another kernel, firmware, governor or power mode of the device",

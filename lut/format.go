@@ -265,6 +265,11 @@ func (f *File) Validate() error {
 	if f.Runtime.Threads < 0 {
 		bad("runtime has %d threads", f.Runtime.Threads)
 	}
+	if y := f.Protocol.YAML; y != "" {
+		if sum := sha256.Sum256([]byte(y)); hex.EncodeToString(sum[:]) != f.Protocol.SHA256 {
+			bad("the protocol's text does not have the hash %.80q", f.Protocol.SHA256)
+		}
+	}
 	for _, w := range f.Warnings {
 		if w.Code == "" || w.Detail == "" || !(w.P >= 0 && w.P <= 1) {
 			bad("warning %q lacks a code or a detail, or its p is no probability", w.Detail)

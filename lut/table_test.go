@@ -202,6 +202,8 @@ func TestEncodeDecode(t *testing.T) {
 	f := testFile()
 	eta := 0.031
 	f.Calibration = &Calibration{Model: "scale", A: 1.01, N: 20, SumLo: 1, SumHi: 2}
+	// The SHA-256 of "p: 1\n".
+	f.Protocol = Protocol{SHA256: "c9310131ae1b79e0647ff57c962506955f2bc6b25221ad146eb97ffe650f2746", YAML: "p: 1\n"}
 	f.Audit = &Audit{Delta: .05, Beta: .05, K: 59, Eta: &eta, Networks: []Network{{Case: "n1", Kernels: 3, Measured: 1, Sum: 2, Predicted: 3}}}
 	tab, err := New(f)
 	if err != nil {
@@ -219,6 +221,7 @@ func TestEncodeDecode(t *testing.T) {
 		"other format":       {"isocost/lut/v1", "isocost/lut/v9"},
 		"unknown field":      {`"metric":`, `"surprise":1,"metric":`},
 		"negative cost":      {`"raw":128,`, `"raw":-128,`},
+		"other protocol":     {`"yaml":"p: 1`, `"yaml":"p: 2`},
 		"zero cost":          {`"raw":128,"corrected":128`, `"raw":0,"corrected":0`},
 		"infinite":           {`"raw":128,`, `"raw":1e999,`},
 		"NaN":                {`"raw":128,`, `"raw":NaN,`},

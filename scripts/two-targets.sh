@@ -66,7 +66,7 @@ finals+=("found for all=$dir/run-all")
 for run in "${names[@]/#/run-}" run-all; do bin/isosearch verify "$dir/$run" >>"$dir/verified.txt"; done
 
 price=$(bin/isosearch price --space "$space" --lut "$all" --recompensate --markdown \
-	--measure local --measure-arg --protocol="$protocol" --measure-arg --max-time=8s -o "$dir/measure" "${finals[@]}")
+	--measure local --measure-arg --max-time=8s -o "$dir/measure" "${finals[@]}")
 pairs=$(bin/isosearch price --space "$space" --lut "$compared" --sample 1000 --markdown | sed -n '/^| over/,$p')
 {
 	echo "## Two targets: one search, and a transfer"

@@ -99,6 +99,7 @@ type Measurement struct {
 	N        int      `json:"n"`
 	Validity []string `json:"validity"`
 	Device   string   `json:"device"`
+	Protocol string   `json:"protocol,omitempty"` // hash of what it was measured under
 }
 
 // finite returns a pointer to v, nil when v is no finite number: JSON has none.

@@ -43,7 +43,7 @@ table, in one interleaved campaign a table. With --sample the tables are compare
 			flags.IntVar(&o.sample, "sample", 0, "random architectures over which the tables are compared")
 			flags.Uint64Var(&o.seed, "seed", 1, "of the random architectures")
 			flags.StringVar(&o.measure, "measure", "", "measure what is listed: local, adb:SERIAL or ssh:USER@HOST")
-			flags.StringArrayVar(&o.benchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench, such as --protocol=p.yaml; may be repeated")
+			flags.StringArrayVar(&o.benchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench, such as --max-time=20s; may be repeated")
 			flags.StringVarP(&o.out, "output", "o", "", "folder for plans and records of --measure")
 			flags.StringVar(&o.agent, "agent", "", "the agent program (default: beside this one, else in the path)")
 			flags.BoolVar(&o.markdown, "markdown", false, "print Markdown tables")

@@ -91,7 +91,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Agent, "agent", "", "the agent program (default: beside this one, else in the path)")
 	f.StringVar(&o.ORTLib, "ort-lib", "", "the ONNX Runtime library, handed on to agent")
 	f.StringVar(&o.Measure, "measure", "", "re-measure anchor, accepted incumbents and final: local, adb:SERIAL or ssh:USER@HOST")
-	f.StringArrayVar(&o.BenchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench, such as --protocol=p.yaml; may be repeated")
+	f.StringArrayVar(&o.BenchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench, such as --max-time=20s; may be repeated")
 	f.BoolVar(&o.JSON, "json", false, "print the certificate")
 	cli.Group(f, "Claim", "tau", "epsilon", "delta", "enforce-true-band", "interval-band", "as-published")
 	cli.Group(f, "Sampling", "selector", "scope", "schedule", "batch", "move", "fresh", "sigma", "sigma-archs", "sigma-repeats")

@@ -31,15 +31,16 @@ type Agent struct {
 	Args    []string // further arguments of "agent bench": --ort-lib, --protocol…
 	Target  string   // local, adb:SERIAL, ssh:USER@HOST
 	Dir     string   // folder for plan and records; a campaign found there goes on
-	Table   lut.File // whose backend, provider and threads are used
+	Table   lut.File // whose metric, backend, provider and protocol are used
 	Stderr  io.Writer
 }
 
 // report is the part of "agent bench --json" that is read.
 type report struct {
-	Backend string `json:"backend"`
-	Version string `json:"version"`
-	Device  struct {
+	Backend  string `json:"backend"`
+	Version  string `json:"version"`
+	Protocol string `json:"protocol_sha256"`
+	Device   struct {
 		ID    string `json:"id"`
 		Model string `json:"model"`
 	} `json:"device"`
@@ -51,6 +52,14 @@ type report struct {
 		N          int         `json:"n"`
 		Validity   []string    `json:"validity"`
 		Detail     string      `json:"detail"`
+		Energy     *struct {
+			NetMJ    float64 `json:"net_mj"`
+			StdErrMJ float64 `json:"std_err_mj"`
+		} `json:"energy"`
+		Memory *struct {
+			PeakActBytes  *int64 `json:"peak_activation_bytes"`
+			LivenessBytes *int64 `json:"liveness_bytes"`
+		} `json:"memory"`
 	} `json:"results"`
 }
 
@@ -79,7 +88,16 @@ func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measu
 	if p := a.Table.Runtime.Provider; p != "" {
 		args = append(args, "--provider", p)
 	}
-	if n := a.Table.Runtime.Threads; n > 0 {
+	// The table's own protocol: estimator, threads, cores, metrics and the rest. Costs
+	// under another are other costs (a median reads 8 % above the minimum on a virtual
+	// host), and deviations from the prediction would be the protocols'.
+	if y := a.Table.Protocol.YAML; y != "" {
+		path := filepath.Join(a.Dir, "protocol-"+a.Table.Protocol.SHA256[:12]+".yaml")
+		if err := atomicfile.Write(path, []byte(y), 0o644); err != nil {
+			return nil, err
+		}
+		args = append(args, "--protocol", path)
+	} else if n := a.Table.Runtime.Threads; n > 0 {
 		args = append(args, "--threads", strconv.Itoa(n))
 	}
 	if a.Target != "" && a.Target != "local" {
@@ -100,25 +118,40 @@ func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measu
 		}
 		return nil, hint.Wrap(fmt.Errorf("%s bench: %w", a.Program, err), "run it by hand: %s", cmd)
 	}
-	return read(out.Bytes(), archs)
+	return read(out.Bytes(), archs, a.Table.Metric)
 }
 
-// read pairs the results with the architectures by name.
-func read(text []byte, archs []space.Arch) ([]search.Measurement, error) {
+// read pairs the results with the architectures by name; metric is the table's.
+func read(text []byte, archs []space.Arch, metric string) ([]search.Measurement, error) {
 	var r report
 	if err := json.Unmarshal(text, &r); err != nil {
 		return nil, fmt.Errorf("agent bench --json wrote %.80q: %w", text, err)
 	}
 	out := make([]search.Measurement, len(archs))
 	for i, x := range archs {
-		m := search.Measurement{Metric: lut.Latency, Unit: "us", Validity: []string{"missing"}, Device: r.Device.ID}
+		m := search.Measurement{Metric: metric, Unit: lut.Units[metric], Validity: []string{"missing"}, Device: r.Device.ID, Protocol: r.Protocol}
 		for _, c := range r.Results {
 			if c.Kind != benchmarks.RoleNetwork || c.Name != x.Key() {
 				continue
 			}
 			m.Validity, m.N = c.Validity, c.N
-			if c.EstimateUS != nil && c.CI95US != nil && *c.EstimateUS > 0 {
+			switch {
+			case metric == lut.Latency && c.EstimateUS != nil && c.CI95US != nil && *c.EstimateUS > 0:
 				m.Value, m.Lo, m.Hi = *c.EstimateUS, c.CI95US[0], c.CI95US[1]
+			case metric == lut.Energy && c.Energy != nil && c.Energy.NetMJ > 0:
+				half := 1.96 * c.Energy.StdErrMJ // 95 %, normal
+				m.Value, m.Lo, m.Hi = c.Energy.NetMJ, max(0, c.Energy.NetMJ-half), c.Energy.NetMJ+half
+			case metric == lut.Memory && c.Memory != nil:
+				// As costgen: the allocator's peak where the runtime tells it, else the bound
+				// by liveness.
+				b := c.Memory.PeakActBytes
+				if b == nil || *b == 0 {
+					b = c.Memory.LivenessBytes
+				}
+				if b != nil && *b > 0 {
+					v := float64(*b)
+					m.Value, m.Lo, m.Hi = v, v, v
+				}
 			}
 		}
 		out[i] = m

@@ -2,6 +2,9 @@ package measure
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,12 +16,32 @@ import (
 	"github.com/isocost/isocost/search/space"
 )
 
+func TestReadTakesTheTablesMetric(t *testing.T) {
+	archs := []space.Arch{{Layers: []space.Layer{{Choice: "a"}}}, {Layers: []space.Layer{{Choice: "b"}}}}
+	text := []byte(`{"device":{"id":"d"},"results":[
+		{"kind":"e2e","name":"a","estimate_us":1,"ci95_us":[1,1],"n":9,"validity":["ok"],"energy":{"net_mj":4,"std_err_mj":0.5},
+		 "memory":{"peak_activation_bytes":0,"liveness_bytes":2048}},
+		{"kind":"e2e","name":"b","estimate_us":2,"ci95_us":[2,2],"n":9,"validity":["ok"]}]}`)
+	for metric, want := range map[string][3]float64{lut.Energy: {4, 4 - 0.98, 4 + 0.98}, lut.Memory: {2048, 2048, 2048}} {
+		got, err := read(text, archs, metric)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := got[0]; m.Value != want[0] || math.Abs(m.Lo-want[1]) > 1e-9 || math.Abs(m.Hi-want[2]) > 1e-9 || m.Unit != lut.Units[metric] {
+			t.Errorf("%s: %+v, want %v", metric, m, want)
+		}
+		if got[1].Value != 0 {
+			t.Errorf("%s: a latency stands in: %+v", metric, got[1])
+		}
+	}
+}
+
 func TestReadPairsByName(t *testing.T) {
 	archs := []space.Arch{{Layers: []space.Layer{{Choice: "a"}}}, {Layers: []space.Layer{{Choice: "b"}}}, {Layers: []space.Layer{{Choice: "c"}}}}
 	got, err := read([]byte(`{"backend":"ort","device":{"id":"d"},"results":[
 		{"kind":"anchor","name":"a","estimate_us":1,"ci95_us":[1,1],"n":1,"validity":["ok"]},
 		{"kind":"e2e","name":"b","estimate_us":20,"ci95_us":[19,21],"n":40,"validity":["ok"]},
-		{"kind":"e2e","name":"a","n":0,"validity":["timeout"]}]}`), archs)
+		{"kind":"e2e","name":"a","n":0,"validity":["timeout"]}]}`), archs, lut.Latency)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +54,7 @@ func TestReadPairsByName(t *testing.T) {
 	if got[2].Value != 0 || got[2].Validity[0] != "missing" {
 		t.Errorf("a case that is not there: %+v", got[2])
 	}
-	if _, err := read([]byte("Segmentation fault"), archs); err == nil {
+	if _, err := read([]byte("Segmentation fault"), archs, lut.Latency); err == nil {
 		t.Error("garbage was read")
 	}
 }
@@ -52,8 +75,14 @@ func TestAgentMeasures(t *testing.T) {
 	for l := range small.Layers {
 		small.Layers[l].Width = 0
 	}
+	text, err := exec.Command(program, "bench", "--print-protocol", "--estimator", "min", "--threads", "1").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(text)
+	protocol := lut.Protocol{SHA256: hex.EncodeToString(sum[:]), YAML: string(text)}
 	a := &Agent{Space: s, Program: program, Args: []string{"--ort-lib", lib, "--max-time", "1s"}, Target: "local", Dir: filepath.Join(dir, "m"),
-		Table: lut.File{Runtime: lut.Runtime{Backend: "ort", Provider: "cpu", Threads: 1}}, Stderr: os.Stderr}
+		Table: lut.File{Metric: lut.Latency, Runtime: lut.Runtime{Backend: "ort", Provider: "cpu", Threads: 1}, Protocol: protocol}, Stderr: os.Stderr}
 	got, err := a.Measure(context.Background(), []space.Arch{s.Default(), small})
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +95,9 @@ func TestAgentMeasures(t *testing.T) {
 	for _, m := range got {
 		if len(m.Validity) == 0 || m.Device == "" {
 			t.Errorf("measurement without validity or device: %+v", m)
+		}
+		if m.Protocol != protocol.SHA256 {
+			t.Errorf("measured under protocol %s, not the table's %s", m.Protocol, protocol.SHA256)
 		}
 		if m.Value == 0 && m.Validity[0] == "ok" || m.Value > 0 && (m.Lo > m.Value || m.Hi < m.Value || m.N == 0) {
 			t.Errorf("measurement without evidence: %+v", m)
