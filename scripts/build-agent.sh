@@ -99,4 +99,4 @@ done
 
 # The program that packs is this machine's own build.
 go run ./cmd/agent bundle --os $os --arch $arch --name "$target" --agent "$work/agent" --agent-version "$version" \
-	--runtime "$runtimes" --licences "$work/licences" $old -o dist
+	--runtime "$runtimes" --licences "$work/licences" $old -o "${DIST:-dist}"

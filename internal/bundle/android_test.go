@@ -18,6 +18,11 @@ func note(api int) string {
 	return fmt.Sprintf(`__asm__(".section .note.android.ident,\"a\",%%note\n.long 8\n.long 4\n.long 1\n.asciz \"Android\"\n.long %d\n.text\n");`, api)
 }
 
+// loadedBy makes a library look like a program that a loader starts.
+func loadedBy(loader string) string {
+	return fmt.Sprintf(`__attribute__((section(".interp"))) const char loader[] = "%s";`, loader)
+}
+
 // android is a bundle for a phone of this machine's architecture.
 func android(t testing.TB) Options {
 	t.Helper()
@@ -26,7 +31,7 @@ func android(t testing.TB) Options {
 	put(t, filepath.Join(dir, "LICENSE"), "the licence")
 	library(t, filepath.Join(dir, "libonnxruntime.so"), ortSource+note(24), "-Wl,-z,max-page-size=16384")
 	agent := filepath.Join(native, "agent")
-	library(t, agent, note(24), "-Wl,-z,max-page-size=16384")
+	library(t, agent, note(24)+loadedBy(androidLoader), "-Wl,-z,max-page-size=16384")
 	return Options{Target: "android-test", OS: "android", Arch: runtime.GOARCH, Version: "v0", Agent: agent, Native: native, Runtimes: []string{"onnxruntime"}}
 }
 
@@ -65,7 +70,15 @@ func TestPackAndroidRefuses(t *testing.T) {
 			t.Errorf("Pack: %v, want %q", err, want)
 		}
 	}
-	try(func(o Options, _ string) { library(t, o.Agent, note(24), "-Wl,-z,max-page-size=4096") }, "pages of 4096 bytes")
+	try(func(o Options, _ string) {
+		library(t, o.Agent, note(24)+loadedBy(androidLoader), "-Wl,-z,max-page-size=4096")
+	}, "pages of 4096 bytes")
+	try(func(o Options, _ string) {
+		library(t, o.Agent, note(24)+loadedBy("/lib/ld.so"), "-Wl,-z,max-page-size=16384")
+	}, `loaded by "/lib/ld.so"`)
+	try(func(o Options, _ string) {
+		library(t, o.Agent, note(24)+loadedBy(androidLoader)+"int main(void) { return 0; }", "-no-pie", "-fno-pic", "-nostdlib", "-Wl,-e,main", "-Wl,-z,max-page-size=16384")
+	}, "is not position-independent")
 	try(func(_ Options, lib string) { library(t, lib, ortSource+note(30)) }, "built for Android API 30")
 	try(func(_ Options, lib string) {
 		private := filepath.Join(filepath.Dir(lib), "..", "libprivate.so")

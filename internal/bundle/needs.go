@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -21,6 +22,11 @@ type Requirements struct {
 	PageAlign uint64   // least alignment of the loadable segments
 	// AndroidAPI is the level it was built for; 0 where it is not for Android.
 	AndroidAPI int
+	// Interpreter is the program that loads it, "" for a library.
+	Interpreter string
+	// Relocatable is true of libraries and position-independent programs whose code
+	// is not rewritten while loading.
+	Relocatable bool
 	// Exports are the names of the functions that it defines for others.
 	Exports map[string]bool
 }
@@ -50,10 +56,19 @@ func Needs(name string) (Requirements, error) {
 		r.Arch = e.Machine.String()
 	}
 	for _, p := range e.Progs {
-		if p.Type == elf.PT_LOAD && (r.PageAlign == 0 || p.Align < r.PageAlign) {
+		switch {
+		case p.Type == elf.PT_LOAD && (r.PageAlign == 0 || p.Align < r.PageAlign):
 			r.PageAlign = p.Align
+		case p.Type == elf.PT_INTERP:
+			loader, err := io.ReadAll(p.Open())
+			if err != nil {
+				return r, fmt.Errorf("%s: %w", name, err)
+			}
+			r.Interpreter = string(bytes.TrimRight(loader, "\x00"))
 		}
 	}
+	rewritten, _ := e.DynValue(elf.DT_TEXTREL) // no entry is no error, and no dynamic section none either
+	r.Relocatable = e.Type == elf.ET_DYN && len(rewritten) == 0
 	if r.Libraries, err = e.ImportedLibraries(); err != nil {
 		return r, fmt.Errorf("%s: %w", name, err)
 	}

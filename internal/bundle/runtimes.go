@@ -28,6 +28,9 @@ var androidPublic = []string{"libc.so", "libm.so", "libdl.so", "liblog.so", "lib
 	"libEGL.so", "libGLESv1_CM.so", "libGLESv2.so", "libGLESv3.so", "libvulkan.so", "libOpenSLES.so", "libOpenMAXAL.so",
 	"libmediandk.so", "libcamera2ndk.so"}
 
+// androidLoader is the program that starts others on 64-bit Android.
+const androidLoader = "/system/bin/linker64"
+
 // source is a file of a runtime, before it is packed.
 type source struct {
 	File
@@ -143,6 +146,12 @@ func (o Options) check(local string, f *File) error {
 		if !slices.Contains(androidPublic, lib) {
 			return fmt.Errorf("%s needs %s, which is no part of the NDK's stable interface", local, lib)
 		}
+	}
+	if !needs.Relocatable {
+		return hint.Wrap(fmt.Errorf("%s is not position-independent, and Android loads nothing else", local), "build it with -buildmode=pie")
+	}
+	if f.Path == AgentName && needs.Interpreter != androidLoader {
+		return fmt.Errorf("%s is loaded by %q, and Android has only %s", local, needs.Interpreter, androidLoader)
 	}
 	// Of a library the manifest says it: devices with 4 KiB pages, which most are, take it.
 	if f.Path == AgentName && needs.PageAlign < androidPages {
