@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/pflag"
 
@@ -14,10 +15,11 @@ import (
 
 func reportCommand() cli.Command {
 	return cli.Command{
-		Name:    "report",
-		Args:    "RUN…",
-		Short:   "draws one or several runs as a self-contained HTML page",
-		Long:    "The page opens from disk without a network. Several runs, from several anchors, add a Pareto view.",
+		Name:  "report",
+		Args:  "RUN…|STUDY",
+		Short: "draws one or several runs, or a study, as a self-contained HTML page",
+		Long: "The page opens from disk without a network. Several runs, from several anchors, add a Pareto view. A study's page " +
+			"compares\nits methods: gain over cost deviation, fronts, transfer, fidelity.",
 		Example: "isosearch report run/ -o report.html",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			out := flags.StringP("output", "o", "", "the HTML `file` to write")
@@ -25,16 +27,12 @@ func reportCommand() cli.Command {
 				if *out == "" || len(args) == 0 {
 					return cli.Usagef("report takes run directories and -o FILE")
 				}
-				var runs []report.Run
-				for _, dir := range args {
-					r, err := report.OpenRun(dir)
-					if err != nil {
-						return err
-					}
-					runs = append(runs, r)
-				}
 				var page bytes.Buffer
-				if err := report.Search(&page, runs); err != nil {
+				draw := drawRuns
+				if report.IsStudy(args[0]) {
+					draw = drawStudy
+				}
+				if err := draw(&page, args); err != nil {
 					return err
 				}
 				if err := atomicfile.Write(*out, page.Bytes(), 0o644); err != nil {
@@ -45,4 +43,27 @@ func reportCommand() cli.Command {
 			}
 		},
 	}
+}
+
+func drawRuns(w io.Writer, dirs []string) error {
+	var runs []report.Run
+	for _, dir := range dirs {
+		r, err := report.OpenRun(dir)
+		if err != nil {
+			return err
+		}
+		runs = append(runs, r)
+	}
+	return report.Search(w, runs)
+}
+
+func drawStudy(w io.Writer, dirs []string) error {
+	if len(dirs) > 1 {
+		return cli.Usagef("%s is a study; report draws one study, or runs", dirs[0])
+	}
+	results, err := report.OpenStudy(dirs[0])
+	if err != nil {
+		return err
+	}
+	return report.Study(w, results)
 }
