@@ -225,7 +225,7 @@ func (b *builder) bias(name string, n int, x, w *graph.Value) *graph.Value {
 		v.DType = graph.Int32
 		v.Quant = &graph.Quant{Scale: make([]float32, n), Zero: make([]int32, n)}
 		for i := range n {
-			v.Quant.Scale[i] = x.Quant.Scale[0] * w.Quant.Scale[i]
+			v.Quant.Scale[i] = x.Quant.Scale[0] * w.Quant.Scale[i%len(w.Quant.Scale)] // grouped transposed convolutions share scales
 		}
 	}
 	return v

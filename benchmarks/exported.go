@@ -2,6 +2,8 @@ package benchmarks
 
 import (
 	"math"
+	"slices"
+	"strconv"
 
 	"github.com/isocost/isocost/benchmarks/graph"
 	"github.com/isocost/isocost/lut"
@@ -17,6 +19,30 @@ var exportedKinds = map[string]kind{
 	"tanh": functionKind(graph.Tanh, func(s stat) stat {
 		return stat{0, min(s.ms, 1)}
 	}),
+	"min":        binaryKind(graph.Min),
+	"max":        binaryKind(graph.Max),
+	"sqrt":       functionKind(graph.Sqrt, func(s stat) stat { return stat{0.8 * math.Sqrt(s.std()), max(s.std(), s.mean)} }),
+	"log":        functionKind(graph.Log, func(stat) stat { return stat{0, 1.3} }),
+	"neg":        functionKind(graph.Neg, func(s stat) stat { return stat{-s.mean, s.ms} }),
+	"abs":        functionKind(graph.Abs, func(s stat) stat { return stat{0.8 * math.Sqrt(s.ms), s.ms} }),
+	"elu":        functionKind(graph.Elu, func(s stat) stat { return stat{0, max(0.5*s.ms, 0.3)} }),
+	"softplus":   functionKind(graph.Softplus, func(s stat) stat { return stat{0.8, 0.7 + s.ms/2} }),
+	"reciprocal": functionKind(graph.Reciprocal, func(stat) stat { return stat{0, 4} }),
+	"sin":        functionKind(graph.Sin, func(stat) stat { return stat{0, 0.5} }),
+	"cos":        functionKind(graph.Cos, func(stat) stat { return stat{0.6, 0.5} }),
+	"mish":       functionKind(graph.Mish, rectified),
+	"gelutanh":   functionKind(graph.GeluTanh, rectified),
+	"round":      functionKind(graph.Round, func(s stat) stat { return s }),
+	// To a constant power: e=2, e=3, which runtimes multiply out, and e=0.7 for any other.
+	"pow": {
+		attrs: []string{"e!"}, axes: []string{"c", "h", "w"}, sequence: true, in: mapShape, out: mapShape,
+		build: func(b *builder, a args, x *graph.Value) *graph.Value {
+			e, _ := strconv.ParseFloat(a.str("e"), 64)
+			st := b.stats[x]
+			n := b.node(graph.Pow, b.layer+".pow", x.Shape, stat{math.Pow(st.ms, e/2) / 2, 3 * math.Pow(st.ms, e)}, x)
+			return b.float(n, "exponent", float32(e)).Out[0]
+		},
+	},
 	"exp":       functionKind(graph.Exp, func(s stat) stat { return stat{1.65, 7.4} }), // of a standard normal number: e^½ and e²
 	"leakyrelu": functionKind(graph.LeakyRelu, rectified),
 	"clip":      functionKind(graph.Clip, func(s stat) stat { return stat{0, min(s.ms, 0.6)} }), // to ±1
@@ -32,26 +58,39 @@ var exportedKinds = map[string]kind{
 			return b.move(graph.Expand, x, b.layer+".expand", append([]int{x.Shape[0]}, mapShape(a)...)).Out[0]
 		},
 	},
-	// m rows of n numbers to one number each.
+	// m rows of n numbers to one number each; with axis=inner b×m×n to b×n.
 	"reduce": {
-		attrs: []string{"op!"}, axes: []string{"m", "n"},
-		in:  func(a args) Shape { return Shape{a.axis("m"), a.axis("n")} },
-		out: func(a args) Shape { return Shape{a.axis("m")} },
+		attrs: []string{"op!", "axis"}, axesOf: rowsOrInner, in: rowsOrInnerShape,
+		out: func(a args) Shape {
+			if a.str("axis") == "inner" {
+				return Shape{a.axis("b"), a.axis("n")}
+			}
+			return Shape{a.axis("m")}
+		},
 		build: func(b *builder, a args, x *graph.Value) *graph.Value {
 			s, st := b.stats[x], stat{}
-			n := float64(a.axis("n"))
+			axis := reducedAxis
+			n := float64(x.Shape[axis])
 			switch a.str("op") {
 			case "sum":
 				st = stat{n * s.mean, n*n*s.mean*s.mean + n*s.ms}
 			case "max":
 				st = stat{s.mean + 2*s.std(), 6 * s.ms}
+			case "min":
+				st = stat{s.mean - 2*s.std(), 6 * s.ms}
 			case "l2":
 				st = stat{math.Sqrt(n * s.ms), n * s.ms}
+			case "l1":
+				st = stat{0.8 * n * math.Sqrt(s.ms), n * n * s.ms}
+			case "sumsquare":
+				st = stat{n * s.ms, 3 * n * n * s.ms * s.ms}
+			case "prod":
+				st = stat{0, math.Pow(s.ms, n)}
 			default:
 				st = stat{s.mean, s.mean*s.mean + s.ms/n}
 			}
-			y := b.node(graph.Reduce, b.layer+".reduce", x.Shape[:2], st, x)
-			b.str(y, "op", a.str("op"))
+			y := b.node(graph.Reduce, b.layer+".reduce", slices.Delete(slices.Clone(x.Shape), axis, axis+1), st, x)
+			b.str(b.ints(y, "axis", axis), "op", a.str("op"))
 			return y.Out[0]
 		},
 	},
@@ -94,6 +133,29 @@ var exportedKinds = map[string]kind{
 		},
 	},
 }
+
+// reductions are the ways to make one number of several.
+var reductions = []string{"mean", "sum", "max", "min", "prod", "l1", "l2", "sumsquare"}
+
+// rowsOrInner are the axes of what works on every row of a matrix m×n, or with
+// axis=inner on every column of b matrices: numbers that lie apart in memory.
+func rowsOrInner(a args) []string {
+	if a.str("axis") == "inner" {
+		return []string{"b", "m", "n"}
+	}
+	return []string{"m", "n"}
+}
+
+func rowsOrInnerShape(a args) Shape {
+	var s Shape
+	for _, axis := range rowsOrInner(a) {
+		s = append(s, a.axis(axis))
+	}
+	return s
+}
+
+// reducedAxis is the axis that goes, of a tensor N×m×n or N×b×m×n.
+const reducedAxis = 2
 
 func binaryKind(op string) kind {
 	return kind{

@@ -74,8 +74,14 @@ func Frame(op lut.Op) (Sum, error) {
 		pre := Chain{lut.NewOp("conv", p, map[string]string{"k": "1", "act": "relu"}, map[string]int{"cin": preChannels, "cout": in[0], "h": in[1], "w": in[2]})}
 		return difference(join(pre, Chain{op}, after(out, p)), join(pre, after(in, p))), nil
 	}
-	if fusible[op.Kind] {
+	switch {
+	case ofPositive[op.Kind]:
+		pre = append(pre, lut.NewOp("sigmoid", p, nil, coordinates(in)))
+	case fusible[op.Kind]:
 		pre = append(pre, unfused(in, p)...)
+	case op.Kind == "concat" && !in.equal(laterShape(a)):
+		// Unequal parts: the first and an earlier value of the width of the others.
+		pre = join(before(laterShape(a), p), widen(laterShape(a), in, p))
 	}
 	return difference(
 		join(pre, Chain{op}, tap(out, p)),
@@ -85,7 +91,33 @@ func Frame(op lut.Op) (Sum, error) {
 // fusible operators disappear into the operator before them.
 var fusible = map[string]bool{"add": true, "mul": true, "relu": true, "relu6": true, "hswish": true, "silu": true,
 	"gelu": true, "sigmoid": true, "hsigmoid": true,
-	"sub": true, "div": true, "erf": true, "tanh": true, "exp": true, "batchnorm": true, "pad": true, "leakyrelu": true, "clip": true}
+	"sub": true, "div": true, "erf": true, "tanh": true, "exp": true, "batchnorm": true, "pad": true, "leakyrelu": true, "clip": true,
+	"min": true, "max": true, "neg": true, "abs": true, "elu": true, "softplus": true, "reciprocal": true, "sin": true, "cos": true, "mish": true,
+	"gelutanh": true, "round": true}
+
+// ofPositive are operators without a result below 0, where an average of random
+// numbers is half of the time.
+var ofPositive = map[string]bool{"sqrt": true, "log": true, "pow": true}
+
+// laterShape is the shape of the second to last part of a concat.
+func laterShape(a args) Shape {
+	s := partShape(a)
+	if a.has("seq") {
+		s[1] = laterPart(a)
+	} else {
+		s[0] = laterPart(a)
+	}
+	return s
+}
+
+// widen turns a tensor of shape from into one of shape to, which differs in its
+// channels.
+func widen(from, to Shape, p lut.Precision) Chain {
+	if len(from) == 2 {
+		return Chain{lut.NewOp("linear", p, nil, map[string]int{"m": from[0], "cin": from[1], "cout": to[1]})}
+	}
+	return Chain{lut.NewOp("conv", p, map[string]string{"k": "1"}, map[string]int{"cin": from[0], "cout": to[0], "h": from[1], "w": from[2]})}
+}
 
 // residualFrame is what adding a map to a convolution's result costs where the
 // runtime does it in the convolution: a 1×1 convolution with a shortcut around it,

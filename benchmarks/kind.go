@@ -118,7 +118,7 @@ func orNone(s []string) string {
 func checkAttr(name, v string) error {
 	ok := true
 	switch name {
-	case "k", "s", "d":
+	case "k", "s", "d", "size":
 		_, ok = parsePair(v)
 	case "p":
 		_, _, ok = parsePads(v)
@@ -132,9 +132,13 @@ func checkAttr(name, v string) error {
 		ok = slices.Contains(lut.Precisions, lut.Precision(v))
 	case "to", "perm": // the kind checks them
 	case "op":
-		ok = v == "mean" || v == "sum" || v == "max" || v == "l2"
+		ok = slices.Contains(reductions, v)
 	case "mode":
-		ok = v == "nearest" || v == "linear"
+		ok = v == "nearest" || v == "linear" || v == "cubic"
+	case "e":
+		ok = v == "2" || v == "3" || v == "0.7"
+	case "axis":
+		ok = v == "inner"
 	case "b":
 		ok = v == "c" || v == "s" || v == "x"
 	default: // g, se, r, heads, win, n, f

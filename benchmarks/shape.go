@@ -95,7 +95,7 @@ func parsePair(v string) ([2]int, bool) {
 	}
 	y, err1 := strconv.Atoi(h)
 	x, err2 := strconv.Atoi(w)
-	return [2]int{y, x}, err1 == nil && err2 == nil && y >= 1 && x >= 1 && y <= 1<<16 && x <= 1<<16
+	return [2]int{y, x}, err1 == nil && err2 == nil && y >= 1 && x >= 1 && y <= 1<<20 && x <= 1<<20
 }
 
 // pads are top, left, bottom, right.

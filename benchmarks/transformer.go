@@ -22,9 +22,10 @@ var transformerKinds = map[string]kind{
 			return b.float(n, "eps", 1e-6).Out[0]
 		},
 	},
+	// Over n of m rows; with axis=inner over m of b×m×n.
 	"softmax": {
-		axes: []string{"m", "n"}, in: matrix("m", "n"), out: matrix("m", "n"),
-		build: func(b *builder, a args, x *graph.Value) *graph.Value { return b.softmax(x, "softmax") },
+		attrs: []string{"axis"}, axesOf: rowsOrInner, in: rowsOrInnerShape, out: rowsOrInnerShape,
+		build: func(b *builder, a args, x *graph.Value) *graph.Value { return b.softmax(x, "softmax", reducedAxis) },
 	},
 	// Batched product of two activations; the second is a graph input.
 	"matmul": {
@@ -75,7 +76,7 @@ var transformerKinds = map[string]kind{
 			}
 			d := a.axis("dim")
 			qkv := b.linear(y, "qkv", 3*d, "")
-			parts := b.split(qkv, "qkv.part", 2, 3)
+			parts := b.split(qkv, "qkv.part", 2, a.axis("dim"), a.axis("dim"), a.axis("dim"))
 			y = b.attention(parts[0], parts[1], parts[2], a.int("heads", 1))
 			y = b.linear(y, "proj", d, "")
 			if win > 0 {
@@ -167,9 +168,9 @@ func (b *builder) layerNorm(x *graph.Value, name string) *graph.Value {
 
 // softmax of near-normal logits: the largest of n is about √(2 ln n) standard
 // deviations out, but what matters for scales is fixed: results lie in [0, 1].
-func (b *builder) softmax(x *graph.Value, name string) *graph.Value {
-	n := float64(x.Shape[len(x.Shape)-1])
-	y := b.node(graph.Softmax, b.layer+"."+name, x.Shape, stat{1 / n, math.E / (n * n)}, x).Out[0]
+func (b *builder) softmax(x *graph.Value, name string, axis int) *graph.Value {
+	n := float64(x.Shape[axis])
+	y := b.ints(b.node(graph.Softmax, b.layer+"."+name, x.Shape, stat{1 / n, math.E / (n * n)}, x), "axis", axis).Out[0]
 	if y.Quant != nil {
 		y.Quant = actRange("softmax", b.stats[y])
 	}
@@ -203,7 +204,7 @@ func (b *builder) attention(q, k, v *graph.Value, heads int) *graph.Value {
 		return b.transpose(x, name, 0, 2, 1, 3)
 	}
 	scores := b.matMul(split(q, "q"), split(k, "k"), "scores", true, 1/math.Sqrt(float64(d/heads)))
-	y := b.matMul(b.softmax(scores, "softmax"), split(v, "v"), "context", false, 1)
+	y := b.matMul(b.softmax(scores, "softmax", len(scores.Shape)-1), split(v, "v"), "context", false, 1)
 	y = b.transpose(y, "join", 0, 2, 1, 3)
 	return b.move(graph.Reshape, y, b.layer+".joined", []int{batch, s, d}).Out[0]
 }
@@ -247,11 +248,11 @@ func (b *builder) transpose(x *graph.Value, name string, perm ...int) *graph.Val
 }
 
 // split cuts x into equal parts along an axis.
-func (b *builder) split(x *graph.Value, name string, axis, parts int) []*graph.Value {
+func (b *builder) split(x *graph.Value, name string, axis int, sizes ...int) []*graph.Value {
 	n := &graph.Node{Op: graph.Split, Name: b.layer + "." + name, In: []*graph.Value{x}}
-	shape := append([]int{}, x.Shape...)
-	shape[axis] /= parts
-	for i := range parts {
+	for i, size := range sizes {
+		shape := append([]int{}, x.Shape...)
+		shape[axis] = size
 		y := &graph.Value{Name: fmt.Sprintf("%s%d", n.Name, i), DType: x.DType, Shape: shape, Quant: x.Quant}
 		b.stats[y] = b.stats[x]
 		n.Out = append(n.Out, y)

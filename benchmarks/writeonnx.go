@@ -275,7 +275,8 @@ func (w *onnxWriter) node(n *graph.Node) error {
 			w.emit("Conv", []string{w.in(x), w.in(n.In[1]), w.in(n.In[2])}, out, attrs...)
 		})
 	case graph.Deconv:
-		attrs := []*onnx.Attr{onnxInts("kernel_shape", n.In[1].Shape[2:]), onnxInts("strides", n.Attrs.Ints["strides"]), onnxInts("pads", n.Attrs.Ints["pads"])}
+		attrs := []*onnx.Attr{onnxInts("kernel_shape", n.In[1].Shape[2:]), onnxInts("strides", n.Attrs.Ints["strides"]), onnxInts("pads", n.Attrs.Ints["pads"]),
+			onnx.IntAttr("group", int64(n.Int("groups", 1)))}
 		w.act(n, func(out string) {
 			w.emit("ConvTranspose", []string{w.in(x), w.in(n.In[1]), w.in(n.In[2])}, out, attrs...)
 		})
@@ -289,7 +290,9 @@ func (w *onnxWriter) node(n *graph.Node) error {
 	case graph.RMSNorm:
 		w.act(n, func(out string) { w.rmsNorm(n, out) })
 	case graph.Softmax:
-		w.act(n, func(out string) { w.emit("Softmax", []string{w.in(x)}, out, onnx.IntAttr("axis", -1)) })
+		w.act(n, func(out string) {
+			w.emit("Softmax", []string{w.in(x)}, out, onnx.IntAttr("axis", int64(n.Int("axis", -1))))
+		})
 	case graph.Concat:
 		var in []string
 		for _, v := range n.In {
@@ -314,8 +317,8 @@ func (w *onnxWriter) node(n *graph.Node) error {
 		})
 	case graph.Add:
 		w.act(n, func(out string) { w.emit("Add", []string{w.in(x), w.in(n.In[1])}, out) })
-	case graph.Mul, graph.Sub, graph.Div:
-		op := map[string]string{graph.Mul: "Mul", graph.Sub: "Sub", graph.Div: "Div"}[n.Op]
+	case graph.Mul, graph.Sub, graph.Div, graph.Min, graph.Max:
+		op := map[string]string{graph.Mul: "Mul", graph.Sub: "Sub", graph.Div: "Div", graph.Min: "Min", graph.Max: "Max"}[n.Op]
 		w.act(n, func(out string) { w.emit(op, []string{w.in(x), w.in(n.In[1])}, out) })
 	case graph.Clip:
 		t := floatOf(y)
@@ -326,16 +329,25 @@ func (w *onnxWriter) node(n *graph.Node) error {
 		shape := w.int64s(n.Name+".shape", y.Shape...)
 		w.act(n, func(out string) { w.emit("Expand", []string{w.in(x), shape}, out) })
 	case graph.Reduce:
-		op := map[string]string{"mean": "ReduceMean", "sum": "ReduceSum", "max": "ReduceMax", "l2": "ReduceL2"}[n.Attrs.Strings["op"]]
-		axes := w.int64s(n.Name+".axes", len(x.Shape)-1)
+		op := map[string]string{"mean": "ReduceMean", "sum": "ReduceSum", "max": "ReduceMax", "min": "ReduceMin", "prod": "ReduceProd",
+			"l1": "ReduceL1", "l2": "ReduceL2", "sumsquare": "ReduceSumSquare"}[n.Attrs.Strings["op"]]
+		axes := w.int64s(n.Name+".axes", n.Int("axis", len(x.Shape)-1))
 		w.act(n, func(out string) { w.emit(op, []string{w.in(x), axes}, out, onnx.IntAttr("keepdims", 0)) })
 	case graph.InstanceNorm:
 		w.act(n, func(out string) {
 			w.emit("InstanceNormalization", []string{w.in(x), w.in(n.In[1]), w.in(n.In[2])}, out, onnx.FloatAttr("epsilon", 1e-5))
 		})
-	case graph.Erf, graph.Tanh, graph.Exp, graph.LeakyRelu:
-		op := map[string]string{graph.Erf: "Erf", graph.Tanh: "Tanh", graph.Exp: "Exp", graph.LeakyRelu: "LeakyRelu"}[n.Op]
-		w.act(n, func(out string) { w.emit(op, []string{w.in(x)}, out) })
+	case graph.Pow:
+		w.act(n, func(out string) {
+			w.emit("Pow", []string{w.in(x), w.scalar(n.Name+".exponent", floatOf(y), n.Attrs.Floats["exponent"])}, out)
+		})
+	case graph.GeluTanh:
+		w.act(n, func(out string) { w.emit("Gelu", []string{w.in(x)}, out, onnx.StringAttr("approximate", "tanh")) })
+	case graph.DepthToSpace, graph.SpaceToDepth:
+		op := map[string]string{graph.DepthToSpace: "DepthToSpace", graph.SpaceToDepth: "SpaceToDepth"}[n.Op]
+		w.act(n, func(out string) {
+			w.emit(op, []string{w.in(x)}, out, onnx.IntAttr("blocksize", int64(n.Int("factor", 1))))
+		})
 	case graph.BatchNorm:
 		w.act(n, func(out string) {
 			in := []string{w.in(x)}
@@ -390,9 +402,20 @@ func (w *onnxWriter) node(n *graph.Node) error {
 	case graph.Cast:
 		w.emit("Cast", []string{x.Name}, y.Name, onnx.IntAttr("to", int64(onnxType(y.DType))))
 	default:
-		return fmt.Errorf("operator %q has no ONNX form", n.Op)
+		op, ok := onnxFunctions[n.Op]
+		if !ok {
+			return fmt.Errorf("operator %q has no ONNX form", n.Op)
+		}
+		w.act(n, func(out string) { w.emit(op, []string{w.in(x)}, out) })
 	}
 	return nil
+}
+
+// onnxFunctions are functions of one number, without attributes.
+var onnxFunctions = map[string]string{
+	graph.Erf: "Erf", graph.Tanh: "Tanh", graph.Exp: "Exp", graph.LeakyRelu: "LeakyRelu", graph.Sqrt: "Sqrt", graph.Log: "Log",
+	graph.Neg: "Neg", graph.Abs: "Abs", graph.Elu: "Elu", graph.Softplus: "Softplus", graph.Reciprocal: "Reciprocal",
+	graph.Sin: "Sin", graph.Cos: "Cos", graph.Mish: "Mish", graph.Round: "Round",
 }
 
 // matMul writes alpha·x·y. In float the factor is a Mul, which runtimes fuse into
@@ -454,7 +477,16 @@ func (w *onnxWriter) rmsNorm(n *graph.Node, out string) {
 // split has several outputs, each of them quantised when it is int8.
 func (w *onnxWriter) split(n *graph.Node) {
 	node := &onnx.Node{Name: n.Name, Op: "Split", Inputs: []string{w.in(n.In[0])},
-		Attrs: []*onnx.Attr{onnx.IntAttr("axis", int64(n.Int("axis", 1))), onnx.IntAttr("num_outputs", int64(len(n.Out)))}}
+		Attrs: []*onnx.Attr{onnx.IntAttr("axis", int64(n.Int("axis", 1)))}}
+	var sizes []int
+	for _, v := range n.Out {
+		sizes = append(sizes, v.Shape[n.Int("axis", 1)])
+	}
+	if slices.Min(sizes) == slices.Max(sizes) {
+		node.Attrs = append(node.Attrs, onnx.IntAttr("num_outputs", int64(len(n.Out))))
+	} else {
+		node.Inputs = append(node.Inputs, w.int64s(n.Name+".sizes", sizes...))
+	}
 	w.g.Nodes = append(w.g.Nodes, node)
 	for _, v := range n.Out {
 		out, done := w.out(v)
@@ -464,11 +496,15 @@ func (w *onnxWriter) split(n *graph.Node) {
 }
 
 func (w *onnxWriter) resize(n *graph.Node, out string) {
-	f := float32(n.Int("factor", 1))
-	scales := w.constant(onnx.FloatTensor(n.Name+".scales", onnx.Float, []float32{1, 1, f, f}, 4))
-	attrs := []*onnx.Attr{onnx.StringAttr("mode", "nearest"), onnx.StringAttr("coordinate_transformation_mode", "asymmetric"), onnx.StringAttr("nearest_mode", "floor")}
-	if n.Attrs.Strings["mode"] == "linear" {
-		attrs = []*onnx.Attr{onnx.StringAttr("mode", "linear"), onnx.StringAttr("coordinate_transformation_mode", "half_pixel")}
+	in := []string{w.in(n.In[0]), ""}
+	if f := float32(n.Int("factor", 0)); f > 0 {
+		in = append(in, w.constant(onnx.FloatTensor(n.Name+".scales", onnx.Float, []float32{1, 1, f, f}, 4)))
+	} else {
+		in = append(in, "", w.int64s(n.Name+".sizes", n.Out[0].Shape...))
 	}
-	w.emit("Resize", []string{w.in(n.In[0]), "", scales}, out, attrs...)
+	attrs := []*onnx.Attr{onnx.StringAttr("mode", "nearest"), onnx.StringAttr("coordinate_transformation_mode", "asymmetric"), onnx.StringAttr("nearest_mode", "floor")}
+	if mode := n.Attrs.Strings["mode"]; mode != "nearest" {
+		attrs = []*onnx.Attr{onnx.StringAttr("mode", mode), onnx.StringAttr("coordinate_transformation_mode", "half_pixel")}
+	}
+	w.emit("Resize", in, out, attrs...)
 }

@@ -2,13 +2,20 @@
 """Exports test networks with random weights as ONNX: torchvision and timm, by both
 of torch's exporters, and quantised (QDQ, static int8) by onnxruntime.
 
-    python3 scripts/export_models.py -o models [--set accuracy|wide|tiny] [NAME…]
+    python3 scripts/export_models.py -o models [--set accuracy|wide|other|tiny] [--forms script,dynamo,qdq] [NAME…]
 
 Wants torch, torchvision, timm, onnx, onnxscript and onnxruntime. Files are named
-NAME.script.onnx (the TorchScript exporter, opset 17), NAME.dynamo.onnx (the newer
-one, opset 18) and NAME.script.qdq.onnx. Files that exist are kept. Weights are
-random (seed 0): costs depend on shapes, not on values. The models are not part of
-the repository.
+NAME.FORM.onnx, the forms being
+
+    script       the TorchScript exporter, opset 17, batch symbolic
+    script11…16  the same in an older opset
+    dynamo       the newer exporter, opset 18
+    dynamo21     the same in opset 21, batch symbolic, weights in NAME.dynamo21.onnx.data
+    qdq          NAME.script.qdq.onnx: script quantised to static int8 by onnxruntime
+    dyn          NAME.script.dyn.onnx: script quantised to dynamic int8
+
+Files that exist are kept. Weights are random (seed 0): costs depend on shapes, not
+on values. The models are not part of the repository.
 """
 
 import argparse
@@ -73,6 +80,46 @@ WIDE = {
     "coatnet_pico_rw": ("timm", "coatnet_pico_rw_224", 224, {}),
 }
 
+OTHER = {
+    # Families that the reader's rules were not written against: what it does with
+    # the next network somebody brings.
+    "pvt_v2_b0": ("timm", "pvt_v2_b0", 224, {}),
+    "regnetx_004": ("timm", "regnetx_004", 224, {}),
+    "resnest14d": ("timm", "resnest14d", 224, {}),
+    "tinynet_e": ("timm", "tinynet_e", 224, {}),
+    "maxvit_pico_rw": ("timm", "maxvit_pico_rw_256", 256, {}),
+    "eva02_tiny": ("timm", "eva02_tiny_patch14_224", 224, {}),
+    "crossvit_tiny": ("timm", "crossvit_tiny_240", 240, {}),
+    "nf_regnet_b0": ("timm", "nf_regnet_b0", 192, {}),
+    "mobilenetv4_hybrid": ("timm", "mobilenetv4_hybrid_medium", 224, {}),
+    "swinv2_tiny": ("timm", "swinv2_tiny_window8_256", 256, {}),
+    "twins_pcpvt_small": ("timm", "twins_pcpvt_small", 224, {}),
+    "cait_xxs24": ("timm", "cait_xxs24_224", 224, {}),
+    "repvit_m1": ("timm", "repvit_m1", 224, {}),
+    "rexnet_100": ("timm", "rexnet_100", 224, {}),
+    "ese_vovnet19b_dw": ("timm", "ese_vovnet19b_dw", 224, {}),
+    "hgnetv2_b0": ("timm", "hgnetv2_b0", 224, {}),
+    "lcnet_050": ("timm", "lcnet_050", 224, {}),
+    "gmlp_s16": ("timm", "gmlp_s16_224", 224, {}),
+    "visformer_tiny": ("timm", "visformer_tiny", 224, {}),
+    "volo_d1": ("timm", "volo_d1_224", 224, {}),
+    "focalnet_tiny": ("timm", "focalnet_tiny_srf", 224, {}),
+    "coat_tiny": ("timm", "coat_tiny", 224, {}),
+    "convit_tiny": ("timm", "convit_tiny", 224, {}),
+    "pit_ti": ("timm", "pit_ti_224", 224, {}),
+    "efficientvit_m0": ("timm", "efficientvit_m0", 224, {}),
+    "starnet_s1": ("timm", "starnet_s1", 224, {}),
+    "tiny_vit_5m": ("timm", "tiny_vit_5m_224", 224, {}),
+    "tf_efficientnetv2_b0": ("timm", "tf_efficientnetv2_b0", 192, {}),
+    "halonet26t": ("timm", "halonet26t", 256, {}),
+    "sequencer2d_s": ("timm", "sequencer2d_s", 224, {}),
+    "inception_v3": ("tv", "inception_v3", 299, {"aux_logits": False, "init_weights": False}),
+    "lraspp_mobilenet_v3": ("seg", "lraspp_mobilenet_v3_large", 320, {"weights_backbone": None}),
+    "deeplabv3_mobilenet_v3": ("seg", "deeplabv3_mobilenet_v3_large", 320, {"weights_backbone": None}),
+    "ssdlite320": ("det", "ssdlite320_mobilenet_v3_large", 320, {"weights_backbone": None}),
+    "beit_base": ("timm", "beit_base_patch16_224", 224, {}),
+}
+
 
 class Tiny(torch.nn.Module):
     """A network of a few kilobytes with what the reader has to recognise."""
@@ -109,14 +156,28 @@ class Tiny(torch.nn.Module):
 TINY = {"tiny": ("here", "Tiny", 16, {})}
 
 
+class OneOutput(torch.nn.Module):
+    """A segmentation network, whose result is a dictionary, as one of a tensor."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model(x)["out"]
+
+
 def build(lib, name, args):
     torch.manual_seed(0)
     if lib == "here":
         model = Tiny()
-    elif lib == "tv":
+    elif lib in ("tv", "seg", "det"):
         import torchvision
 
-        model = getattr(torchvision.models, name)(weights=None, **args)
+        where = {"tv": torchvision.models, "seg": torchvision.models.segmentation, "det": torchvision.models.detection}[lib]
+        model = getattr(where, name)(weights=None, **args)
+        if lib == "seg":
+            model = OneOutput(model)
     else:
         import timm
 
@@ -130,13 +191,21 @@ def build(lib, name, args):
     return model
 
 
-def export(model, side, path, dynamo):
+def export(model, side, path, form):
     x = torch.randn(1, 3, side, side)
     tmp = path + ".tmp"
-    if dynamo:
-        torch.onnx.export(model, (x,), dynamo=True, opset_version=18, verbose=False).save(tmp)
+    opset = form.removeprefix("dynamo").removeprefix("script")
+    if form == "dynamo21":
+        # A batch of 2: the exporter takes a dimension of 1 for a constant. The weights'
+        # file is named in the model, so it is not renamed.
+        program = torch.onnx.export(model, (torch.randn(2, 3, side, side),), dynamo=True, opset_version=21, verbose=False,
+                                    dynamic_shapes=({0: torch.export.Dim("N")},))
+        program.save(path, external_data=True)
+        return
+    if form.startswith("dynamo"):
+        torch.onnx.export(model, (x,), dynamo=True, opset_version=int(opset or 18), verbose=False).save(tmp)
     else:
-        torch.onnx.export(model, (x,), tmp, dynamo=False, opset_version=17, input_names=["input"],
+        torch.onnx.export(model, (x,), tmp, dynamo=False, opset_version=int(opset or 17), input_names=["input"],
                           output_names=["output"], dynamic_axes={"input": {0: "N"}, "output": {0: "N"}})
     os.replace(tmp, path)
 
@@ -166,35 +235,47 @@ def quantise(src, side, dst):
     os.remove(pre)
 
 
+def quantise_dynamic(src, dst):
+    from onnxruntime import quantization as q
+
+    q.quantize_dynamic(src, dst + ".tmp", per_channel=True, weight_type=q.QuantType.QInt8)
+    os.replace(dst + ".tmp", dst)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("-o", "--out", required=True)
-    p.add_argument("--set", default="accuracy", choices=["accuracy", "wide", "tiny"])
-    p.add_argument("--forms", default="script,dynamo,qdq")
+    p.add_argument("--set", default="accuracy", choices=["accuracy", "wide", "other", "tiny"])
+    p.add_argument("--forms", default="script,dynamo,qdq", help="comma-separated; see above")
     p.add_argument("names", nargs="*")
     a = p.parse_args()
     nets = dict(ACCURACY)
     if a.set == "tiny":
         nets = dict(TINY)
+    elif a.set == "other":
+        nets = dict(OTHER)
     elif a.set == "wide" or a.names:
         nets.update(WIDE)
+        if a.names:
+            nets.update(OTHER)
     os.makedirs(a.out, exist_ok=True)
     torch.set_num_threads(1)
     failed = 0
     for name, (lib, ctor, side, args) in nets.items():
         if a.names and name not in a.names:
             continue
-        forms = {f: os.path.join(a.out, name + ext) for f, ext in
-                 (("script", ".script.onnx"), ("dynamo", ".dynamo.onnx"), ("qdq", ".script.qdq.onnx"))
-                 if f in a.forms.split(",")}
-        for form, path in forms.items():
+        script = os.path.join(a.out, name + ".script.onnx")
+        for form in a.forms.split(","):
+            path = os.path.join(a.out, f"{name}.{'script.' if form in ('qdq', 'dyn') else ''}{form}.onnx")
             if os.path.exists(path):
                 continue
             try:
                 if form == "qdq":
-                    quantise(os.path.join(a.out, name + ".script.onnx"), side, path)
+                    quantise(script, side, path)
+                elif form == "dyn":
+                    quantise_dynamic(script, path)
                 else:
-                    export(build(lib, ctor, args), side, path, form == "dynamo")
+                    export(build(lib, ctor, args), side, path, form)
                 print(f"{path}: {os.path.getsize(path) / 1e6:.1f} MB", flush=True)
             except Exception as e:  # one network that does not export is no reason to stop
                 failed += 1

@@ -19,8 +19,8 @@ const (
 	Conv = "conv"
 	// DWConv: as conv with w[C,1,kh,kw] and one group a channel (groups is not given).
 	DWConv = "dwconv"
-	// Deconv: transposed convolution, x[N,C,H,W], w[C,O,kh,kw], b[O]; y is (H−1)·s −
-	// pads + kh high. Ints: strides, pads. Strings: act.
+	// Deconv: transposed convolution, x[N,C,H,W], w[C,O/groups,kh,kw], b[O]; y is (H−1)·s −
+	// pads + kh high. Ints: strides, pads, groups. Strings: act.
 	Deconv = "deconv"
 	// Linear: x[M,K], w[O,K], b[O] → y[M,O]; sequences are reshaped around it. Strings: act.
 	Linear = "linear"
@@ -31,7 +31,7 @@ const (
 	LayerNorm = "layernorm"
 	// RMSNorm: x[…,D], gamma[D]. Floats: eps.
 	RMSNorm = "rmsnorm"
-	// Softmax over the last axis.
+	// Softmax over one axis. Ints: axis, the last when left out.
 	Softmax = "softmax"
 	// Unary, any shape. Gelu is exact (erf), HSigmoid is relu6(x+3)/6 and HSwish
 	// x times that, SiLU x·sigmoid(x).
@@ -57,7 +57,31 @@ const (
 	Clip      = "clip"
 	// Expand repeats x along every axis on which it is 1, to y.Shape.
 	Expand = "expand"
-	// Reduce of the last axis, which disappears. Strings: op, mean sum max or l2.
+	// Sqrt, Log, Neg, Abs, Elu, Softplus, Reciprocal, Sin, Cos, Mish and Round, any shape; GeluTanh is
+	// Gelu by its tanh approximation.
+	Sqrt       = "sqrt"
+	Log        = "log"
+	Neg        = "neg"
+	Abs        = "abs"
+	Elu        = "elu"
+	Softplus   = "softplus"
+	Reciprocal = "reciprocal"
+	Sin        = "sin"
+	Cos        = "cos"
+	Mish       = "mish"
+	Round      = "round"
+	GeluTanh   = "gelutanh"
+	// Pow raises to the power Floats exponent.
+	Pow = "pow"
+	// Min and Max of two tensors broadcast as Add does.
+	Min = "min"
+	Max = "max"
+	// DepthToSpace: x[N,f²·C,H,W] → y[N,C,f·H,f·W], the first f channel groups in a row
+	// (ONNX's DCR); SpaceToDepth is its inverse. Ints: factor.
+	DepthToSpace = "depthtospace"
+	SpaceToDepth = "spacetodepth"
+	// Reduce of one axis, which disappears: Ints axis, the last when left out.
+	// Strings: op, mean sum max min prod l1 l2 or sumsquare.
 	Reduce = "reduce"
 	// InstanceNorm: x[N,C,H,W], gamma[C], beta[C]; every map is normalised, epsilon 1e-5.
 	InstanceNorm = "instancenorm"
@@ -65,7 +89,7 @@ const (
 	Pad = "pad"
 	// Slice keeps the first y.Shape[axis] entries of an axis. Ints: axis.
 	Slice = "slice"
-	// Concat joins all inputs, Split cuts x into len(Out) equal parts. Ints: axis.
+	// Concat joins all inputs, Split cuts x into parts of the outputs' sizes. Ints: axis.
 	Concat = "concat"
 	Split  = "split"
 	// AvgPool and MaxPool: Ints kernel{h,w}, strides, pads. Padding counts for neither.
@@ -75,8 +99,9 @@ const (
 	GAP = "gap"
 	// Mean over one axis, which disappears. Ints: axis.
 	Mean = "mean"
-	// Resize: x[N,C,H,W] → y[N,C,f·H,f·W]. Ints: factor. Strings: mode, nearest
-	// (y[i] = x[⌊i/f⌋]) or linear (half-pixel centres).
+	// Resize: x[N,C,H,W] → y[N,C,H',W']. Ints: factor, when both sides grow by a whole
+	// one. Strings: mode, nearest (y[i] = x[⌊i·H/H'⌋]), linear or cubic (half-pixel
+	// centres, a = −¾, Keys 1981).
 	Resize = "resize"
 	// Transpose: Ints perm; y.Shape[i] = x.Shape[perm[i]].
 	Transpose = "transpose"

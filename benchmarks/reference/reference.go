@@ -104,7 +104,26 @@ var unary = map[string]func(float64) float64{
 	graph.Erf:      math.Erf,
 	graph.Tanh:     math.Tanh,
 	graph.Exp:      math.Exp,
-	graph.Clip:     func(x float64) float64 { return min(1, max(-1, x)) },
+	graph.Sqrt:     math.Sqrt,
+	graph.Log:      math.Log,
+	graph.Neg:      func(x float64) float64 { return -x },
+	graph.Abs:      math.Abs,
+	graph.Elu: func(x float64) float64 {
+		if x < 0 {
+			return math.Expm1(x)
+		}
+		return x
+	},
+	graph.Softplus:   softplus,
+	graph.Reciprocal: func(x float64) float64 { return 1 / x },
+	graph.Sin:        math.Sin,
+	graph.Cos:        math.Cos,
+	graph.Mish:       func(x float64) float64 { return x * math.Tanh(softplus(x)) },
+	graph.Round:      math.RoundToEven,
+	graph.GeluTanh: func(x float64) float64 {
+		return 0.5 * x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+	},
+	graph.Clip: func(x float64) float64 { return min(1, max(-1, x)) },
 	graph.LeakyRelu: func(x float64) float64 {
 		if x < 0 {
 			return 0.01 * x
@@ -113,6 +132,8 @@ var unary = map[string]func(float64) float64{
 	},
 	graph.Gelu: func(x float64) float64 { return 0.5 * x * (1 + math.Erf(x/math.Sqrt2)) },
 }
+
+func softplus(x float64) float64 { return math.Log1p(math.Exp(x)) }
 
 func (e *env) node(n *graph.Node) error {
 	x, y := n.In[0], n.Out[0]
@@ -156,14 +177,35 @@ func (e *env) node(n *graph.Node) error {
 			out[i] = a[broadcast(i, y.Shape, x.Shape)]
 		}
 	case graph.Reduce:
-		d := x.Shape[len(x.Shape)-1]
+		axis := n.Int("axis", len(x.Shape)-1)
+		d, inner := x.Shape[axis], product(x.Shape[axis+1:])
 		for i := range out {
-			row := a[i*d : (i+1)*d]
-			sum, top, squares := 0.0, math.Inf(-1), 0.0
-			for _, v := range row {
-				sum, top, squares = sum+float64(v), max(top, float64(v)), squares+float64(v)*float64(v)
+			sum, top, low, prod, abs, squares := 0.0, math.Inf(-1), math.Inf(1), 1.0, 0.0, 0.0
+			for j := range d {
+				v := float64(a[(i/inner*d+j)*inner+i%inner])
+				sum, top, low, prod, abs, squares = sum+v, max(top, v), min(low, v), prod*v, abs+math.Abs(v), squares+v*v
 			}
-			out[i] = float32(map[string]float64{"mean": sum / float64(d), "sum": sum, "max": top, "l2": math.Sqrt(squares)}[n.Attrs.Strings["op"]])
+			out[i] = float32(map[string]float64{"mean": sum / float64(d), "sum": sum, "max": top, "min": low, "prod": prod,
+				"l1": abs, "l2": math.Sqrt(squares), "sumsquare": squares}[n.Attrs.Strings["op"]])
+		}
+	case graph.Pow:
+		for i := range a {
+			out[i] = float32(math.Pow(float64(a[i]), float64(n.Attrs.Floats["exponent"])))
+		}
+	case graph.DepthToSpace, graph.SpaceToDepth:
+		deep, wide, from, to := x, y, a, out
+		if n.Op == graph.SpaceToDepth {
+			deep, wide, from, to = y, x, out, a
+		}
+		f, c := n.Int("factor", 1), wide.Shape[1]
+		for i := range wide.Len() {
+			ox, oy, ch, img := i%wide.Shape[3], i/wide.Shape[3]%wide.Shape[2], i/(wide.Shape[2]*wide.Shape[3])%c, i/(wide.Shape[2]*wide.Shape[3])/c
+			j := ((img*deep.Shape[1]+(oy%f*f+ox%f)*c+ch)*deep.Shape[2]+oy/f)*deep.Shape[3] + ox/f
+			if n.Op == graph.DepthToSpace {
+				to[i] = from[j]
+			} else {
+				from[j] = to[i]
+			}
 		}
 	case graph.InstanceNorm:
 		area := product(x.Shape[2:])
@@ -198,7 +240,7 @@ func (e *env) node(n *graph.Node) error {
 		for i := range out {
 			out[i] = a[i/row*product(x.Shape[axis:])+i%row]
 		}
-	case graph.Add, graph.Mul, graph.Sub, graph.Div:
+	case graph.Add, graph.Mul, graph.Sub, graph.Div, graph.Min, graph.Max:
 		b := e.vals[n.In[1]]
 		for i := range out {
 			u, v := float64(a[broadcast(i, y.Shape, x.Shape)]), float64(b[broadcast(i, y.Shape, n.In[1].Shape)])
@@ -209,6 +251,10 @@ func (e *env) node(n *graph.Node) error {
 				out[i] = float32(u - v)
 			case graph.Div:
 				out[i] = float32(u / v)
+			case graph.Min:
+				out[i] = float32(min(u, v))
+			case graph.Max:
+				out[i] = float32(max(u, v))
 			default:
 				out[i] = float32(u * v)
 			}
@@ -230,7 +276,13 @@ func (e *env) node(n *graph.Node) error {
 		}
 	case graph.MaxPool, graph.AvgPool:
 		e.pool(n, out)
-	case graph.LayerNorm, graph.RMSNorm, graph.Softmax:
+	case graph.Softmax:
+		axis := n.Int("axis", len(x.Shape)-1)
+		d, inner := x.Shape[axis], product(x.Shape[axis+1:])
+		for i := range len(a) / d {
+			e.softmax(a, out, i/inner*d*inner+i%inner, d, inner)
+		}
+	case graph.LayerNorm, graph.RMSNorm:
 		d := x.Shape[len(x.Shape)-1]
 		for i := 0; i < len(a); i += d {
 			e.row(n, a[i:i+d], out[i:i+d])
@@ -252,13 +304,15 @@ func (e *env) node(n *graph.Node) error {
 	case graph.Split:
 		axis := n.Int("axis", 1)
 		inner := product(x.Shape[axis+1:])
-		for p, v := range n.Out {
+		start := 0
+		for _, v := range n.Out {
 			size := v.Shape[axis]
 			part := make([]float32, v.Len())
 			for i := range part {
-				part[i] = a[(i/inner/size*x.Shape[axis]+p*size+i/inner%size)*inner+i%inner]
+				part[i] = a[(i/inner/size*x.Shape[axis]+start+i/inner%size)*inner+i%inner]
 			}
 			e.set(v, part)
+			start += size
 		}
 		return nil
 	case graph.Resize:
@@ -394,6 +448,8 @@ func (e *env) deconv(n *graph.Node, out []float32) {
 	cin, h, wd := x.Shape[1], x.Shape[2], x.Shape[3]
 	cout, oh, ow := y.Shape[1], y.Shape[2], y.Shape[3]
 	kh, kw := wt.Shape[2], wt.Shape[3]
+	groups := n.Int("groups", 1)
+	per := cout / groups // outputs of a group
 	sum := make([]float64, len(out))
 	for i := range sum {
 		sum[i] = float64(b[i/(oh*ow)%cout])
@@ -403,12 +459,12 @@ func (e *env) deconv(n *graph.Node, out []float32) {
 			for iy := range h {
 				for ix := range wd {
 					v := float64(a[((img*cin+c)*h+iy)*wd+ix])
-					for o := range cout {
+					for o := range per {
 						for ky := range kh {
 							for kx := range kw {
 								oy, ox := iy*s[0]-p[0]+ky, ix*s[1]-p[1]+kx
 								if oy >= 0 && oy < oh && ox >= 0 && ox < ow {
-									sum[((img*cout+o)*oh+oy)*ow+ox] += v * float64(w[((c*cout+o)*kh+ky)*kw+kx])
+									sum[((img*cout+c/(cin/groups)*per+o)*oh+oy)*ow+ox] += v * float64(w[((c*per+o)*kh+ky)*kw+kx])
 								}
 							}
 						}
@@ -471,19 +527,22 @@ func (e *env) pool(n *graph.Node, out []float32) {
 	}
 }
 
+// softmax over d elements of x from the first one on, stride apart.
+func (e *env) softmax(x, out []float32, first, d, stride int) {
+	top, total := math.Inf(-1), 0.0
+	for i := range d {
+		top = max(top, float64(x[first+i*stride]))
+	}
+	for i := range d {
+		total += math.Exp(float64(x[first+i*stride]) - top)
+	}
+	for i := range d {
+		out[first+i*stride] = float32(math.Exp(float64(x[first+i*stride])-top) / total)
+	}
+}
+
 // row normalises one row over its last axis.
 func (e *env) row(n *graph.Node, x, out []float32) {
-	if n.Op == graph.Softmax {
-		top := math.Inf(-1)
-		for _, v := range x {
-			top = max(top, float64(v))
-		}
-		total := float64(len(x)) * mean(x, func(v float64) float64 { return math.Exp(v - top) })
-		for i, v := range x {
-			out[i] = float32(math.Exp(float64(v)-top) / total)
-		}
-		return
-	}
 	gamma, eps, mu := e.vals[n.In[1]], float64(n.Attrs.Floats["eps"]), 0.0
 	if n.Op == graph.LayerNorm {
 		mu = mean(x, nil)
@@ -499,7 +558,7 @@ func (e *env) row(n *graph.Node, x, out []float32) {
 
 func (e *env) resize(n *graph.Node, out []float32) {
 	x, y := n.In[0], n.Out[0]
-	a, f := e.vals[x], n.Int("factor", 1)
+	a := e.vals[x]
 	h, w := x.Shape[2], x.Shape[3]
 	for i := range out {
 		ox, oy, plane := i%y.Shape[3], i/y.Shape[3]%y.Shape[2], i/(y.Shape[2]*y.Shape[3])
@@ -507,12 +566,35 @@ func (e *env) resize(n *graph.Node, out []float32) {
 			return float64(a[(plane*h+min(h-1, max(0, iy)))*w+min(w-1, max(0, ix))])
 		}
 		if n.Attrs.Strings["mode"] == "nearest" {
-			out[i] = float32(at(oy/f, ox/f))
+			out[i] = float32(at(oy*h/y.Shape[2], ox*w/y.Shape[3]))
 			continue
 		}
-		sy, sx := (float64(oy)+0.5)/float64(f)-0.5, (float64(ox)+0.5)/float64(f)-0.5
+		sy, sx := (float64(oy)+0.5)*float64(h)/float64(y.Shape[2])-0.5, (float64(ox)+0.5)*float64(w)/float64(y.Shape[3])-0.5
 		iy, ix := int(math.Floor(sy)), int(math.Floor(sx))
 		ty, tx := sy-float64(iy), sx-float64(ix)
+		if n.Attrs.Strings["mode"] == "cubic" {
+			var sum float64
+			for dy := -1; dy <= 2; dy++ {
+				for dx := -1; dx <= 2; dx++ {
+					sum += keys(ty-float64(dy)) * keys(tx-float64(dx)) * at(iy+dy, ix+dx)
+				}
+			}
+			out[i] = float32(sum)
+			continue
+		}
 		out[i] = float32((1-ty)*((1-tx)*at(iy, ix)+tx*at(iy, ix+1)) + ty*((1-tx)*at(iy+1, ix)+tx*at(iy+1, ix+1)))
 	}
+}
+
+// keys is the cubic convolution kernel (Keys 1981) with a = −¾.
+func keys(t float64) float64 {
+	const a = -0.75
+	t = math.Abs(t)
+	switch {
+	case t <= 1:
+		return ((a+2)*t-(a+3))*t*t + 1
+	case t < 2:
+		return ((a*t-5*a)*t+8*a)*t - 4*a
+	}
+	return 0
 }

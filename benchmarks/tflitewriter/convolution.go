@@ -138,6 +138,9 @@ func (w *writer) conv(n *graph.Node) error {
 // deconv writes TRANSPOSE_CONV (version 3 has a bias). Its SAME gives H·s pixels;
 // other padding is a VALID result with the border cut off.
 func (w *writer) deconv(n *graph.Node) error {
+	if n.Int("groups", 1) > 1 {
+		return fmt.Errorf("%w: a transposed convolution in groups", ErrNoForm)
+	}
 	act, err := fusedAct(n)
 	if err != nil {
 		return err

@@ -46,6 +46,9 @@ func (w *writer) exported(n *graph.Node) error {
 		w.emit(tflitefb.Maximum, 1, []int32{x, w.scalar(-1, x)}, []int32{low}, tflitefb.Options{})
 		w.emit(tflitefb.Minimum, 1, []int32{low, w.scalar(1, x)}, []int32{y}, tflitefb.Options{})
 	case graph.Reduce:
+		if n.Int("axis", rank-1) != rank-1 {
+			return fmt.Errorf("%w: reduction over another axis than the last", ErrNoForm)
+		}
 		code, ok := map[string]tflitefb.Op{"mean": tflitefb.Mean, "sum": tflitefb.Sum, "max": tflitefb.ReduceMax}[n.Attrs.Strings["op"]]
 		if !ok {
 			return fmt.Errorf("%w: reduction %q", ErrNoForm, n.Attrs.Strings["op"])

@@ -47,6 +47,9 @@ func (w *writer) node(n *graph.Node) error {
 	case graph.Relu, graph.Relu6, graph.Sigmoid, graph.HSwish, graph.HSigmoid, graph.SiLU, graph.Gelu:
 		return w.unary(n)
 	case graph.Softmax:
+		if last := len(n.In[0].Shape) - 1; n.Int("axis", last) != last {
+			return fmt.Errorf("%w: softmax over another axis than the last", ErrNoForm)
+		}
 		return w.softmax(n)
 	case graph.MatMul:
 		return w.matmul(n)
@@ -422,6 +425,11 @@ func (w *writer) concat(n *graph.Node) error {
 }
 
 func (w *writer) split(n *graph.Node) error {
+	for _, v := range n.Out {
+		if v.Shape[n.Int("axis", 1)] != n.Out[0].Shape[n.Int("axis", 1)] {
+			return fmt.Errorf("%w: a split into unequal parts", ErrNoForm)
+		}
+	}
 	l := w.layoutOf(n.In[0])
 	x, err := w.get(n.In[0], l)
 	if err != nil {
