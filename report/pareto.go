@@ -70,8 +70,8 @@ func paretoView(runs []Run) page.Section {
 // costOf is the measured cost of an architecture where there is one, else the
 // first table's prediction.
 func costOf(c *search.Certificate, a search.CertArch) (cost float64, measured bool) {
-	if c.Measured != nil {
-		for _, m := range c.Measured.Archs {
+	if len(c.Measured) > 0 && c.Measured[0].Table == c.Header.Tables[0].Name {
+		for _, m := range c.Measured[0].Archs {
 			if m.Arch == a.Arch && m.Value > 0 {
 				return m.Value, true
 			}

@@ -160,17 +160,11 @@ func band(r Run) page.Section {
 	}
 	chart.Series = append(chart.Series, predicted)
 	table := page.Table{Columns: []page.Column{{Name: "architecture"}, {Name: "predicted", Numeric: true}, {Name: "measured", Numeric: true}, {Name: "table's error", Numeric: true}, {Name: "measured deviation", Numeric: true}, {Name: "in band"}}}
-	if d := c.Measured; d != nil {
+	if len(c.Measured) > 0 && c.Measured[0].Table == c.Header.Tables[0].Name {
 		measured := plot.Series{Name: "measured", Colour: 1}
-		var anchor float64
-		for _, m := range d.Archs {
-			if m.Arch == c.Anchor.Arch {
-				anchor = m.Value
-			}
-		}
-		for _, m := range d.Archs {
-			i := slices.Index(keys, m.Arch)
-			if i < 0 || anchor <= 0 || m.Value <= 0 {
+		for _, m := range c.Measured[0].Archs {
+			i, anchor := slices.Index(keys, m.Arch), m.Reference
+			if i < 0 || m.Deviation == nil {
 				continue
 			}
 			pt := plot.Point{X: float64(i) + 0.12, Y: 100 * (m.Value/anchor - 1), Lo: 100 * (m.Lo/anchor - 1), Hi: 100 * (m.Hi/anchor - 1), Label: names[i] + ", measured", Strong: !m.Inside}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 )
 
 // CertificateFormat is the first field of every certificate.
@@ -31,12 +32,13 @@ type Certificate struct {
 	Archs       int         `json:"archs"` // architectures sampled
 	// LowerBound is the least number of samples any δ-correct procedure needs for
 	// this certificate at the estimated gaps; Ratio is Samples over it.
-	LowerBound *float64    `json:"lower_bound,omitempty"`
-	Ratio      *float64    `json:"samples_per_lower_bound,omitempty"`
-	Gain       *CertGain   `json:"gain,omitempty"`
-	TrueBands  []CertBand  `json:"true_bands"`
-	Measured   *CertDevice `json:"measured,omitempty"`
-	Alarms     []string    `json:"alarms"`
+	LowerBound *float64   `json:"lower_bound,omitempty"`
+	Ratio      *float64   `json:"samples_per_lower_bound,omitempty"`
+	Gain       *CertGain  `json:"gain,omitempty"`
+	TrueBands  []CertBand `json:"true_bands"`
+	// Measured is what the devices said, one a measured table.
+	Measured []CertDevice `json:"measured,omitempty"`
+	Alarms   []string     `json:"alarms"`
 	// Evaluations is the SHA-256 of all outcomes in the order the search used them;
 	// State is that of the evaluator's scale.
 	Evaluations string          `json:"evaluations_sha256"`
@@ -96,6 +98,8 @@ type CertMiss struct {
 	Reason string    `json:"reason"`
 	Arch   string    `json:"nearest,omitempty"`
 	Dev    []float64 `json:"deviation,omitempty"`
+	// Refused says that Arch is inside by prediction and was measured outside.
+	Refused bool `json:"refused,omitempty"`
 }
 
 // CertGain is the improvement over the anchor on fresh seeds.
@@ -116,21 +120,28 @@ type CertBand struct {
 	Note     string  `json:"note,omitempty"`
 }
 
-// CertDevice is what the device said about the anchor, the accepted incumbents
-// and the final architecture.
+// CertDevice is what one table's device said about the anchor, the accepted
+// incumbents, the final architecture and what was refused. The anchor's own
+// measurement, in the same campaign, is the budget.
 type CertDevice struct {
+	Table string         `json:"table"`
 	Archs []CertMeasured `json:"archs"`
-	// Outside counts the measured architectures outside ±τ of the measured anchor.
+	// Outside counts the measured architectures outside ±τ of the measured anchor;
+	// Refused those of them that were kept from becoming the incumbent.
 	Outside int `json:"outside"`
+	Refused int `json:"refused"`
 	// Eta is the largest relative error |ĝ−g|/g seen here; Updated is the larger of
-	// it and the table's own.
-	Eta     float64  `json:"eta"`
-	Updated *float64 `json:"eta_updated,omitempty"`
+	// it and the table's own η, and TrueBand what follows from that.
+	Eta      float64   `json:"eta"`
+	Updated  *float64  `json:"eta_updated,omitempty"`
+	TrueBand *TrueBand `json:"true_band_updated,omitempty"`
 	// FinalMeasured says that both anchor and final got a value; a noisy or failed
 	// measurement has none, and then the claim rests on prediction alone.
 	FinalMeasured bool `json:"final_measured"`
 	// FinalInside says that the final's measured cost is within the band.
 	FinalInside bool `json:"final_inside"`
+	// OtherProtocol says that it was measured under another protocol than the table.
+	OtherProtocol bool `json:"other_protocol,omitempty"`
 }
 
 // CertMeasured is one measured architecture.
@@ -139,7 +150,11 @@ type CertMeasured struct {
 	Predicted float64  `json:"predicted"`
 	Error     float64  `json:"error"`     // ĝ/g − 1
 	Deviation *float64 `json:"deviation"` // g/g(anchor) − 1
-	Inside    bool     `json:"inside"`
+	// DeviationError is predicted deviation less measured one: free of what the
+	// device's own scale does between campaigns.
+	DeviationError *float64 `json:"deviation_error,omitempty"`
+	Inside         bool     `json:"inside"`
+	Refused        bool     `json:"refused,omitempty"`
 }
 
 // NewCertificate states what a result may claim.
@@ -176,7 +191,7 @@ func NewCertificate(h Header, r *Result, ledger string, state json.RawMessage, m
 		}
 	}
 	for _, p := range r.Infeasible {
-		c.Infeasible = append(c.Infeasible, CertMiss{p.Layer, p.Choice, p.Reason, p.Key, relative(p.Dev)})
+		c.Infeasible = append(c.Infeasible, CertMiss{p.Layer, p.Choice, p.Reason, p.Key, relative(p.Dev), p.Refused})
 	}
 	if r.Gain != nil {
 		c.Gain = r.Gain
@@ -184,7 +199,11 @@ func NewCertificate(h Header, r *Result, ledger string, state json.RawMessage, m
 	c.Claim.Stop, c.Claim.EpsilonHat = r.Stop, finite(r.EpsilonHat)
 	c.Claim.Reached = r.Reached
 	c.account(h)
-	c.measure(measured)
+	for i, t := range h.Tables {
+		if t.Measured {
+			c.measure(i, r.Path, measured)
+		}
+	}
 	c.Claim.Text = c.text()
 	return c
 }
@@ -232,61 +251,62 @@ func (c *Certificate) account(h Header) {
 	}
 }
 
-// measure compares measured with predicted cost. The anchor's own measurement is
-// the budget: deviations are between measurements of one campaign.
-func (c *Certificate) measure(ms []Measured) {
-	if len(ms) == 0 {
-		return
-	}
-	d := &CertDevice{Archs: []CertMeasured{}}
-	predicted := map[string]float64{c.Anchor.Arch: c.Anchor.Costs[0].Value, c.Final.Arch: c.Final.Costs[0].Value}
-	for _, n := range c.Neighbours {
-		predicted[n.Arch] = n.Costs[0].Value
-	}
-	for _, m := range c.Moves {
-		for arch, cost := range map[string]float64{m.From: m.FromCost, m.To: m.ToCost} {
-			predicted[arch] = cost
-		}
-	}
-	var anchor float64
+// measure compares measured with predicted costs on one table's device.
+// Deviations are between measurements of one campaign.
+func (c *Certificate) measure(table int, path []Visited, ms []Measured) {
+	ref := c.Header.Tables[table]
+	d := CertDevice{Table: ref.Name, Archs: []CertMeasured{}}
+	budget := ref.Budget.Value
 	for _, m := range ms {
-		if m.Arch == c.Anchor.Arch && m.Value > 0 {
-			anchor = m.Value
+		if m.table != table {
+			continue
 		}
-	}
-	t := math.Log1p(c.Header.Settings.Tau)
-	for _, m := range ms {
-		x := CertMeasured{Measured: m, Predicted: predicted[m.Arch]}
+		v := path[slices.IndexFunc(path, func(v Visited) bool { return v.Key == m.Arch })]
+		x := CertMeasured{Measured: m, Predicted: v.Costs[table].Value, Refused: v.Refused, Deviation: m.Measurement.Deviation()}
 		if m.Value > 0 {
 			x.Error = x.Predicted/m.Value - 1
 			d.Eta = max(d.Eta, math.Abs(x.Error))
-			if anchor > 0 {
-				x.Deviation = ptr(m.Value/anchor - 1)
-				x.Inside = math.Abs(math.Log(m.Value/anchor)) <= t+slack
+		}
+		if x.Deviation != nil {
+			x.DeviationError = ptr(x.Predicted/budget - 1 - *x.Deviation)
+			if x.Inside = withinTau(*x.Deviation, c.Header.Settings.Tau); !x.Inside {
+				d.Outside++
 			}
 		}
-		if x.Deviation != nil && !x.Inside {
-			d.Outside++
+		if x.Refused {
+			d.Refused++
 		}
 		if m.Arch == c.Final.Arch {
 			d.FinalMeasured, d.FinalInside = x.Deviation != nil, x.Inside
 		}
+		d.OtherProtocol = d.OtherProtocol || m.Protocol != ref.Protocol
 		d.Archs = append(d.Archs, x)
 	}
-	if e := c.Header.Tables[0].Eta; e != nil {
-		d.Updated = ptr(max(*e, d.Eta))
+	if ref.Eta != nil {
+		d.Updated = ptr(max(*ref.Eta+ref.Gamma, d.Eta))
+		if tb, err := NewTrueBand(c.Header.Settings.Tau, *d.Updated); err == nil {
+			d.TrueBand = &tb
+		}
 	}
-	c.Measured = d
-	if !d.FinalMeasured {
-		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("%s: anchor or final has no valid measurement; the claim rests on predicted cost", c.Header.Tables[0].Name))
-		return
+	c.Measured = append(c.Measured, d)
+	rests := func(format string, args ...any) {
+		c.Claim.Rests = append(c.Claim.Rests, ref.Name+": "+fmt.Sprintf(format, args...))
 	}
-	word := "inside"
-	if !d.FinalInside {
-		word = "OUTSIDE"
+	switch {
+	case !d.FinalMeasured:
+		rests("anchor or final has no valid measurement; the claim rests on predicted cost")
+	case !d.FinalInside:
 		c.Claim.Reached = false
+		rests("the final's measured cost is OUTSIDE ±%.4g %% of the measured anchor's", 100*c.Header.Settings.Tau)
+	default:
+		rests("the final's measured cost is inside ±%.4g %% of the measured anchor's; this rests on measurement, not on η. The neighbours' costs are predicted", 100*c.Header.Settings.Tau)
 	}
-	c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("%s: the final's measured cost is %s ±%.4g %% of the measured anchor's; this rests on measurement, not on η", c.Header.Tables[0].Name, word, 100*c.Header.Settings.Tau))
+	if d.Refused > 0 {
+		rests("predicted inside and measured outside, so no neighbours: %d", d.Refused)
+	}
+	if d.OtherProtocol {
+		rests("measured under another protocol than the table's: errors of predictions are the protocols' too")
+	}
 }
 
 func (c *Certificate) text() string {

@@ -19,6 +19,7 @@ type Proposal struct {
 	Costs    []Bounds  // one a band
 	Dev      []float64 // ln(ĝ/B), one a band
 	Reason   string    // why infeasible
+	Refused  bool      // infeasible by measurement: the prediction was inside
 }
 
 // Compensator is M_{h,τ}: it changes one layer's choice and restores the budget

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -34,19 +33,12 @@ type Driver struct {
 	// Budget is the number of evaluations (samples and failures) after which the
 	// search stops with what it has; 0 for none.
 	Budget int
-	// Measurer re-measures the anchor, the accepted incumbents and the final
-	// architecture on the device after the search; nil without one.
-	Measurer Measurer
+	// Measurers are the tables' devices, one a table; nil where Header says that the
+	// table is not measured.
+	Measurers []Measurer
 	// Progress is called after every step, from one goroutine.
 	Progress func(Progress)
 	Now      func() time.Time // nil: no times in Progress
-}
-
-// Measurer measures architectures on the device, all in one interleaved
-// campaign. The result has one measurement an architecture; one that failed has
-// a validity other than ok and no value.
-type Measurer interface {
-	Measure(ctx context.Context, archs []space.Arch) ([]Measurement, error)
 }
 
 // Progress is how far a search is.
@@ -54,6 +46,10 @@ type Progress struct {
 	Event
 	Elapsed  time.Duration
 	Replayed int // of Samples, taken from the journal
+	// Measured architectures so far, Outside of them outside the band, and the
+	// largest relative error of a prediction among them.
+	Measured, Outside int
+	Eta               float64
 	// Left is an estimate of the time still needed at this incumbent; -1 when
 	// unknown.
 	Left time.Duration
@@ -130,6 +126,9 @@ type recorder struct {
 	live     int // evaluations of this process
 	replayed int
 	last     Event
+
+	seen, outside int // architectures measured
+	eta           float64
 }
 
 func (r *recorder) now() time.Time {
@@ -149,18 +148,21 @@ func (r *recorder) run(ctx context.Context) (*Certificate, error) {
 	if err := r.calibrate(ctx); err != nil {
 		return nil, err
 	}
-	res, err := Search(ctx, r.d.Problem, r.d.Header.Settings, r.ask, r.event)
+	p := r.d.Problem
+	if measured(r.d.Header) {
+		p.Admit = r.admit
+	}
+	res, err := Search(ctx, p, r.d.Header.Settings, r.ask, r.event)
 	if err == nil {
 		err = r.tape.err
 	}
 	if err != nil {
 		return nil, err
 	}
-	measured, err := r.measure(ctx, res)
-	if err != nil {
+	if err := r.measurePath(ctx, res.Path); err != nil {
 		return nil, err
 	}
-	cert := NewCertificate(r.d.Header, res, r.tape.ledger(), r.tape.state, measured)
+	cert := NewCertificate(r.d.Header, res, r.tape.ledger(), r.tape.state, r.tape.measuredPath(res.Path, len(r.d.Header.Tables)))
 	return cert, r.w.append(Entry{Kind: EntryEnd, Note: res.Stop})
 }
 
@@ -325,7 +327,7 @@ func (r *recorder) progress() {
 	if r.d.Progress == nil {
 		return
 	}
-	p := Progress{Event: r.last, Replayed: r.replayed, Left: -1, Elapsed: r.now().Sub(r.began)}
+	p := Progress{Event: r.last, Measured: r.seen, Outside: r.outside, Eta: r.eta, Replayed: r.replayed, Left: -1, Elapsed: r.now().Sub(r.began)}
 	p.Samples = r.tape.taken
 	if r.live > 0 && p.Need >= 0 {
 		p.Left = p.Elapsed / time.Duration(r.live) * time.Duration(p.Need)
@@ -341,54 +343,12 @@ func eventEntry(e Event) (Entry, bool) {
 		return Entry{Kind: EntrySigma, D: finite(e.D), Upper: finite(e.Upper), Samples: ptr(e.Samples)}, true
 	case "layer":
 		return Entry{Kind: EntryLayer, Layer: ptr(e.Layer), From: e.From, Samples: ptr(e.Samples), Open: ptr(e.Open), EpsHat: finite(e.EpsHat)}, true
+	case "refuse":
+		return Entry{Kind: EntryRefuse, Layer: ptr(e.Layer), From: e.From, To: e.To, D: finite(e.D), Upper: finite(e.Upper), Lower: finite(e.Lower), Samples: ptr(e.Samples), Note: e.Note}, true
 	case "retire", "move":
 		return Entry{Kind: e.Kind, Layer: ptr(e.Layer), From: e.From, To: e.To, D: finite(e.D), Upper: finite(e.Upper), Lower: finite(e.Lower), Samples: ptr(e.Samples)}, true
 	}
 	return Entry{}, false
-}
-
-// measure has the anchor, the accepted incumbents and the final measured, once.
-func (r *recorder) measure(ctx context.Context, res *Result) ([]Measured, error) {
-	if r.d.Measurer == nil {
-		return r.tape.measured(pathOf(res)), nil
-	}
-	keys := pathOf(res)
-	var archs []space.Arch
-	for _, k := range keys {
-		a, err := space.ParseArch(k)
-		if err != nil {
-			return nil, err
-		}
-		archs = append(archs, a)
-	}
-	if known := r.tape.measured(keys); len(known) == len(keys) {
-		return known, nil
-	}
-	got, err := r.d.Measurer.Measure(ctx, archs)
-	if err != nil {
-		return nil, fmt.Errorf("measure the finals: %w", err)
-	}
-	if len(got) != len(keys) {
-		return nil, fmt.Errorf("measure the finals: %d measurements for %d architectures", len(got), len(keys))
-	}
-	for i, k := range keys {
-		if err := r.w.append(Entry{Kind: EntryMeasure, Arch: k, Measured: &got[i]}); err != nil {
-			return nil, err
-		}
-		r.tape.measures[k] = got[i]
-	}
-	return r.tape.measured(keys), nil
-}
-
-// pathOf is the anchor, every incumbent and the final, each once, in order.
-func pathOf(res *Result) []string {
-	keys := []string{res.Anchor.Key}
-	for _, m := range res.Moves {
-		if !slices.Contains(keys, m.To) {
-			keys = append(keys, m.To)
-		}
-	}
-	return keys
 }
 
 // RemoveRun deletes what a run wrote, for -f; other files in the folder stay.

@@ -26,6 +26,9 @@ type Inputs struct {
 	// has itself. Each is one band.
 	Tables []string
 	Anchor string // architecture key; "" for the space's default
+	// Measured says of each table whether its device is asked before a move; nil for
+	// none.
+	Measured []bool
 }
 
 // input is a file with the name it has in a run directory.
@@ -71,7 +74,10 @@ func OpenInputs(in Inputs, s Settings) (*Opened, error) {
 			ref.SHA256 = hexSum(data)
 			o.files = append(o.files, input{ref.File, data})
 		}
-		o.Header.Tables = append(o.Header.Tables, TableRef{FileRef: ref})
+		if slices.ContainsFunc(o.Header.Tables, func(t TableRef) bool { return t.Name == ref.Name }) {
+			return nil, hint.Wrap(fmt.Errorf("two tables are named %s", ref.Name), "give the files different names")
+		}
+		o.Header.Tables = append(o.Header.Tables, TableRef{FileRef: ref, Measured: i < len(in.Measured) && in.Measured[i]})
 	}
 	anchor := sp.Default()
 	if in.Anchor != "" {
@@ -125,7 +131,10 @@ func openBands(sp space.Space, anchor space.Arch, h *Header, get func(FileRef) (
 				return nil, fmt.Errorf("table %s: %w", ref.Name, err)
 			}
 			f := t.File()
-			now.Metric, now.Unit = f.Metric, f.Unit
+			now.Metric, now.Unit, now.Protocol = f.Metric, f.Unit, ""
+			if ref.Measured {
+				now.Protocol = f.Protocol.SHA256
+			}
 			if f.Audit != nil && f.Audit.Eta != nil {
 				eta := *f.Audit.Eta
 				now.Eta, now.Delta, now.Gamma = &eta, f.Audit.Delta, f.Audit.Gamma

@@ -47,6 +47,11 @@ type TableRef struct {
 	Eta    *float64 `json:"eta,omitempty"`   // the table's audited relative error, if it has an audit
 	Delta  float64  `json:"eta_delta"`       // η bounds the (1−δ_g) quantile; 0 without an audit
 	Gamma  float64  `json:"gamma,omitempty"` // margin the audit adds to η
+	// Measured has every candidate measured on the table's device before it becomes
+	// the incumbent, and refused when its measured cost is outside the band.
+	Measured bool `json:"measured,omitempty"`
+	// Protocol is the hash of what the table was measured under; of measured tables.
+	Protocol string `json:"protocol,omitempty"`
 }
 
 // Kinds of journal entries.
@@ -59,7 +64,8 @@ const (
 	EntryLayer     = "layer"
 	EntrySigma     = "sigma"
 	EntryMeasure   = "measure"
-	EntryNote      = "note" // resumed, retries: not part of the result
+	EntryRefuse    = "refuse" // the device measured a candidate outside the band
+	EntryNote      = "note"   // resumed, retries: not part of the result
 	EntryEnd       = "end"
 )
 
@@ -84,6 +90,7 @@ type Entry struct {
 	Samples  *int               `json:"samples,omitempty"`
 	Open     *int               `json:"open,omitempty"`
 	EpsHat   *float64           `json:"epsilon_hat,omitempty"`
+	Table    int                `json:"table,omitempty"` // of a measurement, from 0
 	Measured *Measurement       `json:"measured,omitempty"`
 	State    json.RawMessage    `json:"state,omitempty"` // of a calibrated evaluator
 	Note     string             `json:"note,omitempty"`
@@ -100,6 +107,18 @@ type Measurement struct {
 	Validity []string `json:"validity"`
 	Device   string   `json:"device"`
 	Protocol string   `json:"protocol,omitempty"` // hash of what it was measured under
+	// Reference is the anchor's value in the same interleaved campaign; 0 when it has
+	// none. Ratios to it are free of drift between campaigns.
+	Reference float64 `json:"reference,omitempty"`
+}
+
+// Deviation is the measured cost over the anchor's less 1; nil when either has no
+// valid value.
+func (m *Measurement) Deviation() *float64 {
+	if !(m.Value > 0 && m.Reference > 0) {
+		return nil
+	}
+	return ptr(m.Value/m.Reference - 1)
 }
 
 // finite returns a pointer to v, nil when v is no finite number: JSON has none.
@@ -227,6 +246,8 @@ func (e *Entry) check() error {
 		return need(e.Arch != "" && e.Stream != "" && e.Index != nil && e.Seed != nil && e.Note != "", "arch, stream, index, seed and reason")
 	case EntryMove, EntryRetire:
 		return need(e.From != "" && e.To != "" && e.Samples != nil, "from, to and samples")
+	case EntryRefuse:
+		return need(e.From != "" && e.To != "" && e.Samples != nil && e.Note != "", "from, to, samples and reason")
 	case EntryLayer:
 		return need(e.Layer != nil && e.From != "" && e.Samples != nil, "layer, from and samples")
 	case EntrySigma:
@@ -234,7 +255,7 @@ func (e *Entry) check() error {
 	case EntryCalibrate:
 		return need(len(e.State) > 0, "state")
 	case EntryMeasure:
-		return need(e.Arch != "" && e.Measured != nil, "arch and measured")
+		return need(e.Arch != "" && e.Measured != nil && e.Table >= 0, "arch, measured and a table")
 	case EntryNote, EntryEnd:
 		return need(e.Note != "", "note")
 	}
@@ -372,6 +393,16 @@ func difference(at string, a, b any) string {
 		}
 		for _, k := range sortedKeys(names) {
 			if d := difference(at+"."+k, x[k], y[k]); d != "" {
+				return d
+			}
+		}
+		return ""
+	}
+	v, ok1 := a.([]any)
+	w, ok2 := b.([]any)
+	if ok1 && ok2 && len(v) == len(w) {
+		for i := range v {
+			if d := difference(fmt.Sprintf("%s.%d", at, i), v[i], w[i]); d != "" {
 				return d
 			}
 		}

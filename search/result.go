@@ -42,6 +42,7 @@ type Result struct {
 	Moves      []Move
 	Neighbours []Neighbour
 	Infeasible []Proposal
+	Path       []Visited
 	Sigma      SigmaReport
 	Stop       string
 	// Reached says that the whole claim holds: every feasible neighbour retired, no
@@ -63,7 +64,7 @@ func (r *searcher) result(stop string) *Result {
 	res := &Result{
 		Settings: r.s, Moves: r.moves, Infeasible: r.hood.infeasible, Sigma: r.sigmaNote, Stop: stop,
 		Samples: r.samples, Failures: r.failures,
-		Anchor: r.summary(r.arms[r.p.Anchor.Key()]), Final: r.summary(r.x),
+		Path: r.path(), Anchor: r.summary(r.arms[r.p.Anchor.Key()]), Final: r.summary(r.x),
 	}
 	reached := !r.s.Published
 	var gaps []float64

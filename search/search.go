@@ -19,6 +19,8 @@ type Problem struct {
 	// PoolSize is the number of samples an architecture has, 0 without limit; nil
 	// for an evaluator without pools.
 	PoolSize func(a space.Arch) int
+	// Admit is asked before a move; nil lets every feasible candidate.
+	Admit Admit
 }
 
 // Ask has requests evaluated. answers[i] belongs to requests[i]; an entry whose
@@ -37,7 +39,7 @@ var ErrStop = errors.New("stopped")
 
 // Event is a step of the search, for journals and progress.
 type Event struct {
-	Kind     string // sigma, layer, retire, move, sweep, end
+	Kind     string // sigma, layer, retire, move, refuse, end
 	Layer    int
 	From, To string // keys
 	Upper    float64
@@ -73,6 +75,8 @@ type searcher struct {
 	x           *arm
 	hood        *hood
 	moves       []Move
+	refused     map[string]string // by key: why the device refused
+	refusals    []*arm            // in their order
 	seconds     float64
 	asked       int
 	repeats     int  // samples beyond an architecture's first
@@ -120,7 +124,7 @@ func Search(ctx context.Context, p Problem, s Settings, ask Ask, emit func(Event
 	r := &searcher{
 		p: p, s: s, ask: ask, emit: emit, sel: sel,
 		comp: NewCompensator(p.Space, p.Bands),
-		arms: map[string]*arm{}, comparisons: map[[2]string]*comparison{},
+		arms: map[string]*arm{}, comparisons: map[[2]string]*comparison{}, refused: map[string]string{},
 	}
 	ok, _, dev, err := r.comp.Inside(p.Anchor)
 	if err != nil {
@@ -175,7 +179,7 @@ func (r *searcher) arm(a space.Arch, key string) *arm {
 func (r *searcher) adopt(a *arm) {
 	r.x = a
 	r.incumbents++
-	f, inf := r.comp.Neighbourhood(a.arch)
+	f, inf := r.admissible(r.comp.Neighbourhood(a.arch))
 	r.hood = &hood{feasible: f, infeasible: inf}
 	for _, p := range f {
 		r.hood.arms = append(r.hood.arms, r.arm(p.Arch, p.Key))
@@ -238,6 +242,9 @@ func (r *searcher) settle(ctx context.Context, l int) (moved bool, err error) {
 				D: c.d, Upper: c.upper, Lower: c.lower, Samples: r.samples})
 		}
 		if d.Move >= 0 {
+			if ok, err := r.admit(ctx, idx[d.Move]); err != nil || !ok {
+				return true, err // refused: the scope is looked at anew, without it
+			}
 			z := r.hood.arms[idx[d.Move]]
 			c := r.compare(r.x, z)
 			m := Move{Layer: r.hood.feasible[idx[d.Move]].Layer, From: r.x.key, To: z.key, D: c.d, Lower: c.lower, Samples: r.samples}

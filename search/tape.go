@@ -18,7 +18,7 @@ type tape struct {
 	decisions [][]byte
 	played    int // decisions repeated so far
 	state     json.RawMessage
-	measures  map[string]Measurement
+	measures  map[measureID]Measurement
 	sum       hash.Hash // over what the search consumed, in its order
 	err       error     // the first problem found where none can be returned
 	consumed  map[sampleID]bool
@@ -32,8 +32,14 @@ type sampleID struct {
 	index        int
 }
 
+// measureID is an architecture on a table's device.
+type measureID struct {
+	arch  string
+	table int
+}
+
 func newTape(j *Journal) *tape {
-	t := &tape{outcomes: map[sampleID]Entry{}, measures: map[string]Measurement{}, sum: sha256.New(), consumed: map[sampleID]bool{}}
+	t := &tape{outcomes: map[sampleID]Entry{}, measures: map[measureID]Measurement{}, sum: sha256.New(), consumed: map[sampleID]bool{}}
 	if j == nil {
 		return t
 	}
@@ -49,8 +55,12 @@ func newTape(j *Journal) *tape {
 		case EntryCalibrate:
 			t.state = e.State
 		case EntryMeasure:
-			t.measures[e.Arch] = *e.Measured
-		case EntrySigma, EntryLayer, EntryMove, EntryRetire:
+			id := measureID{e.Arch, e.Table}
+			if _, ok := t.measures[id]; ok && t.err == nil {
+				t.err = fmt.Errorf("journal: %s is measured twice for table %d", e.Arch, e.Table)
+			}
+			t.measures[id] = *e.Measured
+		case EntrySigma, EntryLayer, EntryMove, EntryRetire, EntryRefuse:
 			b, err := encode(e)
 			if err != nil && t.err == nil {
 				t.err = err
@@ -117,19 +127,29 @@ func (t *tape) decision(e Entry) (known bool, err error) {
 // ledger is the SHA-256 of all consumed outcomes in the order of consumption.
 func (t *tape) ledger() string { return hex.EncodeToString(t.sum.Sum(nil)) }
 
-// Measured is one architecture with its measured cost.
+// Measured is one architecture with its measured cost on a table's device.
 type Measured struct {
 	Arch string `json:"arch"`
 	Measurement
+	table int
 }
 
-// measured returns the measurements of the architectures that have one.
-func (t *tape) measured(keys []string) []Measured {
+// measured returns the measurements there are of an architecture, by table.
+func (t *tape) measured(key string, tables int) []Measured {
 	var out []Measured
-	for _, k := range keys {
-		if m, ok := t.measures[k]; ok {
-			out = append(out, Measured{k, m})
+	for i := range tables {
+		if m, ok := t.measures[measureID{key, i}]; ok {
+			out = append(out, Measured{key, m, i})
 		}
+	}
+	return out
+}
+
+// measuredPath is what was measured of a search's path, in its order.
+func (t *tape) measuredPath(path []Visited, tables int) []Measured {
+	var out []Measured
+	for _, v := range path {
+		out = append(out, t.measured(v.Key, tables)...)
 	}
 	return out
 }

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/search/space"
 )
 
 // Verification is what Verify checked.
@@ -71,6 +73,16 @@ func Verify(dir string, open func(h Header) (Problem, error)) (*Verification, er
 		}
 		return out, nil
 	}
+	var asked string // an architecture whose measurement was interrupted
+	if measured(j.Header) {
+		p.Admit = func(_ context.Context, a space.Arch) (string, error) {
+			if len(t.unmeasured(j.Header, a.Key())) > 0 {
+				asked = a.Key()
+				return "", stopped{t.end}
+			}
+			return refusal(j.Header, t.measured(a.Key(), len(j.Header.Tables))), nil
+		}
+	}
 	emit := func(e Event) {
 		entry, ok := eventEntry(e)
 		if !ok {
@@ -110,16 +122,13 @@ func Verify(dir string, open func(h Header) (Problem, error)) (*Verification, er
 			v.Unused++
 		}
 	}
-	keys := map[string]bool{}
-	for _, k := range pathOf(res) {
-		keys[k] = true
-	}
-	for k := range t.measures {
-		if !keys[k] {
-			return nil, fmt.Errorf("%s: a measurement of %s, which is not on the search's path", path, k)
+	for id := range t.measures {
+		on := id.arch == asked || slices.ContainsFunc(res.Path, func(v Visited) bool { return v.Key == id.arch })
+		if !on || id.table >= len(j.Header.Tables) || !j.Header.Tables[id.table].Measured {
+			return nil, fmt.Errorf("%s: a measurement of %s for table %d, which the search did not ask for", path, id.arch, id.table)
 		}
 	}
-	cert := NewCertificate(j.Header, res, t.ledger(), t.state, t.measured(pathOf(res)))
+	cert := NewCertificate(j.Header, res, t.ledger(), t.state, t.measuredPath(res.Path, len(j.Header.Tables)))
 	got, err := cert.Encode()
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,7 +58,7 @@ type runOptions struct {
 	Retries   int
 	Agent     string
 	ORTLib    string
-	Measure   string
+	Measure   []string
 	BenchArgs []string
 	JSON      bool
 }
@@ -90,7 +91,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.Retries, "retries", 2, "further attempts after a failed evaluation")
 	f.StringVar(&o.Agent, "agent", "", "the agent program (default: beside this one, else in the path)")
 	f.StringVar(&o.ORTLib, "ort-lib", "", "the ONNX Runtime library, handed on to agent")
-	f.StringVar(&o.Measure, "measure", "", "re-measure anchor, accepted incumbents and final: local, adb:SERIAL or ssh:USER@HOST")
+	f.StringSliceVar(&o.Measure, "measure", nil, "measure each candidate before it is accepted, and refuse it outside the band: local, adb:SERIAL or ssh:USER@HOST; one a table, none for no device")
 	f.StringArrayVar(&o.BenchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench, such as --max-time=20s; may be repeated")
 	f.BoolVar(&o.JSON, "json", false, "print the certificate")
 	cli.Group(f, "Claim", "tau", "epsilon", "delta", "enforce-true-band", "interval-band", "as-published")
@@ -113,6 +114,9 @@ func (o *runOptions) validate(args []string) error {
 	need("lut", strings.Join(o.Tables, ","))
 	need("evaluator", o.Evaluator)
 	need("output", o.Out)
+	if n := len(o.Measure); n > 1 && n != len(o.Tables) {
+		problems = append(problems, fmt.Errorf("--measure names %d devices for %d tables: name one, or one a table (none for no device)", n, len(o.Tables)))
+	}
 	if o.Sigma != "" {
 		v, err := strconv.ParseFloat(o.Sigma, 64)
 		if err != nil {
@@ -131,7 +135,7 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	if err := o.validate(args); err != nil {
 		return err
 	}
-	in, err := search.OpenInputs(search.Inputs{Space: o.Space, Tables: o.Tables, Anchor: o.Anchor}, o.Settings)
+	in, err := search.OpenInputs(search.Inputs{Space: o.Space, Tables: o.Tables, Anchor: o.Anchor, Measured: o.measured()}, o.Settings)
 	if err != nil {
 		return err
 	}
@@ -148,14 +152,14 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	if err := in.Attach(ev); err != nil {
 		return err
 	}
-	measurer, err := o.measurer(in, env)
+	measurers, err := o.measurers(in, env)
 	if err != nil {
 		return err
 	}
 	bar := cli.NewProgress(env.Stderr, env.Getenv)
 	d := &search.Driver{
 		Dir: o.Out, Problem: in.Problem, Header: in.Header, Evaluator: ev,
-		Workers: o.Workers, Budget: o.Budget, Now: time.Now, Measurer: measurer,
+		Workers: o.Workers, Budget: o.Budget, Now: time.Now, Measurers: measurers,
 		Progress: func(p search.Progress) { bar.Show(searchState(p, o.Budget)) },
 	}
 	if err := d.Check(); err != nil {
@@ -187,7 +191,7 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 		switch {
 		case len(cert.Alarms) > 0:
 			why = "an alarm, see above"
-		case cert.Measured != nil && cert.Measured.FinalMeasured && !cert.Measured.FinalInside:
+		case slices.ContainsFunc(cert.Measured, func(d search.CertDevice) bool { return d.FinalMeasured && !d.FinalInside }):
 			why = "by measurement the final is outside the band"
 		case why == "certified":
 			why = "some neighbours cannot be evaluated"
@@ -197,26 +201,59 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	return nil
 }
 
-// measurer is nil without --measure.
-func (o *runOptions) measurer(in *search.Opened, env cli.Env) (search.Measurer, error) {
-	if o.Measure == "" {
-		return nil, nil
+// noDevice stands for a table whose device is not at hand.
+const noDevice = "none"
+
+// measured says of each table whether its device is asked.
+func (o *runOptions) measured() []bool {
+	var out []bool
+	for i := range o.Tables {
+		out = append(out, o.target(i) != noDevice)
 	}
-	low, ok := in.Problem.Space.(space.Lowerer)
-	cost, compiled := in.Problem.Bands[0].Cost.(interface{ Compiled() *lut.Table })
-	if !ok || !compiled {
-		return nil, cli.Usagef("--measure needs a space of networks and a compiled table")
+	return out
+}
+
+// target is where table i is measured: the one target for all tables, or its own.
+func (o *runOptions) target(i int) string {
+	switch {
+	case len(o.Measure) == 1:
+		return o.Measure[0]
+	case i < len(o.Measure):
+		return o.Measure[i]
 	}
-	program, err := evaluator.FindAgent(o.Agent)
-	if err != nil {
-		return nil, err
+	return noDevice
+}
+
+// measurers makes the devices of the measured tables.
+func (o *runOptions) measurers(in *search.Opened, env cli.Env) ([]search.Measurer, error) {
+	var out []search.Measurer
+	for i, band := range in.Problem.Bands {
+		target := o.target(i)
+		if target == noDevice {
+			out = append(out, nil)
+			continue
+		}
+		low, ok := in.Problem.Space.(space.Lowerer)
+		cost, compiled := band.Cost.(interface{ Compiled() *lut.Table })
+		if !ok || !compiled {
+			return nil, cli.Usagef("--measure needs a space of networks and compiled tables; %s is none: --measure none", band.Name)
+		}
+		program, err := evaluator.FindAgent(o.Agent)
+		if err != nil {
+			return nil, err
+		}
+		args := o.BenchArgs
+		if o.ORTLib != "" {
+			args = append([]string{"--ort-lib", o.ORTLib}, args...)
+		}
+		file := cost.Compiled().File()
+		if file.Protocol.YAML == "" {
+			fmt.Fprintf(env.Stderr, "isosearch: note: table %s does not hold its protocol: measuring under agent's own; compile it again to change that\n", band.Name)
+		}
+		out = append(out, &measure.Agent{Space: low, Program: program, Args: args, Target: target, Table: *file,
+			Dir: filepath.Join(o.Out, "measure", band.Name), Stderr: env.Stderr})
 	}
-	args := o.BenchArgs
-	if o.ORTLib != "" {
-		args = append([]string{"--ort-lib", o.ORTLib}, args...)
-	}
-	return &measure.Agent{Space: low, Program: program, Args: args, Target: o.Measure, Table: *cost.Compiled().File(),
-		Dir: filepath.Join(o.Out, "measure"), Stderr: env.Stderr}, nil
+	return out, nil
 }
 
 func searchState(p search.Progress, budget int) cli.State {
@@ -228,6 +265,9 @@ func searchState(p search.Progress, budget int) cli.State {
 		s.Done = max(s.Done, float64(p.Samples)/float64(budget))
 	}
 	s.Note = fmt.Sprintf("layer %d, %d open, %d samples, ε̂ %s", p.Layer, p.Open, p.Samples, short(p.EpsHat))
+	if p.Measured > 0 {
+		s.Note += fmt.Sprintf("; %d measured, %d refused, error ≤ %.2g %%", p.Measured, p.Outside, 100*p.Eta)
+	}
 	return s
 }
 
@@ -255,18 +295,17 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 		for i, t := range c.Header.Tables {
 			fmt.Fprintf(w, "  predicted  %.5g %s [%.5g, %.5g], %+.2f %% of x0's (%s)\n", a.Costs[i].Value, t.Unit, a.Costs[i].Lo, a.Costs[i].Hi, 100*a.Dev[i], t.Name)
 		}
-		if c.Measured == nil {
-			return
-		}
-		for _, m := range c.Measured.Archs {
-			switch {
-			case m.Arch != a.Arch:
-			case m.Value <= 0:
-				fmt.Fprintf(w, "  measured   failed: %s\n", strings.Join(m.Validity, ", "))
-			default:
-				fmt.Fprintf(w, "  measured   %.5g %s [%.5g, %.5g], %s of x0's, %s (%s)\n", m.Value, m.Unit, m.Lo, m.Hi,
-					opt(scale(m.Deviation, 100), "%+.2f %%"), inside(m.Inside), strings.Join(m.Validity, ", "))
-				fmt.Fprintf(w, "             the prediction is off by %+.2f %%\n", 100*m.Error)
+		for _, d := range c.Measured {
+			for _, m := range d.Archs {
+				switch {
+				case m.Arch != a.Arch:
+				case m.Value <= 0:
+					fmt.Fprintf(w, "  measured   failed on %s: %s\n", d.Table, strings.Join(m.Validity, ", "))
+				default:
+					fmt.Fprintf(w, "  measured   %.5g %s [%.5g, %.5g], %s of x0's (%s), %s\n", m.Value, m.Unit, m.Lo, m.Hi,
+						opt(scale(m.Deviation, 100), "%+.2f %%"), d.Table, inside(m.Inside))
+					fmt.Fprintf(w, "             (%s; the prediction is off by %+.2f %%)\n", strings.Join(m.Validity, ", "), 100*m.Error)
+				}
 			}
 		}
 	}
@@ -285,6 +324,10 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 	for _, b := range c.TrueBands {
 		fmt.Fprintf(w, "true band    %s: +%.3g/−%.3g %% at η %.3g;\n", b.Table, 100*b.Up, 100*b.Down, b.Eta)
 		fmt.Fprintf(w, "             published τ′ %.3g %% (%s)\n", 100*b.Published, holds(b.PublishedHolds))
+	}
+	for _, d := range c.Measured {
+		fmt.Fprintf(w, "devices      %s: %d measured, %d of them refused as out of the band,\n", d.Table, len(d.Archs), d.Refused)
+		fmt.Fprintf(w, "             predictions off by at most %.3g %%\n", 100*d.Eta)
 	}
 	for _, a := range c.Alarms {
 		fmt.Fprintf(w, "alarm        %s\n", wrap(a, 13))

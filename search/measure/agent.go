@@ -118,14 +118,19 @@ func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measu
 		}
 		return nil, hint.Wrap(fmt.Errorf("%s bench: %w", a.Program, err), "run it by hand: %s", cmd)
 	}
-	return read(out.Bytes(), archs, a.Table.Metric)
+	got, device, err := read(out.Bytes(), archs, a.Table.Metric)
+	if want := a.Table.Device.ID; err == nil && want != "" && device != want {
+		return nil, hint.Wrap(fmt.Errorf("measured on device %s, but the table is of %s (%s)", device, want, a.Table.Device.Model),
+			"name the table's own device with --measure")
+	}
+	return got, err
 }
 
 // read pairs the results with the architectures by name; metric is the table's.
-func read(text []byte, archs []space.Arch, metric string) ([]search.Measurement, error) {
+func read(text []byte, archs []space.Arch, metric string) (ms []search.Measurement, device string, err error) {
 	var r report
 	if err := json.Unmarshal(text, &r); err != nil {
-		return nil, fmt.Errorf("agent bench --json wrote %.80q: %w", text, err)
+		return nil, "", fmt.Errorf("agent bench --json wrote %.80q: %w", text, err)
 	}
 	out := make([]search.Measurement, len(archs))
 	for i, x := range archs {
@@ -156,7 +161,7 @@ func read(text []byte, archs []space.Arch, metric string) ([]search.Measurement,
 		}
 		out[i] = m
 	}
-	return out, nil
+	return out, r.Device.ID, nil
 }
 
 var _ search.Measurer = (*Agent)(nil)

@@ -23,7 +23,7 @@ func TestReadTakesTheTablesMetric(t *testing.T) {
 		 "memory":{"peak_activation_bytes":0,"liveness_bytes":2048}},
 		{"kind":"e2e","name":"b","estimate_us":2,"ci95_us":[2,2],"n":9,"validity":["ok"]}]}`)
 	for metric, want := range map[string][3]float64{lut.Energy: {4, 4 - 0.98, 4 + 0.98}, lut.Memory: {2048, 2048, 2048}} {
-		got, err := read(text, archs, metric)
+		got, _, err := read(text, archs, metric)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +38,7 @@ func TestReadTakesTheTablesMetric(t *testing.T) {
 
 func TestReadPairsByName(t *testing.T) {
 	archs := []space.Arch{{Layers: []space.Layer{{Choice: "a"}}}, {Layers: []space.Layer{{Choice: "b"}}}, {Layers: []space.Layer{{Choice: "c"}}}}
-	got, err := read([]byte(`{"backend":"ort","device":{"id":"d"},"results":[
+	got, _, err := read([]byte(`{"backend":"ort","device":{"id":"d"},"results":[
 		{"kind":"anchor","name":"a","estimate_us":1,"ci95_us":[1,1],"n":1,"validity":["ok"]},
 		{"kind":"e2e","name":"b","estimate_us":20,"ci95_us":[19,21],"n":40,"validity":["ok"]},
 		{"kind":"e2e","name":"a","n":0,"validity":["timeout"]}]}`), archs, lut.Latency)
@@ -54,7 +54,7 @@ func TestReadPairsByName(t *testing.T) {
 	if got[2].Value != 0 || got[2].Validity[0] != "missing" {
 		t.Errorf("a case that is not there: %+v", got[2])
 	}
-	if _, err := read([]byte("Segmentation fault"), archs, lut.Latency); err == nil {
+	if _, _, err := read([]byte("Segmentation fault"), archs, lut.Latency); err == nil {
 		t.Error("garbage was read")
 	}
 }
@@ -102,6 +102,10 @@ func TestAgentMeasures(t *testing.T) {
 		if m.Value == 0 && m.Validity[0] == "ok" || m.Value > 0 && (m.Lo > m.Value || m.Hi < m.Value || m.N == 0) {
 			t.Errorf("measurement without evidence: %+v", m)
 		}
+	}
+	a.Table.Device.ID = "another"
+	if _, err := a.Measure(context.Background(), []space.Arch{s.Default(), small}); err == nil || !strings.Contains(err.Error(), "another") {
+		t.Errorf("a table of another device: %v", err)
 	}
 	a.Program = filepath.Join(dir, "nothing")
 	if _, err := a.Measure(context.Background(), []space.Arch{s.Default()}); err == nil || !strings.Contains(err.Error(), "nothing") {
