@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"slices"
+
 	"github.com/isocost/isocost/record"
 )
 
@@ -15,7 +17,8 @@ type Progress struct {
 	Cases    int
 	Finished int // cases that need no more rounds
 	Failed   int
-	Open     int // models open
+	Open     int    // models open
+	Case     string // name of a case that holds the model visited last, "" before the first; not the anchor's
 	State    *record.State
 }
 
@@ -34,6 +37,12 @@ func (r *run) show(stage string, g int) {
 	}
 	if g >= 0 {
 		p.Round = r.j.roundsClosed(g)
+		for _, v := range slices.Backward(r.j.visits[g]) {
+			if v.Model != r.anchor { // it closes every round, and says nothing
+				p.Case = r.nameOf(v.Model)
+				break
+			}
+		}
 		if p.Round > 0 {
 			p.State = r.j.rounds[[2]int{g, p.Round - 1}].State
 		}
@@ -60,6 +69,20 @@ func (r *run) show(stage string, g int) {
 	}
 	p.Done = share
 	r.Progress(p)
+}
+
+// nameOf is what people call a model: the key or the name of the first case it
+// is a term of.
+func (r *run) nameOf(model string) string {
+	for _, k := range r.Plan.Cases {
+		if slices.Contains(modelsOf(k), model) {
+			if k.Key != nil {
+				return k.Key.String()
+			}
+			return k.Name
+		}
+	}
+	return ""
 }
 
 // leastRounds is how many rounds the quickest case takes.

@@ -222,7 +222,7 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 	progress := cli.NewProgress(env.Stderr, env.Getenv)
 	c.Progress = func(p agent.Progress) {
 		s := cli.State{Label: p.Stage, Done: p.Done, Left: time.Duration(p.LeftS * float64(time.Second)), Valid: p.Finished, Failed: p.Failed,
-			Note: fmt.Sprintf("round %d, %d of %d cases done", p.Round+1, p.Finished+p.Failed, p.Cases)}
+			Total: p.Cases, Note: fmt.Sprintf("round %d  %s", p.Round+1, p.Case)}
 		if p.Stage == "opening" {
 			s.Note = fmt.Sprintf("%d models open", p.Open)
 		}

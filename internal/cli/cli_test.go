@@ -78,14 +78,14 @@ func TestProgressOffTerminalPrintsALineEachTenSeconds(t *testing.T) {
 	p.now = func() time.Time { return at }
 	for s := range 25 {
 		at = p.start.Add(time.Duration(s) * time.Second)
-		p.Show(State{Label: "measuring", Done: float64(s) / 100, Left: -1, Valid: s, Note: "case"})
+		p.Show(State{Label: "measuring", Done: float64(s) / 100, Left: -1, Valid: s, Total: 30, Temp: 47.5, Note: "case"})
 	}
 	p.Done()
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) != 3 {
 		t.Fatalf("%d lines, want 3 (0, 10 and 20 s):\n%s", len(lines), out.String())
 	}
-	if want := "measuring  20 %  1 min 20 s left  20 ok  case"; lines[2] != want {
+	if want := "measuring  20 %  1 min 20 s left  20 of 30 ok  48 °C  case"; lines[2] != want {
 		t.Errorf("line %q, want %q", lines[2], want)
 	}
 	if strings.Contains(out.String(), "\x1b") {

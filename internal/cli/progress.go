@@ -32,6 +32,7 @@ type State struct {
 	Left   time.Duration // time left; negative: estimate it from Done
 	Valid  int           // good so far
 	Failed int           // failed so far
+	Total  int           // of all, 0 when unknown
 	Temp   float64       // degrees Celsius, 0 when unknown
 	Note   string        // the current case
 }
@@ -93,8 +94,12 @@ func (p *Progress) draw(s State, now time.Time) {
 		}
 	}
 	text := fmt.Sprintf("%3.0f %%  %s left", done*100, short(left))
-	if s.Valid+s.Failed > 0 {
-		text += fmt.Sprintf("  %d ok", s.Valid)
+	if s.Valid+s.Failed+s.Total > 0 {
+		text += fmt.Sprintf("  %d", s.Valid)
+		if s.Total > 0 {
+			text += fmt.Sprintf(" of %d", s.Total)
+		}
+		text += " ok"
 		if s.Failed > 0 {
 			text += p.paint("31", fmt.Sprintf(" %d failed", s.Failed))
 		}
@@ -106,7 +111,7 @@ func (p *Progress) draw(s State, now time.Time) {
 		fmt.Fprintf(p.w, "%s %s  %s\n", s.Label, text, s.Note)
 		return
 	}
-	const cells = 20
+	const cells = 12
 	full := int(done*cells + 0.5)
 	bar := p.paint("36", strings.Repeat("█", full)) + strings.Repeat("░", cells-full)
 	line := []rune(s.Note)
