@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/internal/tflitefb"
 )
 
 // images are the operators that want channels last.
@@ -37,7 +38,7 @@ func layouts(rank int) []layout {
 
 // transpose leaves out a transposition that only undoes the difference between
 // the graph's layout and the file's.
-func (w *writer) transpose(n *graph.Node) error {
+func (w *writer) transpose(n *graph.Node) {
 	x, y, perm := n.In[0], n.Out[0], n.Attrs.Ints["perm"]
 	p := w.at[x]
 	for _, l := range layouts(len(y.Shape)) {
@@ -47,7 +48,7 @@ func (w *writer) transpose(n *graph.Node) error {
 		}
 		if same {
 			w.alias(y, p.tensor, l)
-			return nil
+			return
 		}
 	}
 	l := w.wanted(y)
@@ -55,43 +56,38 @@ func (w *writer) transpose(n *graph.Node) error {
 	for i, a := range l {
 		out[i] = int32(p.layout.axis(perm[a]))
 	}
-	w.transposeOp(p.tensor, w.activation(y, y.Name, l), out)
-	return nil
+	w.transposeOp(p.tensor, w.activation(y, l), out)
 }
 
 // reshape is row-major in the graph. Flattening an image's pixels, or the
 // opposite, moves nothing in a channels-last file either: the result is channels
 // last as well.
-func (w *writer) reshape(n *graph.Node) error {
+func (w *writer) reshape(n *graph.Node) {
 	x, y := n.In[0], n.Out[0]
 	p := w.at[x]
 	from, to := x.Shape, y.Shape
 	if !w.weights[x] && len(from) == 4 && len(to) == 3 && slices.Equal(p.layout, channelsLast(4)) &&
 		from[0] == to[0] && from[1] == to[1] {
-		w.reshapeOp(p.tensor, w.activation(y, y.Name, layout{0, 2, 1}))
-		return nil
+		w.reshapeOp(p.tensor, w.activation(y, layout{0, 2, 1}))
+		return
 	}
 	if !w.weights[x] && len(from) == 3 && len(to) == 4 && slices.Equal(p.layout, layout{0, 2, 1}) &&
 		from[0] == to[0] && from[1] == to[1] {
-		w.reshapeOp(p.tensor, w.activation(y, y.Name, channelsLast(4)))
-		return nil
+		w.reshapeOp(p.tensor, w.activation(y, channelsLast(4)))
+		return
 	}
-	in, err := w.source(x)
-	if err != nil {
-		return err
-	}
+	in := w.source(x)
 	// A result in which only one axis is longer than one is in every layout at once.
 	l := rowMajor(len(to))
 	if len(to) == 4 && (to[1] == 1 || to[2] == 1 && to[3] == 1) {
 		l = channelsLast(4)
 	}
-	w.reshapeOp(in, w.activation(y, y.Name, l))
-	return nil
+	w.reshapeOp(in, w.activation(y, l))
 }
 
 // source is x with its elements in the graph's order; a tensor in another layout
 // whose moved axes have length one already has them so.
-func (w *writer) source(x *graph.Value) (int32, error) {
+func (w *writer) source(x *graph.Value) int32 {
 	if p, ok := w.at[x]; ok {
 		var order []int
 		for _, a := range p.layout {
@@ -100,8 +96,50 @@ func (w *writer) source(x *graph.Value) (int32, error) {
 			}
 		}
 		if slices.IsSorted(order) {
-			return p.tensor, nil
+			return p.tensor
 		}
 	}
 	return w.get(x, rowMajor(len(x.Shape)))
+}
+
+// slice keeps the first entries of an axis.
+func (w *writer) slice(n *graph.Node) {
+	x, y, l := w.inPlace(n)
+	w.sliceOp(x, y, make([]int32, len(l))...)
+}
+
+// sliceOp cuts y's shape out of x, from begin on.
+func (w *writer) sliceOp(x, y int32, begin ...int32) {
+	in := []int32{x, w.int32s(begin...), w.int32s(w.m.Tensors[y].Shape...)}
+	w.emit(tflitefb.Slice, w.version(x, 2), in, []int32{y}, tflitefb.Options{Type: tflitefb.SliceOptions})
+}
+
+// pad adds zeros after the last entry of every axis.
+func (w *writer) pad(n *graph.Node) {
+	x, y, _ := w.inPlace(n)
+	var amounts []int32
+	for i, to := range w.m.Tensors[y].Shape {
+		amounts = append(amounts, 0, to-w.m.Tensors[x].Shape[i])
+	}
+	w.padOp(n, x, y, amounts...)
+}
+
+// padOp surrounds x with zeros; amounts are two an axis, before and after.
+func (w *writer) padOp(n *graph.Node, x, y int32, amounts ...int32) {
+	in := []int32{x, w.amounts(n, amounts)}
+	w.emit(tflitefb.Pad, w.version(x, 2), in, []int32{y}, tflitefb.Options{Type: tflitefb.PadOptions})
+}
+
+func (w *writer) amounts(n *graph.Node, v []int32) int32 {
+	return w.add(tflitefb.Tensor{Name: n.Name + ".pads", Type: tflitefb.Int32, Shape: []int32{int32(len(v) / 2), 2}, Data: int32Bytes(v)})
+}
+
+// expand writes BROADCAST_TO, version 3 for int8; there is no version 1.
+func (w *writer) expand(n *graph.Node) {
+	x, y, _ := w.inPlace(n)
+	version := w.version(x, 3)
+	if version == 1 {
+		version = 2
+	}
+	w.emit(tflitefb.BroadcastTo, version, []int32{x, w.int32s(w.m.Tensors[y].Shape...)}, []int32{y}, tflitefb.Options{})
 }

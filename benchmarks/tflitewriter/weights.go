@@ -11,16 +11,16 @@ import (
 
 // constant is a weight as the file's tensor in a layout. Half-precision weights
 // come behind a DEQUANTIZE.
-func (w *writer) constant(v *graph.Value, l layout) (int32, error) {
+func (w *writer) constant(v *graph.Value, l layout) int32 {
 	return w.shaped(v, l, l.apply(v.Shape), false)
 }
 
 // shaped is constant with another shape for the same bytes in layout order;
 // widen puts int8 weights behind a DEQUANTIZE.
-func (w *writer) shaped(v *graph.Value, l layout, shape []int32, widen bool) (int32, error) {
+func (w *writer) shaped(v *graph.Value, l layout, shape []int32, widen bool) int32 {
 	key := fmt.Sprintf("w %p %v %v %v", v, l, shape, widen)
 	if i, ok := w.constants[key]; ok {
-		return i, nil
+		return i
 	}
 	t := tflitefb.Tensor{Name: v.Name, Shape: shape}
 	switch v.DType {
@@ -49,7 +49,7 @@ func (w *writer) shaped(v *graph.Value, l layout, shape []int32, widen bool) (in
 			t.Data = binary.LittleEndian.AppendUint32(t.Data, uint32(int32(q)))
 		}
 	default:
-		return 0, fmt.Errorf("%w: weight %s has an element type that is not stored", ErrNoForm, v.Name)
+		fail("%w: weight %s has an element type that is not stored", ErrNoForm, v.Name)
 	}
 	i := w.add(t)
 	if widen {
@@ -66,7 +66,7 @@ func (w *writer) shaped(v *graph.Value, l layout, shape []int32, widen bool) (in
 		i = j
 	}
 	w.constants[key] = i
-	return i, nil
+	return i
 }
 
 // fileAxis is the file's dimension along which v's scales stand. A shape with more

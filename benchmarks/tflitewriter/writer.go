@@ -4,14 +4,15 @@
 //
 // What it decides: N,C,H,W becomes N,H,W,C, and a transposition or reshape that is
 // only that is left out; padding that is TensorFlow's SAME is written as such, any
-// other as a PAD of its own; what TFLite has no operator for (layer normalisation,
-// SiLU, hard sigmoid) is written as the operators it is made of.
+// other as a PAD of its own; what TFLite has no operator for (normalisations, SiLU,
+// hard sigmoid, the error function) is written as the operators it is made of.
 //
 // Precisions. Half-precision models are what TensorFlow's converter makes of
 // them: weights stored in float16 behind a DEQUANTIZE, activations in float32;
 // running them in half precision is the session's choice (provider option fp16,
 // GPU precision). Full-integer models have int8 activations per tensor and int8
-// weights per channel; the two forms with float activations are the hybrid
+// weights per channel, and operators without an integer form stand in floating point
+// between a DEQUANTIZE and a QUANTIZE; the two forms with float activations are the hybrid
 // operators (dynamic) and weights behind a DEQUANTIZE (weight only). There is no
 // bfloat16.
 package tflitewriter
@@ -57,32 +58,36 @@ func WriteClassic(g *graph.Graph) ([]byte, error) {
 // Model is Write before the encoding.
 func Model(g *graph.Graph) (*tflitefb.Model, error) { return model(g, false) }
 
-func model(g *graph.Graph, classic bool) (*tflitefb.Model, error) {
+func model(g *graph.Graph, classic bool) (_ *tflitefb.Model, err error) {
 	w := &writer{classic: classic, m: &tflitefb.Model{Description: "isocost", Signature: "serving_default"},
-		at: map[*graph.Value]placed{}, constants: map[string]int32{}, weights: map[*graph.Value]bool{}}
+		at: map[*graph.Value]placed{}, constants: map[string]int32{}, weights: map[*graph.Value]bool{}, floats: map[*graph.Value]*graph.Value{}}
+	at := "inputs"
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case refusal:
+			err = fmt.Errorf("write tflite: %s: %w", at, r.error)
+		default:
+			panic(r)
+		}
+	}()
 	for _, v := range g.Weights {
 		w.weights[v] = true
 	}
 	for _, v := range g.Inputs {
-		i := w.activation(v, v.Name, channelsLast(len(v.Shape)))
-		w.m.Inputs = append(w.m.Inputs, i)
+		w.m.Inputs = append(w.m.Inputs, w.activation(v, channelsLast(len(v.Shape))))
 	}
 	for i, n := range g.Nodes {
-		w.rest = g.Nodes[i+1:]
-		if err := w.node(n); err != nil {
-			return nil, fmt.Errorf("write tflite: node %s (%s): %w", n.Name, n.Op, err)
-		}
+		w.rest, at = g.Nodes[i+1:], fmt.Sprintf("node %s (%s)", n.Name, n.Op)
+		w.node(n)
 	}
 	for _, v := range g.Outputs {
-		i, err := w.get(v, channelsLast(len(v.Shape)))
-		if err != nil {
-			return nil, fmt.Errorf("write tflite: output %s: %w", v.Name, err)
-		}
+		at = "output " + v.Name
+		i := w.get(v, channelsLast(len(v.Shape)))
 		// An output of its own, even where the last node moved nothing.
 		if slices.Contains(w.m.Inputs, i) || slices.Contains(w.m.Outputs, i) {
 			j := w.like(i, v.Name)
-			w.emit(tflitefb.Reshape, 1, []int32{i, w.int32s(w.m.Tensors[i].Shape...)}, []int32{j},
-				tflitefb.Options{Type: tflitefb.ReshapeOptions, NewShape: w.m.Tensors[i].Shape})
+			w.reshapeOp(i, j)
 			i = j
 		}
 		w.m.Tensors[i].Name = v.Name
@@ -90,6 +95,12 @@ func model(g *graph.Graph, classic bool) (*tflitefb.Model, error) {
 	}
 	return w.m, nil
 }
+
+// refusal is how the writer's methods give up: they panic with one, and model
+// returns it as its error.
+type refusal struct{ error }
+
+func fail(format string, args ...any) { panic(refusal{fmt.Errorf(format, args...)}) }
 
 // layout says in which order a tensor's axes stand in the file: file axis i holds
 // the graph's axis layout[i].
@@ -136,27 +147,29 @@ type writer struct {
 	m         *tflitefb.Model
 	at        map[*graph.Value]placed
 	weights   map[*graph.Value]bool
-	constants map[string]int32 // by content
-	rest      []*graph.Node    // nodes after the current one
+	constants map[string]int32              // by content
+	floats    map[*graph.Value]*graph.Value // int8 values, dequantised
+	rest      []*graph.Node                 // nodes after the current one
 }
 
 // tensorType is the file's type of an activation.
-func tensorType(v *graph.Value) (tflitefb.TensorType, error) {
+func tensorType(v *graph.Value) tflitefb.TensorType {
 	switch v.DType {
 	case graph.Float32, graph.Float16:
-		return tflitefb.Float32, nil
+		return tflitefb.Float32
 	case graph.Int8:
-		return tflitefb.Int8, nil
+		return tflitefb.Int8
 	case graph.Uint8:
-		return tflitefb.Uint8, nil
+		return tflitefb.Uint8
 	case graph.Int32:
-		return tflitefb.Int32, nil
+		return tflitefb.Int32
 	case graph.Int64:
-		return tflitefb.Int64, nil
+		return tflitefb.Int64
 	case graph.Bool:
-		return tflitefb.Bool, nil
+		return tflitefb.Bool
 	}
-	return 0, fmt.Errorf("%w: %s has an element type that TensorFlow Lite does not compute with", ErrNoForm, v.Name)
+	fail("%w: %s has an element type that TensorFlow Lite does not compute with", ErrNoForm, v.Name)
+	panic("unreachable")
 }
 
 func fileQuant(v *graph.Value, axis int32) *tflitefb.Quant {
@@ -183,11 +196,9 @@ func (w *writer) like(i int32, name string) int32 {
 	return w.add(t)
 }
 
-// activation adds v's tensor in a layout and records where v is. Its type must
-// have been checked.
-func (w *writer) activation(v *graph.Value, name string, l layout) int32 {
-	typ, _ := tensorType(v)
-	i := w.add(tflitefb.Tensor{Name: name, Type: typ, Shape: l.apply(v.Shape), Quant: fileQuant(v, 0)})
+// activation adds v's tensor in a layout and records where v is.
+func (w *writer) activation(v *graph.Value, l layout) int32 {
+	i := w.add(tflitefb.Tensor{Name: v.Name, Type: tensorType(v), Shape: l.apply(v.Shape), Quant: fileQuant(v, 0)})
 	w.at[v] = placed{layout: l, tensor: i}
 	return i
 }
@@ -201,20 +212,20 @@ func (w *writer) alias(v *graph.Value, i int32, l layout) {
 }
 
 // get is v's tensor in a layout, transposed where it is in another.
-func (w *writer) get(v *graph.Value, l layout) (int32, error) {
+func (w *writer) get(v *graph.Value, l layout) int32 {
 	if w.weights[v] {
 		return w.constant(v, l)
 	}
 	p, ok := w.at[v]
 	if !ok {
-		return 0, fmt.Errorf("value %s is used before it is made", v.Name)
+		fail("value %s is used before it is made", v.Name)
 	}
 	if slices.Equal(p.layout, l) {
-		return p.tensor, nil
+		return p.tensor
 	}
 	key := fmt.Sprint(l)
 	if i, ok := p.other[key]; ok {
-		return i, nil
+		return i
 	}
 	perm := make([]int32, len(l))
 	for i, a := range l {
@@ -229,7 +240,19 @@ func (w *writer) get(v *graph.Value, l layout) (int32, error) {
 	}
 	p.other[key] = i
 	w.at[v] = p
-	return i, nil
+	return i
+}
+
+// ends are the node's first input and output, each in a layout.
+func (w *writer) ends(n *graph.Node, in, out layout) (x, y int32) {
+	return w.get(n.In[0], in), w.activation(n.Out[0], out)
+}
+
+// inPlace are the node's ends in the layout its input has, which is given as well.
+func (w *writer) inPlace(n *graph.Node) (x, y int32, l layout) {
+	l = w.layoutOf(n.In[0])
+	x, y = w.ends(n, l, l)
+	return x, y, l
 }
 
 // transposeOp emits a TRANSPOSE, or a RESHAPE where only axes of length one move.
@@ -241,9 +264,7 @@ func (w *writer) transposeOp(in, out int32, perm []int32) {
 		}
 	}
 	if slices.IsSorted(order) {
-		shape := w.m.Tensors[out].Shape
-		w.emit(tflitefb.Reshape, 1, []int32{in, w.int32s(shape...)}, []int32{out},
-			tflitefb.Options{Type: tflitefb.ReshapeOptions, NewShape: shape})
+		w.reshapeOp(in, out)
 		return
 	}
 	version := int32(1)
@@ -254,6 +275,13 @@ func (w *writer) transposeOp(in, out int32, perm []int32) {
 		version = 6 // ranks above five
 	}
 	w.emit(tflitefb.Transpose, version, []int32{in, w.int32s(perm...)}, []int32{out}, tflitefb.Options{Type: tflitefb.TransposeOptions})
+}
+
+// shapedLike is like with a shape of its own.
+func (w *writer) shapedLike(i int32, name string, shape ...int32) int32 {
+	j := w.like(i, name)
+	w.m.Tensors[j].Shape = shape
+	return j
 }
 
 func (w *writer) emit(code tflitefb.Op, version int32, in, out []int32, options tflitefb.Options) {
@@ -274,11 +302,7 @@ func (w *writer) int32s(v ...int32) int32 {
 	if i, ok := w.constants[key]; ok {
 		return i
 	}
-	data := make([]byte, 0, 4*len(v))
-	for _, x := range v {
-		data = binary.LittleEndian.AppendUint32(data, uint32(x))
-	}
-	i := w.add(tflitefb.Tensor{Name: fmt.Sprintf("const.%d", len(w.constants)), Type: tflitefb.Int32, Shape: []int32{int32(len(v))}, Data: data})
+	i := w.add(tflitefb.Tensor{Name: fmt.Sprintf("const.%d", len(w.constants)), Type: tflitefb.Int32, Shape: []int32{int32(len(v))}, Data: int32Bytes(v)})
 	w.constants[key] = i
 	return i
 }
@@ -306,6 +330,14 @@ func (w *writer) scalar(v float32, like int32) int32 {
 	i := w.add(t)
 	w.constants[key] = i
 	return i
+}
+
+func int32Bytes(v []int32) []byte {
+	b := make([]byte, 0, 4*len(v))
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint32(b, uint32(x))
+	}
+	return b
 }
 
 func float32Bytes(v []float32) []byte {

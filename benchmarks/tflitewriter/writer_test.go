@@ -70,6 +70,19 @@ func TestOperators(t *testing.T) {
 		"gap/fp32@c=8,h=4,w=4 linear/fp32@cin=8,cout=10,m=1":                 "MEAN RESHAPE FULLY_CONNECTED",
 		"conv[act=silu,k=1]/fp32@cin=8,cout=8,h=4,w=4":                       "CONV_2D LOGISTIC MUL",
 		"hsigmoid/int8@c=8,h=4,w=4":                                          "QUANTIZE ADD MUL DEQUANTIZE",
+		"avgpool[k=3,p=1,s=2]/fp32@c=8,h=8,w=8":                              "PAD AVERAGE_POOL_2D MUL",
+		"batchnorm/fp32@c=8,h=4,w=4":                                         "MUL ADD",
+		"batchnorm/int8@c=8,h=4,w=4":                                         "QUANTIZE MUL ADD DEQUANTIZE",
+		"instancenorm/fp32@c=8,h=4,w=4":                                      "MEAN SUB SQUARED_DIFFERENCE MEAN ADD RSQRT MUL MUL ADD",
+		"tanh/int8@c=8,h=4,w=4":                                              "QUANTIZE TANH DEQUANTIZE",
+		"clip/int8@c=8,h=4,w=4":                                              "QUANTIZE RELU_N1_TO_1 DEQUANTIZE",
+		"expand/int8@c=8,h=4,w=4":                                            "QUANTIZE BROADCAST_TO DEQUANTIZE",
+		"pad/int8@c=8,h=4,w=4":                                               "QUANTIZE PAD DEQUANTIZE",
+		"sub[b=s]/int8@c=8,h=4,w=4":                                          "QUANTIZE QUANTIZE SUB DEQUANTIZE",
+		"reduce[op=max]/int8@m=4,n=8":                                        "QUANTIZE REDUCE_MAX QUANTIZE DEQUANTIZE",
+		"reduce[op=l2]/fp32@m=4,n=8":                                         "MUL SUM SQRT",
+		// What has no integer form stands between a DEQUANTIZE and a QUANTIZE.
+		"div[b=s]/int8@c=8,h=4,w=4": "QUANTIZE QUANTIZE DEQUANTIZE DEQUANTIZE DIV QUANTIZE DEQUANTIZE",
 	} {
 		if got := operators(t, build(t, strings.Fields(keys)...)); got != want {
 			t.Errorf("%s\n is  %s\nnot %s", keys, got, want)
@@ -141,10 +154,19 @@ func TestWeightLayout(t *testing.T) {
 }
 
 func TestNoForm(t *testing.T) {
-	for _, key := range []string{"conv[k=1]/bf16@cin=8,cout=8,h=4,w=4", "avgpool[k=3,p=1,s=2]/fp32@c=8,h=8,w=8"} {
-		if _, err := Write(build(t, key)); !errors.Is(err, ErrNoForm) {
-			t.Errorf("%s: %v", key, err)
+	x, y := value("x", 1, 4), value("y", 1, 4)
+	for name, g := range map[string]*graph.Graph{
+		"bfloat16": build(t, "conv[k=1]/bf16@cin=8,cout=8,h=4,w=4"),
+		"operator": {Inputs: []*graph.Value{x}, Outputs: []*graph.Value{y}, Nodes: []*graph.Node{node("no such", nil, x, y)}},
+	} {
+		if _, err := Write(g); !errors.Is(err, ErrNoForm) {
+			t.Errorf("%s: %v", name, err)
 		}
+	}
+	// Broken graphs are errors as well, not panics.
+	g := &graph.Graph{Outputs: []*graph.Value{y}, Nodes: []*graph.Node{node(graph.Relu, nil, x, y)}}
+	if _, err := Write(g); err == nil || errors.Is(err, ErrNoForm) {
+		t.Errorf("a value used before it is made: %v", err)
 	}
 }
 

@@ -116,6 +116,7 @@ const (
 	MaxPool2D             Op = 17
 	Mul                   Op = 18
 	Relu                  Op = 19
+	ReluN1To1             Op = 20
 	Relu6                 Op = 21
 	Reshape               Op = 22
 	ResizeBilinear        Op = 23
@@ -150,6 +151,7 @@ const (
 	Quantize              Op = 114
 	HardSwish             Op = 117
 	BatchMatMul           Op = 126
+	BroadcastTo           Op = 130
 	Gelu                  Op = 150
 
 	maxOp = 209 // the last code of the schema of LiteRT 2.3
@@ -166,7 +168,7 @@ var opNames = map[Op]string{
 	StridedSlice: "STRIDED_SLICE", Split: "SPLIT", Delegate: "DELEGATE", Cast: "CAST", PadV2: "PADV2", Slice: "SLICE",
 	TransposeConv: "TRANSPOSE_CONV", Sqrt: "SQRT", Rsqrt: "RSQRT", Square: "SQUARE",
 	ResizeNearestNeighbor: "RESIZE_NEAREST_NEIGHBOR", SquaredDifference: "SQUARED_DIFFERENCE", Quantize: "QUANTIZE",
-	HardSwish: "HARD_SWISH", BatchMatMul: "BATCH_MATMUL", Gelu: "GELU", LeakyRelu: "LEAKY_RELU", Exp: "EXP", Maximum: "MAXIMUM", Minimum: "MINIMUM", Sum: "SUM", ReduceMax: "REDUCE_MAX",
+	HardSwish: "HARD_SWISH", BatchMatMul: "BATCH_MATMUL", Gelu: "GELU", LeakyRelu: "LEAKY_RELU", Exp: "EXP", Maximum: "MAXIMUM", Minimum: "MINIMUM", ReluN1To1: "RELU_N1_TO_1", BroadcastTo: "BROADCAST_TO", Sum: "SUM", ReduceMax: "REDUCE_MAX",
 }
 
 // Padding modes (schema enum Padding).
