@@ -78,6 +78,10 @@ func (w *writer) conv2D(x, kernel, bias, y int32, values map[string]float64) {
 // conv writes conv and dwconv. Versions of DEPTHWISE_CONV_2D: 2 has dilation, 3 is
 // int8, 6 hybrid with a scale a channel.
 func (w *writer) conv(n *graph.Node) {
+	if w.classic && n.Int("groups", 1) > 1 {
+		w.inGroups(n)
+		return
+	}
 	act := fusedAct(n)
 	v := n.In[1]
 	k, s, d := v.Shape[2:], n.Attrs.Ints["strides"], n.Attrs.Ints["dilations"]
@@ -107,6 +111,10 @@ func (w *writer) conv(n *graph.Node) {
 // deconv writes TRANSPOSE_CONV (version 3 has a bias, 4 an activation). Its SAME
 // gives H·s pixels; other padding is a VALID result with the border cut off.
 func (w *writer) deconv(n *graph.Node) {
+	if n.Int("groups", 1) > 1 {
+		w.inGroups(n)
+		return
+	}
 	act := fusedAct(n)
 	v, s, p := n.In[1], n.Attrs.Ints["strides"], n.Attrs.Ints["pads"]
 	if len(s) != 2 || len(p) != 4 {

@@ -5,19 +5,20 @@ import (
 )
 
 // floatOnly says that a node of int8 values is an operator of which TensorFlow Lite
-// has no integer form: quantised division (of int8), what is composed of a division
-// or a square root, and in older libraries the exponential.
+// has no integer form, alone or in what it is composed of.
 func (w *writer) floatOnly(n *graph.Node) bool {
 	if n.Out[0].DType != graph.Int8 {
 		return false
 	}
 	switch n.Op {
-	case graph.Div, graph.Erf, graph.LayerNorm, graph.RMSNorm, graph.InstanceNorm:
+	case graph.Div, graph.Reciprocal, graph.Sqrt, graph.Pow, graph.Neg, graph.Sin, graph.Cos, graph.Round, graph.Erf, graph.Softplus, graph.Mish,
+		graph.LayerNorm, graph.RMSNorm, graph.InstanceNorm:
 		return true
-	case graph.Exp:
+	case graph.Exp, graph.Log: // newer libraries have them
 		return w.classic
 	case graph.Reduce:
-		return n.Attrs.Strings["op"] == "l2"
+		op := n.Attrs.Strings["op"]
+		return op == "prod" || op == "l1" || op == "l2" || op == "sumsquare"
 	}
 	return false
 }

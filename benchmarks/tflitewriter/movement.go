@@ -8,7 +8,8 @@ import (
 )
 
 // images are the operators that want channels last.
-var images = []string{graph.Conv, graph.DWConv, graph.Deconv, graph.AvgPool, graph.MaxPool, graph.GAP, graph.Resize}
+var images = []string{graph.Conv, graph.DWConv, graph.Deconv, graph.AvgPool, graph.MaxPool, graph.GAP, graph.Resize, graph.InstanceNorm, graph.DepthToSpace,
+	graph.SpaceToDepth}
 
 // wanted is the layout in which the first consumer that cares takes v.
 func (w *writer) wanted(v *graph.Value) layout {
@@ -142,4 +143,16 @@ func (w *writer) expand(n *graph.Node) {
 		version = 2
 	}
 	w.emit(tflitefb.BroadcastTo, version, []int32{x, w.int32s(w.m.Tensors[y].Shape...)}, []int32{y}, tflitefb.Options{})
+}
+
+// blocks writes DEPTH_TO_SPACE and SPACE_TO_DEPTH, in which the channels of one
+// pixel of a block stand together, as in the graph. Version 2 of the latter is int8.
+func (w *writer) blocks(n *graph.Node) {
+	x, y := w.ends(n, channelsLast(4), channelsLast(4))
+	code, options := tflitefb.DepthToSpace, tflitefb.DepthToSpaceOptions
+	if n.Op == graph.SpaceToDepth {
+		code, options = tflitefb.SpaceToDepth, tflitefb.SpaceToDepthOptions
+	}
+	w.emit(code, w.version(x, 2), []int32{x}, []int32{y}, tflitefb.Options{Type: options,
+		Values: map[string]float64{"block_size": float64(n.Int("factor", 1))}})
 }

@@ -1,6 +1,7 @@
 package tflitewriter
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/isocost/isocost/benchmarks/graph"
@@ -21,6 +22,11 @@ func (w *writer) node(n *graph.Node) {
 		w.emit(f.code, w.version(x, f.int8), []int32{x}, []int32{y}, f.options)
 		return
 	}
+	if compose, ok := composed[n.Op]; ok {
+		x, y, _ := w.inPlace(n)
+		compose(w, n, x, y)
+		return
+	}
 	switch n.Op {
 	case graph.Conv, graph.DWConv:
 		w.conv(n)
@@ -36,14 +42,8 @@ func (w *writer) node(n *graph.Node) {
 		w.mean(n, []int{n.Int("axis", 1)}, false)
 	case graph.Reduce:
 		w.reduce(n)
-	case graph.Add, graph.Mul, graph.Sub, graph.Div:
+	case graph.Add, graph.Mul, graph.Sub, graph.Div, graph.Min, graph.Max:
 		w.binary(n)
-	case graph.HSigmoid:
-		w.hardSigmoid(n)
-	case graph.SiLU:
-		w.silu(n)
-	case graph.Erf:
-		w.erf(n)
 	case graph.Softmax:
 		w.softmax(n)
 	case graph.MatMul:
@@ -62,6 +62,8 @@ func (w *writer) node(n *graph.Node) {
 		w.pad(n)
 	case graph.Expand:
 		w.expand(n)
+	case graph.DepthToSpace, graph.SpaceToDepth:
+		w.blocks(n)
 	case graph.Resize:
 		w.resize(n)
 	case graph.Transpose:
@@ -99,10 +101,13 @@ func (w *writer) quantizeOp(x, y int32) {
 	w.emit(tflitefb.Quantize, w.version(x, 2), []int32{x}, []int32{y}, tflitefb.Options{Type: tflitefb.QuantizeOptions})
 }
 
-var arithmetic = map[string]tflitefb.Op{graph.Add: tflitefb.Add, graph.Sub: tflitefb.Sub, graph.Mul: tflitefb.Mul, graph.Div: tflitefb.Div}
+// pairwise are the operators of two inputs that broadcast, and their options.
+var pairwise = map[string]tflitefb.Op{graph.Add: tflitefb.Add, graph.Sub: tflitefb.Sub, graph.Mul: tflitefb.Mul, graph.Div: tflitefb.Div,
+	graph.Min: tflitefb.Minimum, graph.Max: tflitefb.Maximum}
 
-// binary writes add, sub, mul and div, whose operands broadcast as numpy's do: ranks are
-// made equal in front, then both stand in the layout of the first of full rank.
+// binary writes add, sub, mul, div, min and max, whose operands broadcast as numpy's do: ranks are
+// made equal in front, then both stand in the layout of the first of full rank. The
+// integer minimum and maximum have one scale: operands of another are brought to it.
 func (w *writer) binary(n *graph.Node) {
 	act := fusedAct(n)
 	rank := len(n.Out[0].Shape)
@@ -119,7 +124,20 @@ func (w *writer) binary(n *graph.Node) {
 	for _, v := range n.In {
 		in = append(in, w.operand(v, l))
 	}
-	w.arithmetic(arithmetic[n.Op], act, w.activation(n.Out[0], l), in...)
+	y := w.activation(n.Out[0], l)
+	code := pairwise[n.Op]
+	if n.Op != graph.Min && n.Op != graph.Max {
+		w.arithmetic(code, act, y, in...)
+		return
+	}
+	if n.Out[0].DType == graph.Int8 {
+		for i, x := range in {
+			in[i] = w.like(x, fmt.Sprint(n.Name, ".scaled", i))
+			w.m.Tensors[in[i]].Quant = w.m.Tensors[y].Quant
+			w.quantizeOp(x, in[i])
+		}
+	}
+	w.emit(code, w.version(y, 2), in, []int32{y}, tflitefb.Options{})
 }
 
 // operand is v for an operator whose result stands in layout l, of v's rank or more.
@@ -167,9 +185,11 @@ func (w *writer) arithmetic(code tflitefb.Op, act float64, y int32, in ...int32)
 	w.emit(code, w.version(y, 2), in, []int32{y}, tflitefb.Options{Type: options, Values: map[string]float64{"fused_activation_function": act}})
 }
 
-// softmax is over the last axis, which must be last in the file too.
+// softmax is over an axis that must stand last in the file.
 func (w *writer) softmax(n *graph.Node) {
-	l := rowMajor(len(n.In[0].Shape))
+	rank := len(n.In[0].Shape)
+	axis := n.Int("axis", rank-1)
+	l := append(slices.Delete(rowMajor(rank), axis, axis+1), axis)
 	x, y := w.ends(n, l, l)
 	w.emit(tflitefb.Softmax, w.version(x, 2), []int32{x}, []int32{y}, tflitefb.Options{Type: tflitefb.SoftmaxOptions, Values: map[string]float64{"beta": 1}})
 }
@@ -208,19 +228,29 @@ func (w *writer) concat(n *graph.Node) {
 		Values: map[string]float64{"axis": float64(l.axis(n.Int("axis", 1)))}})
 }
 
+// split writes SPLIT, or SPLIT_V for parts of several sizes.
 func (w *writer) split(n *graph.Node) {
 	l := w.layoutOf(n.In[0])
 	x := w.get(n.In[0], l)
-	var out []int32
+	at := l.axis(n.Int("axis", 1))
+	axis := w.int32s(int32(at))
+	var out, sizes []int32
 	for _, v := range n.Out {
-		out = append(out, w.activation(v, l))
+		i := w.activation(v, l)
+		out, sizes = append(out, i), append(sizes, w.m.Tensors[i].Shape[at])
 	}
-	axis := w.int32s(int32(l.axis(n.Int("axis", 1))))
-	w.emit(tflitefb.Split, w.version(x, 2), []int32{axis, x}, out, tflitefb.Options{Type: tflitefb.SplitOptions,
-		Values: map[string]float64{"num_splits": float64(len(out))}})
+	values := map[string]float64{"num_splits": float64(len(out))}
+	if slices.Min(sizes) == slices.Max(sizes) {
+		w.emit(tflitefb.Split, w.version(x, 2), []int32{axis, x}, out, tflitefb.Options{Type: tflitefb.SplitOptions, Values: values})
+		return
+	}
+	// The axis is a number here, and not a list of one.
+	number := w.add(tflitefb.Tensor{Name: n.Name + ".axis", Type: tflitefb.Int32, Shape: []int32{}, Data: int32Bytes([]int32{int32(at)})})
+	w.emit(tflitefb.SplitV, w.version(x, 2), []int32{x, w.int32s(sizes...), number}, out, tflitefb.Options{Type: tflitefb.SplitVOptions, Values: values})
 }
 
-// resize writes the two interpolations; version 3 has half-pixel centres.
+// resize writes two of the three interpolations (TensorFlow Lite has no cubic one);
+// version 3 has half-pixel centres.
 func (w *writer) resize(n *graph.Node) {
 	x, y := w.ends(n, channelsLast(4), channelsLast(4))
 	shape := w.m.Tensors[y].Shape

@@ -11,18 +11,10 @@ import (
 // length one.
 func (w *writer) mean(n *graph.Node, axes []int, keep bool) {
 	l := channelsLast(4)
+	out := l
 	if !keep {
 		l = w.layoutOf(n.In[0])
-	}
-	// The result keeps the order of the axes that are left.
-	out := slices.Clone(l)
-	if !keep {
-		out = slices.Delete(out, l.axis(axes[0]), l.axis(axes[0])+1)
-		for i := range out {
-			if out[i] > axes[0] {
-				out[i]--
-			}
-		}
+		out = l.without(axes[0])
 	}
 	x, y := w.ends(n, l, out)
 	var at []int32
@@ -30,6 +22,17 @@ func (w *writer) mean(n *graph.Node, axes []int, keep bool) {
 		at = append(at, int32(l.axis(a)))
 	}
 	w.reduceOp(tflitefb.Mean, x, y, keep, at...)
+}
+
+// without is the order of the axes that are left when one goes.
+func (l layout) without(axis int) layout {
+	out := slices.Delete(slices.Clone(l), l.axis(axis), l.axis(axis)+1)
+	for i := range out {
+		if out[i] > axis {
+			out[i]--
+		}
+	}
+	return out
 }
 
 func (w *writer) reduceOp(code tflitefb.Op, x, y int32, keep bool, axes ...int32) {
@@ -40,31 +43,39 @@ func (w *writer) reduceOp(code tflitefb.Op, x, y int32, keep bool, axes ...int32
 	w.emit(code, w.version(x, 2), []int32{x, w.int32s(axes...)}, []int32{y}, tflitefb.Options{Type: tflitefb.ReducerOptions, Values: values})
 }
 
-// reduce writes reductions of the last axis. The integer maximum has no scale of
-// its own: it is taken in the input's and then rescaled.
+// reductions are those that are one operator in the file.
+var reductions = map[string]tflitefb.Op{"mean": tflitefb.Mean, "sum": tflitefb.Sum, "max": tflitefb.ReduceMax, "min": tflitefb.ReduceMin,
+	"prod": tflitefb.ReduceProd}
+
+// reduce writes reductions of one axis. The integer maximum and minimum have no
+// scale of their own: they are taken in the input's and then rescaled.
 func (w *writer) reduce(n *graph.Node) {
-	rank := len(n.In[0].Shape)
-	x, y := w.ends(n, rowMajor(rank), rowMajor(rank-1))
-	last := int32(rank - 1)
-	switch op := n.Attrs.Strings["op"]; op {
-	case "mean":
-		w.reduceOp(tflitefb.Mean, x, y, false, last)
-	case "sum":
-		w.reduceOp(tflitefb.Sum, x, y, false, last)
-	case "max":
-		if w.m.Tensors[y].Type != tflitefb.Int8 {
-			w.reduceOp(tflitefb.ReduceMax, x, y, false, last)
-			return
-		}
-		top := w.shapedLike(x, n.Name+".max", w.m.Tensors[y].Shape...)
-		w.reduceOp(tflitefb.ReduceMax, x, top, false, last)
-		w.quantizeOp(top, y)
-	case "l2":
-		square, sum := w.like(x, n.Name+".square"), w.like(y, n.Name+".sum")
-		w.arithmetic(tflitefb.Mul, tflitefb.ActNone, square, x, x)
-		w.reduceOp(tflitefb.Sum, square, sum, false, last)
-		w.emit(tflitefb.Sqrt, 1, []int32{sum}, []int32{y}, tflitefb.Options{})
+	l := w.layoutOf(n.In[0])
+	axis := n.Int("axis", len(l)-1)
+	x, y := w.ends(n, l, l.without(axis))
+	at := int32(l.axis(axis))
+	op := n.Attrs.Strings["op"]
+	sum := func(y int32, code tflitefb.Op) {
+		w.reduceOp(tflitefb.Sum, w.step(n.Name+".each", code, x), y, false, at)
+	}
+	switch {
+	case w.m.Tensors[y].Type == tflitefb.Int8 && (op == "max" || op == "min"):
+		z := w.shapedLike(x, n.Name+"."+op, w.m.Tensors[y].Shape...)
+		w.reduceOp(reductions[op], x, z, false, at)
+		w.quantizeOp(z, y)
+	case op == "l1":
+		sum(y, tflitefb.Abs)
+	case op == "sumsquare":
+		sum(y, tflitefb.Square)
+	case op == "l2":
+		z := w.like(y, n.Name+".sum")
+		sum(z, tflitefb.Square)
+		w.into(y, tflitefb.Sqrt, z)
 	default:
-		fail("%w: reduction %q", ErrNoForm, op)
+		code, ok := reductions[op]
+		if !ok {
+			fail("%w: reduction %q", ErrNoForm, op)
+		}
+		w.reduceOp(code, x, y, false, at)
 	}
 }

@@ -80,7 +80,7 @@ func TestOperators(t *testing.T) {
 		"pad/int8@c=8,h=4,w=4":                                               "QUANTIZE PAD DEQUANTIZE",
 		"sub[b=s]/int8@c=8,h=4,w=4":                                          "QUANTIZE QUANTIZE SUB DEQUANTIZE",
 		"reduce[op=max]/int8@m=4,n=8":                                        "QUANTIZE REDUCE_MAX QUANTIZE DEQUANTIZE",
-		"reduce[op=l2]/fp32@m=4,n=8":                                         "MUL SUM SQRT",
+		"reduce[op=l2]/fp32@m=4,n=8":                                         "SQUARE SUM SQRT",
 		// What has no integer form stands between a DEQUANTIZE and a QUANTIZE.
 		"div[b=s]/int8@c=8,h=4,w=4": "QUANTIZE QUANTIZE DEQUANTIZE DEQUANTIZE DIV QUANTIZE DEQUANTIZE",
 	} {

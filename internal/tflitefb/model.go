@@ -110,6 +110,7 @@ const (
 	Concatenation         Op = 2
 	Conv2D                Op = 3
 	DepthwiseConv2D       Op = 4
+	DepthToSpace          Op = 5
 	Dequantize            Op = 6
 	FullyConnected        Op = 9
 	Logistic              Op = 14
@@ -131,24 +132,35 @@ const (
 	Sub                   Op = 41
 	Div                   Op = 42
 	StridedSlice          Op = 45
+	Exp                   Op = 47
 	Split                 Op = 49
 	Delegate              Op = 51
-	Exp                   Op = 47
 	Cast                  Op = 53
 	Maximum               Op = 55
 	Minimum               Op = 57
+	Neg                   Op = 59
 	PadV2                 Op = 60
 	Slice                 Op = 65
+	Sin                   Op = 66
 	TransposeConv         Op = 67
+	Log                   Op = 73
 	Sum                   Op = 74
 	Sqrt                  Op = 75
 	Rsqrt                 Op = 76
+	Pow                   Op = 78
+	ReduceProd            Op = 81
 	ReduceMax             Op = 82
+	ReduceMin             Op = 89
 	Square                Op = 92
 	ResizeNearestNeighbor Op = 97
 	LeakyRelu             Op = 98
 	SquaredDifference     Op = 99
+	Abs                   Op = 101
+	SplitV                Op = 102
+	Cos                   Op = 108
+	Elu                   Op = 111
 	Quantize              Op = 114
+	Round                 Op = 116
 	HardSwish             Op = 117
 	BatchMatMul           Op = 126
 	BroadcastTo           Op = 130
@@ -168,7 +180,7 @@ var opNames = map[Op]string{
 	StridedSlice: "STRIDED_SLICE", Split: "SPLIT", Delegate: "DELEGATE", Cast: "CAST", PadV2: "PADV2", Slice: "SLICE",
 	TransposeConv: "TRANSPOSE_CONV", Sqrt: "SQRT", Rsqrt: "RSQRT", Square: "SQUARE",
 	ResizeNearestNeighbor: "RESIZE_NEAREST_NEIGHBOR", SquaredDifference: "SQUARED_DIFFERENCE", Quantize: "QUANTIZE",
-	HardSwish: "HARD_SWISH", BatchMatMul: "BATCH_MATMUL", Gelu: "GELU", LeakyRelu: "LEAKY_RELU", Exp: "EXP", Maximum: "MAXIMUM", Minimum: "MINIMUM", ReluN1To1: "RELU_N1_TO_1", BroadcastTo: "BROADCAST_TO", Sum: "SUM", ReduceMax: "REDUCE_MAX",
+	HardSwish: "HARD_SWISH", BatchMatMul: "BATCH_MATMUL", Gelu: "GELU", LeakyRelu: "LEAKY_RELU", Exp: "EXP", Maximum: "MAXIMUM", Minimum: "MINIMUM", ReluN1To1: "RELU_N1_TO_1", BroadcastTo: "BROADCAST_TO", DepthToSpace: "DEPTH_TO_SPACE", Neg: "NEG", Round: "ROUND", Cos: "COS", SplitV: "SPLIT_V", Abs: "ABS", ReduceMin: "REDUCE_MIN", ReduceProd: "REDUCE_PROD", Pow: "POW", Log: "LOG", Sin: "SIN", Elu: "ELU", Sum: "SUM", ReduceMax: "REDUCE_MAX",
 }
 
 // Padding modes (schema enum Padding).

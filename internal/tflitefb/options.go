@@ -40,6 +40,8 @@ const (
 	SliceOptions                 OptionsType = 48
 	TransposeConvOptions         OptionsType = 49
 	SquareOptions                OptionsType = 66
+	SplitVOptions                OptionsType = 79
+	DepthToSpaceOptions          OptionsType = 94
 	ResizeNearestNeighborOptions OptionsType = 74
 	LeakyReluOptions             OptionsType = 75
 	SquaredDifferenceOptions     OptionsType = 76
@@ -100,6 +102,8 @@ var optionFields = map[OptionsType][]optionField{
 	TransposeConvOptions: {{"padding", kindInt8, 0}, {"stride_w", kindInt32, 0}, {"stride_h", kindInt32, 0},
 		{"fused_activation_function", kindInt8, 0}},
 	SquareOptions:                {},
+	SplitVOptions:                {{"num_splits", kindInt32, 0}},
+	DepthToSpaceOptions:          {{"block_size", kindInt32, 0}},
 	ResizeNearestNeighborOptions: {{"align_corners", kindBool, 0}, {"half_pixel_centers", kindBool, 0}},
 	LeakyReluOptions:             {{"alpha", kindFloat32, 0}},
 	SquaredDifferenceOptions:     {},
