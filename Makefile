@@ -91,6 +91,10 @@ lint: ## gofmt, vet, staticcheck, import laws, and a build without cgo
 	GOOS=android GOARCH=arm64 CGO_ENABLED=0 $(GO) build ./...
 	scripts/vet-android.sh
 
+.PHONY: jetson-glibc
+jetson-glibc: ## the jetson bundle on JetPack 5's glibc 2.31, under emulation (a minute; root)
+	scripts/jetson-glibc.sh
+
 .PHONY: link-android
 link-android: ## the Android build to its end without an NDK, against the names that Android 7 has
 	scripts/link-android.sh

@@ -10,47 +10,23 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 fail() { echo "e2e-arm64: error: $1" >&2; echo "e2e-arm64: hint: $2" >&2; exit 1; }
-qemu=$(command -v qemu-aarch64-static) || fail "no qemu-aarch64-static" "apt-get install qemu-user-static"
+. scripts/emulate-arm64.sh
 sshd=$(command -v sshd || echo /usr/sbin/sshd)
 [ -x "$sshd" ] || fail "no sshd" "apt-get install openssh-server"
-[ "$(id -u)" = 0 ] || fail "not root" "registering the emulator with the kernel needs root"
 lib=/usr/aarch64-linux-gnu/lib
 [ -e "$lib/ld-linux-aarch64.so.1" ] || fail "no ARM C library in $lib" "apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 
 work=$(mktemp -d)
-binfmt=/proc/sys/fs/binfmt_misc
-name=isocost-aarch64
 cleanup() {
 	[ -z "${sshd_pid:-}" ] || kill "$sshd_pid" 2>/dev/null || true
-	[ ! -e "$binfmt/$name" ] || echo -1 >"$binfmt/$name"
+	emulator_off
 	rm -rf "$work"
 }
 trap cleanup EXIT
 
-# The kernel starts ARM programs with the emulator, unless it does already.
-[ -e "$binfmt/register" ] || mount -t binfmt_misc binfmt_misc "$binfmt" ||
-	fail "no binfmt_misc" "a privileged container or a virtual machine can mount it"
-if ! ls "$binfmt" | grep -qv '^register$\|^status$' || ! grep -lq aarch64 "$binfmt"/* 2>/dev/null; then
-	printf '%s' ":$name:M::\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00:\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff:$qemu:F" >"$binfmt/register"
-fi
-
-# QEMU_CPU below is the board's processor: with "max" LiteRT computes nonsense (docs/decisions/0702-*.md).
-# What the emulated programs see instead of the host's files: an ARM board. Without its cpuinfo the
-# ARM ONNX Runtime crashes while it detects the processor.
+emulator
 board=$work/board
-mkdir -p "$board"
-ln -s "$lib" "$board/lib"
-awk -v root="$board" '
-	/^-- .* --$/ {
-		out = ""
-		if ($2 ~ /^(proc\/cpuinfo|proc\/device-tree|sys\/)/) {
-			out = root "/" substr($0, 4, length($0) - 6)
-			dir = out; sub(/\/[^\/]*$/, "", dir)
-			system("mkdir -p \"" dir "\"")
-		}
-		next
-	}
-	out { print > out }' agent/device/testdata/raspberry-pi-5.txtar
+board "$board" agent/device/testdata/raspberry-pi-5.txtar "$lib"
 
 mkdir -p /run/sshd "$work/ssh"
 ssh-keygen -q -t ed25519 -N '' -f "$work/ssh/host"
@@ -65,7 +41,7 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
-SetEnv QEMU_LD_PREFIX=$board QEMU_CPU=cortex-a76 TMPDIR=$work/tmp
+SetEnv QEMU_LD_PREFIX=$board QEMU_CPU=$QEMU_CPU TMPDIR=$work/tmp
 CONFIG
 mkdir -m 1777 "$work/tmp"
 echo "[127.0.0.1]:$port $(cut -d' ' -f1,2 "$work/ssh/host.pub")" >"$work/ssh/known_hosts"

@@ -14,6 +14,7 @@ static void *iso_open(const char *path) { return dlopen(path, RTLD_NOW | RTLD_LO
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -44,6 +45,9 @@ type library struct {
 	probed map[int]bool
 }
 
+// errOldSystem is of a library that needs a newer C or C++ library than there is.
+var errOldSystem = errors.New("this system is too old")
+
 // dlopen opens a library, or explains why not.
 func dlopen(path string) (unsafe.Pointer, error) {
 	if err := nativelib.CheckELF(path, runtime.GOOS, runtime.GOARCH); err != nil {
@@ -57,15 +61,15 @@ func dlopen(path string) (unsafe.Pointer, error) {
 	}
 	err := fmt.Errorf("load %s: %s", path, C.GoString(C.dlerror()))
 	switch text := err.Error(); {
-	case strings.Contains(text, "GLIBC_"):
-		return nil, hint.Wrap(err, "this system's C library is older than the runtime needs; use the classic library (scripts/setup-native.sh tflite)")
+	case strings.Contains(text, "GLIBC"): // GLIBC_2.34, GLIBCXX_3.4.29
+		return nil, hint.Wrap(fmt.Errorf("%w: %w", errOldSystem, err), "this system's C or C++ library is older than the runtime needs; use the classic library (scripts/setup-native.sh tflite)")
 	case strings.Contains(text, "cannot open shared object file"):
 		return nil, hint.Wrap(err, "install the library named in the message, or add its folder to LD_LIBRARY_PATH")
 	}
 	return nil, hint.Wrap(err, "run scripts/setup-native.sh, or name another library with --tflite-lib")
 }
 
-// load opens the configured library once.
+// load opens the configured library, or the one that stands in for it.
 func (b *Backend) load() (*library, error) {
 	if b.lib != nil {
 		return b.lib, nil
@@ -74,6 +78,18 @@ func (b *Backend) load() (*library, error) {
 	if err != nil {
 		return nil, err
 	}
+	l, err := b.loadFile(found)
+	if errors.Is(err, errOldSystem) && b.cfg.Library == "" && b.cfg.Prefer == "" {
+		// JetPack 5: the bundle has the classic library too, which is content with it.
+		if classic, err2 := b.cfg.Search.Find(Classic, ""); err2 == nil {
+			l, err = b.loadFile(classic)
+		}
+	}
+	return l, err
+}
+
+// loadFile opens a library once.
+func (b *Backend) loadFile(found nativelib.Library) (*library, error) {
 	loaded.Lock()
 	defer loaded.Unlock()
 	if l := loaded.byPath[found.Path]; l != nil {
@@ -81,6 +97,7 @@ func (b *Backend) load() (*library, error) {
 		return l, nil
 	}
 	l := &library{path: found.Path, envs: map[string]C.rt_env_t{}, probed: map[int]bool{}}
+	var err error
 	if l.handle, err = dlopen(l.path); err != nil {
 		return nil, err
 	}

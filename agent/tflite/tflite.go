@@ -52,7 +52,7 @@ type Config struct {
 	// Library is the path of the library, or a folder holding it; "" searches.
 	Library string
 	// Prefer is LiteRT or Classic: which to search for. "" takes LiteRT, and the
-	// classic library where there is no LiteRT.
+	// classic library where there is no LiteRT or the system is too old for it.
 	Prefer string
 	// GPULibrary is the classic GPU delegate's library; "" looks for tflite-gpu.
 	GPULibrary string
