@@ -23,7 +23,13 @@ type arm struct {
 	reason   string // of the last failure
 	pool     int    // size of a finite pool of samples, 0 without limit
 	seconds  float64
-	evidence anytime.Evidence
+
+	// base is the number of values taken before the present incumbent's time: they
+	// guide the search, and the certificate does not rest on them.
+	base    int
+	baseSum float64 // of those values
+	// all is what all values say, evidence what those from base on say.
+	all, evidence anytime.Evidence
 }
 
 // dead says that the architecture cannot be evaluated: too many samples failed,
@@ -67,13 +73,4 @@ func (a *arm) spread() float64 {
 		ss += (v - m) * (v - m)
 	}
 	return math.Sqrt(ss / float64(n-1))
-}
-
-// comparison is what is known about one pair of architectures: bounds for
-// f(b) − f(a), intersected over all times.
-type comparison struct {
-	index        int     // i: its place among the distinct comparisons, from 1
-	delta        float64 // δ_i
-	upper, lower float64
-	d, w         float64 // at the last look
 }

@@ -198,6 +198,9 @@ func NewCertificate(h Header, r *Result, ledger string, state json.RawMessage, m
 	}
 	c.Claim.Stop, c.Claim.EpsilonHat = r.Stop, finite(r.EpsilonHat)
 	c.Claim.Reached = r.Reached
+	if h.Settings.Schedule == ScheduleComparisons && !h.Settings.Published {
+		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("δ is shared over %d comparisons chosen as the search went: the proof covers δ(1+ln n) for n = %d architectures sampled", r.Comparisons, r.Archs))
+	}
 	c.account(h)
 	for i, t := range h.Tables {
 		if t.Measured {
@@ -324,7 +327,11 @@ func (c *Certificate) text() string {
 			over, c.Final.Arch, what, s.Epsilon, 100*s.Tau)
 	}
 	if c.Claim.EpsilonHat != nil && !s.Published && len(c.Alarms) == 0 {
-		return fmt.Sprintf("not reached; %s no single compensated change of %s improves %s by more than %.6g", over, c.Final.Arch, what, *c.Claim.EpsilonHat)
+		all := ""
+		if slices.ContainsFunc(c.Neighbours, func(a CertArm) bool { return a.Dead != "" }) {
+			all = ", those that cannot be evaluated left out"
+		}
+		return fmt.Sprintf("not reached; %s no single compensated change of %s improves %s by more than %.6g%s", over, c.Final.Arch, what, *c.Claim.EpsilonHat, all)
 	}
 	return "not reached; nothing is claimed about the neighbours"
 }

@@ -20,7 +20,7 @@ func (elimination) Select(v *View) Decision {
 			d.Sample = append(d.Sample, i)
 		}
 	}
-	return withIncumbent(v, d, least+1)
+	return withIncumbent(v, d)
 }
 
 // uniform samples every candidate of the scope equally often until all of them
@@ -51,15 +51,19 @@ func (uniform) Select(v *View) Decision {
 	return d
 }
 
-// withIncumbent adds the incumbent's samples, √K to 1 against n of each candidate.
-func withIncumbent(v *View, d Decision, n int) Decision {
-	w := *v
-	for k := 0; k <= 64 && wantsIncumbent(&w, n, 1) || k == 0 && len(d.Sample) == 0 && v.Incumbent.Left != 0; k++ {
+// withIncumbent adds the incumbent's share of a round.
+func withIncumbent(v *View, d Decision) Decision {
+	pull := v.Pull
+	for _, i := range d.Sample {
+		c := &v.Candidates[i]
+		pull += c.Weight * float64(2*c.N+1)
+	}
+	n := min(incumbentWants(v, pull), 64)
+	if n == 0 && len(d.Sample) == 0 && v.Incumbent.Left != 0 {
+		n = 1
+	}
+	for range n {
 		d.Sample = append([]int{-1}, d.Sample...)
-		w.Incumbent.N++
-		if w.Incumbent.Left > 0 {
-			w.Incumbent.Left--
-		}
 	}
 	return d
 }

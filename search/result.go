@@ -77,11 +77,7 @@ func (r *searcher) result(stop string) *Result {
 		}
 		if !n.Retired {
 			reached = false
-			delta := c.delta
-			if delta == 0 {
-				delta = anytime.Delta(r.s.SelectionDelta(), len(r.comparisons)+1)
-			}
-			n.More = anytime.More(r.sigma, r.sigma, len(r.x.values), len(z.values), r.s.Rho, delta, r.s.Epsilon-c.d)
+			n.More = r.more(z, c, r.s.Epsilon-c.d)
 		}
 		gaps = append(gaps, r.s.Epsilon-c.d)
 		res.Neighbours = append(res.Neighbours, n)

@@ -71,7 +71,7 @@ type searcher struct {
 	sigmaNote   SigmaReport
 	samples     int
 	failures    int
-	incumbents  int // so far, for ScheduleIncumbents
+	incumbents  int // so far
 	x           *arm
 	hood        *hood
 	moves       []Move
@@ -89,7 +89,9 @@ type hood struct {
 	arms       []*arm
 	out        []bool // retired by the selector, or not evaluable
 	infeasible []Proposal
-	delta      float64 // of each comparison under ScheduleIncumbents
+	// Under ScheduleEpochs: this incumbent's part of δ, and the bounds' prior.
+	delta float64
+	prior anytime.Prior
 }
 
 // Move is one change of incumbent.
@@ -169,7 +171,7 @@ func (r *searcher) arm(a space.Arch, key string) *arm {
 	if r.p.PoolSize != nil {
 		got.pool = r.p.PoolSize(a)
 	}
-	got.evidence = anytime.Evidence{Var: math.Inf(1)}
+	r.weigh(got)
 	r.arms[key] = got
 	r.order = append(r.order, got)
 	return got
@@ -185,7 +187,19 @@ func (r *searcher) adopt(a *arm) {
 		r.hood.arms = append(r.hood.arms, r.arm(p.Arch, p.Key))
 	}
 	r.hood.out = make([]bool, len(f))
-	r.hood.delta = anytime.Delta(r.s.SelectionDelta(), r.incumbents) / float64(max(len(f), 1))
+	if r.s.Schedule != ScheduleEpochs {
+		return
+	}
+	r.hood.delta = anytime.Share(r.incumbents) * r.s.SelectionDelta()
+	r.hood.prior = anytime.NewPrior(r.s.Rho, len(f))
+	// What led here favours the incumbent – it was chosen for its luck as well – and
+	// is no evidence for it: the certificate rests on what is sampled from now on.
+	if r.incumbents > 1 {
+		for _, z := range r.order {
+			z.base, z.baseSum = len(z.values), z.sum
+			r.weigh(z)
+		}
+	}
 }
 
 // run sweeps until a whole sweep retires everything at one incumbent.
@@ -279,13 +293,8 @@ func (r *searcher) settle(ctx context.Context, l int) (moved bool, err error) {
 
 // look refreshes a selector's view.
 func (r *searcher) look(v *View, idx []int) {
-	v.Live = 0
-	for i := range r.hood.arms {
-		if !r.retired(r.hood.arms[i]) {
-			v.Live++
-		}
-	}
 	v.Incumbent = r.contender(r.x)
+	v.Pull = 0
 	for j, i := range idx {
 		z := r.hood.arms[i]
 		c := r.contender(z)
@@ -297,75 +306,17 @@ func (r *searcher) look(v *View, idx []int) {
 			c.Retired = r.hood.out[i]
 		}
 		v.Candidates[j] = c
+		v.Pull += c.Weight * float64(c.N) * float64(c.N)
 	}
+	v.Pull *= float64(len(r.hood.arms)) / float64(max(len(idx), 1))
 }
 
 func (r *searcher) contender(a *arm) Contender {
-	c := Contender{N: len(a.values), Left: a.left(), Mean: a.evidence.Center, Weight: 1}
+	c := Contender{N: a.evidence.N, Left: a.left(), Mean: a.all.Center, Weight: 1}
 	if a.seconds > 0 && r.seconds > 0 && len(a.values) > 0 {
 		c.Weight = a.seconds / float64(len(a.values)) / (r.seconds / float64(r.samples))
 	}
 	return c
-}
-
-// retired says whether a neighbour has been shown not to improve by more than ε.
-func (r *searcher) retired(z *arm) bool {
-	if z.dead() {
-		return false
-	}
-	k, ok := r.comparisons[pair(r.x.key, z.key)]
-	if !ok {
-		return false
-	}
-	upper := k.upper
-	if r.x.key > z.key {
-		upper = -k.lower
-	}
-	return upper <= r.s.Epsilon
-}
-
-// pair is the key of an unordered pair.
-func pair(a, b string) [2]string {
-	if a > b {
-		a, b = b, a
-	}
-	return [2]string{a, b}
-}
-
-// compare returns the comparison f(z) − f(x) with this look taken into its
-// running bounds. A pair is counted, and gets its share of δ, when both are
-// sampled for the first time.
-func (r *searcher) compare(x, z *arm) comparison { return r.looked(x, z, true) }
-
-// looked is compare; with count false a pair not counted yet stays uncounted and
-// unbounded.
-func (r *searcher) looked(x, z *arm, count bool) comparison {
-	id := pair(x.key, z.key)
-	k, ok := r.comparisons[id]
-	if !ok && !count || len(x.values) == 0 || len(z.values) == 0 {
-		return comparison{upper: math.Inf(1), lower: math.Inf(-1), w: math.Inf(1)}
-	}
-	if !ok {
-		k = &comparison{index: len(r.comparisons) + 1, upper: math.Inf(1), lower: math.Inf(-1)}
-		k.delta = anytime.Delta(r.s.SelectionDelta(), k.index)
-		if r.s.Schedule == ScheduleIncumbents {
-			k.delta = r.hood.delta
-		}
-		r.comparisons[id] = k
-	}
-	a, b := x, z
-	if x.key > z.key {
-		a, b = z, x
-	}
-	k.d = b.evidence.Center - a.evidence.Center
-	k.w = anytime.Width(a.evidence, b.evidence, k.delta)
-	k.upper = min(k.upper, k.d+k.w)
-	k.lower = max(k.lower, k.d-k.w)
-	out := *k
-	if x.key > z.key {
-		out.d, out.upper, out.lower = -k.d, -k.lower, -k.upper
-	}
-	return out
 }
 
 // sample has one more sample of each arm evaluated, in order. An arm may occur
@@ -414,15 +365,6 @@ func (r *searcher) sample(ctx context.Context, arms []*arm) error {
 		r.weigh(a)
 	}
 	return r.deterministic()
-}
-
-// weigh recomputes an arm's evidence.
-func (r *searcher) weigh(a *arm) {
-	if a.pool > 0 {
-		a.evidence = anytime.Pool(r.sigma, a.pool, a.values, r.s.Rho)
-	} else {
-		a.evidence = anytime.Infinite(r.sigma, len(a.values), a.sum, r.s.Rho)
-	}
 }
 
 // open counts the feasible neighbours not yet retired.
@@ -478,11 +420,7 @@ func (r *searcher) progress(kind string, l int) Event {
 			continue
 		}
 		k := r.looked(r.x, z, false)
-		d, delta := k.d, k.delta
-		if delta == 0 {
-			d, delta = 0, anytime.Delta(r.s.SelectionDelta(), len(r.comparisons)+1)
-		}
-		more := anytime.More(r.sigma, r.sigma, len(r.x.values), len(z.values), r.s.Rho, delta, max(r.s.Epsilon-d, r.s.Epsilon/4))
+		more := r.more(z, k, max(r.s.Epsilon-k.d, r.s.Epsilon/4))
 		nx, nz := max(len(r.x.values), 1), max(len(z.values), 1)
 		e.Need += more * nz / (nx + nz)
 		incumbent = max(incumbent, more*nx/(nx+nz))

@@ -8,7 +8,7 @@ import (
 
 // Contender is one arm as a selector sees it.
 type Contender struct {
-	N       int     // samples so far
+	N       int     // samples the bounds rest on
 	Left    int     // samples still to be had; -1 without limit
 	Mean    float64 // estimate
 	D, W    float64 // difference to the incumbent and its half-width; W is +Inf before both are sampled
@@ -23,9 +23,8 @@ type Contender struct {
 type View struct {
 	Incumbent  Contender
 	Candidates []Contender
-	// Live counts the unretired neighbours in all layers: the incumbent's samples
-	// serve them all.
-	Live    int
+	// Pull is Σ weight·n² over the neighbours in all layers: see incumbentWants.
+	Pull    float64
 	Epsilon float64
 	Move    float64 // ε₀
 	Batch   int
@@ -82,13 +81,18 @@ func verdicts(v *View) (d Decision, live []int) {
 	return d, live
 }
 
-// wantsIncumbent says whether the incumbent should be sampled before a candidate
-// with n samples: its share is √K to 1, the best one when K equal candidates are
-// compared with it, each weighed by the root of what a sample costs.
-func wantsIncumbent(v *View, n int, weight float64) bool {
-	if v.Incumbent.Left == 0 {
-		return false
+// incumbentWants is how many samples the incumbent is short of its share when
+// the candidates' Σ weight·n² is pull. The cheapest allocation that gives every
+// candidate its half-width has n₀²·weight₀ = Σ n²·weight – √K to 1 for K equal
+// ones (Glynn and Juneja 2004; by Lagrange's condition with costs as weights).
+func incumbentWants(v *View, pull float64) int {
+	c := &v.Incumbent
+	if c.Left == 0 {
+		return 0
 	}
-	k := math.Sqrt(float64(max(v.Live, 1)))
-	return float64(v.Incumbent.N)*math.Sqrt(v.Incumbent.Weight) < k*float64(n)*math.Sqrt(weight)
+	n := max(0, int(math.Ceil(math.Sqrt(pull/c.Weight)-1e-9))-c.N)
+	if c.Left > 0 {
+		n = min(n, c.Left)
+	}
+	return n
 }

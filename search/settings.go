@@ -15,10 +15,13 @@ type Settings struct {
 	Tau     float64 `json:"tau"`     // band tolerance, fraction
 	Epsilon float64 `json:"epsilon"` // utility tolerance, utility units; > 0
 	Delta   float64 `json:"delta"`   // failure probability of the claim
-	// Move is ε₀: an improvement is taken when D−W > ε₀. Below ε, so that every
-	// comparison ends.
+	// Move is ε₀: an improvement is taken when its lower bound exceeds it. Below ε, so
+	// that every comparison ends.
 	Move float64 `json:"move"`
-	Rho  float64 `json:"rho"` // of the mixtures
+	// MoveScore is by how many standard errors an improvement has to exceed ε₀ to be
+	// taken under ScheduleEpochs, where the claim does not rest on moves.
+	MoveScore float64 `json:"move_score,omitempty"`
+	Rho       float64 `json:"rho"` // of the mixtures
 	// Sigma is the declared sub-Gaussian parameter of one sample; nil to calibrate
 	// it before the search. 0 declares a deterministic evaluator.
 	Sigma *float64 `json:"sigma,omitempty"`
@@ -30,7 +33,7 @@ type Settings struct {
 
 	Selector  string `json:"selector"`            // a name NewSelector knows
 	Scope     string `json:"scope"`               // layer: sweep layer by layer; all: the whole neighbourhood at once
-	Schedule  string `json:"schedule"`            // how δ is shared: comparisons or incumbents
+	Schedule  string `json:"schedule"`            // how δ is shared: comparisons or epochs
 	Batch     int    `json:"batch"`               // candidates sampled between two looks
 	Published bool   `json:"published,omitempty"` // the paper's literal form
 
@@ -53,17 +56,17 @@ const (
 
 	// ScheduleComparisons gives the i-th distinct comparison δ/(i(i+1)).
 	ScheduleComparisons = "comparisons"
-	// ScheduleIncumbents gives the k-th incumbent δ/(k(k+1)), shared evenly by its
-	// neighbourhood, whose size is known when it becomes the incumbent.
-	ScheduleIncumbents = "incumbents"
+	// ScheduleEpochs gives the k-th incumbent its share of δ whole, and rests its
+	// certificate on what is sampled from then on (decision 0503).
+	ScheduleEpochs = "epochs"
 )
 
 // DefaultSettings are the settings of the certifying selector.
 func DefaultSettings() Settings {
 	return Settings{
-		Tau: 0.05, Epsilon: 0.005, Delta: 0.05, Rho: anytime.DefaultRho,
+		Tau: 0.05, Epsilon: 0.005, Delta: 0.05, MoveScore: 1, Rho: anytime.DefaultRho,
 		SigmaArchs: 64, SigmaRepeats: 4,
-		Selector: "lucb", Scope: ScopeAll, Schedule: ScheduleIncumbents, Batch: 1,
+		Selector: "lucb", Scope: ScopeAll, Schedule: ScheduleEpochs, Batch: 1,
 	}
 }
 
@@ -88,6 +91,9 @@ func (s *Settings) Complete() error {
 	if !(s.Move > 0 && s.Move < s.Epsilon) && s.Epsilon > 0 {
 		bad("move %g is not between 0 and epsilon %g", s.Move, s.Epsilon)
 	}
+	if !(s.MoveScore >= 0 && s.MoveScore < 100) {
+		bad("move score %g is not from 0 to 100", s.MoveScore)
+	}
 	in("rho", s.Rho, 0, 1e6)
 	if s.Sigma != nil {
 		if !(*s.Sigma >= 0) || math.IsInf(*s.Sigma, 0) {
@@ -111,8 +117,8 @@ func (s *Settings) Complete() error {
 	if s.Scope != ScopeLayer && s.Scope != ScopeAll {
 		bad("scope %q is neither %s nor %s", s.Scope, ScopeLayer, ScopeAll)
 	}
-	if s.Schedule != ScheduleComparisons && s.Schedule != ScheduleIncumbents {
-		bad("schedule %q is neither %s nor %s", s.Schedule, ScheduleComparisons, ScheduleIncumbents)
+	if s.Schedule != ScheduleComparisons && s.Schedule != ScheduleEpochs {
+		bad("schedule %q is neither %s nor %s", s.Schedule, ScheduleComparisons, ScheduleEpochs)
 	}
 	if _, err := NewSelector(s.Selector, *s); err != nil {
 		problems = append(problems, err)

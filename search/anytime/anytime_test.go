@@ -110,13 +110,13 @@ func TestPoolCoverage(t *testing.T) {
 		}
 		known := Evidence{N: 1}
 		for n := 1; n <= size; n++ {
-			e := Pool(0.5, size, pool[:n], DefaultRho)
+			e := Pool(0.5, size, pool[:n], 0, DefaultRho)
 			if math.Abs(e.Center-mean) > Width(e, known, delta)+1e-12 {
 				bad++
 				break
 			}
 		}
-		e := Pool(0.5, size, pool, DefaultRho)
+		e := Pool(0.5, size, pool, 0, DefaultRho)
 		if e.Var != 0 || math.Abs(e.Center-mean) > 1e-12 {
 			t.Fatalf("an exhausted pool is not exact: %+v, mean %g", e, mean)
 		}
@@ -155,15 +155,17 @@ func TestDeltaSums(t *testing.T) {
 	}
 }
 
-func TestMoreReachesTarget(t *testing.T) {
-	m := More(1, 1, 3, 6, DefaultRho, 0.01, 0.25)
-	n := float64(9+m) / 9
-	got := Width(Infinite(1, int(math.Ceil(3*n)), 0, DefaultRho), Infinite(1, int(math.Ceil(6*n)), 0, DefaultRho), 0.01)
-	if m <= 0 || got > 0.25 || got < 0.24 {
-		t.Errorf("More = %d reaches width %g, want just under 0.25", m, got)
+func TestFurtherReachesTarget(t *testing.T) {
+	p := NewPrior(DefaultRho, 4)
+	width := func(m float64) float64 {
+		return Excess(Infinite(1, int(6*m), 0, DefaultRho), Infinite(1, int(3*m), 0, DefaultRho), 1, p, 0.01)
 	}
-	if More(1, 1, 3, 6, DefaultRho, 0.01, 0) != -1 {
-		t.Error("a target of 0 was promised")
+	n := Further(width, 9, 0.25)
+	if got := width(float64(9+n) / 9); n <= 0 || got > 0.25 || got < 0.24 {
+		t.Errorf("Further = %d reaches width %g, want just under 0.25", n, got)
+	}
+	if Further(width, 9, 0) != -1 || Further(width, 9, width(1)) != 0 {
+		t.Error("a target of 0 was promised, or one already met was not seen")
 	}
 }
 

@@ -6,9 +6,8 @@ package anytime
 import "math"
 
 // DefaultRho is the mixture's prior weight in samples: the radii are tightest
-// for sample sizes of this order. On NAS-Bench-Macro, where arms get 2 to 50
-// samples, 1 needs the fewest of 1, 2, 3, 4 and 6.
-const DefaultRho = 1
+// for sample sizes of some ten times this (decision 0503 has the sizes tried).
+const DefaultRho = 0.5
 
 // Radius is the half-width of a two-sided confidence interval for the mean of n
 // σ-sub-Gaussian samples that holds for all n at once with probability 1−α
@@ -39,6 +38,9 @@ func FixedRadius(sigma float64, n int, alpha float64) float64 {
 type Evidence struct {
 	N      int     // samples
 	Center float64 // estimate of the mean
+	// Scale is what the noise sum is divided by in Center: n, or the pool scale of
+	// Pool. 0 when the mean is known exactly.
+	Scale float64
 	// Var and Log are the arm's part of a difference's half-width: σ²(n+ρ)/b² and
 	// ½ ln(1+n/ρ), where b is n, or the pool scale of Pool. Both are 0 when the
 	// mean is known exactly.
@@ -55,33 +57,36 @@ func Infinite(sigma float64, n int, sum, rho float64) Evidence {
 		return Evidence{N: n, Center: sum / float64(n)}
 	}
 	x := float64(n)
-	return Evidence{N: n, Center: sum / x, Var: sigma * sigma * (x + rho) / (x * x), Log: 0.5 * math.Log1p(x/rho)}
+	return Evidence{N: n, Center: sum / x, Scale: x, Var: sigma * sigma * (x + rho) / (x * x), Log: 0.5 * math.Log1p(x/rho)}
 }
 
-// Pool is the evidence of the first len(values) draws without replacement from a
-// pool of size values whose mean is sought. The t-th draw has conditional mean
+// Pool is the evidence of draws without replacement from a pool of size values
+// whose mean is sought: those of values from the index from on, the ones before
+// being known but no evidence. The t-th draw has conditional mean
 // (Nμ−S_{t−1})/(N−t+1), so Σ(x_t − that) = A − μB is a sub-Gaussian martingale
 // with A = Σ x_t + Σ S_{t−1}/(N−t+1) and B = Σ N/(N−t+1) (Waudby-Smith and
 // Ramdas 2020); A/B is the centre and B takes the place of n. sigma is the
 // sub-Gaussian parameter of one draw given those before it. A pool drawn to the
 // end is known exactly.
-func Pool(sigma float64, size int, values []float64, rho float64) Evidence {
-	n := len(values)
-	if n == 0 {
-		return Evidence{Var: math.Inf(1)}
-	}
+func Pool(sigma float64, size int, values []float64, from int, rho float64) Evidence {
 	var a, b, sum float64
 	for t, x := range values {
-		left := float64(size - t)
-		a += x + sum/left
-		b += float64(size) / left
+		if t >= from {
+			left := float64(size - t)
+			a += x + sum/left
+			b += float64(size) / left
+		}
 		sum += x
 	}
-	if n >= size || sigma == 0 {
+	n := len(values)
+	if n >= size || sigma == 0 && n > 0 {
 		return Evidence{N: n, Center: sum / float64(n)}
 	}
+	if n -= from; n <= 0 {
+		return Evidence{Var: math.Inf(1)}
+	}
 	x := float64(n)
-	return Evidence{N: n, Center: a / b, Var: sigma * sigma * (x + rho) / (b * b), Log: 0.5 * math.Log1p(x/rho)}
+	return Evidence{N: n, Center: a / b, Scale: b, Var: sigma * sigma * (x + rho) / (b * b), Log: 0.5 * math.Log1p(x/rho)}
 }
 
 // Width is the half-width of a two-sided confidence interval for the difference
@@ -101,48 +106,8 @@ func Width(a, b Evidence, delta float64) float64 {
 	return math.Sqrt(2 * v * (math.Log(1/delta) + a.Log + b.Log))
 }
 
-// Paired is the half-width for the mean of n paired differences, each
-// σ-sub-Gaussian: common random numbers make the arms dependent, so that Width
-// does not apply, and the differences' own spread takes its place.
-func Paired(sigma float64, n int, rho, delta float64) float64 {
-	return Radius(sigma, n, rho, delta)
-}
-
 // Delta is the error probability of the i-th distinct comparison, i from 1:
 // δ/(i(i+1)). Over all i they add up to δ.
 func Delta(delta float64, i int) float64 {
 	return delta / (float64(i) * float64(i+1))
-}
-
-// More is how many further samples of both arms together, in their present
-// proportion, bring the half-width down to target, 0 if it is there already and
-// -1 if no number up to 2^40 does (target ≤ 0).
-func More(sigmaA, sigmaB float64, na, nb int, rho, delta, target float64) int {
-	if target <= 0 {
-		return -1
-	}
-	na, nb = max(na, 1), max(nb, 1)
-	at := func(m float64) float64 {
-		x, y := float64(na)*m, float64(nb)*m
-		return math.Sqrt(2 * (sigmaA*sigmaA*(x+rho)/(x*x) + sigmaB*sigmaB*(y+rho)/(y*y)) *
-			(math.Log(1/delta) + 0.5*math.Log1p(x/rho) + 0.5*math.Log1p(y/rho)))
-	}
-	if at(1) <= target {
-		return 0
-	}
-	hi := 2.0
-	for at(hi) > target {
-		if hi *= 2; hi > 1<<40 {
-			return -1
-		}
-	}
-	lo := hi / 2
-	for range 60 {
-		if mid := (lo + hi) / 2; at(mid) > target {
-			lo = mid
-		} else {
-			hi = mid
-		}
-	}
-	return int(math.Ceil(hi*float64(na+nb))) - na - nb
 }

@@ -1,0 +1,147 @@
+package search
+
+import (
+	"math"
+
+	"github.com/isocost/isocost/search/anytime"
+)
+
+// comparison is what is known about f(z) − f(x), x being the incumbent.
+type comparison struct {
+	index        int     // its place among the distinct comparisons, from 1
+	delta        float64 // its error probability
+	upper, lower float64
+	d, w         float64 // at the last look; d+w is the last upper bound
+}
+
+// unknown is a comparison nothing is known of.
+var unknown = comparison{upper: math.Inf(1), lower: math.Inf(-1), w: math.Inf(1)}
+
+// turned is the comparison seen from the other side.
+func (k comparison) turned() comparison {
+	k.d, k.upper, k.lower = -k.d, -k.lower, -k.upper
+	return k
+}
+
+// compare returns the comparison of z with the incumbent x, this look taken into
+// its running bounds. It is counted, and gets its share of δ, when both are
+// sampled for the first time.
+func (r *searcher) compare(x, z *arm) comparison { return r.looked(x, z, true) }
+
+// looked is compare; with count false a comparison not counted yet stays
+// uncounted and unbounded.
+func (r *searcher) looked(x, z *arm, count bool) comparison {
+	if r.s.Schedule == ScheduleComparisons {
+		return r.both(x, z, count)
+	}
+	id := [2]string{x.key, z.key}
+	k, ok := r.comparisons[id]
+	if !ok && !count || !ok && (x.evidence.N == 0 || z.evidence.N == 0) {
+		return unknown
+	}
+	if !ok {
+		k = &comparison{}
+		*k = unknown
+		k.index = len(r.comparisons) + 1
+		r.comparisons[id] = k
+	}
+	if x.evidence.N > 0 && z.evidence.N > 0 {
+		k.delta = r.hood.delta
+		k.d = z.evidence.Center - x.evidence.Center
+		k.w = anytime.Excess(x.evidence, z.evidence, r.sigma, r.hood.prior, k.delta)
+		k.upper = min(k.upper, k.d+k.w)
+	}
+	k.lower = r.lead(x, z)
+	return *k
+}
+
+// lead is how much better z looks than x by all samples there are, less MoveScore
+// standard errors. The certificate does not rest on it; a wrong move costs samples
+// and no more. Means settle, so that a search makes finitely many of them.
+func (r *searcher) lead(x, z *arm) float64 {
+	if len(x.values) == 0 || len(z.values) == 0 {
+		return math.Inf(-1)
+	}
+	se := r.sigma * math.Sqrt(1/float64(len(x.values))+1/float64(len(z.values)))
+	return z.mean() - x.mean() - r.s.MoveScore*se
+}
+
+// both is a comparison under ScheduleComparisons: bounds on either side, from all
+// samples, kept for the pair whichever of the two is the incumbent.
+func (r *searcher) both(x, z *arm, count bool) comparison {
+	a, b := x, z
+	if x.key > z.key {
+		a, b = z, x
+	}
+	id := [2]string{a.key, b.key}
+	k, ok := r.comparisons[id]
+	if !ok && !count || len(x.values) == 0 || len(z.values) == 0 {
+		return unknown
+	}
+	if !ok {
+		k = &comparison{}
+		*k = unknown
+		k.index = len(r.comparisons) + 1
+		k.delta = anytime.Delta(r.s.SelectionDelta(), k.index)
+		r.comparisons[id] = k
+	}
+	k.d = b.all.Center - a.all.Center
+	k.w = anytime.Width(a.all, b.all, k.delta)
+	k.upper = min(k.upper, k.d+k.w)
+	k.lower = max(k.lower, k.d-k.w)
+	if x.key > z.key {
+		return k.turned()
+	}
+	return *k
+}
+
+// retired says whether a neighbour has been shown not to improve by more than ε.
+func (r *searcher) retired(z *arm) bool {
+	if z.dead() {
+		return false
+	}
+	id := [2]string{r.x.key, z.key}
+	turn := r.s.Schedule == ScheduleComparisons && r.x.key > z.key
+	if turn {
+		id = [2]string{z.key, r.x.key}
+	}
+	k, ok := r.comparisons[id]
+	if !ok {
+		return false
+	}
+	if turn {
+		return -k.lower <= r.s.Epsilon
+	}
+	return k.upper <= r.s.Epsilon
+}
+
+// weigh recomputes an arm's evidence.
+func (r *searcher) weigh(a *arm) {
+	if a.pool > 0 {
+		a.all = anytime.Pool(r.sigma, a.pool, a.values, 0, r.s.Rho)
+		a.evidence = anytime.Pool(r.sigma, a.pool, a.values, a.base, r.s.Rho)
+		return
+	}
+	a.all = anytime.Infinite(r.sigma, len(a.values), a.sum, r.s.Rho)
+	a.evidence = anytime.Infinite(r.sigma, len(a.values)-a.base, a.sum-a.baseSum, r.s.Rho)
+}
+
+// more is how many further samples of both arms together bring the half-width of
+// a comparison down to target if they are sampled as until now; -1 when no number
+// does.
+func (r *searcher) more(z *arm, k comparison, target float64) int {
+	nx, nz := max(r.x.evidence.N, 1), max(z.evidence.N, 1)
+	at := func(n int, m float64) anytime.Evidence {
+		return anytime.Infinite(r.sigma, int(math.Ceil(float64(n)*m)), 0, r.s.Rho)
+	}
+	return anytime.Further(func(m float64) float64 {
+		if r.s.Schedule == ScheduleComparisons {
+			delta := k.delta
+			if delta == 0 {
+				delta = anytime.Delta(r.s.SelectionDelta(), len(r.comparisons)+1)
+			}
+			return anytime.Width(at(nx, m), at(nz, m), delta)
+		}
+		return anytime.Excess(at(nx, m), at(nz, m), r.sigma, r.hood.prior, r.hood.delta)
+	}, nx+nz, target)
+}
