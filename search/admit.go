@@ -15,7 +15,8 @@ import (
 type Admit func(ctx context.Context, a space.Arch) (refusal string, err error)
 
 // admit asks about neighbour i and takes it out of the neighbourhood when it is
-// refused. Its comparison keeps its share of δ; the others' bounds do not change.
+// refused. What was retired before is then looked at anew, at a smaller share of
+// δ: the best neighbour, on which the claim rests, may be another one now.
 func (r *searcher) admit(ctx context.Context, i int) (bool, error) {
 	if r.p.Admit == nil {
 		return true, nil
@@ -33,7 +34,9 @@ func (r *searcher) admit(ctx context.Context, i int) (bool, error) {
 	r.hood.infeasible = append(r.hood.infeasible, p)
 	r.hood.feasible = slices.Delete(r.hood.feasible, i, i+1)
 	r.hood.arms = slices.Delete(r.hood.arms, i, i+1)
-	r.hood.out = slices.Delete(r.hood.out, i, i+1)
+	r.hood.refused++
+	r.hood.delta = r.epochDelta()
+	r.anew()
 	return false, nil
 }
 

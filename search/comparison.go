@@ -55,6 +55,32 @@ func (r *searcher) looked(x, z *arm, count bool) comparison {
 	return *k
 }
 
+// epochDelta is the error probability of the present incumbent's certificate. Where
+// a device may refuse neighbours the j-th set of them gets its part of it,
+// 1/(j(j+1)), j from 1: the claim is about the best neighbour left, and that is the
+// i-th best of all only after i−1 refusals.
+func (r *searcher) epochDelta() float64 {
+	d := anytime.Share(r.incumbents) * r.s.SelectionDelta()
+	if r.p.Admit != nil {
+		d = anytime.Delta(d, r.hood.refused+1)
+	}
+	return d
+}
+
+// anew forgets which neighbours were retired; under ScheduleComparisons bounds
+// stay.
+func (r *searcher) anew() {
+	r.hood.out = make([]bool, len(r.hood.arms))
+	if r.s.Schedule != ScheduleEpochs {
+		return
+	}
+	for _, z := range r.hood.arms {
+		if k, ok := r.comparisons[[2]string{r.x.key, z.key}]; ok {
+			k.upper = math.Inf(1)
+		}
+	}
+}
+
 // lead is how much better z looks than x by all samples there are, less MoveScore
 // standard errors. The certificate does not rest on it; a wrong move costs samples
 // and no more. Means settle, so that a search makes finitely many of them.

@@ -90,8 +90,9 @@ type hood struct {
 	out        []bool // retired by the selector, or not evaluable
 	infeasible []Proposal
 	// Under ScheduleEpochs: this incumbent's part of δ, and the bounds' prior.
-	delta float64
-	prior anytime.Prior
+	delta   float64
+	prior   anytime.Prior
+	refused int // neighbours the device has refused at this incumbent
 }
 
 // Move is one change of incumbent.
@@ -186,11 +187,11 @@ func (r *searcher) adopt(a *arm) {
 	for _, p := range f {
 		r.hood.arms = append(r.hood.arms, r.arm(p.Arch, p.Key))
 	}
-	r.hood.out = make([]bool, len(f))
+	r.anew()
 	if r.s.Schedule != ScheduleEpochs {
 		return
 	}
-	r.hood.delta = anytime.Share(r.incumbents) * r.s.SelectionDelta()
+	r.hood.delta = r.epochDelta()
 	r.hood.prior = anytime.NewPrior(r.s.Rho, len(f))
 	// What led here favours the incumbent – it was chosen for its luck as well – and
 	// is no evidence for it: the certificate rests on what is sampled from now on.

@@ -73,7 +73,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.Float64Var(&o.Settings.Epsilon, "epsilon", o.Settings.Epsilon, "utility tolerance, in the evaluator's unit")
 	f.Float64Var(&o.Settings.Delta, "delta", o.Settings.Delta, "probability that the claim is false")
 	f.Float64Var(&o.Settings.Move, "move", 0, "an improvement that exceeds this is taken (default epsilon/10)")
-	f.Float64Var(&o.Settings.MoveScore, "move-score", o.Settings.MoveScore, "by so many standard errors; the claim does not rest on moves")
+	f.Float64Var(&o.Settings.MoveScore, "move-score", o.Settings.MoveScore, "by so many standard errors; no claim rests on it, and 2 or 3 save measurements with --measure")
 	f.StringVar(&o.Sigma, "sigma", "", "noise of one sample; 0 for a deterministic evaluator (default: calibrated first)")
 	f.IntVar(&o.Settings.SigmaArchs, "sigma-archs", o.Settings.SigmaArchs, "architectures the noise is calibrated on")
 	f.IntVar(&o.Settings.SigmaRepeats, "sigma-repeats", o.Settings.SigmaRepeats, "samples of each")
@@ -96,7 +96,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.BenchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench, such as --max-time=20s; may be repeated")
 	f.BoolVar(&o.JSON, "json", false, "print the certificate")
 	cli.Group(f, "Claim", "tau", "epsilon", "delta", "enforce-true-band", "interval-band", "as-published")
-	cli.Group(f, "Sampling", "selector", "scope", "schedule", "batch", "move", "fresh", "sigma", "sigma-archs", "sigma-repeats")
+	cli.Group(f, "Sampling", "selector", "scope", "schedule", "batch", "move", "move-score", "fresh", "sigma", "sigma-archs", "sigma-repeats")
 	cli.Group(f, "Evaluator", "evaluator", "workers", "timeout", "retries", "agent", "ort-lib")
 	cli.Group(f, "Measured costs", "measure", "measure-arg")
 }
