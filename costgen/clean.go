@@ -131,6 +131,23 @@ func (c *cleaner) take(s Source, set string) {
 	}
 }
 
+// residue is what a difference of sessions leaves systematically, as a share of
+// its dearest term, however sharp its interval: the last kernel's output, for
+// instance, is written elsewhere when another one follows. A cell less than that
+// below zero costs nothing that can be told, and is censored instead of refused;
+// refused, it would take every network it is part of with it. Seen: a pooling of
+// 24 channels at −2.3 % of its frame of 2 us, a switch at −1.6 % of 5.5 us.
+const residue = 0.03
+
+// dearest is the largest term of a latency difference in microseconds.
+func dearest(r *record.Record) float64 {
+	most := 0.0
+	for _, t := range r.Terms {
+		most = max(most, t.EstimateUS)
+	}
+	return most
+}
+
 // use takes one usable record in and says whether it could.
 func (c *cleaner) use(l named, set string) bool {
 	r := &l.Record
@@ -147,6 +164,9 @@ func (c *cleaner) use(l named, set string) bool {
 		}
 		key := r.Key.String()
 		c.print.add(fingerprint(r.Case, key, v, lo, hi, n))
+		if hi <= 0 && c.opt.Metric == lut.Latency && -v <= residue*dearest(r) {
+			hi = residue * dearest(r) // censored in finish
+		}
 		if hi <= 0 {
 			c.leave("non-positive", fmt.Sprintf("%s:%d %s (%.4g)", l.file, l.Line.Line, key, v))
 			return false

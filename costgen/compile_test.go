@@ -280,6 +280,11 @@ func TestCompileWarns(t *testing.T) {
 	edit(0, func(r *record.Record) { r.Validity = []string{record.Throttled} })
 	edit(1, func(r *record.Record) { v := -5.0; r.EstimateUS, r.CI95US = &v, &record.Interval{-6, -4} })
 	edit(2, func(r *record.Record) { v := -0.5; r.EstimateUS, r.CI95US = &v, &record.Interval{-1, 1} })
+	edit(4, func(r *record.Record) { // sharp, but within what its sessions leave
+		v := -0.02
+		r.EstimateUS, r.CI95US = &v, &record.Interval{-0.03, -0.01}
+		r.Terms = []record.TermSamples{{Coef: 1, EstimateUS: 2}, {Coef: -1, EstimateUS: 2.02}}
+	})
 	edit(5, func(r *record.Record) { r.Validity = []string{record.Noisy} }) // nothing better: stands in
 	better := s.Records[6].Record                                           // a noisy record beside a good one is left out
 	better.Validity, better.Case = []string{record.Noisy}, "worse"
@@ -298,6 +303,9 @@ func TestCompileWarns(t *testing.T) {
 	codes := map[string]int{}
 	for _, w := range tab.File().Warnings {
 		codes[w.Code]++
+		if w.Code == "censored" && !strings.HasPrefix(w.Detail, "2 cells") {
+			t.Errorf("censored: %s", w.Detail)
+		}
 		if w.Code == "non-positive" && !strings.Contains(w.Detail, "rec.jsonl:3") {
 			t.Errorf("the refused record is not named by its line: %s", w.Detail)
 		}
