@@ -240,7 +240,14 @@ func (r *run) survive(ctx context.Context, err error) error {
 			return err
 		}
 	}
-	elapsed := max(r.talk.now, r.j.deviceS)
+	return r.relaunch(ctx)
+}
+
+// relaunch replaces the child. The campaign's time goes on by a millisecond, less
+// than any start of a process takes: on a simulated device, whose noise is a
+// function of the moment, the new child would otherwise do exactly as the old.
+func (r *run) relaunch(ctx context.Context) error {
+	elapsed := max(r.talk.now, r.j.deviceS) + 1e-3
 	r.talk.close()
 	r.talk = nil
 	return r.launch(ctx, elapsed)

@@ -49,7 +49,16 @@ func (r *run) formGroup(ctx context.Context, g int) (ok bool, err error) {
 			return false, err
 		}
 	}
-	base := r.talk.rss
+	// What the child grew by as each was opened: the journal knows it of models that
+	// were opened before an interruption, or in an earlier group, and they stay closed.
+	taken := func() (bytes int64) {
+		for _, m := range want {
+			if o := r.j.opens[m]; o != nil {
+				bytes += o.RSSBytes
+			}
+		}
+		return bytes
+	}
 	// Asked for a few at a time: the budget is looked at in between.
 	const atOnce = 8
 	var pending []string
@@ -58,7 +67,7 @@ func (r *run) formGroup(ctx context.Context, g int) (ok bool, err error) {
 		pending = nil
 		return err
 	}
-	if r.j.faults[r.anchor] == nil {
+	if r.j.faults[r.anchor] == nil && r.j.opens[r.anchor] == nil {
 		pending = []string{r.anchor}
 	}
 	for _, k := range r.Plan.Cases {
@@ -69,16 +78,17 @@ func (r *run) formGroup(ctx context.Context, g int) (ok bool, err error) {
 		for _, m := range modelsOf(k) {
 			if !slices.Contains(want, m) {
 				add(m)
-				pending = append(pending, m)
+				if r.j.opens[m] == nil {
+					pending = append(pending, m)
+				}
 			}
 		}
-		if len(pending) < atOnce {
-			continue
+		if len(pending) >= atOnce {
+			if err := flush(); err != nil {
+				return false, err
+			}
 		}
-		if err := flush(); err != nil {
-			return false, err
-		}
-		if r.MemoryBytes > 0 && r.talk.rss-base > r.MemoryBytes {
+		if r.MemoryBytes > 0 && taken() > r.MemoryBytes {
 			break
 		}
 	}
@@ -175,29 +185,6 @@ func (r *run) openModels(ctx context.Context, models []string) error {
 			if err := r.survive(ctx, err); err != nil {
 				return err
 			}
-			// The new child has nothing open: all of the group again.
-			models = append(r.groupSoFar(), models...)
 		}
 	}
-}
-
-// groupSoFar lists what must be open again after a child was lost: the present
-// group's models, or those opened while it was being formed.
-func (r *run) groupSoFar() []string {
-	if n := len(r.j.groups); n > 0 && !r.groupOver(n-1) {
-		return r.j.groups[n-1].Models
-	}
-	done := map[string]bool{}
-	for _, g := range r.j.groups {
-		for _, m := range g.Models {
-			done[m] = m != r.anchor
-		}
-	}
-	var out []string
-	for _, m := range r.Plan.Models {
-		if r.j.opens[m.ID] != nil && !done[m.ID] {
-			out = append(out, m.ID)
-		}
-	}
-	return out
 }

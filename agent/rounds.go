@@ -11,9 +11,6 @@ import (
 	"github.com/isocost/isocost/record"
 )
 
-// groupOver says whether a group needs no more rounds.
-func (r *run) groupOver(g int) bool { return len(r.active(g)) == 0 }
-
 // casesIn lists the cases measured in a group.
 func (r *run) casesIn(g int) []benchmarks.Case {
 	var out []benchmarks.Case
@@ -90,6 +87,11 @@ func (r *run) measureGroup(ctx context.Context, g int) error {
 			if len(todo) == 0 {
 				break
 			}
+			// All that the rest of the round needs, so that nothing is opened between two
+			// visits; after a crash what the round has left behind stays closed.
+			if err := r.openModels(ctx, modelsIn(todo)); err != nil {
+				return err
+			}
 			batch := todo[:r.batchLen(g, todo)]
 			if err := r.measureBatch(ctx, g, round, batch, len(batch) == len(todo)); err != nil {
 				return err
@@ -126,15 +128,7 @@ func (r *run) batchLen(g int, todo []visitPlan) int {
 }
 
 func (r *run) measureBatch(ctx context.Context, g, round int, batch []visitPlan, last bool) error {
-	var ids []string
-	for _, v := range batch {
-		if !slices.Contains(ids, v.model) {
-			ids = append(ids, v.model)
-		}
-	}
-	if err := r.openModels(ctx, r.j.groups[g].Models); err != nil {
-		return err
-	}
+	ids := modelsIn(batch)
 	if err := r.warmUp(ctx, batch); err != nil {
 		return err
 	}
@@ -190,6 +184,17 @@ func (r *run) measureBatch(ctx context.Context, g, round int, batch []visitPlan,
 		return r.survive(ctx, err)
 	}
 	return nil
+}
+
+// modelsIn lists the models of visits, each once.
+func modelsIn(visits []visitPlan) []string {
+	var ids []string
+	for _, v := range visits {
+		if !slices.Contains(ids, v.model) {
+			ids = append(ids, v.model)
+		}
+	}
+	return ids
 }
 
 // checkChild looks at a child once, after its first warm-up: every thread that will

@@ -132,7 +132,8 @@ func residualFrame(in Shape, p lut.Precision) Sum {
 // Slope returns the marginal cost as a slope over copies of a shape-preserving
 // operator: (T(pre, op×k, post) − T(pre, op, post)) / (k−1). Against Frame it
 // averages over k−1 copies and shares no model with other cells, but holds more in
-// the cache. It fails when the operator changes the shape or k < 2.
+// the cache. It fails when the operator changes the shape or k < 2, and for operators
+// of which a runtime removes the second copy.
 func Slope(op lut.Op, k int) (Sum, error) {
 	if err := Check(op); err != nil {
 		return nil, err
@@ -141,6 +142,12 @@ func Slope(op lut.Op, k int) (Sum, error) {
 	in, out := kinds[op.Kind].in(a), kinds[op.Kind].out(a)
 	if !in.equal(out) || op.Kind == "switch" || op.Kind == "quantize" || op.Kind == "dequantize" {
 		return nil, fmt.Errorf("operator %s: it turns %v into %v, so copies cannot be chained", op, in, out)
+	}
+	switch op.Kind {
+	case "relayout", "transpose", "reshape":
+		// A change of layout after a change of layout is none; ONNX Runtime merges
+		// transpositions and reshapes in a row.
+		return nil, fmt.Errorf("operator %s: copies in a row cancel each other", op)
 	}
 	if k < 2 {
 		return nil, fmt.Errorf("slope over %d copies: at least 2 are needed", k)
