@@ -27,7 +27,7 @@ func TestColdCancels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sum, err := cold(warm)
+		sum, err := cold(op, warm)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +58,7 @@ func TestColdCancels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sum, err := cold(warm); err != nil || len(sum[0].Chain) != len(warm[0].Chain) {
+	if sum, err := cold(op, warm); err != nil || len(sum[0].Chain) != len(warm[0].Chain) {
 		t.Errorf("a transposition was changed: %v", err)
 	}
 }

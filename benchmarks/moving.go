@@ -14,14 +14,24 @@ import (
 var movingKinds = map[string]kind{
 	// Joins n parts to c channels (dim features). Equal parts are all the chain's value;
 	// of unequal ones the first is, and the others are an earlier value of the chain.
+	// rescale=1, in int8: the parts' scale is not the result's, so that joining
+	// computes on every element instead of copying rows.
 	"concat": {
-		attrs: []string{"n!"}, axes: []string{"c", "h", "w"}, sequence: true, out: mapShape, in: partShape,
-		check: func(a args) error { return checkParts(a, 1) },
+		attrs: []string{"n!", "rescale"}, axes: []string{"c", "h", "w"}, sequence: true, out: mapShape, in: partShape,
+		check: func(a args) error {
+			if a.str("rescale") != "" && activationType(a.op.Precision) != graph.Int8 {
+				return fmt.Errorf("rescale=1 is about int8")
+			}
+			return checkParts(a, 1)
+		},
 		build: func(b *builder, a args, x *graph.Value) *graph.Value {
 			n := b.move(graph.Concat, x, b.layer+".concat", append([]int{x.Shape[0]}, mapShape(a)...))
 			part := b.part(a, x)
 			for len(n.In) < a.int("n", 1) {
 				n.In = append(n.In, part)
+			}
+			if a.str("rescale") == "1" {
+				n.Out[0].Quant = perTensor(1.25*float64(x.Quant.Scale[0]), 0)
 			}
 			return b.ints(n, "axis", channelAxis(x)).Out[0]
 		},

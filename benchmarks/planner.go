@@ -67,7 +67,7 @@ func (p *Planner) Cell(op lut.Op) error {
 		return err
 	}
 	if p.Cold {
-		if sum, err = cold(sum); err != nil {
+		if sum, err = cold(op, sum); err != nil {
 			return fmt.Errorf("frame of %s: %w", op, err)
 		}
 	}

@@ -22,8 +22,9 @@ type value struct {
 	data     []float64
 	hasData  bool
 	tensor   *onnx.Tensor
-	quant    bool // a constant that is dequantised from int8 weights
-	output   bool // of the graph
+	quant    bool    // a constant that is dequantised from int8 weights
+	scale    float64 // of a tensor that QuantizeLinear makes, when it is one constant; else 0
+	output   bool    // of the graph
 	from     *node
 	to       []*node // consumers, one entry a use
 }

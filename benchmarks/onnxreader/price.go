@@ -745,7 +745,31 @@ func (p *pricer) concat(n *node) (lut.Op, string) {
 	if strings.Contains(n.op, "QLinear") {
 		parts = (len(n.in) - 2) / 3
 	}
-	return p.joined(n, "concat", n.out[0], n.int("axis", 1), parts)
+	op, why := p.joined(n, "concat", n.out[0], n.int("axis", 1), parts)
+	if why == "" && op.Precision == lut.INT8 && n.rescales() {
+		op.Attrs = append(slices.Clone(op.Attrs), lut.Attr{Name: "rescale", Value: "1"}) // after n
+	}
+	return op, why
+}
+
+// rescales reports that a quantised Concat joins tensors whose scale is not the
+// result's: the runtime then looks every element up in a table instead of copying.
+func (n *node) rescales() bool {
+	if strings.Contains(n.op, "QLinear") { // scale, zero point, then tensor, scale, zero point of each part
+		y, ok := n.data(0)
+		for i := 3; i < len(n.in) && ok && len(y) == 1; i += 3 {
+			if x, ok := n.data(i); ok && len(x) == 1 && x[0] != y[0] {
+				return true
+			}
+		}
+		return false
+	}
+	for _, v := range n.in {
+		if v != nil && v.scale != 0 && n.out[0].scale != 0 && v.scale != n.out[0].scale {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *pricer) split(n *node) (lut.Op, string) {

@@ -13,6 +13,11 @@ import (
 func (g *graph) quantise() {
 	signed := false
 	for _, n := range g.nodes {
+		if d, ok := n.data(1); ok && len(d) == 1 && isQuantize(n) && len(n.out) > 0 && n.out[0] != nil {
+			n.out[0].scale = d[0]
+		}
+	}
+	for _, n := range g.nodes {
 		needsQ, ok := quantisable[n.op]
 		if n.dead || !ok || len(n.out) == 0 || n.out[0] == nil {
 			continue
