@@ -20,10 +20,10 @@ func exampleFiles(t *testing.T) string {
 	if err := os.CopyFS(filepath.Join(dir, "examples"), os.DirFS(filepath.Join(root, "examples"))); err != nil {
 		t.Fatal(err)
 	}
-	for name, size := range map[string]int{"net.onnx": 8, "other.onnx": 16} {
+	for name, size := range map[string]int{"net.onnx": 32, "other.onnx": 64} {
 		g, err := benchmarks.Build(benchmarks.Chain{
-			lut.NewOp("conv", lut.FP32, map[string]string{"k": "3", "s": "2", "act": "relu6"}, map[string]int{"h": 32, "w": 32, "cin": 3, "cout": size}),
-			lut.NewOp("gap", lut.FP32, nil, map[string]int{"h": 16, "w": 16, "c": size}),
+			lut.NewOp("conv", lut.FP32, map[string]string{"k": "3", "s": "2", "act": "relu6"}, map[string]int{"h": 64, "w": 64, "cin": 3, "cout": size}),
+			lut.NewOp("gap", lut.FP32, nil, map[string]int{"h": 32, "w": 32, "c": size}),
 		}, benchmarks.BuildOptions{Batch: 1, Seed: 1})
 		if err != nil {
 			t.Fatal(err)

@@ -26,8 +26,11 @@ func TestTutorial(t *testing.T) {
 	for _, line := range lines {
 		code, out := shell(t, dir, line)
 		t.Logf("$ %s\n%s", line, out)
-		if code != 0 && code != 3 { // 3: finished, but the claim was not reached
+		if code != 0 && code != 3 { // 3: finished, but the claim was not reached, or kernels are missing
 			t.Fatalf("%s: exit code %d\n%s", line, code, out)
+		}
+		if strings.Contains(line, "wider.lut.json net.onnx") && code != 0 {
+			t.Errorf("%s: exit code %d: no prediction although what was missing has been measured\n%s", line, code, out)
 		}
 	}
 	for _, f := range []string{"table.html", "report.html", "run/certificate.json"} {
