@@ -50,6 +50,9 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 	var sweep lut.Sweep
 	var warn []lut.Warning
 	f.Families, sweep, warn = families(c.cells, opt.Policy)
+	if !opt.Slopes && opt.Metric != lut.Memory { // activations are paid by the channel
+		stairs(f.Families)
+	}
 	f.Warnings = slices.Concat(c.warnings, warn, precisionOrder(f.Families))
 	if o := c.overhead; o != nil {
 		f.Overhead = &lut.Overhead{Value: significant(o.value), Lo: significant(o.lo), Hi: significant(o.hi), N: o.n, Records: o.cases}

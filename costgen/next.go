@@ -60,6 +60,11 @@ func Next(t *lut.Table, uses []Use, n int) ([]Proposal, error) {
 		}
 	}
 	lend(queue)
+	viewStairs(t, queue)
+	for _, f := range queue {
+		f.kin = f.related(queue)
+		f.open = f.doubts()
+	}
 	for _, f := range queue {
 		if err := f.choose(); err != nil {
 			return nil, err
@@ -95,12 +100,15 @@ type front struct {
 	fam     lut.Family // measured knots and those assumed
 	known   bool       // the table has the family
 	want    []Use
-	table   *lut.Table // of fam alone; nil while it has no knots
-	proven  []line     // of the measured knots alone: where interpolation held
-	lines   []line     // of all knots
-	centred bool       // a knot inside has tested the interpolation across all axes
-	urgent  bool       // best closes a hole rather than narrowing
-	weight  float64    // of the best when urgent
+	table   *lut.Table   // of fam alone; nil while it has no knots
+	proven  []line       // of the measured knots alone: where interpolation held
+	lines   []line       // of all knots
+	views   []*stairView // by axis: what is known of its residues; nil for image sizes
+	kin     []*front     // the fronts that share them, this one among them
+	open    []doubtful   // what is wanted, as the knots stand
+	centred bool         // a knot inside has tested the interpolation across all axes
+	urgent  bool         // best closes a hole rather than narrowing
+	weight  float64      // of the best when urgent
 	best    []Proposal
 	gain    float64 // per measurement
 	cornery []int   // ends score of want
@@ -113,7 +121,7 @@ func newFront(t *lut.Table, member lut.Op) *front {
 	}
 	for _, fam := range t.File().Families {
 		if fam.Name == f.fam.Name && slices.Equal(fam.Axes, f.fam.Axes) {
-			f.fam.Knots = slices.Clone(fam.Knots)
+			f.fam.Knots, f.fam.Stairs = slices.Clone(fam.Knots), fam.Stairs
 			f.known = true
 		}
 	}
@@ -192,7 +200,7 @@ func (f *front) rebuild() error {
 		return nil
 	}
 	t, err := lut.New(lut.File{Format: lut.Format, Metric: lut.Latency, Unit: lut.Units[lut.Latency], Policy: "raw",
-		Families: []lut.Family{{Name: f.fam.Name, Axes: f.fam.Axes, Knots: slices.Clone(f.fam.Knots)}}})
+		Families: []lut.Family{{Name: f.fam.Name, Axes: f.fam.Axes, Knots: slices.Clone(f.fam.Knots), Stairs: f.fam.Stairs}}})
 	f.table = t
 	return err
 }
@@ -282,19 +290,10 @@ func (f *front) measured(op lut.Op) bool {
 	return ok
 }
 
-// doubt is Σ weight · half-width of what the family is wanted for.
-func (f *front) doubt() float64 {
-	sum := 0.0
-	for _, u := range f.want {
-		sum += u.Weight * f.half(u.Op)
-	}
-	return sum
-}
-
-// half is the half-width of the interpolation error at op: along each axis the gap
+// gap is the half-width of the interpolation error at op: along each axis the gap
 // between the knots around it, as a uniform error, scaled by trust; added in
-// quadrature over the axes.
-func (f *front) half(op lut.Op) float64 {
+// quadrature over the axes. Residues are left to the views.
+func (f *front) gap(op lut.Op) float64 {
 	sum, lines := 0.0, 0
 	for axis := range f.fam.Axes {
 		gap, trust := 0.0, 1.0
@@ -318,7 +317,7 @@ func (f *front) half(op lut.Op) float64 {
 			return (c.Hi - c.Lo) / 2
 		}
 	}
-	return 1.96 * math.Sqrt(sum/12)
+	return stairFactor(f.fam, pointOf(op)) * 1.96 * math.Sqrt(sum/12)
 }
 
 // choose finds the family's best next measurements.
@@ -350,20 +349,31 @@ func (f *front) choose() error {
 		f.best = []Proposal{{Op: f.want[hole].Op, Why: why}}
 		return nil
 	}
-	now := f.doubt()
+	now := sumOfDoubts(f.open, f.views)
 	if op, ok := f.centre(); ok && !f.centred && len(f.fam.Axes) > 1 {
 		// One knot inside tests every axis at once: it is counted on to halve the
-		// doubt, of which the slices below then narrow what is left.
-		f.gain = now / 2
+		// doubt of the gaps, of which the slices below then narrow what is left.
+		for _, d := range f.open {
+			f.gain += d.weight * d.gap / 2
+		}
 		f.best = []Proposal{{op, WhyUnsure, f.gain}}
 		return nil
 	}
 	for _, c := range f.candidates() {
-		g := front{fam: f.fam, proven: f.proven, want: f.want, table: f.table}
+		g := front{name: f.name, fam: f.fam, proven: f.proven, want: f.want, table: f.table, views: f.views}
 		g.fam.Knots = slices.Clone(f.fam.Knots)
+		views := f.views
+		for _, op := range c {
+			views = f.count(views, op)
+		}
 		g.assume(c, f.table)
 		g.sort()
-		cut := now - g.doubt()
+		cut := now - sumOfDoubts(g.doubts(), views)
+		for _, k := range f.kin {
+			if k != f && !slices.Equal(views, f.views) {
+				cut += sumOfDoubts(k.open, k.views) - sumOfDoubts(k.open, k.like(f, views))
+			}
+		}
 		if per := cut / float64(len(c)); per > f.gain*(1+1e-9) && per > 1e-9*now {
 			f.gain = per
 			f.best = f.best[:0:0]
@@ -384,9 +394,9 @@ func (f *front) candidates() [][]lut.Op {
 		h  float64
 	}
 	var open []scored
-	for _, u := range f.want {
+	for i, u := range f.want {
 		if !f.measured(u.Op) {
-			open = append(open, scored{u.Op, u.Weight * f.half(u.Op)})
+			open = append(open, scored{u.Op, u.Weight * f.open[i].half(f.views)})
 		}
 	}
 	var out [][]lut.Op
@@ -469,17 +479,31 @@ func (f *front) assume(ops []lut.Op, by *lut.Table) {
 
 func (f *front) take(ps []Proposal) error {
 	var ops []lut.Op
+	views := f.views
 	for _, p := range ps {
 		ops = append(ops, p.Op)
+		views = f.count(views, p.Op)
+	}
+	told := !slices.Equal(views, f.views)
+	for _, k := range f.kin {
+		k.views = k.like(f, views)
 	}
 	f.assume(ops, f.table)
 	if err := f.rebuild(); err != nil {
 		return err
 	}
+	f.open = f.doubts()
 	if len(ps) == 1 && !f.urgent && !f.centred && len(f.fam.Axes) > 1 {
 		// The test comes first: what it shows decides what follows, in the next plan.
 		f.centred, f.best, f.gain = true, nil, 0
 		return nil
 	}
-	return f.choose()
+	for _, k := range f.kin {
+		if k == f || told && !k.urgent && len(k.best) > 0 {
+			if err := k.choose(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -13,7 +13,8 @@ type line struct {
 	axis  int
 	rest  []int // the coordinates; rest[axis] means nothing
 	xs    []int
-	ys    []float64
+	pos   []float64 // where staircases and areas put the xs
+	ys    []float64 // costs without their staircases' factors
 	half  []float64 // 95 % half-widths of the ys
 	trust []float64 // per interval between xs, how much of the gap is doubt
 	// inside is what knots between the two ends, off the line, have shown.
@@ -35,13 +36,28 @@ const (
 func linesOf(fam lut.Family) []line {
 	h, w, square := squareAxes(fam)
 	var out []line
-	for axis := range fam.Axes {
+	factor := make([]float64, len(fam.Knots))
+	for i, k := range fam.Knots {
+		factor[i] = stairFactor(fam, k.At)
+	}
+	for axis, name := range fam.Axes {
 		if square && axis == w {
 			continue
 		}
+		position := func(x int) float64 {
+			if square && axis == h {
+				return float64(x) * float64(x)
+			}
+			return float64(x)
+		}
+		for i := range fam.Stairs {
+			if s := &fam.Stairs[i]; s.Axis == name {
+				position = func(x int) float64 { return float64(s.Position(x)) }
+			}
+		}
 		groups := map[string]*line{}
 		var order []*line
-		for _, k := range fam.Knots { // sorted, so xs ascend
+		for i, k := range fam.Knots { // sorted, so xs ascend
 			rest := slices.Clone(k.At)
 			rest[axis] = 0
 			if square && axis == h {
@@ -55,12 +71,13 @@ func linesOf(fam lut.Family) []line {
 				order = append(order, l)
 			}
 			l.xs = append(l.xs, k.At[axis])
-			l.ys = append(l.ys, k.Corrected)
-			l.half = append(l.half, (k.Hi-k.Lo)/2)
+			l.pos = append(l.pos, position(k.At[axis]))
+			l.ys = append(l.ys, k.Corrected/factor[i])
+			l.half = append(l.half, (k.Hi-k.Lo)/2/factor[i])
 		}
 		for _, l := range order {
 			if len(l.xs) > 1 {
-				l.prove(square && axis == h)
+				l.prove()
 				out = append(out, *l)
 			}
 		}
@@ -72,17 +89,14 @@ func linesOf(fam lut.Family) []line {
 // straight line through its neighbours; what is off beyond noise, as a share of the
 // uniform error of their gap, speaks for both intervals that meet in it. A step
 // inside an interval disturbs both of its ends, so the better end decides.
-func (l *line) prove(area bool) {
+func (l *line) prove() {
 	n := len(l.xs)
-	at := func(i int) float64 {
-		if area {
-			return float64(l.xs[i]) * float64(l.xs[i])
-		}
-		return float64(l.xs[i])
-	}
 	ends := make([][]float64, n-1)
 	for i := 1; i < n-1; i++ {
-		r := (at(i) - at(i-1)) / (at(i+1) - at(i-1))
+		r := 0.5
+		if l.pos[i+1] > l.pos[i-1] {
+			r = (l.pos[i] - l.pos[i-1]) / (l.pos[i+1] - l.pos[i-1])
+		}
 		noise := math.Sqrt(l.half[i]*l.half[i] + (1-r)*(1-r)*l.half[i-1]*l.half[i-1] + r*r*l.half[i+1]*l.half[i+1])
 		off := max(0, math.Abs(l.ys[i]-(l.ys[i-1]+r*(l.ys[i+1]-l.ys[i-1])))-noise)
 		gap := math.Abs(l.ys[i+1]-l.ys[i-1]) / math.Sqrt(12)

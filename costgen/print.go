@@ -3,6 +3,7 @@ package costgen
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/isocost/isocost/lut"
@@ -35,6 +36,9 @@ func WriteSummary(w io.Writer, t *lut.Table) error {
 	for _, k := range sortedKeys(kinds) {
 		row("", "%5d %s", kinds[k], k)
 	}
+	for _, line := range staircaseLines(f) {
+		row("staircases", "%s", line)
+	}
 	if o := f.Overhead; o != nil {
 		row("overhead", "%.4g %s an inference", o.Value, f.Unit)
 	}
@@ -53,6 +57,44 @@ func WriteSummary(w io.Writer, t *lut.Table) error {
 	writeAudit(&b, f)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// staircaseLines says of each kind and precision what its costs do along an axis.
+func staircaseLines(f *lut.File) []string {
+	type pool struct {
+		lo, hi float64 // of the factors' logarithms
+		whole  bool
+		period int
+	}
+	pools := map[string]*pool{}
+	for _, fam := range f.Families {
+		op, _ := lut.ParseOp(fam.Name)
+		for _, s := range fam.Stairs {
+			name := op.Kind + " " + string(op.Precision) + " along " + s.Axis
+			p := pools[name]
+			if p == nil {
+				p = &pool{lo: math.Inf(1), hi: math.Inf(-1), whole: s.Whole, period: s.Period}
+				pools[name] = p
+			}
+			for _, x := range s.Factors {
+				p.lo, p.hi = min(p.lo, x.Log), max(p.hi, x.Log)
+			}
+		}
+	}
+	var out []string
+	for _, name := range sortedKeys(pools) {
+		p := pools[name]
+		how := "slopes"
+		if p.whole {
+			how = "whole blocks"
+		}
+		line := fmt.Sprintf("%s: %s of %d", name, how, p.period)
+		if p.lo <= p.hi {
+			line += fmt.Sprintf(", else ×%.2f–%.2f", math.Exp(p.lo), math.Exp(p.hi))
+		}
+		out = append(out, line)
+	}
+	return out
 }
 
 func writeCalibration(b *strings.Builder, f *lut.File) {

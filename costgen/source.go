@@ -52,6 +52,9 @@ type Options struct {
 	// Accept lists validity codes, besides ok, whose estimates are used all the
 	// same (noisy, drift, preempted): their intervals say how little they are worth.
 	Accept []string
+	// Slopes keeps interpolation to plain slopes between knots: no staircases are
+	// looked for.
+	Slopes bool
 	// Calibrate and Audit are further files: their end-to-end records are of that
 	// set, whatever they say themselves.
 	Calibrate, Audit []Source

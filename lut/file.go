@@ -94,6 +94,8 @@ type Family struct {
 	Name  string   // Op.Family of its members
 	Axes  []string // sorted
 	Knots []Knot   // sorted by At
+	// Stairs are what is known of residues, sorted by axis, one an axis.
+	Stairs []Staircase
 }
 
 // grid is the Op.Grid of the family's members.

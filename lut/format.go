@@ -38,9 +38,10 @@ func (e *FormatError) Hint() string {
 
 // wireFamily and wireFile are how the families are spelled in JSON.
 type wireFamily struct {
-	Family string   `json:"family"`
-	Axes   []string `json:"axes"`
-	Knots  []Knot   `json:"knots"`
+	Family string      `json:"family"`
+	Axes   []string    `json:"axes"`
+	Stairs []Staircase `json:"stairs"`
+	Knots  []Knot      `json:"knots"`
 }
 
 type wireFile struct {
@@ -76,7 +77,7 @@ func Decode(data []byte) (*Table, error) {
 	}
 	f := w.File
 	for _, wf := range w.Families {
-		f.Families = append(f.Families, Family{wf.Family, wf.Axes, wf.Knots})
+		f.Families = append(f.Families, Family{wf.Family, wf.Axes, wf.Knots, wf.Stairs})
 	}
 	t, err := New(*f)
 	if err != nil {
@@ -173,6 +174,10 @@ func (t *Table) Encode() []byte {
 		b.WriteByte(',')
 		field("axes", fam.Axes)
 		b.WriteByte(',')
+		if len(fam.Stairs) > 0 {
+			lines(&b, "stairs", fam.Stairs)
+			b.WriteString(",\n")
+		}
 		lines(&b, "knots", fam.Knots)
 		b.WriteByte('}')
 	}
@@ -223,6 +228,13 @@ func (f *File) normalise() {
 		for j := range fam.Knots {
 			k := &fam.Knots[j]
 			k.At, k.Records = orEmpty(k.At), orEmpty(k.Records)
+		}
+		for j := range fam.Stairs {
+			st := &fam.Stairs[j]
+			st.Factors = orEmpty(st.Factors)
+			for n := range st.Factors {
+				st.Factors[n].At = orEmpty(st.Factors[n].At)
+			}
 		}
 	}
 	if o := f.Overhead; o != nil {
@@ -304,6 +316,12 @@ func (f *File) Validate() error {
 				bad("family %s: knot %v is doubled or out of order", fam.Name, k.At)
 			}
 			k.validate(fam, bad)
+		}
+		for j := range fam.Stairs {
+			if j > 0 && fam.Stairs[j-1].Axis >= fam.Stairs[j].Axis {
+				bad("family %s: staircase along %s is doubled or out of order", fam.Name, fam.Stairs[j].Axis)
+			}
+			fam.Stairs[j].validate(fam, bad)
 		}
 	}
 	if f.Calibration != nil {

@@ -9,11 +9,13 @@ import (
 // family is a Family prepared for queries.
 type family struct {
 	Family
-	op       Op    // of the name
-	first    Ref   // of the first knot
-	square   int   // index of the axis h when every knot has h = w, else −1
-	lo, hi   []int // smallest and largest coordinate of each axis
-	fullGrid bool  // the knots are the whole product of their axes' values
+	op       Op           // of the name
+	first    Ref          // of the first knot
+	square   int          // index of the axis h when every knot has h = w, else −1
+	lo, hi   []int        // smallest and largest coordinate of each axis
+	fullGrid bool         // the knots are the whole product of their axes' values
+	base     []guess      // of each knot, with its staircases' factors taken out
+	stairs   []*Staircase // by axis; nil where there is none
 }
 
 func newFamily(f Family, first Ref) family {
@@ -39,7 +41,46 @@ func newFamily(f Family, first Ref) family {
 		}
 	}
 	fam.fullGrid = cells == len(f.Knots)
+	fam.stairs = make([]*Staircase, len(f.Axes))
+	for i := range f.Stairs {
+		fam.stairs[slices.Index(f.Axes, f.Stairs[i].Axis)] = &f.Stairs[i]
+	}
+	for _, k := range f.Knots {
+		c := k.cost()
+		log, _ := fam.factor(k.At)
+		scale := math.Exp(-log)
+		fam.base = append(fam.base, guess{value: scale * c.Value, lower: square(scale * (c.Value - c.Lo)), upper: square(scale * (c.Hi - c.Value))})
+	}
 	return fam
+}
+
+// factor is the logarithm of a point's factors over all staircases, and its
+// variance.
+func (f *family) factor(at []int) (log, variance float64) {
+	for axis, s := range f.stairs {
+		if s == nil {
+			continue
+		}
+		x := s.On(at, axis)
+		log += x.Log
+		variance += square(x.SE)
+	}
+	return log, variance
+}
+
+// unlike is the standard deviation of a knot's cost, relative, as a witness of the
+// cost at q: 0 where all residues agree, else the doubt of both factors.
+func (f *family) unlike(at, q []int) float64 {
+	differ := false
+	for axis, s := range f.stairs {
+		differ = differ || s != nil && at[axis]%s.Period != q[axis]%s.Period
+	}
+	if !differ {
+		return 0
+	}
+	_, a := f.factor(at)
+	_, b := f.factor(q)
+	return math.Sqrt(a + b)
 }
 
 // find is the index of the knot at exactly op's coordinates.
@@ -67,8 +108,9 @@ func (f *family) find(op Op) (int, bool) {
 	return lo, false
 }
 
-// guess is an interpolated value with its variances (squared 95 % half-widths).
-type guess struct{ value, lower, upper float64 }
+// guess is an interpolated value with its variances (squared 95 % half-widths), and
+// the relative standard deviation of its staircases' factors.
+type guess struct{ value, lower, upper, unlike float64 }
 
 // interpolate is linear along each axis in turn between the nearest measured
 // neighbours on both sides: multilinear on a full grid, and defined on scattered
@@ -81,6 +123,9 @@ type guess struct{ value, lower, upper float64 }
 //
 // Between two knots the truth may be a step anywhere: the interval takes the gap
 // as a uniform uncertainty (variance gap²/12) beside the knots' own.
+//
+// Where staircases are known, all this is done to what they leave: costs without
+// their factors, at the positions they are paid for.
 func (f *family) interpolate(op Op) (Cost, error) {
 	var buf [8]int
 	q := buf[:0]
@@ -99,17 +144,24 @@ func (f *family) interpolate(op Op) (Cost, error) {
 		for i := range f.Knots {
 			k := &f.Knots[i]
 			if dominates(q, k.At) {
-				below = max(below, k.Corrected)
+				below = max(below, f.base[i].value)
 			}
 			if dominates(k.At, q) {
-				above = min(above, k.Corrected)
+				above = min(above, f.base[i].value)
 			}
 		}
 		if below <= above {
 			g.value = min(max(g.value, below), above)
 		}
 	}
-	return Cost{Value: g.value, Lo: max(0, g.value-math.Sqrt(g.lower)), Hi: g.value + math.Sqrt(g.upper)}, nil
+	log, _ := f.factor(q)
+	scale := math.Exp(log)
+	doubt := square(1.96 * g.unlike * g.value)
+	return Cost{
+		Value: scale * g.value,
+		Lo:    max(0, scale*(g.value-math.Sqrt(g.lower+doubt))),
+		Hi:    scale * (g.value + math.Sqrt(g.upper+doubt)),
+	}, nil
 }
 
 func dominates(a, b []int) bool {
@@ -127,8 +179,9 @@ func dominates(a, b []int) bool {
 // neighbour.
 func (f *family) along(lo, hi int, q []int, axis int) (guess, int, bool) {
 	if axis == len(f.Axes) {
-		c := f.Knots[lo].cost()
-		return guess{c.Value, square(c.Value - c.Lo), square(c.Hi - c.Value)}, axis, true
+		g := f.base[lo]
+		g.unlike = f.unlike(f.Knots[lo].At, q)
+		return g, axis, true
 	}
 	next := axis + 1
 	area := false
@@ -178,15 +231,22 @@ func (f *family) along(lo, hi int, q []int, axis int) (guess, int, bool) {
 	if xlo < 0 || xhi < 0 {
 		return guess{}, failed, false
 	}
-	r := float64(want-xlo) / float64(xhi-xlo)
-	if area {
+	if s := f.stairs[axis]; s != nil {
+		xlo, xhi, want = s.Position(xlo), s.Position(xhi), s.Position(want)
+	}
+	r := 0.5
+	if xhi > xlo {
+		r = float64(want-xlo) / float64(xhi-xlo)
+	}
+	if area && xhi > xlo {
 		r = float64(want*want-xlo*xlo) / float64(xhi*xhi-xlo*xlo)
 	}
 	gap := square(1.96*(above.value-below.value)) / 12
 	return guess{
-		value: below.value + r*(above.value-below.value),
-		lower: (1-r)*below.lower + r*above.lower + gap,
-		upper: (1-r)*below.upper + r*above.upper + gap,
+		value:  below.value + r*(above.value-below.value),
+		lower:  (1-r)*below.lower + r*above.lower + gap,
+		upper:  (1-r)*below.upper + r*above.upper + gap,
+		unlike: (1-r)*below.unlike + r*above.unlike,
 	}, axis, true
 }
 

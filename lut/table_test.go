@@ -42,10 +42,18 @@ func testFile() File {
 		knot(10, 16, 100, 1), knot(12, 24, 100, 1), knot(50, 64, 200, 1),
 	}}
 	sequence := Family{Name: "linear/fp32", Axes: []string{"cin", "seq"}, Knots: []Knot{knot(7, 16, 5)}} // the same kind on other axes
+	// Whole blocks of 16 along cin, and a slower path where cout is no multiple of 16.
+	stairs := Family{Name: "linear/int8", Axes: []string{"cin", "cout"}, Stairs: []Staircase{
+		{Axis: "cin", Period: 16, Whole: true},
+		{Axis: "cout", Period: 16, Factors: []Factor{{Residue: 8, Log: math.Log(2), SE: 0.1}, {At: []int{32, 0}, Residue: 8, Log: math.Log(3), SE: 0.05}}},
+	}}
+	for _, k := range [][3]int{{16, 16, 1}, {16, 40, 2}, {16, 64, 1}, {32, 16, 1}, {32, 40, 3}, {32, 64, 1}} {
+		stairs.Knots = append(stairs.Knots, knot(float64(k[0]*k[1]*k[2]), k[0], k[1]))
+	}
 	return File{
 		Format: Format, Metric: Latency, Unit: "us", Policy: "isotonic",
 		Device:   Device{ID: "d1", Model: "test <&>", CPU: "x", OS: "linux", Arch: "amd64", Cores: "0"},
-		Families: []Family{conv, area, scattered, sequence},
+		Families: []Family{conv, area, scattered, sequence, stairs},
 		Inputs:   []Input{{"cells", strings.Repeat("ab", 32), 12}},
 	}
 }
@@ -71,6 +79,12 @@ func TestCostInterpolates(t *testing.T) {
 		{"dwconv[k=3,s=1]/fp32@c=8,h=20,w=20", 400}, // linear in the area
 		{"linear/fp32@cin=20,cout=100,m=1", 11},
 		{"linear/fp32@cin=16,seq=5", 7},
+		{"linear/int8@cin=16,cout=48", 16 * 48},
+		{"linear/int8@cin=16,cout=24", 16 * 24 * 2}, // as at 40, the only other odd block
+		{"linear/int8@cin=32,cout=24", 32 * 24 * 3}, // on a line with a factor of its own
+		{"linear/int8@cin=24,cout=48", 32 * 48},     // paid as 32
+		{"linear/int8@cin=24,cout=56", 32 * 56 * 2}, // on a line that has none
+		{"linear/int8@cin=32,cout=40", 32 * 40 * 3}, // a knot
 	} {
 		got, err := tab.Cost(op(t, c.key))
 		if err != nil {
@@ -86,6 +100,42 @@ func TestCostInterpolates(t *testing.T) {
 		}
 		if again, _ := tab.Resolve(op(t, c.key)); again != r {
 			t.Errorf("%s resolved to %d, then to %d", c.key, r, again)
+		}
+	}
+}
+
+// A factor that the knots around do not share is in doubt by its standard error.
+func TestStaircaseWidensTheInterval(t *testing.T) {
+	sharp := testFile()
+	for i := range sharp.Families {
+		for j := range sharp.Families[i].Stairs {
+			for n := range sharp.Families[i].Stairs[j].Factors {
+				sharp.Families[i].Stairs[j].Factors[n].SE = 0
+			}
+		}
+	}
+	without, err := New(sharp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab := testTable(t)
+	for key, share := range map[string]float64{ // of the knots with another residue
+		"linear/int8@cin=16,cout=56": 2. / 3, // 64
+		"linear/int8@cin=16,cout=48": 2. / 3, // 40
+		"linear/int8@cin=16,cout=24": 2. / 3, // 16
+	} {
+		a, err := tab.Cost(op(t, key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := without.Cost(op(t, key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		half := func(c Cost) float64 { return (c.Hi - c.Lo) / 2 / c.Value }
+		got := math.Sqrt(half(a)*half(a) - half(b)*half(b))
+		if want := 1.96 * 0.1 * share; a.Value != b.Value || math.Abs(got-want) > 0.01 {
+			t.Errorf("%s: the factors add %.4f to the half-width, want %.4f", key, got, want)
 		}
 	}
 }
@@ -232,6 +282,11 @@ func TestEncodeDecode(t *testing.T) {
 		"cost off its range": {`"lo":126.72`, `"lo":129`},
 		"eta without n":      {`"missing":0`, `"missing":3`},
 		"trailing":           {"]}\n", "]}\n{}"},
+		"period of one":      {`"period":16`, `"period":1`},
+		"foreign axis":       {`"axis":"cout","period"`, `"axis":"h","period"`},
+		"residue too large":  {`"residue":8`, `"residue":16`},
+		"negative se":        {`"se":0.1`, `"se":-0.1`},
+		"doubled factor":     {`"at":[32,0]`, `"at":[]`},
 	} {
 		edited := bytes.Replace(data, []byte(edit[0]), []byte(edit[1]), 1)
 		if bytes.Equal(edited, data) {

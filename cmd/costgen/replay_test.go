@@ -48,13 +48,13 @@ func TestReplayOfNext(t *testing.T) {
 	for _, l := range cells {
 		uses = append(uses, costgen.Use{Op: *l.Key, Weight: 0.01})
 	}
-	rmspe := func(have map[string]bool) float64 {
+	rmspe := func(have map[string]bool, slopes bool) float64 {
 		s := all
 		s.Records = slices.Clone(rest)
 		for key := range have {
 			s.Records = append(s.Records, cells[key])
 		}
-		tab, err := costgen.Compile([]costgen.Source{s}, costgen.Options{})
+		tab, err := costgen.Compile([]costgen.Source{s}, costgen.Options{Slopes: slopes})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func TestReplayOfNext(t *testing.T) {
 		cells int
 		rmspe float64
 	}
-	curve := []point{{len(have), rmspe(have)}}
+	curve := []point{{len(have), rmspe(have, false)}}
 	for len(have) < len(cells) {
 		s := all
 		s.Records = slices.Clone(rest)
@@ -89,7 +89,7 @@ func TestReplayOfNext(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ps, err := costgen.Next(tab, uses, 8)
+		ps, err := costgen.Next(tab, uses, 4)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,21 +102,34 @@ func TestReplayOfNext(t *testing.T) {
 		if len(have) == before {
 			break
 		}
-		curve = append(curve, point{len(have), rmspe(have)})
+		curve = append(curve, point{len(have), rmspe(have, false)})
 	}
-	for k := 3; k <= 9; k++ {
+	// What no choice of cells can better: the error with all of them.
+	everything := map[string]bool{}
+	for key := range cells {
+		everything[key] = true
+	}
+	floor := rmspe(everything, false)
+	t.Logf("all %d cells: RMSPE %.2f %%", len(cells), 100*floor)
+	for k := 3; k <= 10; k++ {
 		grid := uniform(k)
-		e := rmspe(grid)
-		i := slices.IndexFunc(curve, func(p point) bool { return p.rmspe <= e })
-		if i < 0 {
-			t.Errorf("the active plan never reaches the %.2f %% of %d evenly spaced cells", 100*e, len(grid))
-			continue
+		for _, slopes := range []bool{true, false} {
+			e := rmspe(grid, slopes)
+			i := slices.IndexFunc(curve, func(p point) bool { return p.rmspe <= max(e, floor*1.05) })
+			if i < 0 {
+				t.Errorf("the active plan never reaches the %.2f %% of %d evenly spaced cells", 100*e, len(grid))
+				continue
+			}
+			if start := curve[0].cells; 3*(curve[i].cells-start) > len(grid)-start {
+				t.Errorf("the active plan needs %d cells where %d evenly spaced ones do, beyond the %d of the start", curve[i].cells, len(grid), start)
+			}
+			how := "with staircases"
+			if slopes {
+				how = "along slopes   "
+			}
+			t.Logf("uniform %2d widths %s: %d cells, RMSPE %5.2f %%; active plan: %d cells, %.2f %%; beyond the common start %.1f times fewer",
+				k, how, len(grid), 100*e, curve[i].cells, 100*curve[i].rmspe, float64(len(grid)-curve[0].cells)/float64(max(1, curve[i].cells-curve[0].cells)))
 		}
-		if curve[i].cells > len(grid) {
-			t.Errorf("the active plan needs %d cells where %d evenly spaced ones do", curve[i].cells, len(grid))
-		}
-		t.Logf("uniform %d widths: %d cells, RMSPE %.2f %%; active plan: %d cells, %.2f %%; beyond the common start %.1f times fewer",
-			k, len(grid), 100*e, curve[i].cells, 100*curve[i].rmspe, float64(len(grid)-curve[0].cells)/float64(max(1, curve[i].cells-curve[0].cells)))
 	}
 	for _, p := range curve {
 		t.Logf("active: %d cells, RMSPE %.2f %%", p.cells, 100*p.rmspe)
