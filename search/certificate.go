@@ -322,9 +322,13 @@ func (c *Certificate) text() string {
 	if c.Sigma.Source == "deterministic" {
 		over = "for an evaluator declared deterministic"
 	}
+	change := "no single compensated change"
+	if s.Neighbours == NeighboursAll {
+		change = "no change of one layer, whatever its choice, width and precision,"
+	}
 	if c.Claim.Reached {
-		return fmt.Sprintf("%s no single compensated change of %s improves %s by more than %g at predicted cost within ±%g %% of the anchor's (|ln ĝ/B| ≤ ln(1+τ))",
-			over, c.Final.Arch, what, s.Epsilon, 100*s.Tau)
+		return fmt.Sprintf("%s %s of %s improves %s by more than %g at predicted cost within ±%g %% of the anchor's (|ln ĝ/B| ≤ ln(1+τ))",
+			over, change, c.Final.Arch, what, s.Epsilon, 100*s.Tau)
 	}
 	if c.Claim.EpsilonHat != nil && !s.Published && len(c.Alarms) == 0 {
 		all := ""

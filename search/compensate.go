@@ -3,6 +3,7 @@ package search
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search/space"
@@ -39,6 +40,8 @@ type Compensator struct {
 	// FreeSlack drops the lower side of every band, for the cost-constrained
 	// baseline ĝ ≤ B; certificates never use it.
 	FreeSlack bool
+	// All makes Neighbourhood list every compensation, not the canonical one alone.
+	All bool
 
 	trial space.Arch // scratch
 	lists [][]lut.Precision
@@ -54,13 +57,70 @@ var anyPrecision = []lut.Precision{""}
 
 // Propose compensates the mutation of x that gives layer l the choice.
 func (c *Compensator) Propose(x space.Arch, l int, choice string) Proposal {
-	p := Proposal{Layer: l, Choice: choice}
 	var best, miss candidate
+	failure := c.scan(x, l, choice, func(cand candidate) {
+		if cand.excess == 0 && cand.before(best) {
+			best = cand
+		}
+		if cand.excess > 0 && (!miss.set || cand.excess < miss.excess) {
+			miss = cand
+		}
+	})
+	if best.set {
+		return c.proposal(l, choice, best)
+	}
+	p := Proposal{Layer: l, Choice: choice}
+	if miss.set {
+		p = c.proposal(l, choice, miss)
+	}
+	p.Feasible = false
+	switch {
+	case miss.set:
+		p.Reason = fmt.Sprintf("no width and precision meets the band: nearest is %+.2f%%", 100*math.Expm1(miss.worst))
+	case failure != nil:
+		p.Reason = failure.Error()
+	default:
+		p.Reason = "the layer has no admissible width"
+	}
+	return p
+}
+
+// Alternatives are all compensations of the mutation: every width and precision
+// of the layer that meets the bands, the canonical one first. One infeasible
+// proposal when there is none.
+func (c *Compensator) Alternatives(x space.Arch, l int, choice string) []Proposal {
+	var in []candidate
+	c.scan(x, l, choice, func(cand candidate) {
+		if cand.excess == 0 {
+			in = append(in, cand)
+		}
+	})
+	if len(in) == 0 {
+		return []Proposal{c.Propose(x, l, choice)}
+	}
+	slices.SortStableFunc(in, func(a, b candidate) int {
+		switch {
+		case a.before(b):
+			return -1
+		case b.before(a):
+			return 1
+		}
+		return 0
+	})
+	var out []Proposal
+	for _, cand := range in {
+		out = append(out, c.proposal(l, choice, cand))
+	}
+	return out
+}
+
+// scan prices every setting of layer l under the choice, precision by precision
+// and width by width, and leaves the trial with the layer changed. It returns why
+// the first that could not be priced could not.
+func (c *Compensator) scan(x space.Arch, l int, choice string, visit func(candidate)) (failure error) {
 	c.trial.Layers = append(c.trial.Layers[:0], x.Layers...)
-	ps := c.precisions(l)
-	var failure error
 	widths := c.Space.Widths(l)
-	for _, prec := range ps {
+	for _, prec := range c.precisions(l) {
 		lo, hi := 0, widths
 		if m, ok := c.monotone(); ok && widths > 8 {
 			c.set(l, space.Layer{Choice: choice, Width: 0, Precision: prec})
@@ -71,40 +131,22 @@ func (c *Compensator) Propose(x space.Arch, l int, choice string) Proposal {
 		for w := lo; w < hi; w++ {
 			c.set(l, space.Layer{Choice: choice, Width: w, Precision: prec})
 			cand, err := c.price(l, w, prec)
-			if err != nil {
-				if failure == nil {
-					failure = err
-				}
-				continue
-			}
-			if cand.excess == 0 && cand.before(best) {
-				best = cand
-			}
-			if cand.excess > 0 && (!miss.set || cand.excess < miss.excess) {
-				miss = cand
+			if err == nil {
+				visit(cand)
+			} else if failure == nil {
+				failure = err
 			}
 		}
 	}
-	pick := best
-	if !best.set {
-		pick = miss
-		switch {
-		case miss.set:
-			p.Reason = fmt.Sprintf("no width and precision meets the band: nearest is %+.2f%%", 100*math.Expm1(miss.worst))
-		case failure != nil:
-			p.Reason = failure.Error()
-		default:
-			p.Reason = "the layer has no admissible width"
-		}
-		if !miss.set {
-			return p
-		}
-	}
-	p.Feasible = best.set
+	return failure
+}
+
+// proposal is a candidate of the mutation whose other layers the trial holds.
+func (c *Compensator) proposal(l int, choice string, pick candidate) Proposal {
+	p := Proposal{Layer: l, Choice: choice, Feasible: true, Drift: pick.drift}
 	c.set(l, space.Layer{Choice: choice, Width: pick.width, Precision: pick.precision})
 	p.Arch = c.trial.Clone()
 	p.Key = p.Arch.Key()
-	p.Drift = pick.drift
 	for i := range c.Bands {
 		cost, err := c.Bands[i].Cost.Cost(p.Arch)
 		if err != nil { // it was priced a moment ago
@@ -218,22 +260,43 @@ func (c *Compensator) bisect(l int, choice string, prec lut.Precision, widths in
 	return max(lo-1, 0), min(hi+1, widths)
 }
 
+// Kinds of neighbourhood.
+const (
+	// NeighboursCanonical has one neighbour a layer and choice: M_{h,τ}(x; l, choice).
+	NeighboursCanonical = "canonical"
+	// NeighboursAll has every width and precision of it that meets the bands: what
+	// differs from x in one layer and costs the same (decision 0504).
+	NeighboursAll = "all"
+)
+
 // Neighbourhood is every compensated single-layer change of x, in layer and
 // choice order. A layer's present choice is part of it when its canonical
 // compensation differs from what x has (the layer was set in other company);
-// proposals equal to x are left out.
+// proposals equal to x are left out. With All set it has all alternatives, the
+// present choice's included.
 func (c *Compensator) Neighbourhood(x space.Arch) (feasible, infeasible []Proposal) {
-	self := x.Key()
-	seen := map[string]bool{self: true}
+	seen := map[string]bool{x.Key(): true}
 	for l := range x.Layers {
 		for _, choice := range c.Space.Choices(l) {
-			p := c.Propose(x, l, choice)
-			switch {
-			case !p.Feasible:
-				infeasible = append(infeasible, p)
-			case !seen[p.Key]:
-				seen[p.Key] = true
-				feasible = append(feasible, p)
+			var ps []Proposal
+			if c.All {
+				ps = c.Alternatives(x, l, choice)
+			} else {
+				ps = []Proposal{c.Propose(x, l, choice)}
+			}
+			for _, p := range ps {
+				if p.Feasible && c.All {
+					// Settings that say the same (the width of a skipped layer) are one.
+					p.Arch = space.Canonical(c.Space, p.Arch)
+					p.Key = p.Arch.Key()
+				}
+				switch {
+				case !p.Feasible:
+					infeasible = append(infeasible, p)
+				case !seen[p.Key]:
+					seen[p.Key] = true
+					feasible = append(feasible, p)
+				}
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package search
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/isocost/isocost/lut"
@@ -86,6 +87,62 @@ func TestCompensationLaws(t *testing.T) {
 	}
 	if feasible < 1000 || infeasible < 50 {
 		t.Errorf("only %d feasible and %d infeasible proposals were tried", feasible, infeasible)
+	}
+}
+
+// TestAllNeighbours: with All the neighbourhood is what differs in one layer and
+// is in the band, no more and no less; hence symmetric to the letter.
+func TestAllNeighbours(t *testing.T) {
+	const tau = 0.06
+	tried := 0
+	for seed := range uint64(10) {
+		for k, s := range ruggedSpaces(seed) {
+			p := s.problem(tau)
+			budget := p.Bands[0].Budget.Value
+			c := NewCompensator(s, p.Bands)
+			c.All = true
+			f, _ := c.Neighbourhood(p.Anchor)
+			got := map[string]bool{}
+			for _, n := range f {
+				if got[n.Key] || !n.Feasible || !s.inBand(n.Arch, budget, tau) {
+					t.Fatalf("seed %d space %d: %s is doubled or out of the band", seed, k, n.Key)
+				}
+				got[n.Key] = true
+				back, _ := c.Neighbourhood(n.Arch)
+				if !slices.ContainsFunc(back, func(b Proposal) bool { return b.Key == p.Anchor.Key() }) {
+					t.Fatalf("seed %d space %d: %s is a neighbour of x0, but not the other way", seed, k, n.Key)
+				}
+				tried++
+			}
+			want := map[string]bool{}
+			for l := range s.layers {
+				for _, choice := range s.Choices(l) {
+					for w := range s.widths {
+						for _, prec := range c.precisions(l) {
+							c.trial.Layers = append(c.trial.Layers[:0], p.Anchor.Layers...)
+							c.set(l, space.Layer{Choice: choice, Width: w, Precision: prec})
+							if a := c.trial.Clone(); a.Key() != p.Anchor.Key() && s.inBand(a, budget, tau) {
+								want[a.Key()] = true
+							}
+						}
+					}
+				}
+			}
+			if len(got) != len(want) {
+				t.Fatalf("seed %d space %d: %d neighbours, by enumeration %d", seed, k, len(got), len(want))
+			}
+			// The canonical ones are among them.
+			c.All = false
+			f, _ = c.Neighbourhood(p.Anchor)
+			for _, n := range f {
+				if !want[n.Key] {
+					t.Fatalf("seed %d space %d: the canonical %s is missing", seed, k, n.Key)
+				}
+			}
+		}
+	}
+	if tried < 500 {
+		t.Errorf("only %d neighbours", tried)
 	}
 }
 

@@ -174,6 +174,7 @@ func (r *recorder) calibrate(ctx context.Context) error {
 	}
 	if r.tape.state == nil {
 		comp := NewCompensator(r.d.Problem.Space, r.d.Problem.Bands)
+		comp.All = r.d.Header.Settings.Neighbours == NeighboursAll
 		feasible, _ := comp.Neighbourhood(r.d.Problem.Anchor)
 		archs := []space.Arch{r.d.Problem.Anchor}
 		for _, p := range feasible {

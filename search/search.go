@@ -129,6 +129,7 @@ func Search(ctx context.Context, p Problem, s Settings, ask Ask, emit func(Event
 		comp: NewCompensator(p.Space, p.Bands),
 		arms: map[string]*arm{}, comparisons: map[[2]string]*comparison{}, refused: map[string]string{},
 	}
+	r.comp.All = s.Neighbours == NeighboursAll
 	ok, _, dev, err := r.comp.Inside(p.Anchor)
 	if err != nil {
 		return nil, fmt.Errorf("anchor: %w", err)

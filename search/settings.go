@@ -37,6 +37,10 @@ type Settings struct {
 	Batch     int    `json:"batch"`               // candidates sampled between two looks
 	Published bool   `json:"published,omitempty"` // the paper's literal form
 
+	// Neighbours is what counts as a neighbour: "" for NeighboursCanonical, or
+	// NeighboursAll.
+	Neighbours string `json:"neighbours,omitempty"`
+
 	EnforceTrueBand bool `json:"enforce_true_band,omitempty"`
 	IntervalBand    bool `json:"interval_band,omitempty"`
 
@@ -113,6 +117,12 @@ func (s *Settings) Complete() error {
 	}
 	if s.Batch < 1 || s.Batch > 4096 {
 		bad("batch %d is not from 1 to 4096", s.Batch)
+	}
+	if s.Neighbours == NeighboursCanonical {
+		s.Neighbours = ""
+	}
+	if s.Neighbours != "" && s.Neighbours != NeighboursAll {
+		bad("neighbours %q are neither %s nor %s", s.Neighbours, NeighboursCanonical, NeighboursAll)
 	}
 	if s.Scope != ScopeLayer && s.Scope != ScopeAll {
 		bad("scope %q is neither %s nor %s", s.Scope, ScopeLayer, ScopeAll)

@@ -26,11 +26,12 @@ const ConfigFormat = "isocost/study-config/v1"
 // Methods of a study besides the baselines.
 const (
 	Isocost   = "isocost"      // the certifying search
+	All       = "isocost-all"  // the same over every width and precision inside the band
 	Published = "as-published" // the paper's literal algorithm
 )
 
 // MethodNames lists every method a study can run.
-func MethodNames() []string { return append([]string{Isocost, Published}, baseline.Names()...) }
+func MethodNames() []string { return append([]string{Isocost, All, Published}, baseline.Names()...) }
 
 // Bounds of a study file.
 const (

@@ -438,9 +438,12 @@ func (r *runner) search(ctx context.Context, u *Unit, o *search.Opened, ev searc
 		spent += len(reqs)
 		return r.ask(ctx, ev, reqs)
 	}
-	if u.Method == Isocost || u.Method == Published {
+	if u.Method == Isocost || u.Method == All || u.Method == Published {
 		s := o.Header.Settings
 		s.Published = u.Method == Published
+		if u.Method == All {
+			s.Neighbours = search.NeighboursAll
+		}
 		res, err := search.Search(ctx, o.Problem, s, ask, nil)
 		if err != nil {
 			return space.Arch{}, err
