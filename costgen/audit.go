@@ -74,7 +74,11 @@ func price(t *lut.Table, nets []network) (out []priced, lacking []string) {
 			continue
 		}
 		p.uncalibrated = t.Raw(p.sum)
-		p.predicted = t.Total(p.sum, p.lower, p.upper, len(n.ops))
+		sum := p.sum
+		if cal := t.File().Calibration; cal != nil && cal.Traffic != nil {
+			sum += beyond(cal, movedBy(n.ops))
+		}
+		p.predicted = t.Total(sum, p.lower, p.upper, len(n.ops))
 		p.relativeError = math.Abs(p.predicted.Value/p.value - 1)
 		out = append(out, p)
 	}

@@ -15,12 +15,14 @@ type point struct {
 	id      string
 	x, y    float64
 	kernels int
+	moved   moved
 }
 
 // model is one form the calibration can take.
 type model struct {
 	name                     string
 	intercept, kernels, bend bool
+	traffic                  int // 1: one price of a byte, 2: one for each kind of byte
 	needs                    int // networks it takes at least
 }
 
@@ -30,6 +32,8 @@ var models = []model{
 	{name: "scale", needs: 3},
 	{name: "affine", intercept: true, needs: 6},
 	{name: "affine+kernels", intercept: true, kernels: true, needs: 9},
+	{name: "scale+traffic", traffic: 1, needs: 6},
+	{name: "scale+traffic by kind", traffic: 2, needs: 12},
 	{name: "affine+curve", intercept: true, bend: true, needs: 24},
 	{name: "affine+kernels+curve", intercept: true, kernels: true, bend: true, needs: 30},
 }
@@ -41,7 +45,9 @@ const pays = 0.98
 // calibrate chooses and fits the calibration by cross-validation: each network is
 // predicted by a fit that did not see it. Points are sorted by id. It returns nil
 // when there are too few networks even for a scale.
-func calibrate(points []point) *lut.Calibration {
+//
+// With traffic, models that price the bytes a network moves are tried, too.
+func calibrate(points []point, traffic bool) *lut.Calibration {
 	if len(points) < models[0].needs {
 		return nil
 	}
@@ -50,7 +56,7 @@ func calibrate(points []point) *lut.Calibration {
 	cv := map[string][]float64{}
 	var candidates []lut.Candidate
 	for _, m := range models {
-		if len(points) < m.needs {
+		if len(points) < m.needs || m.traffic > 0 && !traffic {
 			continue
 		}
 		pred, ok := crossValidate(m, points)
@@ -87,6 +93,9 @@ func calibrate(points []point) *lut.Calibration {
 	for _, v := range []*float64{&best.A, &best.B, &best.C, &best.SumLo, &best.SumHi, &best.Residual95} {
 		*v = significant(*v)
 	}
+	if t := best.Traffic; t != nil {
+		t.Linear, t.Conv, t.Spill = significant(t.Linear), significant(t.Conv), significant(t.Spill)
+	}
 	for i := range best.Curve {
 		best.Curve[i].X, best.Curve[i].Y = significant(best.Curve[i].X), significant(best.Curve[i].Y)
 	}
@@ -122,7 +131,7 @@ func crossValidate(m model, points []point) (pred []float64, ok bool) {
 			return nil, false
 		}
 		for i := f; i < len(points); i += folds {
-			pred[i] = c.Apply(points[i].x, points[i].kernels)
+			pred[i] = c.Apply(points[i].x+beyond(&c, points[i].moved), points[i].kernels)
 		}
 	}
 	return pred, true
@@ -132,6 +141,9 @@ func crossValidate(m model, points []point) (pred []float64, ok bool) {
 // networks count as much as large ones. ok is false when the form does not suit:
 // singular, a falling line, a negative price of a kernel.
 func fit(m model, points []point) (c lut.Calibration, ok bool) {
+	if m.traffic > 0 {
+		return fitTraffic(m.traffic, points)
+	}
 	// In units of the mean sum and the mean number of kernels all columns are of
 	// order one.
 	var unit, per float64
@@ -146,14 +158,14 @@ func fit(m model, points []point) (c lut.Calibration, ok bool) {
 	if m.kernels {
 		columns++
 	}
-	var normal [3][4]float64
+	var normal [4][5]float64
 	for _, p := range points {
 		row := [4]float64{p.x / p.y, unit / p.y, unit * float64(p.kernels) / (per * p.y), 1}
 		for i := range columns {
 			for j := range columns {
 				normal[i][j] += row[i] * row[j]
 			}
-			normal[i][3] += row[i]
+			normal[i][4] += row[i]
 		}
 	}
 	beta, ok := solve(normal, columns)
@@ -214,7 +226,7 @@ func curve(c lut.Calibration, points []point) []lut.Point {
 
 // solve is Gaussian elimination with column pivoting of the first n equations. ok
 // is false when they are singular to nine digits.
-func solve(m [3][4]float64, n int) (x [3]float64, ok bool) {
+func solve(m [4][5]float64, n int) (x [4]float64, ok bool) {
 	scale := 0.0
 	for i := range n {
 		scale = max(scale, math.Abs(m[i][i]))
@@ -235,11 +247,11 @@ func solve(m [3][4]float64, n int) (x [3]float64, ok bool) {
 			for k := i; k < n; k++ {
 				m[r][k] -= f * m[i][k]
 			}
-			m[r][3] -= f * m[i][3]
+			m[r][4] -= f * m[i][4]
 		}
 	}
 	for i := n - 1; i >= 0; i-- {
-		x[i] = m[i][3]
+		x[i] = m[i][4]
 		for k := i + 1; k < n; k++ {
 			x[i] -= m[i][k] * x[k]
 		}

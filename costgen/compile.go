@@ -69,9 +69,9 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 	}
 	var points []point
 	for _, p := range known {
-		points = append(points, point{p.id, p.uncalibrated, p.value, len(p.ops)})
+		points = append(points, point{p.id, p.uncalibrated, p.value, len(p.ops), movedBy(p.ops)})
 	}
-	if f.Calibration = calibrate(points); f.Calibration == nil && len(c.audit) > 0 {
+	if f.Calibration = calibrate(points, opt.Traffic && opt.Metric == lut.Latency); f.Calibration == nil && len(c.audit) > 0 {
 		f.Warnings = append(f.Warnings, lut.Warning{Code: "uncalibrated", Detail: fmt.Sprintf(
 			"%d usable calibration networks, at least %d are needed: predictions are plain sums", len(points), models[0].needs)})
 	}

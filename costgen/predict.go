@@ -87,7 +87,15 @@ func Predict(t *lut.Table, name string, kernels []Kernel, unpriced []Unpriced, e
 		p.Missing = append(p.Missing, Missing{Name: u.Name, Reason: u.Reason})
 	}
 	if len(p.Missing) == 0 {
-		c := t.Total(p.Known, math.Sqrt(lower), math.Sqrt(upper), len(kernels))
+		sum := p.Known
+		if cal := t.File().Calibration; cal != nil && cal.Traffic != nil {
+			ops := make([]lut.Op, len(kernels))
+			for i := range kernels {
+				ops[i] = kernels[i].Op
+			}
+			sum += beyond(cal, movedBy(ops))
+		}
+		c := t.Total(sum, math.Sqrt(lower), math.Sqrt(upper), len(kernels))
 		p.Total, p.Lo, p.Hi = &c.Value, &c.Lo, &c.Hi
 		p.Extrapolated = p.Extrapolated || c.Extrapolated
 	}

@@ -117,7 +117,15 @@ func writeCalibration(b *strings.Builder, f *lut.File) {
 	if len(c.Curve) > 0 {
 		fmt.Fprintf(b, ", bent at %d points", len(c.Curve))
 	}
+	if t := c.Traffic; t != nil {
+		fmt.Fprintf(b, " + traffic")
+	}
 	b.WriteString("\n")
+	if t := c.Traffic; t != nil {
+		fmt.Fprintf(b, "    traffic  of a megabyte: weights of linear layers %.3g, of convolutions %.3g, large tensors %.3g;\n"+
+			"             none of it in networks below %d MiB, all of it above %d MiB\n",
+			1e6*t.Linear, 1e6*t.Conv, 1e6*t.Spill, t.From>>20, t.To>>20)
+	}
 	for _, m := range c.Candidates {
 		mark := " "
 		if m.Model == c.Model {

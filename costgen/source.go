@@ -58,6 +58,11 @@ type Options struct {
 	// Calibrate and Audit are further files: their end-to-end records are of that
 	// set, whatever they say themselves.
 	Calibrate, Audit []Source
+	// Traffic also tries calibrations that price the bytes a network moves (see
+	// lut.Traffic). For tables that predict exported models; a search prices without.
+	Traffic bool
+	// Judge names calibrating networks that audit instead: the table never sees them.
+	Judge []string
 }
 
 // Defaults are the design's: isotonic latency, η at δ = 0.05 and β = 0.05, bands

@@ -140,6 +140,10 @@ type Calibration struct {
 	B     float64 `json:"b"`
 	C     float64 `json:"c"`
 	Curve []Point `json:"curve"` // increasing in x and y; outside it the end's ratio holds
+	// Traffic is what networks that outgrow the caches pay beyond their operators, nil
+	// when they pay nothing or it was not asked for. It needs the bytes each operator
+	// moves: costgen applies it, Total does not.
+	Traffic *Traffic `json:"traffic,omitempty"`
 	// SumLo and SumHi are the smallest and largest Σ + overhead fitted.
 	SumLo float64 `json:"sum_lo"`
 	SumHi float64 `json:"sum_hi"`
@@ -154,6 +158,22 @@ type Calibration struct {
 	// cross-validated residuals (split conformal); 0 when there are too few.
 	Residual95 float64  `json:"residual95"`
 	Records    []string `json:"records"`
+}
+
+// Traffic prices the bytes that a network reads from beyond the last cache, where
+// its operators, measured in small frames, found them nearer:
+//
+//	share · (Linear·bytes of linear layers' weights + Conv·bytes of convolutions' weights + Spill·bytes of tensors beyond Near)
+//
+// The share grows from 0 to 1 while the network's weights and largest live tensors
+// grow from From to To bytes.
+type Traffic struct {
+	Linear float64 `json:"linear"` // in the table's unit a byte, like the next two; ≥ 0
+	Conv   float64 `json:"conv"`
+	Spill  float64 `json:"spill"`
+	Near   int     `json:"near"` // bytes of a tensor that stay in the nearest cache
+	From   int     `json:"from"` // bytes
+	To     int     `json:"to"`   // bytes, > From
 }
 
 // Point is one knot of a calibration curve.

@@ -366,6 +366,11 @@ func (c *Calibration) validate(bad func(string, ...any)) {
 			bad("calibration: curve point %d (%v, %v) does not rise", i, p.X, p.Y)
 		}
 	}
+	if t := c.Traffic; t != nil {
+		if !(finite(t.Linear) && finite(t.Conv) && finite(t.Spill) && min(t.Linear, t.Conv, t.Spill) >= 0) || t.Near < 0 || t.From < 0 || t.To <= t.From {
+			bad("calibration: impossible traffic %+v", *t)
+		}
+	}
 	if !positive(c.SumLo) || !finite(c.SumHi) || c.SumHi < c.SumLo || c.N < 1 {
 		bad("calibration: fitted on %d networks of sums from %v to %v", c.N, c.SumLo, c.SumHi)
 	}

@@ -1,0 +1,161 @@
+package costgen
+
+import (
+	"math"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/lut"
+)
+
+// moved is what a network moves in one inference, in bytes.
+type moved struct {
+	linear, conv float64 // weights of linear layers, of convolutions
+	spill        float64 // of tensors, what goes beyond nearBytes
+	live         float64 // of the largest operator's input and output
+}
+
+// nearBytes is what a core keeps of a tensor between two operators: the second-level
+// cache of a core of today's servers and phones, 0.5 to 2 MiB.
+const nearBytes = 1 << 20
+
+// movedBy adds up what operators move. One that the catalogue does not know adds
+// nothing: the table does not price it either.
+func movedBy(ops []lut.Op) moved {
+	var sum moved
+	for _, op := range ops {
+		m, err := benchmarks.MemoryOf(op)
+		if err != nil {
+			continue
+		}
+		if op.Kind == "linear" {
+			sum.linear += float64(m.Weights)
+		} else {
+			sum.conv += float64(m.Weights)
+		}
+		sum.spill += float64(max(0, m.In-nearBytes) + max(0, m.Out-nearBytes))
+		sum.live = max(sum.live, float64(m.In+m.Out))
+	}
+	return sum
+}
+
+// share is how much of a network's traffic goes beyond the last cache.
+func share(m moved, from, to int) float64 {
+	return min(1, max(0, (m.linear+m.conv+m.live-float64(from))/float64(to-from)))
+}
+
+// beyond is what a network pays for its traffic, in terms of the sum that the
+// calibration scales.
+func beyond(c *lut.Calibration, m moved) float64 {
+	t := c.Traffic
+	if t == nil {
+		return 0
+	}
+	return share(m, t.From, t.To) * (t.Linear*m.linear + t.Conv*m.conv + t.Spill*m.spill) / c.A
+}
+
+// Where the share of a network's traffic begins and ends to leave the last cache:
+// sizes of last-level caches, or of a tenant's part of one, in bytes. The pair that
+// suits the networks best is taken.
+var (
+	cacheFrom = []int{4 << 20, 8 << 20, 12 << 20}
+	cacheTo   = []int{16 << 20, 24 << 20, 32 << 20, 48 << 20}
+)
+
+// Beside a byte of a linear layer's weights, which is streamed, what a byte of a
+// convolution's weights and of a tensor costs when all have one price. Measured on a
+// server core by profiles of sixteen networks against their cells: 33, 24 and 12
+// microseconds a megabyte. The price itself is fitted.
+const (
+	convBeside  = 0.7
+	spillBeside = 0.35
+)
+
+// fitTraffic minimises Σ ((A·x + traffic − y)/y)² over A and prices that are not
+// negative, for each pair of cache sizes: every subset of the prices is solved with
+// the others at zero, which for so few is the exact non-negative solution.
+func fitTraffic(form int, points []point) (best lut.Calibration, ok bool) {
+	least := math.Inf(1)
+	for _, from := range cacheFrom {
+		for _, to := range cacheTo {
+			rows := make([][4]float64, len(points))
+			for i, p := range points {
+				s := share(p.moved, from, to) / p.y
+				if form == 1 {
+					rows[i] = [4]float64{p.x / p.y, s * (p.moved.linear + convBeside*p.moved.conv + spillBeside*p.moved.spill)}
+				} else {
+					rows[i] = [4]float64{p.x / p.y, s * p.moved.linear, s * p.moved.conv, s * p.moved.spill}
+				}
+			}
+			prices := 1
+			if form == 2 {
+				prices = 3
+			}
+			for subset := range 1 << prices {
+				beta, ss, solved := subsetSquares(rows, subset, prices)
+				if !solved || ss >= least {
+					continue
+				}
+				least = ss
+				t := &lut.Traffic{Linear: beta[1], Conv: beta[2], Spill: beta[3], Near: nearBytes, From: from, To: to}
+				if form == 1 {
+					t.Conv, t.Spill = convBeside*beta[1], spillBeside*beta[1]
+				}
+				best, ok = lut.Calibration{A: beta[0], Traffic: t}, true
+			}
+		}
+	}
+	best.SumLo = math.Inf(1)
+	for _, p := range points {
+		best.SumLo = min(best.SumLo, p.x)
+		best.SumHi = max(best.SumHi, p.x)
+	}
+	return best, ok
+}
+
+// subsetSquares fits rows·beta = 1 with only those prices that subset has a bit for.
+// ok is false when it is singular, a price negative or the scale not positive.
+func subsetSquares(rows [][4]float64, subset, prices int) (beta [4]float64, ss float64, ok bool) {
+	columns := []int{0}
+	for c := range prices {
+		if subset>>c&1 == 1 {
+			columns = append(columns, c+1)
+		}
+	}
+	// Bytes and microseconds are many powers of ten apart: columns get length one.
+	var unit [4]float64
+	for _, c := range columns {
+		for _, r := range rows {
+			unit[c] += r[c] * r[c]
+		}
+		if unit[c] = math.Sqrt(unit[c]); !(unit[c] > 0) {
+			return beta, 0, false
+		}
+	}
+	var normal [4][5]float64
+	for _, r := range rows {
+		for i, ci := range columns {
+			for j, cj := range columns {
+				normal[i][j] += r[ci] / unit[ci] * r[cj] / unit[cj]
+			}
+			normal[i][4] += r[ci] / unit[ci]
+		}
+	}
+	x, ok := solve(normal, len(columns))
+	if !ok {
+		return beta, 0, false
+	}
+	for i, c := range columns {
+		beta[c] = x[i] / unit[c]
+		if beta[c] < 0 {
+			return beta, 0, false
+		}
+	}
+	for _, r := range rows {
+		e := -1.0
+		for c := range r {
+			e += r[c] * beta[c]
+		}
+		ss += e * e
+	}
+	return beta, ss, beta[0] > 0
+}

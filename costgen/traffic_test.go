@@ -1,0 +1,117 @@
+package costgen
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/record"
+)
+
+// Law: prices of moved bytes that networks really pay are found, and predict
+// networks the fit never saw; without leave they are not tried.
+func TestTrafficIsFound(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	truth := lut.Calibration{A: 1.02, Traffic: &lut.Traffic{Linear: 33e-6, Conv: 20e-6, Spill: 12e-6, Near: nearBytes, From: 8 << 20, To: 24 << 20}}
+	var points []point
+	for i := range 26 {
+		m := moved{linear: 1e6 * (1 + 20*rng.Float64()), conv: 1e6 * (1 + 30*rng.Float64()*rng.Float64()), spill: 30e6 * rng.Float64(), live: 4e6}
+		x := 2000 + 9000*rng.Float64()
+		y := truth.Apply(x+beyond(&truth, m), 50) * (1 + 0.005*rng.NormFloat64())
+		points = append(points, point{fmt.Sprintf("n%02d", i), x, y, 50, m})
+	}
+	c := calibrate(points, true)
+	if c == nil || c.Traffic == nil || c.Model != "scale+traffic by kind" {
+		t.Fatalf("chose %+v", c)
+	}
+	if c.Fitted.RMSPE > 0.012 || c.Fitted.RMSPE > c.Raw.RMSPE/5 {
+		t.Errorf("cross-validated error %.4f, raw %.4f", c.Fitted.RMSPE, c.Raw.RMSPE)
+	}
+	if got := c.Traffic; math.Abs(got.Linear/33e-6-1) > 0.15 || math.Abs(got.Conv/20e-6-1) > 0.25 || got.From != 8<<20 || got.To != 24<<20 {
+		t.Errorf("found %+v", got)
+	}
+	if plain := calibrate(points, false); plain.Traffic != nil {
+		t.Errorf("traffic was priced without leave: %+v", plain.Traffic)
+	}
+}
+
+// Law: a price is never negative, and a network within the caches pays nothing.
+func TestTrafficIsNotNegative(t *testing.T) {
+	var points []point
+	for i := range 14 {
+		m := moved{linear: float64(i) * 2e6, conv: 20e6, live: 1e6}
+		x := 3000 + 500*float64(i%5)
+		points = append(points, point{fmt.Sprintf("n%02d", i), x, x * (1 - 0.002*float64(i)), 40, m}) // more bytes, less time
+	}
+	c, ok := fitTraffic(2, points)
+	if !ok {
+		t.Fatal("no fit")
+	}
+	if c.Traffic.Linear < 0 || c.Traffic.Conv < 0 || c.Traffic.Spill < 0 || c.A <= 0 {
+		t.Errorf("negative: %+v %+v", c, c.Traffic)
+	}
+	c.Traffic.Linear = 1
+	if d := beyond(&c, moved{linear: 1e6, live: 1e6}); d != 0 {
+		t.Errorf("a network of 2 MB pays %v", d)
+	}
+}
+
+func TestMovedBy(t *testing.T) {
+	var ops []lut.Op
+	for _, key := range []string{"conv[k=3,s=2]/fp32@cin=64,cout=128,h=112,w=112", "dwconv[k=3,s=1]/int8@c=128,h=56,w=56", "linear/fp32@cin=512,cout=1000,m=1", "unknown/fp32@c=3"} {
+		op, err := lut.ParseOp(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ops = append(ops, op)
+	}
+	want := moved{linear: 512 * 1000 * 4, conv: 64*128*9*4 + 128*9,
+		spill: 4*64*112*112 - nearBytes + 4*128*56*56 - nearBytes, live: 4*64*112*112 + 4*128*56*56}
+	if got := movedBy(ops); got != want {
+		t.Errorf("moved %+v, want %+v", got, want)
+	}
+}
+
+// Law: a network named to judge leaves the fit, and its audit is what a stranger's is.
+func TestJudgedNetworkLeavesTheFit(t *testing.T) {
+	s := newDevice(3, 0.01).source(12, 0)
+	name := ""
+	for _, l := range s.Records {
+		if l.Record.Kind == "e2e" {
+			name = title(&l.Record)
+			break
+		}
+	}
+	tab, err := Compile([]Source{s}, Options{Judge: []string{name}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := tab.File()
+	if f.Calibration.N != 11 || f.Audit == nil || f.Audit.Errors.N != 1 {
+		t.Fatalf("calibrated on %d, audit %+v", f.Calibration.N, f.Audit)
+	}
+}
+
+// Law: a noisy record whose whole interval is negative bounds the operator's cost by
+// its noise; one that claims to be ok is refused.
+func TestNegativeNoiseIsCensored(t *testing.T) {
+	for validity, kept := range map[string]bool{"noisy": true, "ok": false} {
+		s := newDevice(4, 0.01).source(0, 0)
+		r := &s.Records[0].Record
+		v := -5.0
+		r.EstimateUS, r.CI95US, r.Validity = &v, &record.Interval{-9, -1}, []string{validity}
+		tab, err := Compile([]Source{s}, Options{Policy: "raw"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := tab.Cost(*r.Key)
+		if kept && (err != nil || c.Value != 2 || c.Lo != 0 || c.Hi != 4) {
+			t.Errorf("noisy: %+v %v", c, err)
+		}
+		if !kept && err == nil && c.Value == 2 {
+			t.Errorf("ok: %+v", c)
+		}
+	}
+}
