@@ -27,6 +27,9 @@ func (b *Backend) Accelerators() ([]agent.Accelerator, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := l.start(0); err != nil {
+		return nil, err
+	}
 	all, err := l.devices()
 	if err != nil {
 		return nil, err

@@ -40,7 +40,9 @@ type library struct {
 	version string
 	sha256  string
 	api     C.iso_api
-	env     unsafe.Pointer
+	env     unsafe.Pointer // nil until start
+	// pool is the number of threads of the pool that sessions share; 0 for none.
+	pool int
 	// plugins: name given → its registration.
 	plugins map[string]*plugin
 }
@@ -74,6 +76,12 @@ func (b *Backend) load() (*library, error) {
 			return nil, err
 		}
 		loaded = lib
+	}
+	if len(b.cfg.EPLibraries) == 0 {
+		return loaded, nil
+	}
+	if err := loaded.start(0); err != nil {
+		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.cfg.EPLibraries)) {
 		if err := loaded.register(name, b.cfg.EPLibraries[name]); err != nil {
@@ -112,17 +120,35 @@ func loadLibrary(found nativelib.Library) (*library, error) {
 	if lib.sha256, err = nativelib.SHA256(found.Path); err != nil {
 		return nil, err
 	}
-	ortgo.SetSharedLibraryPath(found.Path)
+	return lib, nil
+}
+
+// start makes the environment of the process, once; the first to ask says for how
+// many threads. Sessions of that many share one pool: with a pool each, a worker
+// that slept while other sessions ran takes up to a second to wake (190 sessions of
+// 2 threads, in turn: rounds 21 times as long; docs/decisions/0304-*.md).
+func (l *library) start(threads int) error {
+	startMu.Lock()
+	defer startMu.Unlock()
+	if l.env != nil {
+		return nil
+	}
+	if err := l.check(C.iso_env(l.api, C.int(threads), &l.env)); err != nil {
+		return fmt.Errorf("start %s: %w", l.Path, err)
+	}
+	if threads > 1 {
+		l.pool = threads
+	}
+	ortgo.SetSharedLibraryPath(l.Path)
 	// The runtime's own log is not for the terminal: what matters comes back as
 	// errors, the rest is an unreadable PCI bus.
 	if err := ortgo.InitializeEnvironment(ortgo.WithLogLevelFatal()); err != nil {
-		return nil, fmt.Errorf("load %s: %w", found.Path, err)
+		return fmt.Errorf("start %s: %w", l.Path, err)
 	}
-	if err := lib.check(C.iso_env(lib.api, &lib.env)); err != nil {
-		return nil, fmt.Errorf("load %s: %w", found.Path, err)
-	}
-	return lib, nil
+	return nil
 }
+
+var startMu sync.Mutex
 
 // loaderHint is what to do about dlopen's complaint.
 func loaderHint(text string) string {

@@ -49,6 +49,11 @@ func (l *library) sessionOptions(model agent.Model, opt agent.Options, second se
 		return nil, err
 	}
 	raw := handle(so, "o")
+	if opt.Threads == l.pool && !ownThreads(opt.ProviderOptions) {
+		if err := l.check(C.iso_share_threads(l.api, raw)); err != nil {
+			return nil, fmt.Errorf("share the threads of the process: %w", err)
+		}
+	}
 	for name, value := range model.Dims {
 		c := C.CString(name)
 		err := l.check(C.iso_dim_override(l.api, raw, c, C.int64_t(value)))
@@ -89,6 +94,19 @@ func (l *library) sessionOptions(model agent.Model, opt agent.Options, second se
 		return nil, err
 	}
 	return so, nil
+}
+
+// ownThreads says whether options are about a session's own threads, which the
+// shared ones do not heed.
+func ownThreads(options map[string]string) bool {
+	for k := range options {
+		for _, about := range []string{"session.intra_op", "session.inter_op", "session.force_spinning_stop", "session.set_denormal_as_zero", "session.dynamic_block_base"} {
+			if strings.HasPrefix(k, about) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // appendProvider asks for a provider by the user's name.

@@ -109,6 +109,9 @@ func (l *library) open(ctx context.Context, model agent.Model, opt agent.Options
 	if opt.Provider == "" {
 		opt.Provider = "cpu"
 	}
+	if err := l.start(opt.Threads); err != nil {
+		return nil, err
+	}
 	so, err := l.sessionOptions(model, opt, second)
 	if err != nil {
 		return nil, err

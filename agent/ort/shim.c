@@ -60,9 +60,21 @@ int iso_code(iso_api a, iso_status *s) { return CALL(a, GetErrorCode, int (*)(is
 void iso_release_status(iso_api a, iso_status *s) { CALL(a, ReleaseStatus, void (*)(iso_status *))(s); }
 const char *iso_build_info(iso_api a) { return CALL(a, GetBuildInfoString, const char *(*)(void))(); }
 
-// The environment is one per process: CreateEnv hands out the one the binding made.
-iso_status *iso_env(iso_api a, void **env) {
-	return CALL(a, CreateEnv, iso_status *(*)(int, const char *, void **))(3, "isocost", env);
+iso_status *iso_env(iso_api a, int threads, void **env) {
+	const int fatal = 4;  // ORT_LOGGING_LEVEL_FATAL
+	if (threads < 2) return CALL(a, CreateEnv, iso_status *(*)(int, const char *, void **))(fatal, "isocost", env);
+	void *options;
+	iso_status *s = CALL(a, CreateThreadingOptions, iso_status *(*)(void **))(&options);
+	if (s != NULL) return s;
+	s = CALL(a, SetGlobalIntraOpNumThreads, iso_status *(*)(void *, int))(options, threads);
+	if (s == NULL) s = CALL(a, SetGlobalInterOpNumThreads, iso_status *(*)(void *, int))(options, 1);
+	if (s == NULL)
+		s = CALL(a, CreateEnvWithGlobalThreadPools, iso_status *(*)(int, const char *, const void *, void **))(fatal, "isocost", options, env);
+	CALL(a, ReleaseThreadingOptions, void (*)(void *))(options);
+	return s;
+}
+iso_status *iso_share_threads(iso_api a, void *options) {
+	return CALL(a, DisablePerSessionThreads, iso_status *(*)(void *))(options);
 }
 
 iso_status *iso_available(iso_api a, char ***names, int *n) {

@@ -28,11 +28,14 @@ typedef void iso_status;       // OrtStatus, NULL is success
 	X(AllocatorFree, 76) X(GetAllocatorWithDefaultOptions, 78)                \
 	X(ReleaseStatus, 93) X(ReleaseMemoryInfo, 94) X(ReleaseValue, 96)         \
 	X(ReleaseTypeInfo, 98) X(ReleaseTensorTypeAndShapeInfo, 99)               \
-	X(SessionEndProfiling, 110) X(AddFreeDimensionOverrideByName, 124)        \
+	X(SessionEndProfiling, 110) X(CreateEnvWithGlobalThreadPools, 119)        \
+	X(DisablePerSessionThreads, 120) X(CreateThreadingOptions, 121)           \
+	X(ReleaseThreadingOptions, 122) X(AddFreeDimensionOverrideByName, 124)    \
 	X(GetAvailableProviders, 125) X(ReleaseAvailableProviders, 126)           \
 	X(CreateAllocator, 131) X(ReleaseAllocator, 132)                          \
 	X(RunWithBinding, 133) X(CreateIoBinding, 134) X(ReleaseIoBinding, 135)   \
 	X(BindInput, 136) X(BindOutputToDevice, 138)                              \
+	X(SetGlobalIntraOpNumThreads, 147) X(SetGlobalInterOpNumThreads, 148)     \
 	X(SynchronizeBoundOutputs, 203) X(GetBuildInfoString, 254)                \
 	X(GetKeyValue, 297) X(ReleaseKeyValuePairs, 300)                          \
 	X(GetEpDevices, 303)                                                      \
@@ -69,7 +72,11 @@ const char *iso_message(iso_api, iso_status *);
 int iso_code(iso_api, iso_status *);
 void iso_release_status(iso_api, iso_status *);
 const char *iso_build_info(iso_api);
-iso_status *iso_env(iso_api, void **env);
+// iso_env makes the process's environment with a pool of intra-op threads that sessions
+// share after iso_share_threads(their options); with fewer than 2 it has no pool. Once
+// there is an environment, it is what every further call returns.
+iso_status *iso_env(iso_api, int threads, void **env);
+iso_status *iso_share_threads(iso_api, void *options);
 
 iso_status *iso_available(iso_api, char ***names, int *n);
 void iso_release_available(iso_api, char **names, int n);
