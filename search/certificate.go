@@ -230,12 +230,13 @@ func relative(dev []float64) []float64 {
 
 // account states the true band of every table that has an audit.
 func (c *Certificate) account(h Header) {
-	for _, t := range h.Tables {
+	for i, t := range h.Tables {
+		tau := h.TauOf(i)
 		if t.Eta == nil {
 			c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("%s: predicted cost; the table has no audit, nothing is claimed about true cost", t.Name))
 			continue
 		}
-		tb, err := NewTrueBand(h.Settings.Tau, *t.Eta+t.Gamma)
+		tb, err := NewTrueBand(tau, *t.Eta+t.Gamma)
 		if err != nil {
 			c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("%s: %v", t.Name, err))
 			continue
@@ -246,10 +247,10 @@ func (c *Certificate) account(h Header) {
 		}
 		c.TrueBands = append(c.TrueBands, b)
 		if b.Enforced {
-			c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("%s: true cost within ±%.4g %% where the table's error is at most η = %.4g (a fraction %.3g of architectures)", t.Name, 100*h.Settings.Tau, tb.Eta, 1-t.Delta))
+			c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("%s: true cost within ±%.4g %% where the table's error is at most η = %.4g (a fraction %.3g of architectures)", t.Name, 100*tau, tb.Eta, 1-t.Delta))
 		} else {
 			c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("%s: predicted cost within ±%.4g %%; true cost within +%.4g/−%.4g %% where the table's error is at most η = %.4g (a fraction %.3g of architectures)",
-				t.Name, 100*h.Settings.Tau, 100*tb.Up, 100*tb.Down, tb.Eta, 1-t.Delta))
+				t.Name, 100*tau, 100*tb.Up, 100*tb.Down, tb.Eta, 1-t.Delta))
 		}
 	}
 }
@@ -259,7 +260,7 @@ func (c *Certificate) account(h Header) {
 func (c *Certificate) measure(table int, path []Visited, ms []Measured) {
 	ref := c.Header.Tables[table]
 	d := CertDevice{Table: ref.Name, Archs: []CertMeasured{}}
-	budget := ref.Budget.Value
+	budget, tau := ref.Budget.Value, c.Header.TauOf(table)
 	for _, m := range ms {
 		if m.table != table {
 			continue
@@ -272,7 +273,7 @@ func (c *Certificate) measure(table int, path []Visited, ms []Measured) {
 		}
 		if x.Deviation != nil {
 			x.DeviationError = ptr(x.Predicted/budget - 1 - *x.Deviation)
-			if x.Inside = withinTau(*x.Deviation, c.Header.Settings.Tau); !x.Inside {
+			if x.Inside = withinTau(*x.Deviation, tau); !x.Inside {
 				d.Outside++
 			}
 		}
@@ -287,7 +288,7 @@ func (c *Certificate) measure(table int, path []Visited, ms []Measured) {
 	}
 	if ref.Eta != nil {
 		d.Updated = ptr(max(*ref.Eta+ref.Gamma, d.Eta))
-		if tb, err := NewTrueBand(c.Header.Settings.Tau, *d.Updated); err == nil {
+		if tb, err := NewTrueBand(tau, *d.Updated); err == nil {
 			d.TrueBand = &tb
 		}
 	}
@@ -300,9 +301,9 @@ func (c *Certificate) measure(table int, path []Visited, ms []Measured) {
 		rests("anchor or final has no valid measurement; the claim rests on predicted cost")
 	case !d.FinalInside:
 		c.Claim.Reached = false
-		rests("the final's measured cost is OUTSIDE ±%.4g %% of the measured anchor's", 100*c.Header.Settings.Tau)
+		rests("the final's measured cost is OUTSIDE ±%.4g %% of the measured anchor's", 100*tau)
 	default:
-		rests("the final's measured cost is inside ±%.4g %% of the measured anchor's; this rests on measurement, not on η. The neighbours' costs are predicted", 100*c.Header.Settings.Tau)
+		rests("the final's measured cost is inside ±%.4g %% of the measured anchor's; this rests on measurement, not on η. The neighbours' costs are predicted", 100*tau)
 	}
 	if d.Refused > 0 {
 		rests("predicted inside and measured outside, so no neighbours: %d", d.Refused)
@@ -315,6 +316,9 @@ func (c *Certificate) measure(table int, path []Visited, ms []Measured) {
 func (c *Certificate) text() string {
 	s := c.Header.Settings
 	what := "the evaluator's expected utility"
+	if s.PerDevice {
+		what = "the evaluator's expected utility, as the mean over the devices' precisions,"
+	}
 	if c.Pool() {
 		what = "the mean of the table's own samples"
 	}
@@ -327,8 +331,8 @@ func (c *Certificate) text() string {
 		change = "no change of one layer, whatever its choice, width and precision,"
 	}
 	if c.Claim.Reached {
-		return fmt.Sprintf("%s %s of %s improves %s by more than %g at predicted cost within ±%g %% of the anchor's (|ln ĝ/B| ≤ ln(1+τ))",
-			over, change, c.Final.Arch, what, s.Epsilon, 100*s.Tau)
+		return fmt.Sprintf("%s %s of %s improves %s by more than %g at predicted cost within ±%g %% of the anchor's (|ln ĝ/B| ≤ ln(1+τ))%s",
+			over, change, c.Final.Arch, what, s.Epsilon, 100*s.Tau, c.otherBands())
 	}
 	if c.Claim.EpsilonHat != nil && !s.Published && len(c.Alarms) == 0 {
 		all := ""
@@ -338,6 +342,17 @@ func (c *Certificate) text() string {
 		return fmt.Sprintf("not reached; %s no single compensated change of %s improves %s by more than %.6g%s", over, c.Final.Arch, what, *c.Claim.EpsilonHat, all)
 	}
 	return "not reached; nothing is claimed about the neighbours"
+}
+
+// otherBands names the tables whose tolerance is not the settings'.
+func (c *Certificate) otherBands() string {
+	text := ""
+	for _, t := range c.Header.Tables {
+		if t.Tau != nil {
+			text += fmt.Sprintf(", ±%g %% on %s", 100**t.Tau, t.Name)
+		}
+	}
+	return text
 }
 
 // Pool says whether the claim is about a finite pool of samples.

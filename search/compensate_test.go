@@ -348,3 +348,86 @@ func TestSeveralBandsAndIntervalRule(t *testing.T) {
 		t.Errorf("%d neighbours by the interval rule, %d by the plain one", len(h), len(g))
 	}
 }
+
+// TestPrecisionPerDevice: on two devices whose int8 gains differ a precision of its
+// own on each makes feasible what a common one cannot; the laws of compensation
+// hold as before.
+func TestPrecisionPerDevice(t *testing.T) {
+	const tau = 0.05
+	common, own := 0, 0
+	for seed := range uint64(12) {
+		one := &planted{layers: 4, choices: 4, widths: 5, precisions: []lut.Precision{lut.FP32, lut.INT8}, seed: seed, inversions: 0.4, spread: 1}
+		two := *one
+		two.seed += 100
+		devices := []*planted{one, &two}
+		per, err := space.NewPerDevice(one, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bands, joint []Band
+		for i, d := range devices {
+			b := d.problem(tau).Bands[0]
+			bands = append(bands, b)
+			b.Cost = &projected{d, per, i}
+			joint = append(joint, b)
+		}
+		c, p := NewCompensator(one, bands), NewCompensator(per, joint)
+		x := per.Default()
+		f, _ := p.Neighbourhood(x)
+		g, _ := c.Neighbourhood(one.Default())
+		common, own = common+len(g), own+len(f)
+		for _, n := range f {
+			for i, d := range devices {
+				if !d.inBand(per.Project(n.Arch, i), bands[i].Budget.Value, tau) {
+					t.Fatalf("seed %d: %s is out of device %d's band", seed, n.Key, i)
+				}
+			}
+			if err := per.Validate(n.Arch); err != nil {
+				t.Fatal(err)
+			}
+			if again := p.Propose(n.Arch, n.Layer, n.Choice); again.Key != n.Key {
+				t.Fatalf("seed %d: %s compensated again is %s", seed, n.Key, again.Key)
+			}
+			if back := p.Propose(n.Arch, n.Layer, x.Layers[n.Layer].Choice); !back.Feasible {
+				t.Fatalf("seed %d: no way back from %s", seed, n.Key)
+			}
+		}
+		for _, n := range g { // what a common precision allows, one of their own does
+			if !p.Propose(x, n.Layer, n.Choice).Feasible {
+				t.Fatalf("seed %d: %s is feasible with a common precision only", seed, n.Key)
+			}
+		}
+	}
+	if own <= common || common == 0 {
+		t.Errorf("%d neighbours with a precision per device, %d with a common one", own, common)
+	}
+}
+
+// TestSeveralMetrics: each band has its own tolerance, and the true-band
+// accounting, the certificate's text and the devices' verdicts go by it.
+func TestSeveralMetrics(t *testing.T) {
+	s := &planted{layers: 5, choices: 4, widths: 7, precisions: []lut.Precision{lut.FP32, lut.INT8}, seed: 5, inversions: 0.4, spread: 1}
+	memory := *s
+	memory.seed = 9
+	p := s.problem(0.05)
+	for _, tau := range []float64{0.03, 0.2} {
+		b, err := NewBand("memory", &memory, memory.problem(tau).Bands[0].Budget, tau)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, inf := NewCompensator(s, []Band{p.Bands[0], b}).Neighbourhood(p.Anchor)
+		if len(f) == 0 {
+			t.Fatalf("τ %g: nothing is feasible", tau)
+		}
+		for _, n := range f {
+			if !s.inBand(n.Arch, p.Bands[0].Budget.Value, 0.05) || !memory.inBand(n.Arch, b.Budget.Value, tau) {
+				t.Errorf("τ %g: %s leaves a band", tau, n.Key)
+			}
+		}
+		for _, n := range inf {
+			if s.inBand(n.Arch, p.Bands[0].Budget.Value, 0.05) && memory.inBand(n.Arch, b.Budget.Value, tau) {
+				t.Errorf("τ %g: %s is inside both bands and called infeasible", tau, n.Key)
+			}
+		}
+	}
+}

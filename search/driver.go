@@ -93,7 +93,7 @@ func (d *Driver) Run(ctx context.Context) (*Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	best, err := bestFile(d.Problem.Space, cert)
+	best, err := bestFiles(d.Problem.Space, cert)
 	if err != nil {
 		return nil, err
 	}
@@ -101,18 +101,33 @@ func (d *Driver) Run(ctx context.Context) (*Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := atomicfile.Write(filepath.Join(d.Dir, BestFile), best, 0o644); err != nil {
-		return nil, err
+	for _, name := range sortedKeys(best) {
+		if err := atomicfile.Write(filepath.Join(d.Dir, name), best[name], 0o644); err != nil {
+			return nil, err
+		}
 	}
 	return cert, atomicfile.Write(filepath.Join(d.Dir, CertificateFile), text, 0o644)
 }
 
-func bestFile(s space.Space, c *Certificate) ([]byte, error) {
+// bestFiles are the final architecture by file name: best.json, and where layers
+// have a precision per device one more a table, best-TABLE.json.
+func bestFiles(s space.Space, c *Certificate) (map[string][]byte, error) {
 	a, err := space.ParseArch(c.Final.Arch)
 	if err != nil {
 		return nil, err
 	}
-	return space.EncodeArch(s, a)
+	out := map[string][]byte{}
+	if out[BestFile], err = space.EncodeArch(s, a); err != nil {
+		return nil, err
+	}
+	if p, ok := s.(*space.PerDevice); ok {
+		for i, t := range c.Header.Tables {
+			if out["best-"+t.Name+".json"], err = space.EncodeArch(p.Base(), p.Project(a, i)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
 }
 
 // recorder is one run of the driver: outcomes come from the journal where it has

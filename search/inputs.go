@@ -29,6 +29,9 @@ type Inputs struct {
 	// Measured says of each table whether its device is asked before a move; nil for
 	// none.
 	Measured []bool
+	// Tau is the tolerance of a table's band by the table's name, where it is not the
+	// settings'.
+	Tau map[string]float64
 }
 
 // input is a file with the name it has in a run directory.
@@ -77,12 +80,27 @@ func OpenInputs(in Inputs, s Settings) (*Opened, error) {
 		if slices.ContainsFunc(o.Header.Tables, func(t TableRef) bool { return t.Name == ref.Name }) {
 			return nil, hint.Wrap(fmt.Errorf("two tables are named %s", ref.Name), "give the files different names")
 		}
-		o.Header.Tables = append(o.Header.Tables, TableRef{FileRef: ref, Measured: i < len(in.Measured) && in.Measured[i]})
+		t := TableRef{FileRef: ref, Measured: i < len(in.Measured) && in.Measured[i]}
+		if tau, ok := in.Tau[ref.Name]; ok {
+			t.Tau = &tau
+		}
+		o.Header.Tables = append(o.Header.Tables, t)
+	}
+	for _, name := range sortedKeys(in.Tau) {
+		if !slices.ContainsFunc(o.Header.Tables, func(t TableRef) bool { return t.Name == name }) {
+			return nil, fmt.Errorf("a tolerance for table %s, which is not among the tables", name)
+		}
+	}
+	if sp, err = deviceSpace(sp, s, len(in.Tables)); err != nil {
+		return nil, err
 	}
 	anchor := sp.Default()
 	if in.Anchor != "" {
 		if anchor, err = space.ParseArch(in.Anchor); err != nil {
 			return nil, err
+		}
+		if p, ok := sp.(*space.PerDevice); ok {
+			anchor = p.Lift(anchor)
 		}
 		if err := sp.Validate(anchor); err != nil {
 			return nil, fmt.Errorf("anchor %s: %w", in.Anchor, err)
@@ -99,10 +117,46 @@ func OpenInputs(in Inputs, s Settings) (*Opened, error) {
 	return o, err
 }
 
+// deviceSpace is the space a search runs in: sp itself, or with a precision per
+// device.
+func deviceSpace(sp space.Space, s Settings, tables int) (space.Space, error) {
+	if !s.PerDevice {
+		return sp, nil
+	}
+	p, err := space.NewPerDevice(sp, tables)
+	if err != nil {
+		return nil, hint.Wrap(err, "name the tables of several devices, or leave precisions common")
+	}
+	return p, nil
+}
+
+// projected is the cost of what one device gets of a PerDevice architecture.
+type projected struct {
+	cost   Cost
+	space  *space.PerDevice
+	device int
+}
+
+func (p *projected) Cost(a space.Arch) (Bounds, error) {
+	return p.cost.Cost(p.space.Project(a, p.device))
+}
+
+// Compiled is the device's table, nil where it is none.
+func (p *projected) Compiled() *lut.Table {
+	if c, ok := p.cost.(interface{ Compiled() *lut.Table }); ok {
+		return c.Compiled()
+	}
+	return nil
+}
+
 // openBands makes the band of every table. With fill the header's table fields
 // are filled in; otherwise they are what the tables must match.
 func openBands(sp space.Space, anchor space.Arch, h *Header, get func(FileRef) ([]byte, error), fill bool) ([]Band, error) {
 	var bands []Band
+	per, _ := sp.(*space.PerDevice)
+	if per != nil {
+		sp = per.Base()
+	}
 	for i := range h.Tables {
 		ref := &h.Tables[i]
 		now := *ref
@@ -146,6 +200,9 @@ func openBands(sp space.Space, anchor space.Arch, h *Header, get func(FileRef) (
 				}
 			}
 		}
+		if per != nil {
+			cost = &projected{cost, per, i}
+		}
 		budget, err := cost.Cost(anchor)
 		if err != nil {
 			return nil, fmt.Errorf("anchor %s: table %s: %w", anchor.Key(), ref.Name, err)
@@ -156,7 +213,7 @@ func openBands(sp space.Space, anchor space.Arch, h *Header, get func(FileRef) (
 		} else if a, b := mustEncode(now), mustEncode(*ref); a != b {
 			return nil, fmt.Errorf("table %s: the header says %s, the table gives %s", ref.Name, b, a)
 		}
-		band, err := NewBand(ref.Name, cost, budget, h.Settings.Tau)
+		band, err := NewBand(ref.Name, cost, budget, h.TauOf(i))
 		if err != nil {
 			return nil, err
 		}
@@ -286,6 +343,9 @@ func OpenRun(dir string, h Header) (Problem, error) {
 	}
 	if sp.Hash() != h.Space.SHA256 || sp.Name() != h.Space.Name {
 		return Problem{}, fmt.Errorf("%s is space %s (%s), not %s (%s)", path, sp.Name(), sp.Hash(), h.Space.Name, h.Space.SHA256)
+	}
+	if sp, err = deviceSpace(sp, h.Settings, len(h.Tables)); err != nil {
+		return Problem{}, err
 	}
 	anchor, err := space.ParseArch(h.Anchor)
 	if err != nil {

@@ -44,6 +44,7 @@ type TableRef struct {
 	Metric string   `json:"metric"`
 	Unit   string   `json:"unit"`
 	Budget Bounds   `json:"budget"`
+	Tau    *float64 `json:"tau,omitempty"`   // of this table's band; absent: the settings'
 	Eta    *float64 `json:"eta,omitempty"`   // the table's audited relative error, if it has an audit
 	Delta  float64  `json:"eta_delta"`       // η bounds the (1−δ_g) quantile; 0 without an audit
 	Gamma  float64  `json:"gamma,omitempty"` // margin the audit adds to η
@@ -52,6 +53,14 @@ type TableRef struct {
 	Measured bool `json:"measured,omitempty"`
 	// Protocol is the hash of what the table was measured under; of measured tables.
 	Protocol string `json:"protocol,omitempty"`
+}
+
+// TauOf is the tolerance of a table's band.
+func (h *Header) TauOf(table int) float64 {
+	if t := h.Tables[table].Tau; t != nil {
+		return *t
+	}
+	return h.Settings.Tau
 }
 
 // Kinds of journal entries.

@@ -38,7 +38,7 @@ func (t *tape) unmeasured(h Header, key string) (tables []int) {
 // claim then rests on its prediction, and the certificate says so.
 func refusal(h Header, ms []Measured) string {
 	for _, m := range ms {
-		if d := m.Deviation(); d != nil && !withinTau(*d, h.Settings.Tau) {
+		if d := m.Deviation(); d != nil && !withinTau(*d, h.TauOf(m.table)) {
 			return fmt.Sprintf("measured %+.2f%% of the anchor's cost on %s, outside the band", 100**d, h.Tables[m.table].Name)
 		}
 	}

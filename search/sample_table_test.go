@@ -11,10 +11,13 @@ import (
 	"github.com/isocost/isocost/search/space"
 )
 
-// sampleTable is a table of every cell of a space with made-up costs: roughly the
-// multiply-adds of a block, int8 at 60 %, in steps of 16 channels as hardware has
-// them.
-func sampleTable(t testing.TB, s space.Lowerer) *lut.Table {
+// sampleTable is SampleTable with int8 at 60 %.
+func sampleTable(t testing.TB, s space.Lowerer) *lut.Table { return SampleTable(t, s, 0.6) }
+
+// SampleTable is a table of every cell of a space with made-up costs: roughly the
+// multiply-adds of a block, int8 at a share of that, in steps of 16 channels as
+// hardware has them.
+func SampleTable(t testing.TB, s space.Lowerer, int8 float64) *lut.Table {
 	t.Helper()
 	families := map[string]*lut.Family{}
 	for _, op := range s.Cells() {
@@ -39,7 +42,7 @@ func sampleTable(t testing.TB, s space.Lowerer) *lut.Table {
 		work := coord("h") * coord("w") * (coord("cin")*mid + k*mid + mid*coord("cout"))
 		cost := 2 + work/4000
 		if op.Precision == lut.INT8 {
-			cost *= 0.6
+			cost *= int8
 		}
 		kn := lut.Knot{Raw: cost, Corrected: cost, Lo: cost * 0.98, Hi: cost * 1.02, N: 50, Reason: lut.Measured, Records: []string{"x"}}
 		for _, c := range op.At {

@@ -41,6 +41,10 @@ type Settings struct {
 	// NeighboursAll.
 	Neighbours string `json:"neighbours,omitempty"`
 
+	// PerDevice gives a layer a precision of its own on each table's device; choices
+	// and widths stay common. The utility is the mean over the devices' variants.
+	PerDevice bool `json:"per_device_precision,omitempty"`
+
 	EnforceTrueBand bool `json:"enforce_true_band,omitempty"`
 	IntervalBand    bool `json:"interval_band,omitempty"`
 

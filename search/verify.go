@@ -141,16 +141,18 @@ func Verify(dir string, open func(h Header) (Problem, error)) (*Verification, er
 		line := 1 + bytes.Count(want[:n], []byte{'\n'})
 		return nil, fmt.Errorf("%s:%d: the certificate says %s, recomputed it is %s", filepath.Join(dir, CertificateFile), line, lineAt(want, n), lineAt(got, n))
 	}
-	best, err := os.ReadFile(filepath.Join(dir, BestFile))
+	best, err := bestFiles(p.Space, cert)
 	if err != nil {
 		return nil, err
 	}
-	wantBest, err := bestFile(p.Space, cert)
-	if err != nil {
-		return nil, err
-	}
-	if !bytes.Equal(best, wantBest) {
-		return nil, fmt.Errorf("%s is not the certificate's final architecture", filepath.Join(dir, BestFile))
+	for _, name := range sortedKeys(best) {
+		got, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(got, best[name]) {
+			return nil, fmt.Errorf("%s is not the certificate's final architecture", filepath.Join(dir, name))
+		}
 	}
 	v.Certificate = stored
 	return v, nil

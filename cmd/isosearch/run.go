@@ -59,6 +59,8 @@ type runOptions struct {
 	Agent     string
 	ORTLib    string
 	Measure   []string
+	TableTau  map[string]string
+	Precision string
 	BenchArgs []string
 	JSON      bool
 }
@@ -70,6 +72,8 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.Out, "output", "o", "", "run directory")
 	f.StringVar(&o.Anchor, "anchor", "", "architecture to start from, as its key (default: the space's)")
 	f.Float64Var(&o.Settings.Tau, "tau", o.Settings.Tau, "cost tolerance, a fraction")
+	f.StringToStringVar(&o.TableTau, "table-tau", nil, "tolerance of one table's band, `NAME=FRACTION`, instead of tau; may be repeated")
+	f.StringVar(&o.Precision, "precision", "common", "of a layer on several tables' devices: common, or per-device")
 	f.Float64Var(&o.Settings.Epsilon, "epsilon", o.Settings.Epsilon, "utility tolerance, in the evaluator's unit")
 	f.Float64Var(&o.Settings.Delta, "delta", o.Settings.Delta, "probability that the claim is false")
 	f.Float64Var(&o.Settings.Move, "move", 0, "an improvement that exceeds this is taken (default epsilon/10)")
@@ -96,7 +100,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.Measure, "measure", nil, "measure each candidate before it is accepted, and refuse it outside the band: local, adb:SERIAL or ssh:USER@HOST; one a table, none for no device")
 	f.StringArrayVar(&o.BenchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench, such as --max-time=20s; may be repeated")
 	f.BoolVar(&o.JSON, "json", false, "print the certificate")
-	cli.Group(f, "Claim", "tau", "epsilon", "delta", "enforce-true-band", "interval-band", "neighbours", "as-published")
+	cli.Group(f, "Claim", "tau", "table-tau", "epsilon", "delta", "enforce-true-band", "interval-band", "neighbours", "as-published")
 	cli.Group(f, "Sampling", "selector", "scope", "schedule", "batch", "move", "move-score", "fresh", "sigma", "sigma-archs", "sigma-repeats")
 	cli.Group(f, "Evaluator", "evaluator", "workers", "timeout", "retries", "agent", "ort-lib")
 	cli.Group(f, "Measured costs", "measure", "measure-arg")
@@ -126,6 +130,15 @@ func (o *runOptions) validate(args []string) error {
 		}
 		o.Settings.Sigma = &v
 	}
+	if o.Settings.PerDevice = o.Precision == "per-device"; !o.Settings.PerDevice && o.Precision != "common" {
+		problems = append(problems, fmt.Errorf("--precision %q is neither common nor per-device", o.Precision))
+	}
+	if o.Settings.PerDevice && len(o.Tables) < 2 {
+		problems = append(problems, errors.New("--precision per-device needs the tables of several devices"))
+	}
+	if _, err := o.taus(); err != nil {
+		problems = append(problems, err)
+	}
 	if o.Budget < 0 || o.Workers < 1 || o.Retries < 0 || o.Timeout < 0 {
 		problems = append(problems, errors.New("--budget, --retries and --timeout cannot be negative, --workers is at least 1"))
 	}
@@ -137,16 +150,28 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	if err := o.validate(args); err != nil {
 		return err
 	}
-	in, err := search.OpenInputs(search.Inputs{Space: o.Space, Tables: o.Tables, Anchor: o.Anchor, Measured: o.measured()}, o.Settings)
+	taus, err := o.taus()
 	if err != nil {
 		return err
 	}
+	in, err := search.OpenInputs(search.Inputs{Space: o.Space, Tables: o.Tables, Anchor: o.Anchor, Measured: o.measured(), Tau: taus}, o.Settings)
+	if err != nil {
+		return err
+	}
+	networks := in.Problem.Space
+	per, _ := networks.(*space.PerDevice)
+	if per != nil {
+		networks = per.Base()
+	}
 	ev, err := evaluator.Open(ctx, o.Evaluator, evaluator.Options{
-		Space: in.Problem.Space, Seed: o.Settings.Seed, Workers: o.Workers, Timeout: o.Timeout, Retries: o.Retries,
+		Space: networks, Seed: o.Settings.Seed, Workers: o.Workers, Timeout: o.Timeout, Retries: o.Retries,
 		Agent: o.Agent, ORTLib: o.ORTLib, Stderr: env.Stderr, Note: func(s string) { fmt.Fprintf(env.Stderr, "isosearch: note: %s\n", s) },
 	})
 	if err != nil {
 		return err
+	}
+	if per != nil {
+		ev = evaluator.PerDevice(ev, per)
 	}
 	if c, ok := ev.(evaluator.Closer); ok {
 		defer c.Close()
@@ -203,6 +228,19 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	return nil
 }
 
+// taus are the tolerances of --table-tau.
+func (o *runOptions) taus() (map[string]float64, error) {
+	out := map[string]float64{}
+	for name, text := range o.TableTau {
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(v > 0 && v < 1) {
+			return nil, fmt.Errorf("--table-tau %s=%s: not a number between 0 and 1", name, text)
+		}
+		out[name] = v
+	}
+	return out, nil
+}
+
 // noDevice stands for a table whose device is not at hand.
 const noDevice = "none"
 
@@ -235,9 +273,13 @@ func (o *runOptions) measurers(in *search.Opened, env cli.Env) ([]search.Measure
 			out = append(out, nil)
 			continue
 		}
-		low, ok := in.Problem.Space.(space.Lowerer)
+		networks, project := in.Problem.Space, (func(space.Arch) space.Arch)(nil)
+		if per, ok := networks.(*space.PerDevice); ok {
+			networks, project = per.Base(), func(a space.Arch) space.Arch { return per.Project(a, i) }
+		}
+		low, ok := networks.(space.Lowerer)
 		cost, compiled := band.Cost.(interface{ Compiled() *lut.Table })
-		if !ok || !compiled {
+		if !ok || !compiled || cost.Compiled() == nil {
 			return nil, cli.Usagef("--measure needs a space of networks and compiled tables; %s is none: --measure none", band.Name)
 		}
 		program, err := evaluator.FindAgent(o.Agent)
@@ -252,7 +294,7 @@ func (o *runOptions) measurers(in *search.Opened, env cli.Env) ([]search.Measure
 		if file.Protocol.YAML == "" {
 			fmt.Fprintf(env.Stderr, "isosearch: note: table %s does not hold its protocol: measuring under agent's own; compile it again to change that\n", band.Name)
 		}
-		out = append(out, &measure.Agent{Space: low, Program: program, Args: args, Target: target, Table: *file,
+		out = append(out, &measure.Agent{Space: low, Project: project, Program: program, Args: args, Target: target, Table: *file,
 			Dir: filepath.Join(o.Out, "measure", band.Name), Stderr: env.Stderr})
 	}
 	return out, nil

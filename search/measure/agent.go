@@ -31,6 +31,8 @@ type Agent struct {
 	Args    []string // further arguments of "agent bench": --ort-lib, --protocol…
 	Target  string   // local, adb:SERIAL, ssh:USER@HOST
 	Dir     string   // folder for plan and records; a campaign found there goes on
+	// Project is what the device has of an architecture; nil: the architecture.
+	Project func(space.Arch) space.Arch
 	Table   lut.File // whose metric, backend, provider and protocol are used
 	Stderr  io.Writer
 }
@@ -66,6 +68,13 @@ type report struct {
 // Measure implements search.Measurer. One measurement an architecture comes
 // back, in order; one that failed has value 0 and says why in its validity.
 func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measurement, error) {
+	if a.Project != nil {
+		own := make([]space.Arch, len(archs))
+		for i, x := range archs {
+			own[i] = a.Project(x)
+		}
+		archs = own
+	}
 	planner := &benchmarks.Planner{Seed: 1, Source: a.Space.Hash()}
 	for _, x := range archs {
 		chain, err := a.Space.Lower(x)

@@ -2,6 +2,7 @@ package space
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -70,13 +71,14 @@ func (a Arch) Clone() Arch {
 	return Arch{Layers: append([]Layer(nil), a.Layers...)}
 }
 
+// validPrecision accepts a precision, or one a device (see PerDevice).
 func validPrecision(p lut.Precision) bool {
-	for _, q := range lut.Precisions {
-		if p == q {
-			return true
+	for one := range strings.SplitSeq(string(p), perDeviceMark) {
+		if !slices.Contains(lut.Precisions, lut.Precision(one)) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // isChoice accepts letters, digits and . _ - (names of choices and stages): what
