@@ -107,7 +107,7 @@ func writeCalibration(b *strings.Builder, f *lut.File) {
 	if f.Overhead != nil {
 		sum = "(Σ + overhead)"
 	}
-	fmt.Fprintf(b, "\ncalibration on %d networks: %s = %.4g·%s", c.N, f.Metric, c.A, sum)
+	fmt.Fprintf(b, "\ncalibration on %d networks:\n  %s = %.4g·%s", c.N, f.Metric, c.A, sum)
 	if c.B != 0 {
 		fmt.Fprintf(b, " %+.4g", c.B)
 	}
