@@ -52,8 +52,8 @@ two-targets: setup-test build ## two targets' tables, one search on both, a tran
 	scripts/two-targets.sh
 
 .PHONY: marginal
-marginal: setup ## marginal costs by frames and by chains of copies, one campaign → docs/results.md (2 minutes)
-	ISOCOST_STUDY=$(CURDIR)/.study.md ISOCOST_SECONDS=100s $(GO) test ./cmd/agent -run TestFramesAgainstChains -count=1 -v
+marginal: setup ## marginal costs by frames and as slopes over copies, one campaign → docs/results.md (3 minutes)
+	ISOCOST_STUDY=$(CURDIR)/.study.md ISOCOST_SECONDS=150s $(GO) test ./cmd/agent -run TestFramesAgainstChains -count=1 -v
 	scripts/results.sh frames-and-chains < .study.md && rm .study.md
 
 .PHONY: runtimes

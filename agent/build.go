@@ -11,6 +11,7 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/tflitewriter"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
 )
 
 // BuildSpec says in which form a backend wants a model.
@@ -19,6 +20,8 @@ type BuildSpec struct {
 	Format string // Info.Format
 	Batch  int    // of chains; 0 is 1
 	Seed   uint64 // of chains' weights
+	// Precision, when set, is that of every operator of a chain instead of its own.
+	Precision lut.Precision
 }
 
 // Build makes a plan's model ready for a backend: a chain is written in the
@@ -42,9 +45,17 @@ func Build(m benchmarks.Model, spec BuildSpec) (Model, error) {
 		return out, nil
 	}
 	if spec.Format == "chain" {
+		if spec.Precision != "" {
+			out.Chain = nil
+			for _, op := range m.Chain {
+				if op.Kind != "switch" || len(m.Chain) == 1 {
+					out.Chain = append(out.Chain, op.WithPrecision(spec.Precision))
+				}
+			}
+		}
 		return out, nil
 	}
-	g, err := benchmarks.Build(m.Chain, benchmarks.BuildOptions{Batch: spec.Batch, Seed: spec.Seed})
+	g, err := benchmarks.Build(m.Chain, benchmarks.BuildOptions{Batch: spec.Batch, Seed: spec.Seed, Precision: spec.Precision})
 	if err != nil {
 		return Model{}, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}

@@ -76,21 +76,14 @@ func (r *run) wholeModel(id string) bool {
 	})
 }
 
-// reference is what a model's outputs are compared with: its fp32 form on the
-// cpu provider, or the model itself there. ok is false when that is the model
-// that was measured.
-func (r *run) reference(m benchmarks.Model) (ref *benchmarks.Model, ok bool) {
-	p := lowest(m.Chain)
-	if p == lut.FP32 {
-		return nil, r.Backend.Provider != "cpu"
+// reference is the precision in which a model's outputs are compared on the cpu
+// provider: fp32 for one of another precision, its own ("") for one that ran
+// elsewhere. ok is false when that is the model that was measured.
+func (r *run) reference(m benchmarks.Model) (as lut.Precision, ok bool) {
+	if lowest(m.Chain) == lut.FP32 {
+		return "", r.Backend.Provider != "cpu"
 	}
-	out := benchmarks.Model{ID: m.ID + "-fp32"}
-	for _, op := range m.Chain {
-		if op.Kind != "switch" { // nothing to switch between
-			out.Chain = append(out.Chain, op.WithPrecision(lut.FP32))
-		}
-	}
-	return &out, len(out.Chain) > 0
+	return lut.FP32, true
 }
 
 // lowest is the coarsest precision of a chain, fp32 for a model file.
@@ -106,7 +99,7 @@ func lowest(c benchmarks.Chain) lut.Precision {
 
 func (r *run) checkNumeric(ctx context.Context, c *record.Check) (asked bool, err error) {
 	m := r.models[c.Model]
-	ref, ok := r.reference(m)
+	as, ok := r.reference(m)
 	if !ok {
 		return false, nil
 	}
@@ -118,7 +111,7 @@ func (r *run) checkNumeric(ctx context.Context, c *record.Check) (asked bool, er
 		return false, err
 	}
 	var failed *childFailure
-	_, err = r.talk.ask(ctx, request{Check: &checkRequest{Model: m, Reference: ref, Tolerance: tolerance}}, r.openPatience(), func(rep report) error {
+	_, err = r.talk.ask(ctx, request{Check: &checkRequest{Model: m, Reference: as, Tolerance: tolerance}}, r.openPatience(), func(rep report) error {
 		c.Numeric = rep.Numeric
 		if rep.Failed != nil {
 			failed = &childFailure{rep.Model, rep.Failed.Validity, rep.Failed.Detail}

@@ -228,13 +228,53 @@ func (a *analysis) paired(terms []benchmarks.Term) []float64 {
 	return out
 }
 
-// sum estimates Σ coef·T(model).
+// sum estimates Σ coef·T(model), with everything that its interval must hold.
+func (a *analysis) sum(terms []benchmarks.Term) estimate {
+	e := a.sampled(terms)
+	if h := a.lineError(terms); e.ok && h > 0 {
+		e.lo, e.hi = min(e.lo, e.us-h), max(e.hi, e.us+h)
+	}
+	return e
+}
+
+// lineError is the half width of the interval of a slope over copies by how far its
+// models' latencies lie from their line: a runtime lays out the memory of each length
+// differently, and no number of samples averages that out. 0 for other sums, and for
+// fewer than three lengths, which a line always meets. The distances hold the
+// samples' own noise too, so the larger of the two intervals is the one.
+func (a *analysis) lineError(terms []benchmarks.Term) float64 {
+	n := float64(len(terms))
+	if n < 3 {
+		return 0
+	}
+	var slope, meanX, meanY float64
+	for _, t := range terms {
+		if t.Copies == 0 {
+			return 0
+		}
+		y := a.model(t.Model).us
+		slope += t.Coef * y
+		meanX += float64(t.Copies) / n
+		meanY += y / n
+	}
+	var rest, squares float64
+	for _, t := range terms {
+		x := float64(t.Copies) - meanX
+		d := a.model(t.Model).us - meanY - slope*x
+		rest += d * d
+		squares += x * x
+	}
+	return stats.StudentQuantile(a.p.Stop.Level, len(terms)-2) * math.Sqrt(rest/(n-2)/squares)
+}
+
+// sampled estimates Σ coef·T(model) by its samples alone: what more rounds can
+// narrow.
 //
 // For estimator median it is the median over rounds of the sum within a round:
 // what slows a whole round cancels in a difference. For min and quantile the
 // quietest round of each model counts, wherever it was, and the terms' intervals
 // are combined by stats.SumInterval.
-func (a *analysis) sum(terms []benchmarks.Term) estimate {
+func (a *analysis) sampled(terms []benchmarks.Term) estimate {
 	var coef, est, lo, hi []float64
 	out := estimate{ok: true}
 	for _, t := range terms {
@@ -285,7 +325,7 @@ const (
 // finished says whether a case needs no more rounds, and why.
 func (a *analysis) finished(c benchmarks.Case, roundsTaken int) (stop string, done bool) {
 	s := a.p.Stop
-	e := a.sum(c.Terms)
+	e := a.sampled(c.Terms)
 	if e.rounds >= s.MinRounds && a.relative(e, c.Terms) <= s.Interval {
 		enough := true
 		for _, t := range c.Terms {

@@ -57,7 +57,7 @@ func peakLive(g *graph.Graph) int64 {
 	hold := func(v *graph.Value) {
 		if v != nil && !constant[v] && !held[v] {
 			held[v] = true
-			live += valueBytes(v)
+			live += v.Bytes()
 		}
 	}
 	for _, v := range g.Inputs {
@@ -70,26 +70,10 @@ func peakLive(g *graph.Graph) int64 {
 		peak = max(peak, live)
 		for v := range held {
 			if last[v] <= i {
-				live -= valueBytes(v)
+				live -= v.Bytes()
 				delete(held, v)
 			}
 		}
 	}
 	return peak
-}
-
-func valueBytes(v *graph.Value) int64 {
-	n := int64(1)
-	for _, d := range v.Shape {
-		n *= int64(d)
-	}
-	switch v.DType {
-	case graph.Float32, graph.Int32:
-		return 4 * n
-	case graph.Float16, graph.BFloat16:
-		return 2 * n
-	case graph.Int64:
-		return 8 * n
-	}
-	return n
 }

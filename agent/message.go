@@ -59,9 +59,9 @@ type visitRequest struct {
 
 // checkRequest compares a model's outputs with the fp32 CPU reference.
 type checkRequest struct {
-	Model     benchmarks.Model  `json:"model"`
-	Reference *benchmarks.Model `json:"reference,omitempty"` // nil: the same model on the cpu provider
-	Tolerance float64           `json:"tolerance"`
+	Model     benchmarks.Model `json:"model"`
+	Reference lut.Precision    `json:"reference,omitempty"` // "": the same model on the cpu provider
+	Tolerance float64          `json:"tolerance"`
 }
 
 type closeRequest struct {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
 
@@ -31,12 +31,14 @@ func (s *childState) check(ctx context.Context, q checkRequest) error {
 }
 
 func (s *childState) compare(ctx context.Context, q checkRequest) (*record.Numeric, error) {
-	run := func(m benchmarks.Model, opt Options) ([]Tensor, error) {
+	run := func(as lut.Precision, opt Options) ([]Tensor, error) {
 		info, err := s.backend.Info()
 		if err != nil {
 			return nil, err
 		}
-		model, err := s.Build(m, s.buildSpec(info.Format))
+		spec := s.buildSpec(info.Format)
+		spec.Precision = as
+		model, err := s.Build(q.Model, spec)
 		if err != nil {
 			return nil, err
 		}
@@ -55,16 +57,16 @@ func (s *childState) compare(ctx context.Context, q checkRequest) (*record.Numer
 		}
 		return reader.Outputs()
 	}
-	got, err := run(q.Model, s.options)
+	got, err := run("", s.options)
 	if err != nil {
 		return nil, err
 	}
-	ref, opt, name := q.Model, s.options, "the same model on cpu"
-	if q.Reference != nil {
-		ref, name = *q.Reference, "its fp32 form on cpu"
+	opt, name := s.options, "the same model on cpu"
+	if q.Reference != "" {
+		name = fmt.Sprintf("its %s form on cpu", q.Reference)
 	}
 	opt.Provider, opt.ProviderOptions = "cpu", nil
-	want, err := run(ref, opt)
+	want, err := run(q.Reference, opt)
 	if err != nil {
 		return nil, fmt.Errorf("reference: %w", err)
 	}

@@ -144,8 +144,11 @@ type Energy struct {
 // Checks are done outside the timed rounds.
 type Checks struct {
 	Placement bool `yaml:"placement"` // prove where nodes run, when the provider is not cpu
-	Numeric   bool `yaml:"numeric"`   // compare outputs with the fp32 CPU reference
-	// Tolerance is the largest relative RMS error by precision.
+	// Numeric compares, after the rounds, the outputs of models of reduced precision and
+	// of other providers with fp32 on the CPU.
+	Numeric bool `yaml:"numeric"`
+	// Tolerance is the largest relative RMS error by precision. Outputs that have
+	// nothing to do with the reference's are off by √2 and more.
 	Tolerance map[string]float64 `yaml:"tolerance"`
 }
 
@@ -174,10 +177,19 @@ func DefaultProtocol() Protocol {
 		Clock:   "observe",
 		Thermal: Thermal{GateSeconds: 300, Slowdown: 0.10, Redo: 2, MinBattery: 20},
 		Energy:  Energy{WindowSeconds: 5, CounterPeriods: 50, IdleSeconds: 2},
-		Check: Checks{Placement: true, Tolerance: map[string]float64{
-			// Rounding of the format over a few hundred accumulations: 2^-24, 2^-11, 2^-8;
-			// int8 by the customary "two percent of full scale" times a small network's depth.
-			"fp32": 1e-4, "fp16": 0.02, "bf16": 0.08, "int8": 0.25, "int8dyn": 0.15, "int8w": 0.10,
+		Check: Checks{Placement: true, Numeric: true, Tolerance: map[string]float64{
+			// Rounding errors of layers are independent and add in quadrature; the bounds are
+			// three standard deviations after the layers of a deep network (50, int8 54 tensors).
+			// TF32, the CUDA provider's default: both factors rounded, 2⁻¹¹·√(2/3) a layer; 3·√50 of it.
+			"fp32": 0.01,
+			// Sums of a few hundred products rounded one by one, √300·2⁻¹¹/√3 a layer.
+			"fp16": 0.1,
+			// Both factors and the result rounded, 2⁻⁹ a layer.
+			"bf16": 0.05,
+			// A step of a tensor that covers ±5σ in 255 is 10σ/255, its rounding error
+			// 0.0113σ; weights (±√3σ in 254, per channel) add 0.0039. 3·0.0113·√54 = 0.25.
+			"int8": 0.25, "int8dyn": 0.25,
+			"int8w": 0.1, // weights alone: 3·0.0039·√50 = 0.083
 		}},
 		Limits: Limits{OpenSeconds: 120, VisitSeconds: 60, Attempts: 2},
 	}

@@ -14,6 +14,9 @@ type BuildOptions struct {
 	Seed  uint64 // of the weights; the same seed gives the same weights everywhere
 	// Shapes leaves weights without data: enough to count, not to write.
 	Shapes bool
+	// Precision, when set, is that of every operator instead of its own: the reference
+	// that another precision is compared with. Names, and with them the weights, stay.
+	Precision lut.Precision
 }
 
 // Build makes a chain a graph. The first operator fixes the input's shape; each
@@ -46,10 +49,16 @@ func Build(chain Chain, opt BuildOptions) (*graph.Graph, error) {
 		if err := Check(op); err != nil {
 			return nil, fmt.Errorf("build: operator %d: %w", i, err)
 		}
+		if opt.Precision != "" {
+			if op.Kind == "switch" && len(chain) > 1 { // nothing to switch between
+				continue
+			}
+			op = op.WithPrecision(opt.Precision)
+		}
 		k, a := kinds[op.Kind], args{op}
 		in := k.in(a)
 		b.layer, b.prec = fmt.Sprintf("l%02d", i), op.Precision
-		if i == 0 {
+		if x == nil {
 			x = b.input("input", in, floatType(op.Precision))
 		}
 		if have := Shape(x.Shape[1:]); !have.fits(in) {
@@ -67,7 +76,11 @@ func Build(chain Chain, opt BuildOptions) (*graph.Graph, error) {
 		}
 	}
 	b.layer = "out"
-	x = b.convert(x, floatType(chain[len(chain)-1].Precision), "output")
+	last := chain[len(chain)-1].Precision
+	if opt.Precision != "" {
+		last = opt.Precision
+	}
+	x = b.convert(x, floatType(last), "output")
 	b.g.Outputs = []*graph.Value{x}
 	for _, v := range b.results {
 		b.g.Outputs = append(b.g.Outputs, b.convert(v, floatOutput(v.DType), v.Name+".out"))

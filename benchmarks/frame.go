@@ -129,11 +129,14 @@ func residualFrame(in Shape, p lut.Precision) Sum {
 	return difference(join(before(in, p), Chain{res}, tap(in, p)), join(before(in, p), Chain{conv}, tap(in, p)))
 }
 
-// Slope returns the marginal cost as a slope over copies of a shape-preserving
-// operator: (T(pre, op×k, post) − T(pre, op, post)) / (k−1). Against Frame it
-// averages over k−1 copies and shares no model with other cells, but holds more in
-// the cache. It fails when the operator changes the shape or k < 2, and for operators
-// of which a runtime removes the second copy.
+// Slope returns the marginal cost as the slope of the least-squares line through
+// T(pre, op×n, post) over n = 1…k copies of a shape-preserving operator. Against
+// Frame it averages over k−1 copies and shares no frame with other cells, but holds
+// more in the cache. Four copies or more also tell how far the latencies are from a
+// line (Term.Copies): a runtime lays out the memory of each length differently, which
+// moves a single length by some percent. With an odd k the middle length has no
+// weight and is left out. It fails when the operator changes the shape or k < 2, and
+// for operators of which a runtime removes the second copy.
 func Slope(op lut.Op, k int) (Sum, error) {
 	if err := Check(op); err != nil {
 		return nil, err
@@ -153,12 +156,20 @@ func Slope(op lut.Op, k int) (Sum, error) {
 		return nil, fmt.Errorf("slope over %d copies: at least 2 are needed", k)
 	}
 	p := framePrecision(op.Precision)
-	many := make(Chain, k)
-	for i := range many {
-		many[i] = op
+	middle := float64(k+1) / 2
+	squares := 0.0
+	for n := 1; n <= k; n++ {
+		squares += (float64(n) - middle) * (float64(n) - middle)
 	}
-	c := 1 / float64(k-1)
-	return Sum{{c, join(before(in, p), many, tap(out, p))}, {-c, join(before(in, p), Chain{op}, tap(out, p))}}, nil
+	var sum Sum
+	copies := Chain{}
+	for n := 1; n <= k; n++ {
+		copies = append(copies, op)
+		if c := (float64(n) - middle) / squares; c != 0 {
+			sum = append(sum, Summand{c, join(before(in, p), copies, tap(out, p))})
+		}
+	}
+	return sum, nil
 }
 
 // framePrecision is what an operator's neighbours in a frame compute in: its own

@@ -38,6 +38,10 @@ type Model struct {
 type Term struct {
 	Coef  float64 `json:"coef"`
 	Model string  `json:"model"` // Model.ID
+	// Copies, set in every term of a slope over copies of an operator, is how many of
+	// them the model holds: latencies that do not lie on a line over it tell the
+	// slope's own error.
+	Copies int `json:"copies,omitempty"`
 }
 
 // Case is one thing to learn: Σ Coef·T(model). For a cell that sum is the

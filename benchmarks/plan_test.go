@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -165,8 +166,23 @@ func TestSlopeChainsCopies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(sum) != 2 || sum[0].Coef != 0.25 || sum[1].Coef != -0.25 || len(sum[0].Chain)-len(sum[1].Chain) != 4 {
-		t.Errorf("slope %v", sum)
+	// The least-squares line over 1, 2, 4 and 5 copies; a line through any latencies
+	// a + b·n must give b back.
+	slope := 0.0
+	for i, s := range sum {
+		n := len(s.Chain) - len(sum[0].Chain) + 1
+		if want := []int{1, 2, 4, 5}[i]; n != want {
+			t.Errorf("term %d has %d copies, want %d", i, n, want)
+		}
+		slope += s.Coef * (7 + 3*float64(n))
+	}
+	if len(sum) != 4 || math.Abs(slope-3) > 1e-12 {
+		t.Errorf("%d terms, slope %v of a line of slope 3", len(sum), slope)
+	}
+	for _, key := range []string{"relayout/fp32@c=24,h=48,w=48", "transpose[perm=0-2-1]/fp32@d0=2,d1=4,d2=4"} {
+		if _, err := benchmarks.Slope(chain(t, key)[0], 4); err == nil {
+			t.Errorf("copies of %s were chained: they cancel", key)
+		}
 	}
 	stride := chain(t, "mbconv[act=relu6,k=3,s=2]/fp32@cin=16,cout=16,h=16,mid=48,w=16")[0]
 	if _, err := benchmarks.Slope(stride, 5); err == nil {

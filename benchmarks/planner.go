@@ -17,7 +17,7 @@ type Planner struct {
 	// of its own, which costs a third of the campaign and never enters a table.
 	Isolated bool
 	// Copies, at 2 or more, takes marginal costs of shape-preserving operators as a
-	// slope over that many copies (Slope) instead of against a frame.
+	// slope over up to that many copies (Slope) instead of against a frame.
 	Copies int
 	// Cold takes marginal costs with the caches as a network of many megabytes
 	// leaves them: see cold.
@@ -60,6 +60,7 @@ func (p *Planner) Cell(op lut.Op) error {
 	if p.Copies >= 2 {
 		sum, err = Slope(op, p.Copies)
 	}
+	slope := sum != nil
 	if sum == nil {
 		sum, err = Frame(op)
 	}
@@ -76,7 +77,11 @@ func (p *Planner) Cell(op lut.Op) error {
 		if err := s.Chain.check(); err != nil {
 			return fmt.Errorf("frame of %s: %w", op, err)
 		}
-		c.Terms = append(c.Terms, Term{s.Coef, p.chain(s.Chain)})
+		t := Term{Coef: s.Coef, Model: p.chain(s.Chain)}
+		if slope {
+			t.Copies = countOf(op, s.Chain)
+		}
+		c.Terms = append(c.Terms, t)
 	}
 	if p.Isolated {
 		c.Isolated = p.chain(Chain{op})
@@ -85,12 +90,23 @@ func (p *Planner) Cell(op lut.Op) error {
 	return nil
 }
 
+// countOf is how often an operator stands in a chain.
+func countOf(op lut.Op, c Chain) int {
+	n, key := 0, op.String()
+	for _, o := range c {
+		if o.String() == key {
+			n++
+		}
+	}
+	return n
+}
+
 // Network asks for a whole network; set is SetCalibrate, SetAudit or "".
 func (p *Planner) Network(set, name string, c Chain) error {
 	if err := c.check(); err != nil {
 		return fmt.Errorf("network %s: %w", name, err)
 	}
-	p.add(Case{Role: RoleNetwork, Set: set, Name: name, Ops: c, Terms: []Term{{1, p.chain(c)}}})
+	p.add(Case{Role: RoleNetwork, Set: set, Name: name, Ops: c, Terms: []Term{{Coef: 1, Model: p.chain(c)}}})
 	return nil
 }
 
@@ -99,7 +115,7 @@ func (p *Planner) Network(set, name string, c Chain) error {
 func (p *Planner) File(set, name, file, sha256 string, dims map[string]int, ops Chain) {
 	m := Model{File: file, SHA256: sha256, Dims: dims}
 	m.ID = m.id()
-	p.add(Case{Role: RoleNetwork, Set: set, Name: name, Ops: ops, Terms: []Term{{1, p.model(m)}}})
+	p.add(Case{Role: RoleNetwork, Set: set, Name: name, Ops: ops, Terms: []Term{{Coef: 1, Model: p.model(m)}}})
 }
 
 // Plan returns the plan: the anchor and the overhead first, then all cases in an
@@ -108,9 +124,9 @@ func (p *Planner) Plan() *Plan {
 	rng := rand.New(rand.NewPCG(p.Seed, 0x706c616e)) // "plan"
 	cases := append([]Case{}, p.cases...)
 	rng.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
-	anchor := Case{Role: RoleAnchor, Name: "anchor", Terms: []Term{{1, p.chain(Anchor())}}}
+	anchor := Case{Role: RoleAnchor, Name: "anchor", Terms: []Term{{Coef: 1, Model: p.chain(Anchor())}}}
 	anchor.ID = anchor.id()
-	overhead := Case{Role: RoleOverhead, Name: "overhead", Terms: []Term{{1, p.chain(Overhead())}}}
+	overhead := Case{Role: RoleOverhead, Name: "overhead", Terms: []Term{{Coef: 1, Model: p.chain(Overhead())}}}
 	overhead.ID = overhead.id()
 	return &Plan{Seed: p.Seed, Source: p.Source, Models: p.models, Cases: append([]Case{anchor, overhead}, cases...)}
 }

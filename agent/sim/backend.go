@@ -193,6 +193,9 @@ func (s *session) Close() error {
 func outputSeed(m agent.Model, opt agent.Options) uint64 {
 	h := fnv.New64a()
 	for _, op := range m.Chain {
+		if op.Kind == "switch" && len(m.Chain) > 1 {
+			continue
+		}
 		fmt.Fprintln(h, op.WithPrecision(lut.FP32).String())
 	}
 	h.Write(m.Bytes)

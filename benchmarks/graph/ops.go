@@ -136,6 +136,20 @@ func (v *Value) Len() int {
 	return n
 }
 
+// Bytes is how many bytes the value's elements take.
+func (v *Value) Bytes() int64 {
+	n := int64(v.Len())
+	switch v.DType {
+	case Float32, Int32:
+		return 4 * n
+	case Float16, BFloat16:
+		return 2 * n
+	case Int64:
+		return 8 * n
+	}
+	return n
+}
+
 // Int returns the first number of an integer attribute, or def when it is not given.
 func (n *Node) Int(name string, def int) int {
 	if v := n.Attrs.Ints[name]; len(v) > 0 {

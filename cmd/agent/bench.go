@@ -54,6 +54,7 @@ type benchOptions struct {
 	Cores         string
 	Metrics       []string
 	Estimator     string
+	NumericCheck  bool
 	Seed          uint64
 	Dims          []string
 	Inputs        []string
@@ -75,6 +76,7 @@ func (o *benchOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Cores, "cores", "", "cluster (little, mid, big, prime) or CPUs (0-3,6) to measure on, instead of the protocol's")
 	flags.StringSliceVar(&o.Metrics, "metric", nil, "latency, energy, memory, instead of the protocol's")
 	flags.StringVar(&o.Estimator, "estimator", "", "median, quantile or min, instead of the protocol's")
+	flags.BoolVar(&o.NumericCheck, "numeric-check", true, "compare outputs of reduced precisions and other providers with fp32 on the CPU, after the rounds; a mismatch is no cost")
 	flags.Uint64Var(&o.Seed, "seed", 0, "seed of orders and inputs, instead of the protocol's")
 	flags.StringArrayVarP(&o.Dims, "dim", "f", nil, "value of a symbolic dimension, `NAME=N`; may be repeated")
 	flags.StringArrayVar(&o.Inputs, "input", nil, "`[MODEL/]NAME=FILE.npy` instead of a synthesised input; may be repeated")
@@ -109,6 +111,7 @@ func (o *benchOptions) protocol(flags *pflag.FlagSet) (agent.Protocol, error) {
 	set("cores", func() { p.Cores = o.Cores })
 	set("metric", func() { p.Metrics = o.Metrics })
 	set("estimator", func() { p.Estimator = o.Estimator })
+	set("numeric-check", func() { p.Check.Numeric = o.NumericCheck })
 	set("seed", func() { p.Seed = o.Seed })
 	if len(p.Metrics) > 0 && !slices.Contains(p.Metrics, "latency") {
 		p.Metrics = append([]string{"latency"}, p.Metrics...)

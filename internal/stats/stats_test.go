@@ -175,3 +175,11 @@ func TestBootstrapIsSeeded(t *testing.T) {
 		t.Errorf("interval [%v, %v] around %v", lo, hi, m)
 	}
 }
+
+func TestStudentQuantile(t *testing.T) {
+	// Two-sided 95 %: Abramowitz and Stegun, table 26.10.
+	for df, want := range map[int]float64{1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 10: 2.228, 30: 2.042} {
+		near(t, "t", StudentQuantile(0.95, df), want, 5e-4)
+	}
+	near(t, "t of 99 %", StudentQuantile(0.99, 3), 5.841, 5e-4)
+}
