@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes the section of scripts/accuracy-models.sh: reads DIR/PRECISION.rec.jsonl,
-.compile.json and .predict.json, prints Markdown. Exit code 1 when no
+.predict.jsonl and .lut.json, prints Markdown. Exit code 1 when no
 network could be judged."""
 
 import argparse
@@ -39,52 +39,56 @@ def fault(r):
     return ""
 
 
-def report(directory, precision):
+def report(directory, precision, first):
+    """The lines of a precision's part, and how many of its networks were judged."""
     at = lambda ext: os.path.join(directory, precision + ext)
     truth = {r["name"]: r for r in records(at(".rec.jsonl")) if r["kind"] == "e2e"}
-    with open(at(".compile.json")) as f:
-        audit = json.load(f).get("audit") or {}
-    sums = {n["name"]: n["sum"] for n in audit.get("networks") or []}
-    lines, errors, plain, held, halves = [], [], [], 0, []
-    predictions = list(objects(at(".predict.json")))
-    for p in predictions:
+    head = ["| network | measured, µs | predicted, µs [95 %] | error | plain sum | held |", "|---|---|---|---|---|---|"]
+    out = [f"**{precision}.** " + campaign(directory, precision), ""]
+    judged = [[], []]
+    for i, p in enumerate(objects(at(".predict.jsonl"))):
+        part = 0 if i < first else 1
+        if i in (0, first):
+            out += (["", "Further networks:", ""] if i else []) + head
         name = p["model"].removesuffix(".onnx")
         short = name.split(".")[0]
         r = truth.get(name)
         why = "not in the records" if r is None else fault(r)
         if why:
-            lines.append(f"| {short} | not measured: {why} | | | |")
+            out.append(f"| {short} | not measured: {why} | | | | |")
+            judged[part].append(None)
             continue
         us = r["estimate_us"]
         half = (r["ci95_us"][1] - r["ci95_us"][0]) / 2 / us if "ci95_us" in r else math.nan
         if p["total_us"] is None:
-            lines.append(f"| {short} | {us:,.0f} ±{half:.1%} | {len(p['missing'])} kernels missing | | |")
+            out.append(f"| {short} | {us:,.0f} ±{half:.1%} | {len(p['missing'])} kernels missing | | | |".replace("%", " %"))
+            judged[part].append(None)
             continue
-        e = p["total_us"] / us - 1
-        errors.append(e)
-        halves.append(half)
-        if name in sums:
-            plain.append(sums[name] / us - 1)
+        e, plain = p["total_us"] / us - 1, p["known_us"] / us - 1
         inside = p["lo_us"] <= us <= p["hi_us"]
-        held += inside
-        lines.append(f"| {short} | {us:,.0f} ±{half:.1%} | {p['total_us']:,.0f} [{p['lo_us']:,.0f}, {p['hi_us']:,.0f}] "
-                     f"| {e:+.1%} | {'yes' if inside else 'no'} |".replace("%", " %"))
-    out = [f"**{precision}.** " + campaign(directory, precision), "",
-           "| network | measured, µs | predicted, µs [95 %] | error | held |", "|---|---|---|---|---|", *lines, ""]
-    if not errors:
-        return out + ["No network could be judged."], 0
-    rms = lambda es: math.sqrt(sum(e * e for e in es) / len(es))
-    text = (f"{len(errors)} of {len(predictions)} networks judged: RMSPE {rms(errors):.2%}, worst {max(map(abs, errors)):.1%}, "
-            f"bias {statistics.mean(errors):+.2%}, within 5 %: {share(errors, .05)}, within 10 %: {share(errors, .10)}; "
-            f"the interval held {held} of {len(errors)}.")
-    if len(plain) == len(errors):
-        text += f" The plain sums, before calibration: RMSPE {rms(plain):.2%}, worst {max(map(abs, plain)):.1%}."
-    halves = [h for h in halves if not math.isnan(h)]
+        judged[part].append((e, plain, inside, half))
+        out.append(f"| {short} | {us:,.0f} ±{half:.1%} | {p['total_us']:,.0f} [{p['lo_us']:,.0f}, {p['hi_us']:,.0f}] "
+                   f"| {e:+.1%} | {plain:+.1%} | {'yes' if inside else 'no'} |".replace("%", " %"))
+    out.append("")
+    for which, part in zip(("The ten", "The further ones", "All"), (*judged, judged[0] + judged[1])):
+        good = [x for x in part if x]
+        if not good:
+            continue
+        rms = lambda es: math.sqrt(sum(e * e for e in es) / len(es))
+        errors, plain = [g[0] for g in good], [g[1] for g in good]
+        text = (f"{which}: {len(good)} of {len(part)} judged, RMSPE {rms(errors):.2%}, worst {max(map(abs, errors)):.1%}, "
+                f"bias {statistics.mean(errors):+.2%}, within 5 %: {share(errors, .05)}, within 10 %: {share(errors, .10)}; "
+                f"the interval held {sum(g[2] for g in good)} of {len(good)}. Plain sums: RMSPE {rms(plain):.2%}, worst {max(map(abs, plain)):.1%}.")
+        out.append(re.sub(r"(\d)%", r"\1 %", text))
+    halves = [g[3] for part in judged for g in part if g and not math.isnan(g[3])]
     if halves:
-        text += f" Noise floor: the truth itself is known to ±{statistics.median(halves):.1%} (median of the 95 % intervals, worst {max(halves):.1%})"
-        floor = audit.get("noise_floor") or {}
-        text += f", {floor['between_rms']:.1%} between rounds." if "between_rms" in floor else "."
-    return out + [re.sub(r"(\d)%", r"\1 %", text)], len(errors)
+        out.append(re.sub(r"(\d)%", r"\1 %", f"Noise floor: the truth itself is known to ±{statistics.median(halves):.1%} (median of the 95 % intervals, worst {max(halves):.1%})."))
+    with open(at(".lut.json")) as f:
+        c = json.load(f).get("calibration") or {}
+    if c:
+        out += ["", f"Calibration on all {c['n']}, as the table has it: {c['model']}; "
+                + ", ".join(f"{m['model']} {m['rmspe']:.2%}" for m in c["candidates"]).replace("%", " %") + " (cross-validated RMSPE)."]
+    return out, sum(x is not None for x in judged[0] + judged[1])
 
 
 def campaign(directory, precision):
@@ -97,10 +101,10 @@ def campaign(directory, precision):
             if isinstance(group, dict):
                 models.update(group["models"])
     cells = [r for r in recs if r["kind"] == "cell"]
-    nets = [r["set"] for r in recs if r["kind"] == "e2e"]
+    nets = [r for r in recs if r["kind"] == "e2e"]
     rounds = [r.get("rounds", 0) for r in recs]
     noisy = sum("noisy" in r["validity"] for r in cells)
-    return (f"{len(cells)} cells, {nets.count('audit')} networks to judge and {nets.count('calibrate')} to calibrate, "
+    return (f"{len(cells)} cells, {len(nets)} networks, "
             f"{len(models)} models opened; {min(rounds)} to {max(rounds)} rounds of each case; {noisy} cells noisy.")
 
 
@@ -112,16 +116,18 @@ def share(errors, bound):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--time", required=True, help="device time of each campaign, for the text")
+    p.add_argument("--first", type=int, required=True, help="how many of the networks are those the section names first; the others follow")
     p.add_argument("dir")
     p.add_argument("precisions", nargs="+")
     a = p.parse_args()
     print("## Networks nobody here designed (`make accuracy-models`)\n")
     print("torchvision's and timm's networks with random weights, as torch's exporter and onnxruntime's QDQ quantiser left them, priced\n"
-          f"by `costgen predict` from their kernels. One campaign of {a.time} device time a precision, one thread, `min`, holds the kernels, these\n"
-          f"networks and others, which calibrate; {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}.")
+          f"by `costgen predict` from their kernels. One campaign of {a.time} device time a precision, one thread, holds the kernels and the\n"
+          "networks. Each is predicted by a table whose calibration was fitted on the others and never saw it (`costgen compile --traffic\n"
+          f"--judge NAME`); the plain sum is of its kernels, uncalibrated. {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}.")
     judged = 0
     for precision in a.precisions:
-        lines, n = report(a.dir, precision)
+        lines, n = report(a.dir, precision, a.first)
         judged += n
         print("\n" + "\n".join(lines))
     return 0 if judged else 1
