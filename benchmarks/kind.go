@@ -126,7 +126,7 @@ func checkAttr(name, v string) error {
 		if ok = slices.Contains(activations, v); !ok {
 			return hint.Wrap(fmt.Errorf("unknown activation %q", v), "the activations are %s; leave act out for none", strings.Join(activations, " "))
 		}
-	case "rescale", "res", "proj", "noexp", "plain", "fused":
+	case "rescale", "skip", "res", "proj", "noexp", "plain", "fused":
 		ok = v == "1"
 	case "from":
 		ok = slices.Contains(lut.Precisions, lut.Precision(v))

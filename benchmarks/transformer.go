@@ -10,9 +10,16 @@ import (
 // transformerKinds are the operators and blocks of vision transformers, on
 // sequences of shape [seq dim].
 var transformerKinds = map[string]kind{
+	// skip=1: of the sum with a shortcut that nothing else wants, which runtimes
+	// compute in one operator.
 	"layernorm": {
-		axes: []string{"seq", "dim"}, in: mapShape, out: mapShape,
-		build: func(b *builder, a args, x *graph.Value) *graph.Value { return b.layerNorm(x, "layernorm") },
+		attrs: []string{"skip"}, axes: []string{"seq", "dim"}, in: mapShape, out: mapShape,
+		build: func(b *builder, a args, x *graph.Value) *graph.Value {
+			if a.str("skip") == "1" {
+				x = b.add(x, b.operand(a, x), "skip", "")
+			}
+			return b.layerNorm(x, "layernorm")
+		},
 	},
 	"rmsnorm": {
 		axes: []string{"seq", "dim"}, in: mapShape, out: mapShape,

@@ -1,12 +1,22 @@
 package onnxreader
 
-import "slices"
+import (
+	"slices"
+	"strings"
+
+	"github.com/isocost/isocost/internal/onnx"
+)
 
 // fuse applies the rules: idioms of several nodes become one, constants and batch
 // norms go into the convolution before them, biases into the matrix product,
 // activations into what computes their input.
 func (g *graph) fuse() {
 	g.unused()
+	for _, n := range g.nodes {
+		if !n.dead {
+			g.noop(n)
+		}
+	}
 	for _, n := range g.nodes {
 		g.applyRules(n)
 	}
@@ -28,8 +38,28 @@ func (g *graph) fuse() {
 	for _, n := range g.nodes {
 		if !n.dead {
 			g.fuseActivation(n)
+			g.skipNorm(n)
 		}
 	}
+}
+
+// skipNorm merges an addition of two equal sequences into the layer normalisation
+// that alone wants their sum (ONNX Runtime's SkipLayerNormFusion).
+func (g *graph) skipNorm(n *node) {
+	if n.op != "LayerNormalization" && !strings.HasPrefix(n.op, "@layernorm") {
+		return
+	}
+	x := n.input(0)
+	if !only(x) || x.from == nil || x.from.dead || x.from.op != "Add" || x.from.int8 || x.dtype != onnx.Float || len(x.from.in) != 2 {
+		return
+	}
+	for _, v := range x.from.in {
+		if v == nil || v.constant || !v.known || len(v.shape) != 3 || !slices.Equal(v.shape, x.shape) {
+			return
+		}
+	}
+	n.skip = true
+	g.enter(n, 0, x.from, x.from.in[0])
 }
 
 // unused marks nodes nothing depends on, last to first.
@@ -51,6 +81,33 @@ func (g *graph) unused() {
 			}
 		}
 	}
+}
+
+// noop removes a node that adds or subtracts 0, multiplies or divides by 1 (ONNX
+// Runtime's NoopElimination): Python's sum() leaves 0 + x.
+func (g *graph) noop(n *node) {
+	neutral, ok := map[string]float64{"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}[n.op]
+	if !ok || len(n.in) != 2 || n.int8 || len(n.out) == 0 || n.out[0] == nil || n.out[0].output {
+		return
+	}
+	x, c := n.in[0], n.in[1]
+	if (n.op == "Add" || n.op == "Mul") && x != nil && x.constant {
+		x, c = c, x
+	}
+	if x == nil || c == nil || x.constant || !c.constant || !c.hasData || len(c.data) != 1 || c.data[0] != neutral || !x.known || !n.out[0].known || !slices.Equal(x.shape, n.out[0].shape) {
+		return
+	}
+	n.dead, n.why = true, FreeNoop
+	unlink(x, n)
+	for _, user := range n.out[0].to {
+		for i, v := range user.in {
+			if v == n.out[0] {
+				user.in[i] = x
+				x.to = append(x.to, user)
+			}
+		}
+	}
+	n.out[0].to = nil
 }
 
 func (g *graph) applyRules(root *node) {

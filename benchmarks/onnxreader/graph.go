@@ -42,6 +42,7 @@ type node struct {
 	dead   bool     // merged into another node, or free
 	why    string   // free
 	groups int
+	skip   bool  // a layer normalisation that adds a shortcut first
 	pad    []int // of a Pad merged into it: begin of each side, then end
 }
 

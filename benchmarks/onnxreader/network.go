@@ -54,5 +54,6 @@ const (
 	FreeView     = "view: moves no data"
 	FreeShape    = "shape arithmetic"
 	FreeUnused   = "unused: nothing depends on it"
+	FreeNoop     = "no operation: removed when the model is loaded"
 	FreeReorder  = "layout change: part of the kernels beside it"
 )

@@ -28,6 +28,11 @@ func (g *graph) price() *Network {
 		switch {
 		case why == "" && op.Kind != "":
 			net.Kernels = append(net.Kernels, Kernel{Name: n.name, Op: op, Nodes: n.parts})
+			if !g.lowered && op.Kind == "transpose" {
+				for i := 2; i <= n.partsAfter(); i++ {
+					net.Kernels = append(net.Kernels, Kernel{Name: n.name + "+" + strconv.Itoa(i), Nodes: []string{}, Op: op})
+				}
+			}
 			if sum := n.input(3); n.op == "com.microsoft.nchwc:Conv" && sum != nil && len(n.out[0].shape) == 4 {
 				// the runtime's convolution with an addition inside
 				s := n.out[0].shape
@@ -714,7 +719,13 @@ func (p *pricer) norm(n *node, kind string, def int) (lut.Op, string) {
 	return lut.NewOp(kind, prec, nil, map[string]int{"seq": max(1, seq), "dim": dim}), ""
 }
 
-func (p *pricer) layerNorm(n *node) (lut.Op, string) { return p.norm(n, "layernorm", -1) }
+func (p *pricer) layerNorm(n *node) (lut.Op, string) {
+	op, why := p.norm(n, "layernorm", -1)
+	if why == "" && (n.skip || n.op == "com.microsoft:SkipLayerNormalization") {
+		op.Attrs = []lut.Attr{{Name: "skip", Value: "1"}}
+	}
+	return op, why
+}
 
 func (p *pricer) rmsNorm(n *node) (lut.Op, string) { return p.norm(n, "rmsnorm", -1) }
 
@@ -835,7 +846,18 @@ func (p *pricer) transpose(n *node) (lut.Op, string) {
 	if why != "" {
 		return lut.Op{}, why
 	}
-	perm, dims := simplest(n.perm(), n.in[0].shape, p.batch)
+	order, shape := n.perm(), n.in[0].shape
+	if !p.g.lowered && n.partsAfter() > 1 { // the key is one part's
+		cut := order[0]
+		shape = slices.Delete(slices.Clone(shape), cut, cut+1)
+		order = slices.Clone(order[1:])
+		for i, v := range order {
+			if v > cut {
+				order[i]--
+			}
+		}
+	}
+	perm, dims := simplest(order, shape, p.batch)
 	if len(perm) < 2 {
 		p.free = FreeView
 		return lut.Op{}, ""
@@ -850,6 +872,20 @@ func (p *pricer) transpose(n *node) (lut.Op, string) {
 		at["d"+strconv.Itoa(i)] = dims[i]
 	}
 	return lut.NewOp("transpose", prec, map[string]string{"perm": strings.Join(text, "-")}, at), ""
+}
+
+// partsAfter is in how many parts a transposition's result is at once cut apart along
+// its first axis, as query, key and value are; 1 when it is not. The runtime cuts
+// the rows as they were and transposes the parts (its transpose optimiser).
+func (n *node) partsAfter() int {
+	if n.op != "Transpose" || n.int8 || !only(n.out[0]) {
+		return 1
+	}
+	cut, s := n.out[0].to[0], n.out[0].shape
+	if cut.op != "Split" || cut.int8 || cut.int("axis", 0) != 0 || len(s) < 3 || len(cut.out) != s[0] {
+		return 1
+	}
+	return s[0]
 }
 
 // simplest drops dimensions of size 1 and joins those that stay side by side.
