@@ -77,7 +77,7 @@ func Frame(op lut.Op) (Sum, error) {
 	switch {
 	case ofPositive[op.Kind]:
 		pre = append(pre, lut.NewOp("sigmoid", p, nil, coordinates(in)))
-	case fusible[op.Kind]:
+	case fusible[op.Kind] || op.Attr("skip") == "1":
 		pre = append(pre, unfused(in, p)...)
 	case op.Kind == "concat" && !in.equal(laterShape(a)):
 		// Unequal parts: the first and an earlier value of the width of the others.
