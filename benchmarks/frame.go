@@ -37,8 +37,8 @@ type Sum []Summand
 //     input is measured at the entry;
 //   - matmul comes after a sigmoid, and transpose is set against one that changes
 //     nothing and is therefore removed;
-//   - activations and binary operators come after an average pool, into which
-//     nothing fuses them.
+//   - activations and binary operators come after an average pool or a normalisation,
+//     into which nothing fuses them; cuts at constant numbers after a tanh besides.
 //
 // It fails like Check.
 func Frame(op lut.Op) (Sum, error) {
@@ -79,6 +79,9 @@ func Frame(op lut.Op) (Sum, error) {
 		pre = append(pre, lut.NewOp("sigmoid", p, nil, coordinates(in)))
 	case fusible[op.Kind] || op.Attr("skip") == "1":
 		pre = append(pre, unfused(in, p)...)
+		if clamps(op) && p != lut.INT8 { // XNNPACK lets float pools and sums clamp their results
+			pre = append(pre, lut.NewOp("tanh", p, nil, coordinates(in)))
+		}
 	case op.Kind == "concat" && !in.equal(laterShape(a)):
 		// Unequal parts: the first and an earlier value of the width of the others.
 		pre = join(before(laterShape(a), p), widen(laterShape(a), in, p))
@@ -94,6 +97,17 @@ var fusible = map[string]bool{"add": true, "mul": true, "relu": true, "relu6": t
 	"sub": true, "div": true, "erf": true, "tanh": true, "exp": true, "batchnorm": true, "pad": true, "leakyrelu": true, "clip": true,
 	"min": true, "max": true, "neg": true, "abs": true, "elu": true, "softplus": true, "reciprocal": true, "sin": true, "cos": true, "mish": true,
 	"gelutanh": true, "round": true}
+
+// clamps reports that an operator cuts its input at constant numbers.
+func clamps(op lut.Op) bool {
+	switch op.Kind {
+	case "relu", "relu6", "clip":
+		return true
+	case "min", "max":
+		return op.Attr("b") == "s"
+	}
+	return false
+}
 
 // ofPositive are operators without a result below 0, where an average of random
 // numbers is half of the time.
