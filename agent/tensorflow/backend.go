@@ -162,7 +162,7 @@ func open(ctx context.Context, model agent.Model, opt agent.Options) (_ *session
 	if err := w.write(model.Graph); err != nil {
 		return nil, err
 	}
-	s := &session{graph: model.Graph, provider: opt.Provider, feeds: map[tf.Output]*tf.Tensor{}}
+	s := &session{graph: model.Graph, feeds: map[tf.Output]*tf.Tensor{}}
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -206,7 +206,6 @@ func open(ctx context.Context, model agent.Model, opt agent.Options) (_ *session
 	if w.err != nil {
 		return nil, w.err
 	}
-	s.ops = w.placed
 	if s.tf, err = tf.NewSession(w.g, &tf.SessionOptions{Config: config(threads)}); err != nil {
 		return nil, err
 	}
@@ -227,13 +226,11 @@ func refusal(err error) error { return fmt.Errorf("%w: %w", agent.ErrUnsupported
 // session is an open graph. Run fetches nothing: outputs that nobody collects
 // would pile up while the harness keeps the collector off.
 type session struct {
-	tf       *tf.Session
-	graph    *graph.Graph
-	provider string
-	feeds    map[tf.Output]*tf.Tensor
-	fetches  []tf.Output
-	targets  []*tf.Operation
-	ops      []agent.PlacedNode
+	tf      *tf.Session
+	graph   *graph.Graph
+	feeds   map[tf.Output]*tf.Tensor
+	fetches []tf.Output
+	targets []*tf.Operation
 }
 
 // Run executes the graph.
@@ -276,39 +273,47 @@ func (s *session) Close() error {
 	return err
 }
 
-// Placement lists the graph's operations with the device they are pinned to.
-// The proof is that the session ran: with soft placement off TensorFlow refuses an
-// operation it would have to run on another device.
+// Placement lists the operations of the graph that really runs, optimised and
+// partitioned, with the device each is on. With soft placement off TensorFlow refuses
+// what it would have to run on another device than asked.
 func (b *Backend) Placement(ctx context.Context, model agent.Model, opt agent.Options) (agent.Placement, error) {
-	s, err := open(ctx, model, opt)
+	ops, err := look(ctx, model, opt)
 	if err != nil {
 		return agent.Placement{}, fmt.Errorf("placement of %s: %w", model.Name, err)
 	}
-	defer s.Close()
-	p := agent.Placement{Nodes: slices.Clone(s.ops)}
-	for i := range p.Nodes {
-		p.Nodes[i].Provider = s.provider
+	var p agent.Placement
+	for _, o := range ops {
+		provider := "cpu"
+		if strings.Contains(o.device, "GPU") {
+			provider = "gpu"
+			if opt.Provider == "cuda" {
+				provider = opt.Provider
+			}
+		}
+		if !o.idle() {
+			p.Nodes = append(p.Nodes, agent.PlacedNode{Name: o.name, Op: o.op, Provider: provider})
+		}
 	}
 	return p, nil
 }
 
-// Execution judges a precision. On CPUs TensorFlow's half-precision kernels are
-// Eigen's, whose arithmetic on Eigen::half and Eigen::bfloat16 converts each
-// element to float and back (Eigen/src/Core/arch/Default/Half.h and BFloat16.h),
-// unless oneDNN takes the operation, which it does not tell.
-func (b *Backend) Execution(ctx context.Context, model agent.Model, opt agent.Options, precision lut.Precision) (agent.Execution, error) {
+// look opens a second session and reads its optimised graph.
+func look(ctx context.Context, model agent.Model, opt agent.Options) ([]operation, error) {
 	s, err := open(ctx, model, opt)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	return s.optimised()
+}
+
+// Execution judges a precision by the optimised graph; see judge.
+func (b *Backend) Execution(ctx context.Context, model agent.Model, opt agent.Options, precision lut.Precision) (agent.Execution, error) {
+	ops, err := look(ctx, model, opt)
 	if err != nil {
 		return agent.Execution{}, fmt.Errorf("precision of %s: %w", model.Name, err)
 	}
-	s.Close()
-	if opt.Provider == "cpu" && (precision == lut.FP16 || precision == lut.BF16) {
-		return agent.Execution{Mode: agent.Emulated, Why: "Eigen computes half precision in float32 on the CPU"}, nil
-	}
-	if precision != lut.FP32 && precision != lut.FP16 && precision != lut.BF16 {
-		return agent.Execution{Mode: agent.Emulated, Why: "nothing here computes in integers: the graph is in float32"}, nil
-	}
-	return agent.Execution{Mode: agent.Native, Why: "the operations' type is that of the graph, and the session ran with it"}, nil
+	return judge(ops, precision, opt.Provider == "cpu" || opt.Provider == "", processorFlags()), nil
 }
 
 // dtypes are the float types of a graph's inputs and outputs, as numpy's names.

@@ -10,8 +10,8 @@
 // operation is pinned to the provider's device and soft placement is off, so that
 // TensorFlow refuses what it would have to run elsewhere.
 //
-// Static and dynamic int8 have no form here: TensorFlow's quantised operations are
-// deprecated, and a model in them is not what anybody deploys.
+// Quantised graphs run as quantisation-aware training has them, in float32 on the
+// integers' grids; see quantised.go. Cubic interpolation has no form.
 package tensorflow
 
 // Name is the backend's name in records and flags.

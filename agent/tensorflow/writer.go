@@ -4,7 +4,6 @@ package tensorflow
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	tf "github.com/tensorflow/tensorflow/tensorflow/go"
@@ -13,8 +12,10 @@ import (
 	"github.com/isocost/isocost/benchmarks/graph"
 )
 
-// types are TensorFlow's numbers of the float types (types.proto).
-var types = map[graph.DType]tf.DataType{graph.Float32: tf.Float, graph.Float16: tf.Half, graph.BFloat16: tf.Bfloat16}
+// types are TensorFlow's numbers of the types that values have here (types.proto);
+// quantised ones are float32 on a grid.
+var types = map[graph.DType]tf.DataType{graph.Float32: tf.Float, graph.Float16: tf.Half, graph.BFloat16: tf.Bfloat16,
+	graph.Int8: tf.Float, graph.Int32: tf.Float}
 
 // place is a value in TensorFlow's graph. Four-dimensional ones stand N,H,W,C
 // unless plain; the other order is made when it is asked for.
@@ -33,7 +34,7 @@ type writer struct {
 	fed       map[*graph.Value]tf.Output
 	init      []*tf.Operation
 	initFeeds map[tf.Output]*tf.Tensor
-	placed    []agent.PlacedNode
+	moves     bool // the current node computes nothing
 	names     int
 	err       error
 }
@@ -50,8 +51,8 @@ func (w *writer) write(g *graph.Graph) error {
 	}
 	for _, n := range g.Nodes {
 		for _, v := range slices.Concat(n.In, n.Out) {
-			if _, ok := types[v.DType]; !ok || v.Quant != nil {
-				return fmt.Errorf("node %s (%s) computes on quantised values, for which TensorFlow has no form: %w", n.Name, n.Op, agent.ErrUnsupported)
+			if _, ok := types[v.DType]; !ok {
+				return fmt.Errorf("node %s (%s) computes on values of a type that has no form here: %w", n.Name, n.Op, agent.ErrUnsupported)
 			}
 		}
 	}
@@ -69,9 +70,6 @@ func (w *writer) op(typ string, attrs map[string]any, in ...tf.Input) tf.Output 
 	if err != nil {
 		w.err = fmt.Errorf("operation %s: %w: %w", typ, agent.ErrUnsupported, err)
 		return tf.Output{}
-	}
-	if typ != "Const" {
-		w.placed = append(w.placed, agent.PlacedNode{Name: spec.Name, Op: typ})
 	}
 	return o.Output(0)
 }
@@ -96,7 +94,7 @@ func (w *writer) number(f float64, t graph.DType) tf.Output {
 // cast converts between float types. A constant's is folded when the session
 // optimises the graph.
 func (w *writer) cast(x tf.Output, from, to graph.DType) tf.Output {
-	if from == to {
+	if types[from] == types[to] {
 		return x
 	}
 	return w.op("Cast", map[string]any{"DstT": types[to]}, x)
@@ -135,9 +133,9 @@ func (w *writer) plain(v *graph.Value) tf.Output { return w.get(v, true) }
 func (w *writer) get(v *graph.Value, plain bool) tf.Output {
 	if w.weights[v] {
 		if plain || len(v.Shape) != 4 {
-			return w.weight(v, v.Data, v.Shape)
+			return w.weight(v, w.data(v), v.Shape)
 		}
-		return w.weight(v, toDevice(v.Data, v.Shape), deviceShape(v.Shape))
+		return w.weight(v, toDevice(w.data(v), v.Shape), deviceShape(v.Shape))
 	}
 	p, ok := w.at[v]
 	if !ok {
@@ -176,7 +174,14 @@ func (w *writer) toHost(x tf.Output) tf.Output {
 	return w.op("Identity", nil, x)
 }
 
-func (w *writer) set(v *graph.Value, out tf.Output, plain bool) { w.at[v] = place{out, plain} }
+// set says where a value is. What computes an int8 value rounds it to its grid; what
+// only moves one need not.
+func (w *writer) set(v *graph.Value, out tf.Output, plain bool) {
+	if v.DType == graph.Int8 && !w.moves {
+		out = w.rounded(out, v)
+	}
+	w.at[v] = place{out, plain}
+}
 
 // nodes writes all nodes.
 func (w *writer) nodes(g *graph.Graph) error {
@@ -189,6 +194,10 @@ func (w *writer) nodes(g *graph.Graph) error {
 	return nil
 }
 
+// moving are the operators whose results are elements of their inputs.
+var moving = []string{graph.Reshape, graph.Transpose, graph.Slice, graph.Pad, graph.Expand, graph.Concat, graph.Split, graph.MaxPool,
+	graph.DepthToSpace, graph.SpaceToDepth}
+
 func (w *writer) unsupported(format string, args ...any) {
 	if w.err == nil {
 		w.err = fmt.Errorf(format+": %w", append(args, agent.ErrUnsupported)...)
@@ -198,23 +207,33 @@ func (w *writer) unsupported(format string, args ...any) {
 func (w *writer) node(n *graph.Node) {
 	x, y := n.In[0], n.Out[0]
 	t := y.DType
+	w.moves = slices.Contains(moving, n.Op)
 	same := func(f func(x tf.Output) tf.Output) { // elementwise, in x's own order
 		plain := w.at[x].plain
 		w.set(y, f(w.get(x, plain)), plain)
 	}
-	unary := func(typ string) { same(func(x tf.Output) tf.Output { return w.op(typ, nil, x) }) }
+	if typ, ok := functions[n.Op]; ok {
+		same(func(x tf.Output) tf.Output { return w.op(typ, nil, x) })
+		return
+	}
+	if typ, ok := pairwise[n.Op]; ok {
+		// Both in one order; where the ranks differ, broadcasting is the graph's own.
+		plain := len(x.Shape) != len(n.In[1].Shape) || w.at[x].plain
+		w.set(y, w.act(n, w.op(typ, nil, w.get(x, plain), w.get(n.In[1], plain))), plain)
+		return
+	}
 	switch n.Op {
 	case graph.Conv, graph.DWConv, graph.Deconv:
 		w.convolution(n)
 	case graph.Linear:
 		o, k := n.In[1].Shape[0], n.In[1].Shape[1]
-		weight := make([]float32, 0, o*k)
+		weight, data := make([]float32, 0, o*k), w.data(n.In[1])
 		for i := range k {
 			for j := range o {
-				weight = append(weight, n.In[1].Data[j*k+i])
+				weight = append(weight, data[j*k+i])
 			}
 		}
-		z := w.op("MatMul", nil, w.plain(x), w.weight(n.In[1], weight, []int{k, o}))
+		z := w.op("MatMul", nil, w.quantisedInput(n, w.plain(x)), w.weight(n.In[1], weight, []int{k, o}))
 		w.set(y, w.act(n, w.bias(n, z)), true)
 	case graph.MatMul:
 		z := w.op("BatchMatMulV2", map[string]any{"adj_y": n.Int("transb", 0) == 1}, w.plain(x), w.plain(n.In[1]))
@@ -222,32 +241,12 @@ func (w *writer) node(n *graph.Node) {
 			z = w.op("Mul", nil, z, w.number(float64(alpha), t))
 		}
 		w.set(y, z, true)
-	case graph.LayerNorm, graph.RMSNorm:
+	case graph.LayerNorm, graph.RMSNorm, graph.InstanceNorm:
 		w.normalise(n)
+	case graph.BatchNorm:
+		w.batchNorm(n)
 	case graph.Softmax:
-		w.set(y, w.op("Softmax", nil, w.plain(x)), true)
-	case graph.Relu:
-		unary("Relu")
-	case graph.Relu6:
-		unary("Relu6")
-	case graph.Sigmoid:
-		unary("Sigmoid")
-	case graph.SiLU:
-		same(func(x tf.Output) tf.Output { return w.op("Mul", nil, x, w.op("Sigmoid", nil, x)) })
-	case graph.HSigmoid:
-		same(func(x tf.Output) tf.Output { return w.hardSigmoid(x, t) })
-	case graph.HSwish:
-		same(func(x tf.Output) tf.Output { return w.op("Mul", nil, x, w.hardSigmoid(x, t)) })
-	case graph.Gelu:
-		same(func(x tf.Output) tf.Output {
-			e := w.op("Erf", nil, w.op("Mul", nil, x, w.number(math.Sqrt2/2, t)))
-			return w.op("Mul", nil, w.op("Mul", nil, x, w.number(0.5, t)), w.op("AddV2", nil, e, w.number(1, t)))
-		})
-	case graph.Add, graph.Mul:
-		// Both in one order; where the ranks differ, broadcasting is the graph's own.
-		plain := len(x.Shape) != len(n.In[1].Shape) || w.at[x].plain
-		a, b := w.get(x, plain), w.get(n.In[1], plain)
-		w.set(y, w.act(n, w.op(map[string]string{graph.Add: "AddV2", graph.Mul: "Mul"}[n.Op], nil, a, b)), plain)
+		w.softmax(n)
 	case graph.Concat, graph.Split:
 		w.parts(n)
 	case graph.AvgPool, graph.MaxPool:
@@ -256,25 +255,51 @@ func (w *writer) node(n *graph.Node) {
 		w.set(y, w.op("Mean", map[string]any{"keep_dims": true}, w.last(x), w.ints(1, 2)), false)
 	case graph.Mean:
 		w.set(y, w.op("Mean", map[string]any{"keep_dims": false}, w.plain(x), w.ints(n.Int("axis", 0))), true)
+	case graph.Reduce:
+		w.reduce(n)
 	case graph.Resize:
-		typ, attrs := "ResizeNearestNeighbor", map[string]any{}
-		if n.Attrs.Strings["mode"] == "linear" {
-			typ, attrs = "ResizeBilinear", map[string]any{"half_pixel_centers": true}
-		}
-		z := w.op(typ, attrs, w.last(x), w.ints(y.Shape[2], y.Shape[3]))
-		if typ == "ResizeBilinear" { // its result is float32 whatever it is given
-			z = w.cast(z, graph.Float32, t)
-		}
-		w.set(y, z, false)
+		w.resize(n)
+	case graph.DepthToSpace, graph.SpaceToDepth:
+		typ := map[string]string{graph.DepthToSpace: "DepthToSpace", graph.SpaceToDepth: "SpaceToDepth"}[n.Op]
+		w.set(y, w.op(typ, map[string]any{"block_size": int64(n.Int("factor", 1))}, w.last(x)), false)
 	case graph.Transpose:
 		w.set(y, w.op("Transpose", nil, w.plain(x), w.ints(n.Attrs.Ints["perm"]...)), true)
 	case graph.Reshape:
 		w.set(y, w.op("Reshape", nil, w.plain(x), w.ints(y.Shape...)), true)
-	case graph.Cast:
+	case graph.Expand:
+		w.set(y, w.op("BroadcastTo", nil, w.plain(x), w.ints(y.Shape...)), true)
+	case graph.Slice:
+		w.slice(n)
+	case graph.Pad:
+		w.pad(n)
+	case graph.Cast, graph.Quantize, graph.Dequantize:
 		same(func(z tf.Output) tf.Output { return w.cast(z, x.DType, t) })
 	default:
-		w.unsupported("TensorFlow has no form of %s here", n.Op)
+		ok := false
+		same(func(x tf.Output) (z tf.Output) { z, ok = w.composed(n, x); return z })
+		if !ok {
+			w.unsupported("TensorFlow has no form of %s here", n.Op)
+		}
 	}
+}
+
+// resize writes two of the three interpolations: TensorFlow's cubic one has another
+// coefficient (−½) than the graph's.
+func (w *writer) resize(n *graph.Node) {
+	y := n.Out[0]
+	typ, attrs := "ResizeNearestNeighbor", map[string]any{}
+	switch mode := n.Attrs.Strings["mode"]; mode {
+	case "nearest":
+	case "linear":
+		typ, attrs = "ResizeBilinear", map[string]any{"half_pixel_centers": true}
+	default:
+		w.unsupported("resize mode %q", mode)
+	}
+	z := w.op(typ, attrs, w.last(n.In[0]), w.ints(y.Shape[2], y.Shape[3]))
+	if typ == "ResizeBilinear" { // its result is float32 whatever it is given
+		z = w.cast(z, graph.Float32, y.DType)
+	}
+	w.set(y, z, false)
 }
 
 // act adds the fused activation, which TensorFlow's optimiser fuses.
@@ -302,21 +327,26 @@ func (w *writer) hardSigmoid(x tf.Output, t graph.DType) tf.Output {
 	return w.op("Mul", nil, w.op("Relu6", nil, w.op("AddV2", nil, x, w.number(3, t))), w.number(1.0/6, t))
 }
 
+// normalise writes layer, RMS and instance normalisation: over the last axis, or
+// over a map's pixels.
 func (w *writer) normalise(n *graph.Node) {
 	x, y := n.In[0], n.Out[0]
 	t := y.DType
-	z := w.plain(x)
-	axis, keep := w.ints(len(x.Shape)-1), map[string]any{"keep_dims": true}
-	if n.Op == graph.LayerNorm {
+	z, axis, eps := w.plain(x), w.ints(len(x.Shape)-1), n.Attrs.Floats["eps"]
+	if n.Op == graph.InstanceNorm {
+		z, axis, eps = w.last(x), w.ints(1, 2), normEpsilon
+	}
+	keep := map[string]any{"keep_dims": true}
+	if n.Op != graph.RMSNorm {
 		z = w.op("Sub", nil, z, w.op("Mean", keep, z, axis))
 	}
 	ms := w.op("Mean", keep, w.op("Square", nil, z), axis)
-	z = w.op("Mul", nil, z, w.op("Rsqrt", nil, w.op("AddV2", nil, ms, w.number(float64(n.Attrs.Floats["eps"]), t))))
+	z = w.op("Mul", nil, z, w.op("Rsqrt", nil, w.op("AddV2", nil, ms, w.number(float64(eps), t))))
 	z = w.op("Mul", nil, z, w.plain(n.In[1]))
-	if n.Op == graph.LayerNorm {
+	if n.Op != graph.RMSNorm {
 		z = w.op("AddV2", nil, z, w.plain(n.In[2]))
 	}
-	w.set(y, z, true)
+	w.set(y, z, n.Op != graph.InstanceNorm)
 }
 
 // parts writes concat and split, in the first value's order.
@@ -327,6 +357,10 @@ func (w *writer) parts(n *graph.Node) {
 	if !plain {
 		axis = []int{0, 3, 1, 2}[axis]
 	}
+	if n.Op == graph.Concat && len(n.In) == 1 { // ConcatV2 wants two
+		w.set(n.Out[0], w.op("Identity", nil, w.get(x, plain)), plain)
+		return
+	}
 	if n.Op == graph.Concat {
 		var list tf.OutputList
 		for _, v := range n.In {
@@ -335,7 +369,11 @@ func (w *writer) parts(n *graph.Node) {
 		w.set(n.Out[0], w.op("ConcatV2", nil, list, w.constant(intTensor([]int{axis}, true))), plain)
 		return
 	}
-	first := w.op("Split", map[string]any{"num_split": int64(len(n.Out))}, w.constant(intTensor([]int{axis}, true)), w.get(x, plain))
+	var sizes []int
+	for _, v := range n.Out {
+		sizes = append(sizes, v.Shape[n.Int("axis", 0)])
+	}
+	first := w.op("SplitV", map[string]any{"num_split": int64(len(n.Out))}, w.get(x, plain), w.ints(sizes...), w.constant(intTensor([]int{axis}, true)))
 	if w.err != nil {
 		return
 	}
