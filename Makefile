@@ -24,6 +24,7 @@ setup: ## install ONNX Runtime for this machine into .native/ (pinned version an
 setup-test: ## install every runtime the tests use
 	scripts/setup-native.sh onnxruntime litert onnxruntime-webgpu
 	if command -v npm >/dev/null; then scripts/setup-native.sh tflite; fi
+	if [ "$$($(GO) env GOOS)-$$($(GO) env GOARCH)" = linux-amd64 ]; then scripts/setup-native.sh onnxruntime-openvino; fi
 
 .PHONY: build
 build: ## build bin/agent, bin/costgen and bin/isosearch

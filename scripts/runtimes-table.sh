@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs every operator of the catalogue in every precision on every runtime and provider that works here, compares it with the
 # reference, and writes what is native, emulated and unsupported into docs/results.md. Set up here: ONNX Runtime, its WebGPU
-# plugin, both TensorFlow Lite libraries, TensorFlow, and a software Vulkan driver.
+# plugin, OpenVINO, both TensorFlow Lite libraries, TensorFlow, and a software Vulkan driver.
 #   make runtimes-table
 set -eu
 cd "$(dirname "$0")/.."
@@ -16,11 +16,20 @@ else
 	echo "runtimes-table: no software Vulkan driver: the GPU providers are left out (scripts/setup-software-vulkan.sh)" >&2
 fi
 table=$(mktemp)
-trap 'rm -f "$table"' EXIT
+trap 'rm -f "$table" "$table.openvino"' EXIT
 rc=0
 TF_CPP_MIN_LOG_LEVEL=3 $agent compare --support --markdown "$@" >"$table" || rc=$?
 if [ "$rc" != 0 ] && [ "$rc" != 3 ]; then # 3: a lane is wrong somewhere, which the table says
 	exit "$rc"
+fi
+# OpenVINO comes with an ONNX Runtime of its own, and a process loads one.
+openvino=.native/$platform/onnxruntime-openvino
+if [ -d "$openvino" ]; then
+	rc=0
+	echo >>"$table"
+	$agent compare --support --markdown --ort-lib "$openvino" --lane ort:cpu --lane ort:openvino >"$table.openvino" || rc=$?
+	[ "$rc" = 0 ] || [ "$rc" = 3 ] || exit "$rc"
+	sed 's/| ort:cpu | ort:openvino |/| ort:cpu of that library | ort:openvino |/' "$table.openvino" >>"$table"
 fi
 {
 	echo "## What each runtime really does"

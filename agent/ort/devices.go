@@ -60,6 +60,26 @@ func (b *Backend) Accelerators() ([]agent.Accelerator, error) {
 	return out, nil
 }
 
+// hardware names what the environment sees of the machine, for a message.
+func (l *library) hardware() string {
+	all, err := l.devices()
+	if err != nil || len(all) == 0 {
+		return "nothing"
+	}
+	var seen []string
+	for _, d := range all {
+		kind := "unknown"
+		if n := int(C.iso_hw_type(l.api, d)); n >= 0 && n < len(hardwareTypes) {
+			kind = hardwareTypes[n]
+		}
+		text := strings.TrimSpace(kind + " " + C.GoString(C.iso_hw_vendor(l.api, d)))
+		if !slices.Contains(seen, text) {
+			seen = append(seen, text)
+		}
+	}
+	return strings.Join(seen, ", ")
+}
+
 // epMetadata reads what a provider says of itself, "" when it does not.
 func (l *library) epMetadata(device unsafe.Pointer, key string) string {
 	c := C.CString(key)

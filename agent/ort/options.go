@@ -168,20 +168,15 @@ func (l *library) appendProvider(so *ortgo.SessionOptions, name string, options 
 		}
 		return wrap(so.AppendExecutionProviderTensorRT(o))
 	case "openvino":
-		return wrap(so.AppendExecutionProviderOpenVINO(options))
+		// It has threads of its own, and takes as many as it likes when not told.
+		return wrap(so.AppendExecutionProviderOpenVINO(withThreads(options, "num_of_threads", threads)))
 	case "nnapi":
 		return wrap(l.appendLegacy(so, "OrtSessionOptionsAppendExecutionProvider_Nnapi", options, "flags"))
 	case "acl":
 		return wrap(l.appendLegacy(so, "OrtSessionOptionsAppendExecutionProvider_ACL", options, "enable_fast_math"))
 	case "xnnpack":
 		// XNNPACK has a pool of its own; without this it runs on one thread.
-		if _, ok := options["intra_op_num_threads"]; !ok {
-			options = maps.Clone(options)
-			if options == nil {
-				options = map[string]string{}
-			}
-			options["intra_op_num_threads"] = strconv.Itoa(threads)
-		}
+		options = withThreads(options, "intra_op_num_threads", threads)
 	}
 	generic, ok := genericProviders[name]
 	if !ok {
@@ -190,11 +185,22 @@ func (l *library) appendProvider(so *ortgo.SessionOptions, name string, options 
 	return wrap(so.AppendExecutionProvider(generic, options))
 }
 
+// withThreads adds a provider's own option for the number of threads, unless the
+// user gave it.
+func withThreads(options map[string]string, name string, threads int) map[string]string {
+	if _, ok := options[name]; ok {
+		return options
+	}
+	out := map[string]string{name: strconv.Itoa(threads)}
+	maps.Copy(out, options)
+	return out
+}
+
 // appendPlugin adds all devices of a plugin's provider. The binding's own append
 // refuses plugins.
 func (l *library) appendPlugin(so *ortgo.SessionOptions, p *plugin, options map[string]string) error {
 	if len(p.devices) == 0 {
-		return fmt.Errorf("the plugin %s offers no device on this machine", p.path)
+		return fmt.Errorf("the plugin %s offers no device on this machine; ONNX Runtime sees here %s", p.path, l.hardware())
 	}
 	// A plugin may offer several devices of one kind; one session runs on one, the
 	// plugin's first, so that a number has one device.

@@ -39,10 +39,18 @@ var wants = map[lut.Precision][]string{
 // DequantizeLinear in front of a float32 convolution shows as a convolution that
 // reads float32, whatever the model was declared as.
 //
+// A provider that compiles parts of a model into kernels of its own (OpenVINO,
+// TensorRT, QNN…) does not tell what they compute in: then neither is said, and
+// why.
+//
 // What counts is the arithmetic (convolutions, matrix products, attention); in a
 // model without any, every kernel that is not mere movement of data. All must run
 // in the precision: one that does not makes the model emulated.
 func judge(kernels []agent.KernelTime, precision lut.Precision) agent.Execution {
+	if own := pick(kernels, compiled); len(own) > 0 {
+		return agent.Execution{Why: fmt.Sprintf("provider %s compiled %d kernels of its own (%s), which do not tell what they compute in",
+			own[0].Provider, len(own), own[0].Op)}
+	}
 	counted := pick(kernels, func(op string) bool { return slices.Contains(arithmetic, op) })
 	if len(counted) == 0 {
 		counted = pick(kernels, func(op string) bool { return !slices.Contains(movement, op) })
@@ -71,6 +79,10 @@ func judge(kernels []agent.KernelTime, precision lut.Precision) agent.Execution 
 	return agent.Execution{Mode: agent.Emulated,
 		Why: fmt.Sprintf("%d of %d kernels that compute run in another precision: %s", len(counted)-native, len(counted), strings.Join(other, ", "))}
 }
+
+// compiled says whether a kernel's name is one a provider made up
+// (OpenVINO-EP-subgraph_3, TRTKernel_graph_7): operators' names have neither sign.
+func compiled(op string) bool { return strings.ContainsAny(op, "-_") }
 
 // ran says whether a kernel computed in a precision.
 func ran(k agent.KernelTime, precision lut.Precision) bool {

@@ -21,9 +21,39 @@ func providerHint(name, text string) string {
 		}
 	}
 	if m := missingLibrary.FindStringSubmatch(text); m != nil {
+		if strings.HasPrefix(m[1], "libonnxruntime_providers_") {
+			return "this ONNX Runtime was shipped without its " + m[1] + ": name another one, that has it beside itself, with --ort-lib" + packageFor(name)
+		}
 		return "install " + m[1] + ", or add its folder to LD_LIBRARY_PATH"
 	}
+	switch {
+	case strings.Contains(text, "offers no device"):
+		if h := makers[name]; h != "" {
+			return h
+		}
+		return "see the provider's own requirements: its devices, and their drivers"
+	case strings.Contains(text, "WebGPU adapter"):
+		return makers["webgpu"]
+	}
 	return "agent runtimes verify tells which providers start on this machine"
+}
+
+// makers says whose devices a provider drives.
+var makers = map[string]string{
+	"openvino": "the OpenVINO plugin takes Intel's processors and GPUs alone; ONNX Runtime with OpenVINO built in takes any x86 processor (scripts/setup-native.sh onnxruntime-openvino, then --ort-lib)",
+	"qnn":      "QNN runs on Qualcomm's NPUs and GPUs, with the vendor's driver for them",
+	"webgpu":   "it needs a GPU with a Vulkan driver (see vulkaninfo); on software Vulkan set ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER=1",
+}
+
+// packageFor names the package of this repository's that has a provider.
+func packageFor(name string) string {
+	switch name {
+	case "openvino":
+		return " (scripts/setup-native.sh onnxruntime-openvino installs one)"
+	case "cuda", "tensorrt":
+		return " (scripts/setup-cuda.sh installs one)"
+	}
+	return ""
 }
 
 // cudaHint sorts the reasons for which CUDA does not start. Numbers are
@@ -32,6 +62,8 @@ func providerHint(name, text string) string {
 func cudaHint(text string) string {
 	if m := missingLibrary.FindStringSubmatch(text); m != nil {
 		switch lib := m[1]; {
+		case strings.HasPrefix(lib, "libonnxruntime_providers_"):
+			return ""
 		case strings.HasPrefix(lib, "libcuda.so"):
 			return "the NVIDIA driver is missing (" + lib + " belongs to it, not to CUDA): install it and see that nvidia-smi answers"
 		case strings.HasPrefix(lib, "libnvinfer"), strings.HasPrefix(lib, "libnvonnxparser"):

@@ -17,6 +17,12 @@ func TestProviderHint(t *testing.T) {
 		{"cuda", "CUDA failure 100: no CUDA-capable device is detected ; GPU=-1", "no GPU is"},
 		{"cuda", "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version", "driver 580"},
 		{"openvino", "libopenvino.so.2500: cannot open shared object file: No such file or directory", "install libopenvino.so.2500"},
+		{"cuda", "Failed to load shared library (libonnxruntime_providers_shared.so: cannot open shared object file: No such file or directory)", "setup-cuda.sh installs one"},
+		{"openvino", "libonnxruntime_providers_openvino.so: cannot open shared object file: No such file or directory", "onnxruntime-openvino installs one"},
+		{"openvino", "the plugin x.so offers no device on this machine; ONNX Runtime sees here cpu AMD", "Intel's"},
+		{"qnn", "the plugin x.so offers no device on this machine; ONNX Runtime sees here cpu ARM", "Qualcomm"},
+		{"mine", "the plugin x.so offers no device on this machine", "own requirements"},
+		{"webgpu", "Failed to get a WebGPU adapter: No supported adapters", "Vulkan driver"},
 		{"qnn", "something else", "agent runtimes verify"},
 	} {
 		if got := providerHint(c.provider, c.text); !strings.Contains(got, c.want) {

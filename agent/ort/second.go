@@ -11,6 +11,7 @@ import "C"
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"unsafe"
@@ -154,7 +155,51 @@ func (b *Backend) Execution(ctx context.Context, model agent.Model, opt agent.Op
 	if err != nil {
 		return agent.Execution{}, fmt.Errorf("precision of %s: %w", describe(model), err)
 	}
+	if precision == lut.FP32 && opt.ProviderOptions[fastMath] == "1" {
+		by, err := l.fastMathChanges(ctx, model, opt)
+		if err != nil {
+			return agent.Execution{}, fmt.Errorf("precision of %s: %w", describe(model), err)
+		}
+		// Between the rounding of float32 (6e-8) and of bfloat16 (4e-3): kernels that add in another order differ by the former.
+		if by > 1e-5 {
+			return agent.Execution{Mode: agent.Emulated,
+				Why: fmt.Sprintf("matrix products ran in bfloat16: without %s the outputs differ by %.1e (relative RMS)", fastMath, by)}, nil
+		}
+	}
 	return judge(kernels, precision), nil
+}
+
+// fastMath is the session option by which ONNX Runtime's CPU kernels multiply
+// float32 matrices in bfloat16, on ARM processors that can. The kernels still read
+// and write float32: only the outputs show it.
+const fastMath = "mlas.enable_gemm_fastmath_arm64_bfloat16"
+
+// fastMathChanges is by how much the option changes a model's outputs (relative
+// RMS); 0 where it does nothing.
+func (l *library) fastMathChanges(ctx context.Context, model agent.Model, opt agent.Options) (float64, error) {
+	run := func(opt agent.Options) ([]agent.Tensor, error) {
+		s, err := l.open(ctx, model, opt, secondPass{})
+		if err != nil {
+			return nil, err
+		}
+		defer s.Close()
+		if err := s.Run(); err != nil {
+			return nil, err
+		}
+		return s.Outputs()
+	}
+	with, err := run(opt)
+	if err != nil {
+		return 0, err
+	}
+	opt.ProviderOptions = maps.Clone(opt.ProviderOptions)
+	delete(opt.ProviderOptions, fastMath)
+	without, err := run(opt)
+	if err != nil {
+		return 0, err
+	}
+	diff, err := agent.CompareTensors(with, without)
+	return diff.RelRMS, err
 }
 
 // Optimised returns the model as the runtime runs it here: fused, constants

@@ -112,6 +112,7 @@ func (l *library) open(ctx context.Context, model agent.Model, opt agent.Options
 	if err := l.start(opt.Threads); err != nil {
 		return nil, err
 	}
+	defer keepSignalStack()()
 	so, err := l.sessionOptions(model, opt, second)
 	if err != nil {
 		return nil, err
@@ -414,7 +415,9 @@ func (s *session) Close() error {
 		s.binding = nil
 	}
 	if s.ort != nil {
+		putBack := keepSignalStack()
 		s.ort.Destroy()
+		putBack()
 		s.ort, s.raw = nil, nil
 	}
 	for _, t := range append(s.in, s.out...) {

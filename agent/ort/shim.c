@@ -1,6 +1,7 @@
 #include "shim.h"
 
 #include <dlfcn.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -51,6 +52,9 @@ void *iso_symbol(const char *path, const char *name) {
 	void *lib = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
 	return lib == NULL ? NULL : dlsym(lib, name);
 }
+
+_Static_assert(sizeof(stack_t) <= ISO_SIGNAL_STACK, "a stack_t fits");
+void iso_signal_stack(const void *now, void *old) { sigaltstack(now, old); }
 
 const char *iso_version(void *base) { return ((struct base *)base)->version(); }
 iso_api iso_get_api(void *base, uint32_t version) { return ((struct base *)base)->get_api(version); }

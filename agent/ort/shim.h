@@ -68,6 +68,11 @@ iso_api iso_get_api(void *base, uint32_t version);
 const char *iso_preload(const char *path);
 void *iso_symbol(const char *path, const char *name);
 
+// iso_signal_stack swaps the calling thread's alternate signal stack: it writes the one in
+// force to *old and, unless now is NULL, puts now in its place. Both are ISO_SIGNAL_STACK bytes.
+enum { ISO_SIGNAL_STACK = 32 };
+void iso_signal_stack(const void *now, void *old);
+
 const char *iso_message(iso_api, iso_status *);
 int iso_code(iso_api, iso_status *);
 void iso_release_status(iso_api, iso_status *);

@@ -299,7 +299,7 @@ func markdownSupport(w io.Writer, results []sidebyside.Result, lanes []sidebysid
 		}
 	}
 	printMarkdown(w, table)
-	fmt.Fprintf(w, "\nIn each cell %v: N native, e emulated, f fallback (part of it runs elsewhere), – unsupported, ! wrong results, · not in the catalogue.\n", precisions)
+	fmt.Fprintf(w, "\nIn each cell %v: N native, e emulated, ? right but the runtime does not tell, f fallback (part of it runs elsewhere), – unsupported, ! wrong results, · not in the catalogue.\n", precisions)
 }
 
 func printTable(w io.Writer, table [][]string) {

@@ -155,9 +155,9 @@ func (o *runtimesOptions) verify(ctx context.Context, exe string, rt nativelib.R
 		return
 	}
 	providers := first.Providers
-	if rt.Name == "onnxruntime-cuda" {
+	if only := ortBuilds[rt.Name]; only != nil {
 		// What it is for; that its CPU provider runs is no comfort.
-		providers = slices.DeleteFunc(providers, func(p string) bool { return p != "cuda" && p != "tensorrt" })
+		providers = slices.DeleteFunc(providers, func(p string) bool { return !slices.Contains(only, p) })
 	}
 	if rt.Plugin != "" {
 		// Of a plugin only its own provider is in question, and its own devices.
@@ -222,12 +222,15 @@ func (r nativeReport) print(w io.Writer) {
 	}
 }
 
+// ortBuilds are the builds of ONNX Runtime with other providers, and these.
+var ortBuilds = map[string][]string{"onnxruntime-cuda": {"cuda", "tensorrt"}, "onnxruntime-openvino": {"openvino"}}
+
 // probeFlags are the flags by which a probing child drives the library at path.
 func probeFlags(rt nativelib.Runtime, path string) ([]string, bool) {
 	switch {
 	case rt.Plugin != "":
 		return []string{"--backend", "ort", "--ep-library", rt.Plugin + "=" + path}, true
-	case rt.Name == "onnxruntime" || rt.Name == "onnxruntime-cuda":
+	case rt.Name == "onnxruntime" || ortBuilds[rt.Name] != nil:
 		return []string{"--backend", "ort", "--ort-lib", path}, true
 	case rt.Name == "litert" || rt.Name == "tflite":
 		return []string{"--backend", "tflite", "--tflite-lib", path}, slices.Contains(backendNames(), "tflite")
