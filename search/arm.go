@@ -17,6 +17,7 @@ type arm struct {
 	arch     space.Arch
 	key      string
 	values   []float64
+	slots    []float64 // the value at each index, NaN where there is none
 	sum      float64
 	next     int // index of the next sample; failed ones are used up too
 	failures int
@@ -35,7 +36,7 @@ type arm struct {
 // dead says that the architecture cannot be evaluated: too many samples failed,
 // or some of a pool that has no others.
 func (a *arm) dead() bool {
-	return a.failures >= maxFailures && 2*a.failures >= a.next || a.pool > 0 && a.failures > 0 && a.next >= a.pool
+	return a.failures >= maxFailures && a.failures >= len(a.values) || a.pool > 0 && a.failures > 0 && a.next >= a.pool
 }
 
 // left is how many samples can still be had, -1 without limit.
@@ -47,6 +48,14 @@ func (a *arm) left() int {
 		return -1
 	}
 	return max(a.pool-a.next, 0)
+}
+
+// at notes the value at an index.
+func (a *arm) at(index int, value float64) {
+	for len(a.slots) <= index {
+		a.slots = append(a.slots, math.NaN())
+	}
+	a.slots[index] = value
 }
 
 func (a *arm) add(value float64) {
@@ -63,13 +72,18 @@ func (a *arm) mean() float64 {
 }
 
 // spread is the sample standard deviation, 0 for fewer than 2 samples.
-func (a *arm) spread() float64 {
-	n := len(a.values)
+func (a *arm) spread() float64 { return spreadOf(a.values) }
+
+func spreadOf(values []float64) float64 {
+	n := len(values)
 	if n < 2 {
 		return 0
 	}
-	m, ss := a.mean(), 0.0
-	for _, v := range a.values {
+	m, ss := 0.0, 0.0
+	for _, v := range values {
+		m += v / float64(n)
+	}
+	for _, v := range values {
 		ss += (v - m) * (v - m)
 	}
 	return math.Sqrt(ss / float64(n-1))

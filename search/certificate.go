@@ -323,7 +323,7 @@ func (c *Certificate) text() string {
 		what = "the mean of the table's own samples"
 	}
 	over := fmt.Sprintf("with probability at least %.4g", 1-s.Delta)
-	if c.Sigma.Source == "deterministic" {
+	if c.Sigma.Source == "deterministic" || c.Sigma.Diff != nil && c.Sigma.Diff.Used && c.Sigma.Diff.Source == "deterministic" {
 		over = "for an evaluator declared deterministic"
 	}
 	change := "no single compensated change"

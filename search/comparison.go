@@ -12,6 +12,7 @@ type comparison struct {
 	delta        float64 // its error probability
 	upper, lower float64
 	d, w         float64 // at the last look; d+w is the last upper bound
+	pairs        pairs
 }
 
 // unknown is a comparison nothing is known of.
@@ -33,6 +34,9 @@ func (r *searcher) compare(x, z *arm) comparison { return r.looked(x, z, true) }
 func (r *searcher) looked(x, z *arm, count bool) comparison {
 	if r.s.Schedule == ScheduleComparisons {
 		return r.both(x, z, count)
+	}
+	if r.pairing {
+		return r.atCommonSeeds(x, z, count)
 	}
 	id := [2]string{x.key, z.key}
 	k, ok := r.comparisons[id]
@@ -159,6 +163,13 @@ func (r *searcher) more(z *arm, k comparison, target float64) int {
 	nx, nz := max(r.x.evidence.N, 1), max(z.evidence.N, 1)
 	at := func(n int, m float64) anytime.Evidence {
 		return anytime.Infinite(r.sigma, int(math.Ceil(float64(n)*m)), 0, r.s.Rho)
+	}
+	if r.pairing {
+		n := max(k.pairs.n, 1)
+		more := anytime.Further(func(m float64) float64 {
+			return anytime.PairedExcess(r.diff.Value, int(math.Ceil(m*float64(n))), r.s.Rho, r.hood.delta)
+		}, n, target)
+		return more * min(2, 1+max(0, more)) // of both arms; -1 stays
 	}
 	return anytime.Further(func(m float64) float64 {
 		if r.s.Schedule == ScheduleComparisons {

@@ -356,7 +356,7 @@ func (r *recorder) progress() {
 func eventEntry(e Event) (Entry, bool) {
 	switch e.Kind {
 	case "sigma":
-		return Entry{Kind: EntrySigma, D: finite(e.D), Upper: finite(e.Upper), Samples: ptr(e.Samples)}, true
+		return Entry{Kind: EntrySigma, D: finite(e.D), Upper: finite(e.Upper), Samples: ptr(e.Samples), Note: e.Note}, true
 	case "layer":
 		return Entry{Kind: EntryLayer, Layer: ptr(e.Layer), From: e.From, Samples: ptr(e.Samples), Open: ptr(e.Open), EpsHat: finite(e.EpsHat)}, true
 	case "refuse":

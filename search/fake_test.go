@@ -3,6 +3,8 @@ package search
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -19,6 +21,9 @@ type planted struct {
 	seed                    uint64
 	inversions              float64 // how far costs leave monotony, as a share
 	spread                  float64 // of the utilities of choices
+	common                  float64 // share of the noise's variance that all have at a seed
+	// opposed turns the common noise round for every other choice of layer 0.
+	opposed bool
 }
 
 func (p *planted) Name() string { return "planted" }
@@ -98,11 +103,26 @@ func (p *planted) utility(a space.Arch) float64 {
 	return u
 }
 
+// noise is unit Gaussian noise, some of it common to all architectures at a seed.
+func (p *planted) noise(r Request) float64 {
+	shared := rand.New(rand.NewPCG(r.Seed, 5)).NormFloat64()
+	if p.common == 0 {
+		shared = 0
+	}
+	if p.opposed && choice(r.Arch.Layers[0])%2 == 0 {
+		shared = -shared
+	}
+	h := fnv.New64()
+	io.WriteString(h, r.Key)
+	alone := rand.New(rand.NewPCG(r.Seed, h.Sum64())).NormFloat64()
+	return math.Sqrt(p.common)*shared + math.Sqrt(1-p.common)*alone
+}
+
 // noisy answers with the utility and unit Gaussian noise.
 func (p *planted) noisy(_ context.Context, reqs []Request) ([]Outcome, error) {
 	out := make([]Outcome, len(reqs))
 	for i, r := range reqs {
-		out[i].Utility = p.utility(r.Arch) + rand.New(rand.NewPCG(r.Seed, 5)).NormFloat64()
+		out[i].Utility = p.utility(r.Arch) + p.noise(r)
 	}
 	return out, nil
 }

@@ -54,7 +54,7 @@ type Result struct {
 	Failures    int
 	Archs       int // architectures sampled
 	// LowerBound is the least number of samples any δ-correct procedure needs for
-	// this certificate, at the gaps as estimated.
+	// this certificate, at the gaps as estimated; NaN for paired samples.
 	LowerBound float64
 	Alarms     []string
 	Gain       *CertGain // on fresh seeds, nil without
@@ -86,7 +86,9 @@ func (r *searcher) result(stop string) *Result {
 	res.Alarms = r.alarms()
 	res.Reached = reached && len(res.Alarms) == 0
 	res.Comparisons = len(r.comparisons)
-	res.LowerBound = anytime.Certificate(r.sigma, gaps, r.s.Delta)
+	if res.LowerBound = math.NaN(); !r.pairing { // the bound is for independent samples
+		res.LowerBound = anytime.Certificate(r.sigma, gaps, r.s.Delta)
+	}
 	for _, a := range r.order {
 		if len(a.values) > 0 {
 			res.Archs++

@@ -65,8 +65,9 @@ type job struct {
 	Workers, Batch    int
 	Budget            int
 	Delay             time.Duration
-	Measured          bool // a device is asked before every move
-	asked             *int // counts the device's campaigns
+	Measured          bool   // a device is asked before every move
+	Selector          string // "" for the default
+	asked             *int   // counts the device's campaigns
 }
 
 // device measures what the table says but for an error of up to 4 % that depends
@@ -104,6 +105,9 @@ func (d *device) Measure(_ context.Context, archs []space.Arch) ([]search.Measur
 func (j job) run(ctx context.Context) (*search.Certificate, error) {
 	s := search.DefaultSettings()
 	s.Epsilon, s.Seed, s.Fresh, s.Batch = 0.5, 3, 8, max(j.Batch, 1)
+	if j.Selector != "" {
+		s.Selector, s.SigmaArchs, s.SigmaRepeats = j.Selector, 8, 3
+	}
 	if err := s.Complete(); err != nil {
 		return nil, err
 	}
@@ -126,6 +130,18 @@ func (j job) run(ctx context.Context) (*search.Certificate, error) {
 		d.Measurers = []search.Measurer{&device{in.Problem, j.Delay, j.asked}}
 	}
 	return d.Run(ctx)
+}
+
+// kinds of search, as changes of a job: what is killed, distributed and tampered
+// with in the tests below.
+type kind struct {
+	name   string
+	change func(j *job)
+}
+
+var kinds = []kind{
+	{"lucb", func(j *job) { j.Noise = ",noise=gaussian" }},
+	{"paired", func(j *job) { j.Noise, j.Selector = ",noise=gaussian,common=0.9", "paired" }},
 }
 
 const childEnv = "ISOCOST_SEARCH_TEST_JOB"
@@ -168,18 +184,25 @@ func TestKilledRunsEndTheSame(t *testing.T) {
 	}
 	dir := t.TempDir()
 	table := writeTable(t, dir)
-	want := job{Table: table, Out: filepath.Join(dir, "whole"), Noise: ",noise=gaussian", Workers: 1, Batch: 3, Measured: true}
-	if c, err := want.run(context.Background()); err != nil {
-		t.Fatal(err)
-	} else if len(c.Moves) == 0 || c.Measured[0].Refused == 0 {
-		t.Fatalf("%d moves and %d refusals: there is little to kill", len(c.Moves), c.Measured[0].Refused)
+	var wants []job
+	var wholes [][]byte
+	for _, k := range kinds {
+		want := job{Table: table, Out: filepath.Join(dir, "whole-"+k.name), Workers: 1, Batch: 3, Measured: true}
+		k.change(&want)
+		c, err := want.run(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Moves) == 0 || k.name == "lucb" && c.Measured[0].Refused == 0 {
+			t.Fatalf("%s: %d moves and %d refusals: there is little to kill", k.name, len(c.Moves), c.Measured[0].Refused)
+		}
+		wants, wholes = append(wants, want), append(wholes, certificateOf(t, want.Out))
 	}
-	whole := certificateOf(t, want.Out)
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	kills, runs, between := 0, 0, map[int64]bool{}
 	for kills < 200 {
+		j, whole := wants[runs%len(wants)], wholes[runs%len(wants)]
 		runs++
-		j := want
 		j.Out, j.Workers, j.Delay = filepath.Join(dir, fmt.Sprint("run", runs)), 1+runs%3, 200*time.Microsecond
 		text, err := json.Marshal(j)
 		if err != nil {
@@ -239,10 +262,11 @@ func TestKilledRunsEndTheSame(t *testing.T) {
 func TestWorkersDoNotChangeTheResult(t *testing.T) {
 	dir := t.TempDir()
 	table := writeTable(t, dir)
-	for _, noise := range []string{"", ",noise=gaussian"} {
+	for _, k := range append(kinds[:len(kinds):len(kinds)], kind{"pool", func(*job) {}}) {
 		var first []byte
 		for _, workers := range []int{1, 8, 3} {
-			j := job{Table: table, Out: filepath.Join(dir, fmt.Sprint("w", workers, len(noise))), Noise: noise, Workers: workers, Batch: 8, Delay: 50 * time.Microsecond}
+			j := job{Table: table, Out: filepath.Join(dir, fmt.Sprint(k.name, workers)), Workers: workers, Batch: 8, Delay: 50 * time.Microsecond}
+			k.change(&j)
 			if _, err := j.run(context.Background()); err != nil {
 				t.Fatal(err)
 			}
@@ -250,7 +274,7 @@ func TestWorkersDoNotChangeTheResult(t *testing.T) {
 			if first == nil {
 				first = got
 			} else if !bytes.Equal(first, got) {
-				t.Errorf("noise %q: %d workers give another certificate", noise, workers)
+				t.Errorf("%s: %d workers give another certificate", k.name, workers)
 			}
 		}
 	}
@@ -364,11 +388,18 @@ func TestAnotherSearchIsRefused(t *testing.T) {
 // TestVerifyCatchesTampering changes every field of the certificate and every
 // line of the journal, one at a time.
 func TestVerifyCatchesTampering(t *testing.T) {
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) { tamper(t, k) })
+	}
+}
+
+func tamper(t *testing.T, k kind) {
 	dir := t.TempDir()
-	j := job{Table: writeTable(t, dir), Out: filepath.Join(dir, "r"), Workers: 1, Noise: ",noise=gaussian", Measured: true}
+	j := job{Table: writeTable(t, dir), Out: filepath.Join(dir, "r"), Workers: 1, Measured: true}
+	k.change(&j)
 	if c, err := j.run(context.Background()); err != nil {
 		t.Fatal(err)
-	} else if c.Measured[0].Refused == 0 {
+	} else if k.name == "lucb" && c.Measured[0].Refused == 0 {
 		t.Fatal("nothing is refused: fields are missing")
 	}
 	if _, err := verify(j.Out); err != nil {

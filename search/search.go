@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/search/anytime"
 	"github.com/isocost/isocost/search/space"
 )
@@ -75,6 +76,10 @@ type searcher struct {
 	x           *arm
 	hood        *hood
 	moves       []Move
+	pairing     bool              // at common seeds
+	diff        *DiffReport       // of paired differences, while pairing
+	doubts      []string          // about what was declared of them
+	first       int               // index at which the present incumbent's time begins
 	refused     map[string]string // by key: why the device refused
 	refusals    []*arm            // in their order
 	seconds     float64
@@ -117,6 +122,9 @@ func Search(ctx context.Context, p Problem, s Settings, ask Ask, emit func(Event
 	if err := p.Space.Validate(p.Anchor); err != nil {
 		return nil, fmt.Errorf("anchor: %w", err)
 	}
+	if s.Selector == "paired" && p.PoolSize != nil {
+		return nil, hint.Wrap(errors.New("selector paired: the table's utilities are a finite pool, which has no seeds in common"), "take another selector, or a table with ,noise=gaussian")
+	}
 	if emit == nil {
 		emit = func(Event) {}
 	}
@@ -128,6 +136,7 @@ func Search(ctx context.Context, p Problem, s Settings, ask Ask, emit func(Event
 		p: p, s: s, ask: ask, emit: emit, sel: sel,
 		comp: NewCompensator(p.Space, p.Bands),
 		arms: map[string]*arm{}, comparisons: map[[2]string]*comparison{}, refused: map[string]string{},
+		pairing: s.Selector == "paired" && !s.Published,
 	}
 	r.comp.All = s.Neighbours == NeighboursAll
 	ok, _, dev, err := r.comp.Inside(p.Anchor)
@@ -197,10 +206,7 @@ func (r *searcher) adopt(a *arm) {
 	// What led here favours the incumbent – it was chosen for its luck as well – and
 	// is no evidence for it: the certificate rests on what is sampled from now on.
 	if r.incumbents > 1 {
-		for _, z := range r.order {
-			z.base, z.baseSum = len(z.values), z.sum
-			r.weigh(z)
-		}
+		r.leaveBehind()
 	}
 }
 
@@ -330,8 +336,12 @@ func (r *searcher) sample(ctx context.Context, arms []*arm) error {
 		if a.left() == 0 {
 			continue
 		}
+		seedKey := a.key
+		if r.pairing { // common random numbers: no seed used before this time is used again
+			seedKey, a.next = "", max(a.next, r.first)
+		}
 		requests = append(requests, Request{Arch: a.arch, Key: a.key, Stream: StreamSearch, Index: a.next,
-			Seed: SampleSeed(r.s.Seed, StreamSearch, a.key, a.next), Fidelity: 1})
+			Seed: SampleSeed(r.s.Seed, StreamSearch, seedKey, a.next), Fidelity: 1})
 		a.next++
 		who = append(who, a)
 	}
@@ -361,6 +371,7 @@ func (r *searcher) sample(ctx context.Context, arms []*arm) error {
 			r.varies = r.varies || o.Utility != a.values[0]
 		}
 		a.add(o.Utility)
+		a.at(requests[i].Index, o.Utility)
 		a.seconds += o.Seconds
 		r.seconds += o.Seconds
 		r.samples++

@@ -25,6 +25,9 @@ type Settings struct {
 	// Sigma is the declared sub-Gaussian parameter of one sample; nil to calibrate
 	// it before the search. 0 declares a deterministic evaluator.
 	Sigma *float64 `json:"sigma,omitempty"`
+	// SigmaDiff is the declared sub-Gaussian parameter of the difference of two
+	// architectures at a common seed, for the paired selector; nil to calibrate it.
+	SigmaDiff *float64 `json:"sigma_diff,omitempty"`
 	// Calibration: so many architectures, so many samples each; the upper bound
 	// fails with probability SigmaBeta, which is taken out of Delta.
 	SigmaArchs   int     `json:"sigma_archs,omitempty"`
@@ -103,10 +106,21 @@ func (s *Settings) Complete() error {
 		bad("move score %g is not from 0 to 100", s.MoveScore)
 	}
 	in("rho", s.Rho, 0, 1e6)
-	if s.Sigma != nil {
-		if !(*s.Sigma >= 0) || math.IsInf(*s.Sigma, 0) {
-			bad("sigma %g is not a number from 0", *s.Sigma)
+	if s.Sigma != nil && !(*s.Sigma >= 0 && !math.IsInf(*s.Sigma, 0)) {
+		bad("sigma %g is not a number from 0", *s.Sigma)
+	}
+	if s.SigmaDiff != nil {
+		if !(*s.SigmaDiff >= 0) || math.IsInf(*s.SigmaDiff, 0) {
+			bad("sigma-diff %g is not a number from 0", *s.SigmaDiff)
 		}
+		if s.Selector != "paired" {
+			bad("sigma-diff is for selector paired")
+		}
+	}
+	if s.Selector == "paired" && s.Schedule != ScheduleEpochs {
+		bad("selector paired needs schedule %s", ScheduleEpochs)
+	}
+	if !s.calibrates() {
 		s.SigmaArchs, s.SigmaRepeats, s.SigmaBeta = 0, 0, 0
 	} else {
 		if s.SigmaBeta == 0 {
@@ -138,6 +152,14 @@ func (s *Settings) Complete() error {
 		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
+}
+
+// calibrates says whether noise is estimated before the search.
+func (s *Settings) calibrates() bool {
+	if s.Selector == "paired" {
+		return s.SigmaDiff == nil
+	}
+	return s.Sigma == nil
 }
 
 // SelectionDelta is the part of δ left for the comparisons.

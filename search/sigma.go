@@ -19,6 +19,8 @@ type SigmaReport struct {
 	Beta    float64 `json:"beta,omitempty"` // probability that σ exceeds Value
 	Archs   int     `json:"archs,omitempty"`
 	Repeats int     `json:"repeats,omitempty"`
+	// Diff is the noise of differences at common seeds, for the paired selector.
+	Diff *DiffReport `json:"difference,omitempty"`
 }
 
 // ErrDeterministic says that repeated samples are identical: there is no noise
@@ -46,9 +48,20 @@ func (r *searcher) deterministic() error {
 // the union bound over "σ exceeds its bound" and "a radius with the true σ is
 // crossed" needs no independence.
 func (r *searcher) calibrate(ctx context.Context) error {
+	if r.pairing {
+		if ok, err := r.pair(ctx); ok || err != nil {
+			if r.s.Sigma != nil { // for reports alone
+				r.sigma, r.sigmaNote.Source, r.sigmaNote.Value = *r.s.Sigma, "declared", *r.s.Sigma
+			} else {
+				r.sigmaNote.Source = "not needed"
+			}
+			return err
+		}
+		r.unpair()
+	}
 	if r.s.Sigma != nil {
 		r.sigma = *r.s.Sigma
-		r.sigmaNote = SigmaReport{Source: "declared", Value: r.sigma}
+		r.sigmaNote.Source, r.sigmaNote.Value = "declared", r.sigma
 		if r.sigma == 0 {
 			// One repeat, to find out a declaration that is plainly wrong.
 			r.sigmaNote.Source = "deterministic"
@@ -56,11 +69,7 @@ func (r *searcher) calibrate(ctx context.Context) error {
 		}
 		return nil
 	}
-	arms := []*arm{r.x}
-	others := len(r.hood.arms)
-	for i, k := 0, min(r.s.SigmaArchs-1, others); i < k; i++ {
-		arms = append(arms, r.hood.arms[i*others/k])
-	}
+	arms := r.calibrationArms(r.s.SigmaArchs)
 	var want []*arm
 	for range r.s.SigmaRepeats {
 		want = append(want, arms...)
@@ -71,8 +80,8 @@ func (r *searcher) calibrate(ctx context.Context) error {
 	}
 	ss, nu, used := 0.0, 0, 0
 	for _, a := range arms {
-		if n := len(a.values); n > 1 {
-			d := a.spread()
+		if n := len(a.values) - a.base; n > 1 {
+			d := spreadOf(a.values[a.base:])
 			ss += d * d * float64(n-1)
 			nu += n - 1
 			used++
@@ -82,8 +91,12 @@ func (r *searcher) calibrate(ctx context.Context) error {
 		return hint.Wrap(errors.New("sigma cannot be calibrated: no architecture has two samples"), "declare it with --sigma")
 	}
 	s := math.Sqrt(ss / float64(nu))
-	r.sigma = anytime.SigmaUpper(s, nu, r.s.SigmaBeta)
-	r.sigmaNote = SigmaReport{Source: "calibrated", Value: r.sigma, S: s, Nu: nu, Beta: r.s.SigmaBeta, Archs: used, Repeats: r.s.SigmaRepeats}
+	beta := r.s.SigmaBeta
+	if r.sigmaNote.Diff != nil {
+		beta /= 2 // the other half went to the differences
+	}
+	r.sigma = anytime.SigmaUpper(s, nu, beta)
+	r.sigmaNote = SigmaReport{Source: "calibrated", Value: r.sigma, S: s, Nu: nu, Beta: beta, Archs: used, Repeats: r.s.SigmaRepeats, Diff: r.sigmaNote.Diff}
 	if s == 0 {
 		return hint.Wrap(fmt.Errorf("%w: all repeated samples are identical", ErrDeterministic),
 			"make the evaluator use its seed, or declare it deterministic with --sigma 0")
@@ -95,12 +108,26 @@ func (r *searcher) calibrate(ctx context.Context) error {
 	return nil
 }
 
+// calibrationArms are n architectures, the anchor and neighbours spread over its
+// neighbourhood; fewer if there are no more.
+func (r *searcher) calibrationArms(n int) []*arm {
+	arms := []*arm{r.x}
+	others := len(r.hood.arms)
+	for i, k := 0, min(n-1, others); i < k; i++ {
+		arms = append(arms, r.hood.arms[i*others/k])
+	}
+	return arms
+}
+
 // alarmLevel is the probability of a false heteroscedasticity alarm in a run.
 const alarmLevel = 0.0001
 
 // alarms lists architectures whose own spread is larger than σ allows: the noise
 // is not the same everywhere, and the radii may be too short.
 func (r *searcher) alarms() []string {
+	if r.pairing {
+		return r.differing()
+	}
 	tested := 0
 	for _, a := range r.order {
 		if len(a.values) >= 3 {

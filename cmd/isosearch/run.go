@@ -33,7 +33,8 @@ Killed or interrupted, the same command goes on. A larger --budget may be given 
 
 Evaluators:
   onnx                             training-free utilities (NASWOT and ACor), computed by "agent forward"
-  table:FILE[,noise=gaussian|S]    a tabular benchmark; its samples are drawn without replacement
+  table:FILE[,noise=gaussian|S]    a tabular benchmark; its samples are drawn without replacement, or simulated
+                                   (common=SHARE of the noise at common seeds, bias=B of low fidelities)
   exec:CMD                         any program: JSON lines on standard input and output`,
 		Example: "isosearch run --space examples/mobile-cnn/space.yaml --lut device.lut.json --evaluator onnx --epsilon 4 --budget 400 -o run/",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
@@ -51,6 +52,7 @@ type runOptions struct {
 	Evaluator string
 	Anchor    string
 	Sigma     string
+	SigmaDiff string
 	Out       string
 	Budget    int
 	Workers   int
@@ -79,6 +81,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.Float64Var(&o.Settings.Move, "move", 0, "an improvement that exceeds this is taken (default epsilon/10)")
 	f.Float64Var(&o.Settings.MoveScore, "move-score", o.Settings.MoveScore, "by so many standard errors; no claim rests on it, and 2 or 3 save measurements with --measure")
 	f.StringVar(&o.Sigma, "sigma", "", "noise of one sample; 0 for a deterministic evaluator (default: calibrated first)")
+	f.StringVar(&o.SigmaDiff, "sigma-diff", "", "selector paired: noise of a difference at a common seed (default: calibrated first)")
 	f.IntVar(&o.Settings.SigmaArchs, "sigma-archs", o.Settings.SigmaArchs, "architectures the noise is calibrated on")
 	f.IntVar(&o.Settings.SigmaRepeats, "sigma-repeats", o.Settings.SigmaRepeats, "samples of each")
 	f.IntVar(&o.Budget, "budget", 0, "evaluations to stop after (default: none)")
@@ -101,7 +104,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.BenchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench, such as --max-time=20s; may be repeated")
 	f.BoolVar(&o.JSON, "json", false, "print the certificate")
 	cli.Group(f, "Claim", "tau", "table-tau", "epsilon", "delta", "enforce-true-band", "interval-band", "neighbours", "as-published")
-	cli.Group(f, "Sampling", "selector", "scope", "schedule", "batch", "move", "move-score", "fresh", "sigma", "sigma-archs", "sigma-repeats")
+	cli.Group(f, "Sampling", "selector", "scope", "schedule", "batch", "move", "move-score", "fresh", "sigma", "sigma-diff", "sigma-archs", "sigma-repeats")
 	cli.Group(f, "Evaluator", "evaluator", "workers", "timeout", "retries", "agent", "ort-lib")
 	cli.Group(f, "Measured costs", "measure", "measure-arg")
 }
@@ -123,13 +126,17 @@ func (o *runOptions) validate(args []string) error {
 	if n := len(o.Measure); n > 1 && n != len(o.Tables) {
 		problems = append(problems, fmt.Errorf("--measure names %d devices for %d tables: name one, or one a table (none for no device)", n, len(o.Tables)))
 	}
-	if o.Sigma != "" {
-		v, err := strconv.ParseFloat(o.Sigma, 64)
-		if err != nil {
-			problems = append(problems, fmt.Errorf("--sigma %q is not a number", o.Sigma))
+	number := func(flag, text string) *float64 {
+		if text == "" {
+			return nil
 		}
-		o.Settings.Sigma = &v
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("--%s %q is not a number", flag, text))
+		}
+		return &v
 	}
+	o.Settings.Sigma, o.Settings.SigmaDiff = number("sigma", o.Sigma), number("sigma-diff", o.SigmaDiff)
 	if o.Settings.PerDevice = o.Precision == "per-device"; !o.Settings.PerDevice && o.Precision != "common" {
 		problems = append(problems, fmt.Errorf("--precision %q is neither common nor per-device", o.Precision))
 	}
@@ -361,7 +368,18 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 	}
 	retired := len(c.Neighbours) - c.Claim.Unretired
 	fmt.Fprintf(w, "neighbours   %d feasible, %d retired; %d infeasible\n", len(c.Neighbours), retired, len(c.Infeasible))
-	fmt.Fprintf(w, "noise        σ %.4g (%s)\n", c.Sigma.Value, c.Sigma.Source)
+	d := c.Sigma.Diff
+	if d == nil || !d.Used {
+		fmt.Fprintf(w, "noise        σ %.4g (%s)\n", c.Sigma.Value, c.Sigma.Source)
+	}
+	if d != nil {
+		use := "pairing does not pay: independent seeds"
+		if d.Used {
+			use = "paired at common seeds"
+		}
+		fmt.Fprintf(w, "differences  σ %.4g (%s), %.2g of the variance at independent seeds;\n", d.Value, d.Source, d.Ratio)
+		fmt.Fprintf(w, "             %s\n", use)
+	}
 	fmt.Fprintf(w, "samples      %d over %d architectures, %d failed; lower bound %s,\n", c.Samples, c.Archs, c.Failures, opt(c.LowerBound, "%.4g"))
 	fmt.Fprintf(w, "             samples / lower bound %s\n", opt(c.Ratio, "%.3g"))
 	fmt.Fprintf(w, "ε̂            %s (ε %g, τ %g, δ %g)\n", opt(c.Claim.EpsilonHat, "%.4g"), c.Header.Settings.Epsilon, c.Header.Settings.Tau, c.Header.Settings.Delta)

@@ -5,6 +5,7 @@ package evaluator
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -25,17 +26,22 @@ import (
 // Table replays a tabular benchmark: its utilities are all there is, so they are
 // drawn without replacement and the claim is about their mean. With noise it
 // answers with the row's mean and Gaussian noise instead, without limit: a
-// benchmark made endless for simulation.
+// benchmark made endless for simulation. A share of the noise may be common to all
+// architectures at a seed, as with common random numbers, and a fidelity below 1
+// may be biased: both are made up.
 type Table struct {
 	identity search.Identity
 	rows     map[string][]float64
 	seed     uint64
 	sigma    float64 // of the noise, 0 to draw from the pool
+	common   float64 // share of its variance that all architectures have at a seed
+	bias     float64 // largest error of a difference at fidelity 0, in proportion less above
 	data     []byte
 }
 
-// OpenTable opens FILE[,noise=gaussian|SIGMA]; noise=gaussian takes the pooled
-// standard deviation of the table's own repeats. seed orders the draws.
+// OpenTable opens FILE[,noise=gaussian|SIGMA[,common=SHARE][,bias=B]];
+// noise=gaussian takes the pooled standard deviation of the table's own repeats.
+// seed orders the draws.
 func OpenTable(spec string, seed uint64) (*Table, error) {
 	path, opts, _ := strings.Cut(spec, ",")
 	data, err := os.ReadFile(path)
@@ -60,21 +66,47 @@ func OpenTable(spec string, seed uint64) (*Table, error) {
 	if opts == "" {
 		return t, nil
 	}
-	noise, ok := strings.CutPrefix(opts, "noise=")
-	if !ok {
-		return nil, hint.Wrap(fmt.Errorf("evaluator table:%s: unknown option %q", spec, opts), "the option is noise=gaussian or noise=SIGMA")
-	}
-	if noise == "gaussian" {
-		if t.sigma = t.Pooled(); t.sigma == 0 {
-			return nil, hint.Wrap(fmt.Errorf("%s: no row has two different utilities to take the noise from", path), "say it: noise=SIGMA")
+	return t, t.options(spec, strings.Split(opts, ","))
+}
+
+// options reads what follows a table's name.
+func (t *Table) options(spec string, opts []string) error {
+	seen := map[string]bool{}
+	for _, opt := range opts {
+		name, text, _ := strings.Cut(opt, "=")
+		bad := func(want string) error {
+			return hint.Wrap(fmt.Errorf("evaluator table:%s: %q is not %s", spec, opt, want), "as in table:nas.jsonl,noise=gaussian,common=0.5,bias=0.3")
 		}
-		return t, nil
+		if seen[name] {
+			return fmt.Errorf("evaluator table:%s: %s is there twice", spec, name)
+		}
+		seen[name] = true
+		v, err := strconv.ParseFloat(text, 64)
+		switch {
+		case name == "noise" && text == "gaussian":
+			if t.sigma = t.Pooled(); t.sigma == 0 {
+				return hint.Wrap(fmt.Errorf("evaluator table:%s: no row has two different utilities to take the noise from", spec), "say it: noise=SIGMA")
+			}
+		case name == "noise":
+			if t.sigma = v; err != nil || !(v > 0) || math.IsInf(v, 0) {
+				return bad("noise=gaussian or a positive number")
+			}
+		case name == "common":
+			if t.common = v; err != nil || !(v >= 0 && v <= 1) {
+				return bad("common= with a share from 0 to 1")
+			}
+		case name == "bias":
+			if t.bias = v; err != nil || !(v >= 0) || math.IsInf(v, 0) {
+				return bad("bias= with a number from 0")
+			}
+		default:
+			return bad("an option: there are noise, common and bias")
+		}
 	}
-	t.sigma, err = strconv.ParseFloat(noise, 64)
-	if err != nil || !(t.sigma > 0) || math.IsInf(t.sigma, 0) {
-		return nil, fmt.Errorf("evaluator table:%s: noise %q is not a positive number", spec, noise)
+	if !seen["noise"] {
+		return hint.Wrap(fmt.Errorf("evaluator table:%s: common and bias are for simulated noise", spec), "add noise=gaussian or noise=SIGMA")
 	}
-	return t, nil
+	return nil
 }
 
 // Pooled is the pooled standard deviation of one utility within its row.
@@ -109,14 +141,29 @@ func (t *Table) Evaluate(_ context.Context, r search.Request) (search.Answer, er
 		return search.Answer{}, &search.Failure{Reason: "the table has no row of this architecture"}
 	}
 	if t.sigma > 0 {
-		rng := rand.New(rand.NewPCG(r.Seed, 0x7461626c65))
-		return search.Answer{Utility: mean(u) + t.sigma*rng.NormFloat64()}, nil
+		// What all architectures have at a seed, and what each has alone.
+		shared := rand.New(rand.NewPCG(r.Seed, 0x7461626c65)).NormFloat64()
+		alone := rand.New(rand.NewPCG(r.Seed, keyed("noise", r.Key))).NormFloat64()
+		a := search.Answer{Utility: mean(u) + t.sigma*(math.Sqrt(t.common)*shared+math.Sqrt(1-t.common)*alone)}
+		if r.Fidelity < 1 {
+			a.Utility += t.bias / 2 * (1 - r.Fidelity) * (2*float64(keyed("bias", r.Key)>>11)/(1<<53) - 1)
+		}
+		return a, nil
+	}
+	if r.Fidelity < 1 {
+		return search.Answer{}, &search.Failure{Reason: "the table has full-fidelity utilities only"}
 	}
 	if r.Index >= len(u) || r.Stream != search.StreamSearch {
 		return search.Answer{}, &search.Failure{Reason: fmt.Sprintf("the table has only %d utilities of this architecture", len(u))}
 	}
 	order := rand.New(rand.NewPCG(search.SampleSeed(t.seed, "pool", r.Key, 0), 0)).Perm(len(u))
 	return search.Answer{Utility: u[order[r.Index]]}, nil
+}
+
+// keyed is a number that depends on a purpose and an architecture alone.
+func keyed(purpose, key string) uint64 {
+	sum := sha256.Sum256([]byte(purpose + "\x00" + key))
+	return binary.LittleEndian.Uint64(sum[:])
 }
 
 // PoolSize implements search.Pooled; 0 with noise.
