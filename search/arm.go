@@ -21,8 +21,9 @@ type arm struct {
 	sum      float64
 	next     int // index of the next sample; failed ones are used up too
 	failures int
-	reason   string // of the last failure
-	pool     int    // size of a finite pool of samples, 0 without limit
+	reason   string   // of the last failure
+	low      []*draws // at the low fidelities
+	pool     int      // size of a finite pool of samples, 0 without limit
 	seconds  float64
 
 	// base is the number of values taken before the present incumbent's time: they

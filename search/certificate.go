@@ -29,7 +29,10 @@ type Certificate struct {
 	Comparisons int         `json:"comparisons"` // distinct ones, each with its share of δ
 	Samples     int         `json:"samples"`
 	Failures    int         `json:"failures"`
-	Archs       int         `json:"archs"` // architectures sampled
+	// Cost is that of the samples where some are of low fidelity, a full one being 1
+	// and a low one its fidelity.
+	Cost  *float64 `json:"cost,omitempty"`
+	Archs int      `json:"archs"` // architectures sampled
 	// LowerBound is the least number of samples any δ-correct procedure needs for
 	// this certificate at the estimated gaps; Ratio is Samples over it.
 	LowerBound *float64   `json:"lower_bound,omitempty"`
@@ -86,9 +89,20 @@ type CertArm struct {
 	W       *float64  `json:"w,omitempty"`
 	Upper   *float64  `json:"upper,omitempty"`
 	Lower   *float64  `json:"lower,omitempty"`
+	Low     []CertLow `json:"low,omitempty"`
+	By      float64   `json:"retired_at,omitempty"` // the low fidelity Upper is from; absent: full
 	Retired bool      `json:"retired"`
 	Dead    string    `json:"not_evaluable,omitempty"`
 	More    int       `json:"more"`
+}
+
+// CertLow is what one low fidelity says about a neighbour: Upper with the bias
+// bound in it, absent where there is none.
+type CertLow struct {
+	Fidelity float64  `json:"fidelity"`
+	N        int      `json:"n"`
+	D        *float64 `json:"d,omitempty"`
+	Upper    *float64 `json:"upper,omitempty"`
 }
 
 // CertMiss is one infeasible proposal with its nearest miss.
@@ -167,8 +181,12 @@ func NewCertificate(h Header, r *Result, ledger string, state json.RawMessage, m
 		LowerBound: finite(r.LowerBound), Alarms: append([]string{}, r.Alarms...),
 		Evaluations: ledger, State: state, TrueBands: []CertBand{},
 	}
+	spent := float64(r.Samples)
+	if len(h.Settings.Fidelities) > 0 {
+		c.Cost, spent = ptr(r.Cost), r.Cost
+	}
 	if c.LowerBound != nil && *c.LowerBound > 0 {
-		c.Ratio = ptr(float64(r.Samples) / *c.LowerBound)
+		c.Ratio = ptr(spent / *c.LowerBound)
 	}
 	for _, n := range r.Neighbours {
 		a := CertArm{
@@ -177,7 +195,19 @@ func NewCertificate(h Header, r *Result, ledger string, state json.RawMessage, m
 			Retired: n.Retired, Dead: n.Dead, More: n.More,
 		}
 		if n.Index > 0 {
-			a.D, a.W = finite(n.D), finite(n.W)
+			if a.W = finite(n.W); a.W != nil {
+				a.D = finite(n.D)
+			}
+		}
+		for i, v := range n.Low {
+			low := CertLow{Fidelity: v.Cost, N: v.N, Upper: finite(v.D + v.W + v.Bias)}
+			if v.N > 0 {
+				low.D = finite(v.D)
+			}
+			a.Low = append(a.Low, low)
+			if n.By == i+1 {
+				a.By = v.Cost
+			}
 		}
 		c.Neighbours = append(c.Neighbours, a)
 		if !n.Retired {
@@ -200,6 +230,15 @@ func NewCertificate(h Header, r *Result, ledger string, state json.RawMessage, m
 	c.Claim.Reached = r.Reached
 	if h.Settings.Schedule == ScheduleComparisons && !h.Settings.Published {
 		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("δ is shared over %d comparisons chosen as the search went: the proof covers δ(1+ln n) for n = %d architectures sampled", r.Comparisons, r.Archs))
+	}
+	if s := h.Settings; s.trusted() > 0 {
+		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("the declared bias bounds of differences between neighbours, %s: %d of %d neighbours are retired on them, the others at full fidelity; noise at low fidelity at most the σ given for it, or the full one's",
+			s.lowNames(), r.OnTrust, len(r.Neighbours)))
+	} else if len(s.Fidelities) > 0 {
+		c.Claim.Rests = append(c.Claim.Rests, "samples of full fidelity alone; the low ones only ordered what was sampled")
+	}
+	if d := r.Sigma.Diff; d != nil && d.Used {
+		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("differences at common seeds, independent from seed to seed, with σ at most %.4g for every pair of neighbours (%s)", d.Value, d.Source))
 	}
 	c.account(h)
 	for i, t := range h.Tables {
@@ -323,6 +362,9 @@ func (c *Certificate) text() string {
 		what = "the mean of the table's own samples"
 	}
 	over := fmt.Sprintf("with probability at least %.4g", 1-s.Delta)
+	if s.trusted() > 0 {
+		over += " and where the declared bias of low fidelities (" + s.lowNames() + ") holds"
+	}
 	if c.Sigma.Source == "deterministic" || c.Sigma.Diff != nil && c.Sigma.Diff.Used && c.Sigma.Diff.Source == "deterministic" {
 		over = "for an evaluator declared deterministic"
 	}

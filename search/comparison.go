@@ -13,6 +13,8 @@ type comparison struct {
 	upper, lower float64
 	d, w         float64 // at the last look; d+w is the last upper bound
 	pairs        pairs
+	low          []LevelView
+	by           int // the level upper is from, 0 for full fidelity
 }
 
 // unknown is a comparison nothing is known of.
@@ -40,7 +42,7 @@ func (r *searcher) looked(x, z *arm, count bool) comparison {
 	}
 	id := [2]string{x.key, z.key}
 	k, ok := r.comparisons[id]
-	if !ok && !count || !ok && (x.evidence.N == 0 || z.evidence.N == 0) {
+	if !ok && !count || !ok && !met(x, z) {
 		return unknown
 	}
 	if !ok {
@@ -50,11 +52,14 @@ func (r *searcher) looked(x, z *arm, count bool) comparison {
 		r.comparisons[id] = k
 	}
 	if x.evidence.N > 0 && z.evidence.N > 0 {
-		k.delta = r.hood.delta
+		k.delta = r.levelDelta()
 		k.d = z.evidence.Center - x.evidence.Center
 		k.w = anytime.Excess(x.evidence, z.evidence, r.sigma, r.hood.prior, k.delta)
-		k.upper = min(k.upper, k.d+k.w)
+		if k.d+k.w < k.upper {
+			k.upper, k.by = k.d+k.w, 0
+		}
 	}
+	r.low(k, x, z)
 	k.lower = r.lead(x, z)
 	return *k
 }
@@ -80,9 +85,23 @@ func (r *searcher) anew() {
 	}
 	for _, z := range r.hood.arms {
 		if k, ok := r.comparisons[[2]string{r.x.key, z.key}]; ok {
-			k.upper = math.Inf(1)
+			k.upper, k.by = math.Inf(1), 0
 		}
 	}
+}
+
+// met says whether two arms have been sampled in the incumbent's time at one
+// fidelity at least.
+func met(x, z *arm) bool {
+	if x.evidence.N > 0 && z.evidence.N > 0 {
+		return true
+	}
+	for i := range min(len(x.low), len(z.low)) {
+		if x.low[i].evidence.N > 0 && z.low[i].evidence.N > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // lead is how much better z looks than x by all samples there are, less MoveScore
@@ -179,6 +198,6 @@ func (r *searcher) more(z *arm, k comparison, target float64) int {
 			}
 			return anytime.Width(at(nx, m), at(nz, m), delta)
 		}
-		return anytime.Excess(at(nx, m), at(nz, m), r.sigma, r.hood.prior, r.hood.delta)
+		return anytime.Excess(at(nx, m), at(nz, m), r.sigma, r.hood.prior, r.levelDelta())
 	}, nx+nz, target)
 }

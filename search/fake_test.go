@@ -24,6 +24,10 @@ type planted struct {
 	common                  float64 // share of the noise's variance that all have at a seed
 	// opposed turns the common noise round for every other choice of layer 0.
 	opposed bool
+	// bias of low fidelities: differences are off by up to bias·(1−fidelity). sly
+	// hides what is good: all above the anchor's utility are put down, all below up.
+	bias float64
+	sly  bool
 }
 
 func (p *planted) Name() string { return "planted" }
@@ -118,11 +122,28 @@ func (p *planted) noise(r Request) float64 {
 	return math.Sqrt(p.common)*shared + math.Sqrt(1-p.common)*alone
 }
 
+// shift is the bias of a request's fidelity.
+func (p *planted) shift(r Request) float64 {
+	half := p.bias / 2 * (1 - r.Fidelity)
+	if half == 0 {
+		return 0
+	}
+	if p.sly {
+		if p.utility(r.Arch) > p.utility(p.Default()) {
+			return -half
+		}
+		return half
+	}
+	h := fnv.New64()
+	io.WriteString(h, r.Key)
+	return half * (2*float64(h.Sum64()>>11)/(1<<53) - 1)
+}
+
 // noisy answers with the utility and unit Gaussian noise.
 func (p *planted) noisy(_ context.Context, reqs []Request) ([]Outcome, error) {
 	out := make([]Outcome, len(reqs))
 	for i, r := range reqs {
-		out[i].Utility = p.utility(r.Arch) + p.noise(r)
+		out[i].Utility = p.utility(r.Arch) + p.noise(r) + p.shift(r)
 	}
 	return out, nil
 }

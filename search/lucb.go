@@ -10,7 +10,9 @@ var selectors = map[string]func(Settings) Selector{
 	"lucb":        func(Settings) Selector { return lucb{} },
 	"elimination": func(Settings) Selector { return elimination{} },
 	"uniform":     func(Settings) Selector { return uniform{} },
-	"paired":      func(Settings) Selector { return paired{} },
+
+	"multi-fidelity": func(Settings) Selector { return multiFidelity{} },
+	"paired":         func(Settings) Selector { return paired{} },
 }
 
 // SelectorNames lists the selectors NewSelector knows.

@@ -266,6 +266,10 @@ func (r *searcher) leaveBehind() {
 		z.base, z.baseSum = len(z.values), z.sum
 		r.first = max(r.first, z.next)
 		r.weigh(z)
+		for i, d := range z.low {
+			d.base, d.baseSum = len(d.values), d.sum
+			r.weighLevel(z, i)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -80,7 +81,7 @@ func TestPairedSeeds(t *testing.T) {
 	seen, archs := map[string]bool{}, map[uint64]int{}
 	ask := func(c context.Context, reqs []Request) ([]Outcome, error) {
 		for _, r := range reqs {
-			id := r.Key + " " + string(rune(r.Index))
+			id := fmt.Sprint(r.Key, r.Stream, r.Index)
 			if seen[id] {
 				t.Fatalf("%s is asked for twice at index %d", r.Key, r.Index)
 			}
@@ -106,6 +107,10 @@ func TestPairedSeeds(t *testing.T) {
 	}
 	if shared < 5 {
 		t.Errorf("only %d seeds are shared by architectures", shared)
+	}
+	cert := NewCertificate(Header{Settings: s, Tables: []TableRef{{}}}, res, "", nil, nil)
+	if !strings.Contains(strings.Join(cert.Claim.Rests, "\n"), "common seeds") {
+		t.Errorf("the certificate does not say what pairing rests on: %v", cert.Claim.Rests)
 	}
 	d := res.Sigma.Diff
 	if d == nil || !d.Used || d.Value < d.S || math.Abs(d.S-math.Sqrt(2*0.1)) > 0.2 || d.Ratio >= pairingRatio {

@@ -20,7 +20,11 @@ type Neighbour struct {
 	Lower   float64
 	Retired bool // Upper ≤ ε
 	Dead    string
-	More    int // samples still needed to retire it if its mean stays, both arms together; -1 when it looks better
+	// Low is what low fidelities said, By the one Upper is from: 0 for full fidelity,
+	// i for the i-th low one.
+	Low  []LevelView
+	By   int
+	More int // samples still needed to retire it if its mean stays, both arms together; -1 when it looks better
 }
 
 // Summary is one architecture's own numbers.
@@ -52,9 +56,12 @@ type Result struct {
 	Comparisons int
 	Samples     int // search stream, σ calibration included
 	Failures    int
-	Archs       int // architectures sampled
+	Cost        float64 // of the samples, one of full fidelity being 1
+	OnTrust     int     // neighbours retired at a low fidelity, its bias bound believed
+	Archs       int     // architectures sampled
 	// LowerBound is the least number of samples any δ-correct procedure needs for
-	// this certificate, at the gaps as estimated; NaN for paired samples.
+	// this certificate, at the gaps as estimated; NaN for paired samples and
+	// where bias bounds are believed.
 	LowerBound float64
 	Alarms     []string
 	Gain       *CertGain // on fresh seeds, nil without
@@ -71,7 +78,7 @@ func (r *searcher) result(stop string) *Result {
 	for i, z := range r.hood.arms {
 		c := r.compare(r.x, z)
 		n := Neighbour{Proposal: r.hood.feasible[i], N: len(z.values), Mean: z.mean(), Index: c.index, Delta: c.delta,
-			D: c.d, W: c.w, Upper: c.upper, Lower: c.lower, Retired: c.upper <= r.s.Epsilon}
+			D: c.d, W: c.w, Upper: c.upper, Lower: c.lower, Retired: c.upper <= r.s.Epsilon, Low: c.low, By: c.by}
 		if z.dead() {
 			n.Dead, n.Retired = z.reason, false
 		}
@@ -85,8 +92,9 @@ func (r *searcher) result(stop string) *Result {
 	res.EpsilonHat = r.epsilonHat()
 	res.Alarms = r.alarms()
 	res.Reached = reached && len(res.Alarms) == 0
+	res.Cost, res.OnTrust = r.spent(), r.onTrust()
 	res.Comparisons = len(r.comparisons)
-	if res.LowerBound = math.NaN(); !r.pairing { // the bound is for independent samples
+	if res.LowerBound = math.NaN(); !r.pairing && r.s.trusted() == 0 { // the bound is for independent samples
 		res.LowerBound = anytime.Certificate(r.sigma, gaps, r.s.Delta)
 	}
 	for _, a := range r.order {

@@ -122,6 +122,9 @@ func Search(ctx context.Context, p Problem, s Settings, ask Ask, emit func(Event
 	if err := p.Space.Validate(p.Anchor); err != nil {
 		return nil, fmt.Errorf("anchor: %w", err)
 	}
+	if len(s.Fidelities) > 0 && p.PoolSize != nil {
+		return nil, hint.Wrap(errors.New("selector multi-fidelity: the table's utilities are a finite pool, all of full fidelity"), "take another selector, or a table with ,noise=gaussian")
+	}
 	if s.Selector == "paired" && p.PoolSize != nil {
 		return nil, hint.Wrap(errors.New("selector paired: the table's utilities are a finite pool, which has no seeds in common"), "take another selector, or a table with ,noise=gaussian")
 	}
@@ -253,7 +256,7 @@ func (r *searcher) settle(ctx context.Context, l int) (moved bool, err error) {
 		}
 	}
 	r.emit(r.progress("layer", l))
-	v := &View{Candidates: make([]Contender, len(idx)), Epsilon: r.s.Epsilon, Move: r.s.Move, Batch: r.s.Batch}
+	v := &View{Candidates: make([]Contender, len(idx)), Epsilon: r.s.Epsilon, Sigma: r.sigma, Move: r.s.Move, Batch: r.s.Batch}
 	for {
 		r.look(v, idx)
 		d := r.sel.Select(v)
@@ -287,7 +290,7 @@ func (r *searcher) settle(ctx context.Context, l int) (moved bool, err error) {
 				want = append(want, r.hood.arms[idx[i]])
 			}
 		}
-		if err := r.sample(ctx, want); err != nil {
+		if err := r.sampleAt(ctx, want, d.Level); err != nil {
 			return false, err
 		}
 		if r.asked++; r.asked%progressEvery == 0 {
@@ -302,6 +305,9 @@ func (r *searcher) settle(ctx context.Context, l int) (moved bool, err error) {
 // look refreshes a selector's view.
 func (r *searcher) look(v *View, idx []int) {
 	v.Incumbent = r.contender(r.x)
+	for i := range r.s.Fidelities {
+		v.Incumbent.Low = append(v.Incumbent.Low, LevelView{N: r.x.level(i).evidence.N})
+	}
 	v.Pull = 0
 	for j, i := range idx {
 		z := r.hood.arms[i]
@@ -312,6 +318,10 @@ func (r *searcher) look(v *View, idx []int) {
 			k := r.compare(r.x, z)
 			c.D, c.W, c.Upper, c.Lower = k.d, k.w, k.upper, k.lower
 			c.Retired = r.hood.out[i]
+			if c.Low = k.low; c.Low == nil && len(r.s.Fidelities) > 0 {
+				r.low(&k, r.x, z)
+				c.Low = k.low
+			}
 		}
 		v.Candidates[j] = c
 		v.Pull += c.Weight * float64(c.N) * float64(c.N)
@@ -330,20 +340,33 @@ func (r *searcher) contender(a *arm) Contender {
 // sample has one more sample of each arm evaluated, in order. An arm may occur
 // several times.
 func (r *searcher) sample(ctx context.Context, arms []*arm) error {
+	return r.sampleAt(ctx, arms, nil)
+}
+
+// sampleAt is sample at the levels of fidelity given, nil for the full one.
+func (r *searcher) sampleAt(ctx context.Context, arms []*arm, levels []int) error {
 	var requests []Request
 	var who []*arm
-	for _, a := range arms {
-		if a.left() == 0 {
-			continue
+	var at []int
+	for i, a := range arms {
+		level := 0
+		if levels != nil {
+			level = levels[i]
 		}
-		seedKey := a.key
-		if r.pairing { // common random numbers: no seed used before this time is used again
+		stream, fidelity := r.streamOf(level)
+		seedKey, next := a.key, &a.next
+		switch {
+		case level > 0:
+			next = &a.level(level - 1).next
+		case a.left() == 0:
+			continue
+		case r.pairing: // common random numbers: no seed used before this time is used again
 			seedKey, a.next = "", max(a.next, r.first)
 		}
-		requests = append(requests, Request{Arch: a.arch, Key: a.key, Stream: StreamSearch, Index: a.next,
-			Seed: SampleSeed(r.s.Seed, StreamSearch, seedKey, a.next), Fidelity: 1})
-		a.next++
-		who = append(who, a)
+		requests = append(requests, Request{Arch: a.arch, Key: a.key, Stream: stream, Index: *next,
+			Seed: SampleSeed(r.s.Seed, stream, seedKey, *next), Fidelity: fidelity})
+		*next++
+		who, at = append(who, a), append(at, level)
 	}
 	if len(requests) == 0 {
 		return errors.New("search: the selector asks only for architectures that have no samples left")
@@ -359,12 +382,24 @@ func (r *searcher) sample(ctx context.Context, arms []*arm) error {
 		a := who[i]
 		if o.Failed != "" {
 			r.failures++
+			if at[i] > 0 {
+				a.level(at[i]-1).failures++
+				continue
+			}
 			a.failures++
 			a.reason = o.Failed
 			continue
 		}
 		if math.IsNaN(o.Utility) || math.IsInf(o.Utility, 0) {
 			return fmt.Errorf("search: utility %g of %s is not a number", o.Utility, a.key)
+		}
+		if at[i] > 0 {
+			d := a.level(at[i] - 1)
+			d.values = append(d.values, o.Utility)
+			d.sum += o.Utility
+			r.samples++
+			r.weighLevel(a, at[i]-1)
+			continue
 		}
 		if len(a.values) > 0 {
 			r.repeats++

@@ -16,6 +16,9 @@ type Contender struct {
 	Lower   float64 // largest D−W seen so far
 	Retired bool
 	Weight  float64 // relative cost of a sample, 1 when all cost the same
+	// Low is what the low fidelities say, for the multi-fidelity selector; of the
+	// incumbent only its N.
+	Low []LevelView
 }
 
 // View is what a selector is shown: the incumbent and the feasible candidates of
@@ -26,6 +29,7 @@ type View struct {
 	// Pull is Σ weight·n² over the neighbours in all layers: see incumbentWants.
 	Pull    float64
 	Epsilon float64
+	Sigma   float64 // of a full sample
 	Move    float64 // ε₀
 	Batch   int
 }
@@ -37,6 +41,7 @@ type Decision struct {
 	Move   int   // candidate that becomes the incumbent, -1 for none
 	Retire []int // candidates shown not to improve by more than ε
 	Sample []int // candidates to sample once each, -1 meaning the incumbent
+	Level  []int // the fidelity of each, 0 for the full one; nil for that alone
 }
 
 // Selector decides, and does nothing else: it never evaluates and never sees the

@@ -34,11 +34,13 @@ type Settings struct {
 	SigmaRepeats int     `json:"sigma_repeats,omitempty"`
 	SigmaBeta    float64 `json:"sigma_beta,omitempty"`
 
-	Selector  string `json:"selector"`            // a name NewSelector knows
-	Scope     string `json:"scope"`               // layer: sweep layer by layer; all: the whole neighbourhood at once
-	Schedule  string `json:"schedule"`            // how δ is shared: comparisons or epochs
-	Batch     int    `json:"batch"`               // candidates sampled between two looks
-	Published bool   `json:"published,omitempty"` // the paper's literal form
+	Selector string `json:"selector"` // a name NewSelector knows
+	// Fidelities of the multi-fidelity selector, rising, the full one not among them.
+	Fidelities []Fidelity `json:"fidelities,omitempty"`
+	Scope      string     `json:"scope"`               // layer: sweep layer by layer; all: the whole neighbourhood at once
+	Schedule   string     `json:"schedule"`            // how δ is shared: comparisons or epochs
+	Batch      int        `json:"batch"`               // candidates sampled between two looks
+	Published  bool       `json:"published,omitempty"` // the paper's literal form
 
 	// Neighbours is what counts as a neighbour: "" for NeighboursCanonical, or
 	// NeighboursAll.
@@ -116,6 +118,9 @@ func (s *Settings) Complete() error {
 		if s.Selector != "paired" {
 			bad("sigma-diff is for selector paired")
 		}
+	}
+	if err := s.checkFidelities(); err != nil {
+		problems = append(problems, err)
 	}
 	if s.Selector == "paired" && s.Schedule != ScheduleEpochs {
 		bad("selector paired needs schedule %s", ScheduleEpochs)

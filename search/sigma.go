@@ -128,13 +128,13 @@ func (r *searcher) alarms() []string {
 	if r.pairing {
 		return r.differing()
 	}
+	out := append(r.biased(), r.loud()...)
 	tested := 0
 	for _, a := range r.order {
 		if len(a.values) >= 3 {
 			tested++
 		}
 	}
-	var out []string
 	for _, a := range r.order {
 		if n := len(a.values); n >= 3 && r.sigma > 0 && anytime.VarianceSuspect(a.spread(), n, r.sigma, alarmLevel/float64(tested)) {
 			out = append(out, fmt.Sprintf("heteroscedastic: %s has standard deviation %.4g over %d samples, σ is %.4g", a.key, a.spread(), n, r.sigma))

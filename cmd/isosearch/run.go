@@ -47,24 +47,25 @@ Evaluators:
 
 type runOptions struct {
 	search.Settings
-	Space     string
-	Tables    []string
-	Evaluator string
-	Anchor    string
-	Sigma     string
-	SigmaDiff string
-	Out       string
-	Budget    int
-	Workers   int
-	Timeout   time.Duration
-	Retries   int
-	Agent     string
-	ORTLib    string
-	Measure   []string
-	TableTau  map[string]string
-	Precision string
-	BenchArgs []string
-	JSON      bool
+	Space      string
+	Tables     []string
+	Evaluator  string
+	Anchor     string
+	Sigma      string
+	SigmaDiff  string
+	Fidelities string // as ParseFidelities takes them
+	Out        string
+	Budget     int
+	Workers    int
+	Timeout    time.Duration
+	Retries    int
+	Agent      string
+	ORTLib     string
+	Measure    []string
+	TableTau   map[string]string
+	Precision  string
+	BenchArgs  []string
+	JSON       bool
 }
 
 func (o *runOptions) AddFlags(f *pflag.FlagSet) {
@@ -82,6 +83,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.Float64Var(&o.Settings.MoveScore, "move-score", o.Settings.MoveScore, "by so many standard errors; no claim rests on it, and 2 or 3 save measurements with --measure")
 	f.StringVar(&o.Sigma, "sigma", "", "noise of one sample; 0 for a deterministic evaluator (default: calibrated first)")
 	f.StringVar(&o.SigmaDiff, "sigma-diff", "", "selector paired: noise of a difference at a common seed (default: calibrated first)")
+	f.StringVar(&o.Fidelities, "fidelities", "", "selector multi-fidelity: VALUE[:BIAS[:SIGMA]],… rising; without a bias bound they only order")
 	f.IntVar(&o.Settings.SigmaArchs, "sigma-archs", o.Settings.SigmaArchs, "architectures the noise is calibrated on")
 	f.IntVar(&o.Settings.SigmaRepeats, "sigma-repeats", o.Settings.SigmaRepeats, "samples of each")
 	f.IntVar(&o.Budget, "budget", 0, "evaluations to stop after (default: none)")
@@ -104,7 +106,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.BenchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench, such as --max-time=20s; may be repeated")
 	f.BoolVar(&o.JSON, "json", false, "print the certificate")
 	cli.Group(f, "Claim", "tau", "table-tau", "epsilon", "delta", "enforce-true-band", "interval-band", "neighbours", "as-published")
-	cli.Group(f, "Sampling", "selector", "scope", "schedule", "batch", "move", "move-score", "fresh", "sigma", "sigma-diff", "sigma-archs", "sigma-repeats")
+	cli.Group(f, "Sampling", "selector", "scope", "schedule", "fidelities", "batch", "move", "move-score", "fresh", "sigma", "sigma-diff", "sigma-archs", "sigma-repeats")
 	cli.Group(f, "Evaluator", "evaluator", "workers", "timeout", "retries", "agent", "ort-lib")
 	cli.Group(f, "Measured costs", "measure", "measure-arg")
 }
@@ -137,6 +139,12 @@ func (o *runOptions) validate(args []string) error {
 		return &v
 	}
 	o.Settings.Sigma, o.Settings.SigmaDiff = number("sigma", o.Sigma), number("sigma-diff", o.SigmaDiff)
+	if o.Fidelities != "" {
+		var err error
+		if o.Settings.Fidelities, err = search.ParseFidelities(o.Fidelities); err != nil {
+			problems = append(problems, err)
+		}
+	}
 	if o.Settings.PerDevice = o.Precision == "per-device"; !o.Settings.PerDevice && o.Precision != "common" {
 		problems = append(problems, fmt.Errorf("--precision %q is neither common nor per-device", o.Precision))
 	}
@@ -381,6 +389,9 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 		fmt.Fprintf(w, "             %s\n", use)
 	}
 	fmt.Fprintf(w, "samples      %d over %d architectures, %d failed; lower bound %s,\n", c.Samples, c.Archs, c.Failures, opt(c.LowerBound, "%.4g"))
+	if c.Cost != nil {
+		fmt.Fprintf(w, "             cost %.4g full-fidelity samples\n", *c.Cost)
+	}
 	fmt.Fprintf(w, "             samples / lower bound %s\n", opt(c.Ratio, "%.3g"))
 	fmt.Fprintf(w, "ε̂            %s (ε %g, τ %g, δ %g)\n", opt(c.Claim.EpsilonHat, "%.4g"), c.Header.Settings.Epsilon, c.Header.Settings.Tau, c.Header.Settings.Delta)
 	for _, b := range c.TrueBands {
