@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -100,6 +102,51 @@ func (m *macro) Cost(a space.Arch) (Bounds, error) {
 	return Bounds{r.Params, r.Params, r.Params}, nil
 }
 
+// noiseModel is how a study's samples are noisy.
+type noiseModel struct {
+	common float64 // share of the variance that all networks have at a seed; made up
+	bias   float64 // of differences at fidelity 0, in proportion less above; made up
+}
+
+// ask answers with the three-run mean and noise of the real spread.
+func (m *macro) ask(n noiseModel) Ask {
+	return func(_ context.Context, reqs []Request) ([]Outcome, error) {
+		out := make([]Outcome, len(reqs))
+		for i, r := range reqs {
+			row := m.rows[m.digits(r.Arch)]
+			h := fnv.New64()
+			io.WriteString(h, r.Key)
+			shared := rand.New(rand.NewPCG(r.Seed, 0))
+			alone := rand.New(rand.NewPCG(r.Seed, h.Sum64()))
+			noise := m.sigma * (math.Sqrt(n.common)*shared.NormFloat64() + math.Sqrt(1-n.common)*alone.NormFloat64())
+			out[i].Utility = row.Mean + noise + n.bias/2*(1-r.Fidelity)*(2*float64(h.Sum64()>>11)/(1<<53)-1)
+		}
+		return out, nil
+	}
+}
+
+// runRatio is the variance of the difference of two neighbours in the same run of
+// the benchmark, over that of two independent trainings: what common random
+// numbers would give if a run were a seed.
+func (m *macro) runRatio() float64 {
+	sum, n := 0.0, 0
+	for _, key := range sortedKeys(m.rows) {
+		a := m.rows[key]
+		for l := range key {
+			for _, o := range "012" {
+				if b, ok := m.rows[key[:l]+string(o)+key[l+1:]]; ok && byte(o) > key[l] {
+					for i := range a.Acc {
+						d := (b.Acc[i] - b.Mean) - (a.Acc[i] - a.Mean)
+						sum += d * d
+					}
+					n += len(a.Acc) - 1
+				}
+			}
+		}
+	}
+	return sum / float64(n) / (2 * m.sigma * m.sigma)
+}
+
 // gaussian answers with the three-run mean and noise of the real spread.
 func (m *macro) gaussian(ctx context.Context, reqs []Request) ([]Outcome, error) {
 	out := make([]Outcome, len(reqs))
@@ -113,12 +160,13 @@ func (m *macro) gaussian(ctx context.Context, reqs []Request) ([]Outcome, error)
 // macroOutcome is a study over many starts.
 type macroOutcome struct {
 	wrong, outside int
-	mean, ratio    float64 // evaluations; median samples / lower bound at the true gaps
+	mean, ratio    float64 // cost in full samples; median cost / lower bound at the true gaps
+	paired         int
 }
 
 // macroStudy searches from random anchors with Gaussian noise of the benchmark's
 // own spread and checks every neighbour of every result exhaustively.
-func macroStudy(t *testing.T, m *macro, s Settings, starts int) (out macroOutcome) {
+func macroStudy(t *testing.T, m *macro, s Settings, ask Ask, starts int) (out macroOutcome) {
 	t.Helper()
 	keys := sortedKeys(m.rows)
 	var ratios []float64
@@ -134,7 +182,7 @@ func macroStudy(t *testing.T, m *macro, s Settings, starts int) (out macroOutcom
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := Search(context.Background(), Problem{Space: m, Bands: []Band{band}, Anchor: anchor}, s, m.gaussian, nil)
+		res, err := Search(context.Background(), Problem{Space: m, Bands: []Band{band}, Anchor: anchor}, s, ask, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,9 +210,12 @@ func macroStudy(t *testing.T, m *macro, s Settings, starts int) (out macroOutcom
 		if math.Abs(math.Log(final.Params/budget.Value)) > math.Log1p(s.Tau)+1e-12 {
 			out.outside++
 		}
-		out.mean += float64(res.Samples) / float64(starts)
+		if d := res.Sigma.Diff; d != nil && d.Used {
+			out.paired++
+		}
+		out.mean += res.Cost / float64(starts)
 		if lb := anytime.Certificate(m.sigma, gaps, s.Delta); lb > 0 && !math.IsInf(lb, 1) {
-			ratios = append(ratios, float64(res.Samples)/lb)
+			ratios = append(ratios, res.Cost/lb)
 		}
 	}
 	slices.Sort(ratios)
@@ -175,10 +226,10 @@ func macroStudy(t *testing.T, m *macro, s Settings, starts int) (out macroOutcom
 func TestMacroAcceptance(t *testing.T) {
 	m := loadMacro(t)
 	const starts = 300
-	for _, c := range []struct{ epsilon, evaluations float64 }{{0.5, 120}, {0.2, 500}} {
+	for _, c := range []struct{ epsilon, evaluations float64 }{{0.5, 40}, {0.2, 100}} {
 		s := DefaultSettings()
 		s.Epsilon, s.Sigma = c.epsilon, &m.sigma
-		got := macroStudy(t, m, s, starts)
+		got := macroStudy(t, m, s, m.gaussian, starts)
 		t.Logf("ε %g: %d of %d not locally optimal, %d outside the band, %.1f evaluations, samples/LB %.2f (median)", c.epsilon, got.wrong, starts, got.outside, got.mean, got.ratio)
 		if float64(got.wrong) > s.Delta*starts {
 			t.Errorf("ε %g: %d of %d results are not ε-locally optimal, more than δ = %g", c.epsilon, got.wrong, starts, s.Delta)
@@ -193,4 +244,63 @@ func TestMacroAcceptance(t *testing.T) {
 			t.Errorf("ε %g: %.1f evaluations, want at most %g", c.epsilon, got.mean, c.evaluations)
 		}
 	}
+}
+
+// The other selectors on the same starts: never wrong more often than δ, and
+// cheaper where there is something to save.
+func TestMacroSelectors(t *testing.T) {
+	m := loadMacro(t)
+	const starts, eps = 300, 0.2
+	lucb := DefaultSettings()
+	lucb.Epsilon, lucb.Sigma = eps, &m.sigma
+	base := macroStudy(t, m, lucb, m.gaussian, starts)
+	for _, c := range macroSelectors(m) {
+		s := lucb
+		pays := c.noise.common > 0
+		c.change(&s)
+		got := macroStudy(t, m, s, m.ask(c.noise), starts)
+		t.Logf("%s: %d of %d not locally optimal, %d outside the band, cost %.1f full samples (lucb %.1f), paired in %d", c.name, got.wrong, starts, got.outside, got.mean, base.mean, got.paired)
+		if float64(got.wrong) > s.Delta*starts || got.outside > 0 {
+			t.Errorf("%s: %d wrong, %d outside the band", c.name, got.wrong, got.outside)
+		}
+		if s.Selector == "paired" && (got.paired > 0) != pays {
+			t.Errorf("%s: paired in %d runs", c.name, got.paired)
+		}
+		if got.mean > c.saves*base.mean {
+			t.Errorf("%s: cost %.1f against %.1f", c.name, got.mean, base.mean)
+		}
+	}
+}
+
+// macroSelectors are the paired and the multi-fidelity selector with what they
+// need; saves is the largest share of LUCB's evaluations they may take.
+func macroSelectors(m *macro) []macroSelector {
+	paired := func(ratio float64) func(*Settings) {
+		return func(s *Settings) {
+			v := m.sigma * math.Sqrt(2*ratio)
+			s.Selector, s.SigmaDiff = "paired", &v
+		}
+	}
+	multi := func(bias *float64) func(*Settings) {
+		return func(s *Settings) {
+			s.Selector = "multi-fidelity"
+			s.Fidelities = []Fidelity{{Value: 0.1, Bias: bias}, {Value: 0.3, Bias: bias}}
+		}
+	}
+	bound := 0.1
+	run := m.runRatio()
+	return []macroSelector{
+		{fmt.Sprintf("paired, told the variance ratio of the benchmark's runs, %.2f", run), paired(run), noiseModel{}, 1.1},
+		{"paired, half of the noise common (simulated)", paired(0.5), noiseModel{common: 0.5}, 1.2},
+		{"paired, 0.9 of the noise common (simulated)", paired(0.1), noiseModel{common: 0.9}, 0.6},
+		{"multi-fidelity, bias 0.1 declared and simulated", multi(&bound), noiseModel{bias: 0.1}, 0.9},
+		{"multi-fidelity, the same for order alone", multi(nil), noiseModel{bias: 0.1}, 1.3},
+	}
+}
+
+type macroSelector struct {
+	name   string
+	change func(*Settings)
+	noise  noiseModel
+	saves  float64
 }
