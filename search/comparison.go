@@ -54,7 +54,7 @@ func (r *searcher) looked(x, z *arm, count bool) comparison {
 	if x.evidence.N > 0 && z.evidence.N > 0 {
 		k.delta = r.levelDelta()
 		k.d = z.evidence.Center - x.evidence.Center
-		k.w = anytime.Excess(x.evidence, z.evidence, r.sigma, r.hood.prior, k.delta)
+		k.w = anytime.Excess(x.evidence, z.evidence, r.sigma, r.prior(), k.delta)
 		if k.d+k.w < k.upper {
 			k.upper, k.by = k.d+k.w, 0
 		}
@@ -102,6 +102,17 @@ func met(x, z *arm) bool {
 		}
 	}
 	return false
+}
+
+// prior is that of the present incumbent's bounds, settled at the first look at
+// one. What samples cost may enter it: costs are taken to say nothing about the
+// noise of utilities.
+func (r *searcher) prior() anytime.Prior {
+	if r.hood.prior == (anytime.Prior{}) {
+		w := min(max(r.contender(r.x).Weight, 1./64), 64)
+		r.hood.prior = anytime.NewPrior(r.s.Rho, len(r.hood.arms), w)
+	}
+	return r.hood.prior
 }
 
 // lead is how much better z looks than x by all samples there are, less MoveScore
@@ -180,6 +191,10 @@ func (r *searcher) weigh(a *arm) {
 // does.
 func (r *searcher) more(z *arm, k comparison, target float64) int {
 	nx, nz := max(r.x.evidence.N, 1), max(z.evidence.N, 1)
+	prior := r.hood.prior
+	if prior == (anytime.Prior{}) { // an estimate must not settle it
+		prior = anytime.NewPrior(r.s.Rho, len(r.hood.arms), 1)
+	}
 	at := func(n int, m float64) anytime.Evidence {
 		return anytime.Infinite(r.sigma, int(math.Ceil(float64(n)*m)), 0, r.s.Rho)
 	}
@@ -198,6 +213,6 @@ func (r *searcher) more(z *arm, k comparison, target float64) int {
 			}
 			return anytime.Width(at(nx, m), at(nz, m), delta)
 		}
-		return anytime.Excess(at(nx, m), at(nz, m), r.sigma, r.hood.prior, r.levelDelta())
+		return anytime.Excess(at(nx, m), at(nz, m), r.sigma, prior, r.levelDelta())
 	}, nx+nz, target)
 }

@@ -24,7 +24,8 @@ type FastCost struct {
 	last   []space.Layer
 	global int
 	before []running
-	recent []*recent // by part
+	steps  []stepCost // of the last architecture's parts
+	recent []*recent  // by part
 }
 
 // running is the walk's state before a part.
@@ -71,23 +72,47 @@ func (c *FastCost) Cost(a space.Arch) (Bounds, error) {
 		parts = c.space.Parts(a)
 		c.parts[global] = parts
 	}
-	from := c.resume(a, parts, global)
+	from, known := c.resume(a, parts, global)
 	r := c.before[from]
 	k := stepKey{global: global}
 	for i := from; i <= len(parts); i++ {
-		c.before[i] = r
-		k.part, k.layer, k.in, k.first = i, space.Layer{}, r.in, r.kernels == 0
-		if i < len(parts) && parts[i] >= 0 {
-			k.layer = a.Layers[parts[i]]
+		l := -1
+		if i < len(parts) {
+			l = parts[i]
 		}
-		s, err := c.price(a, &k)
-		if err != nil {
-			c.last = c.last[:0]
-			return Bounds{}, err
+		// A part that is as it was, after something that leaves it as it was, costs
+		// what it did.
+		old := &c.before[i]
+		same := known && old.in == r.in && (old.kernels == 0) == (r.kernels == 0)
+		if l >= 0 && (!known || a.Layers[l] != c.last[l]) {
+			same = false
+			if known {
+				c.last[l] = a.Layers[l]
+			}
 		}
-		r = running{r.sum + s.sum, r.lo2 + s.lo2, r.hi2 + s.hi2, r.kernels + s.kernels, s.out}
+		*old = r
+		if !same {
+			k.part, k.layer, k.in, k.first = i, space.Layer{}, r.in, r.kernels == 0
+			if l >= 0 {
+				k.layer = a.Layers[l]
+			}
+			s, err := c.price(a, &k)
+			if err != nil {
+				c.last = c.last[:0]
+				return Bounds{}, err
+			}
+			c.steps[i] = s
+		}
+		s := &c.steps[i]
+		r.sum += s.sum
+		r.lo2 += s.lo2
+		r.hi2 += s.hi2
+		r.kernels += s.kernels
+		r.in = s.out
 	}
-	c.last, c.global = append(c.last[:0], a.Layers...), global
+	if !known {
+		c.last, c.global = append(c.last[:0], a.Layers...), global
+	}
 	cost := c.Table.Total(r.sum, math.Sqrt(r.lo2), math.Sqrt(r.hi2), r.kernels)
 	if !(cost.Value > 0) {
 		return Bounds{}, errors.New("the table prices the network at nothing")
@@ -96,18 +121,18 @@ func (c *FastCost) Cost(a space.Arch) (Bounds, error) {
 }
 
 // resume returns the first part whose price can differ from the last
-// architecture's.
-func (c *FastCost) resume(a space.Arch, parts []int, global int) int {
+// architecture's, and whether what is known of that one is of use.
+func (c *FastCost) resume(a space.Arch, parts []int, global int) (from int, known bool) {
 	if len(c.before) != len(parts)+1 || c.global != global || len(c.last) != len(a.Layers) {
-		c.before = make([]running, len(parts)+1)
-		return 0
+		c.before, c.steps = make([]running, len(parts)+1), make([]stepCost, len(parts)+1)
+		return 0, false
 	}
 	for i, l := range parts {
 		if l >= 0 && a.Layers[l] != c.last[l] {
-			return i
+			return i, true
 		}
 	}
-	return len(parts)
+	return len(parts), true
 }
 
 // recent holds the last few prices of a part: after a changed layer the others

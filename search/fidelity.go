@@ -159,7 +159,7 @@ func (r *searcher) low(k *comparison, x, z *arm) {
 		if f.Bias == nil {
 			continue
 		}
-		v.W = anytime.Excess(a, b, v.Sigma, r.hood.prior, r.levelDelta())
+		v.W = anytime.Excess(a, b, v.Sigma, r.prior(), r.levelDelta())
 		if u := v.D + v.W + v.Bias; u < k.upper {
 			k.upper, k.by = u, i+1
 		}

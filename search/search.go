@@ -205,7 +205,6 @@ func (r *searcher) adopt(a *arm) {
 		return
 	}
 	r.hood.delta = r.epochDelta()
-	r.hood.prior = anytime.NewPrior(r.s.Rho, len(f))
 	// What led here favours the incumbent – it was chosen for its luck as well – and
 	// is no evidence for it: the certificate rests on what is sampled from now on.
 	if r.incumbents > 1 {

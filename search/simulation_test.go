@@ -305,3 +305,79 @@ func median(v []float64) float64 {
 	slices.Sort(w)
 	return w[len(w)/2]
 }
+
+// Where samples cost differently the incumbent's share is weighed by it: one
+// neighbourhood is certified for less than without knowing the costs. Moves are
+// off, so that both have the same path.
+func TestUnequalCostsAreWeighed(t *testing.T) {
+	const runs = 100
+	for _, ratio := range []float64{25, 0.04} { // of the anchor's cost to its neighbours'
+		total := map[bool]float64{}
+		for _, known := range []bool{true, false} {
+			for run := range runs {
+				p := &planted{layers: 6, choices: 4, widths: 3, seed: uint64(run), inversions: 0.3, spread: 2}
+				prob := p.problem(0.05)
+				anchor, spent := prob.Anchor.Key(), 0.0
+				ask := func(_ context.Context, reqs []Request) ([]Outcome, error) {
+					out := make([]Outcome, len(reqs))
+					for i, r := range reqs {
+						cost := 1.0
+						if r.Key == anchor {
+							cost = ratio
+						}
+						spent += cost
+						out[i].Utility = p.utility(r.Arch) + 4*p.noise(r)
+						if known {
+							out[i].Seconds = cost
+						}
+					}
+					return out, nil
+				}
+				s := simulationSettings()
+				four := 4.0
+				s.Sigma, s.Seed, s.Epsilon, s.MoveScore = &four, uint64(run), 6, 99
+				res, err := Search(context.Background(), prob, s, ask, nil)
+				if err != nil || !res.Reached {
+					t.Fatalf("%v, %+v", err, res)
+				}
+				total[known] += spent / runs
+			}
+		}
+		t.Logf("anchor's sample at %g: a certificate costs %.0f weighed, %.0f not", ratio, total[true], total[false])
+		if total[true] > 0.95*total[false] {
+			t.Errorf("anchor's sample at %g: weighing saves nothing: %.0f against %.0f", ratio, total[true], total[false])
+		}
+	}
+}
+
+// The incumbent's share is the optimum: at the balance n₀²c₀ = Σ n²c any other
+// allocation that gives every candidate its half-width costs more.
+func TestIncumbentsShareIsOptimal(t *testing.T) {
+	need := []float64{0.5, 0.3, 0.3, 0.2} // variances 1/n₀ + 1/n to be reached
+	costs := []float64{1, 4, 0.5, 2}
+	const c0 = 3.0
+	total := func(n0 float64) (sum, pull float64) {
+		sum = c0 * n0
+		for i, v := range need {
+			n := 1 / (v - 1/n0)
+			sum += costs[i] * n
+			pull += costs[i] * n * n
+		}
+		return sum, pull
+	}
+	best, at := math.Inf(1), 0.0
+	for n0 := 5.1; n0 < 100; n0 += 0.01 {
+		if sum, _ := total(n0); sum < best {
+			best, at = sum, n0
+		}
+	}
+	_, pull := total(at)
+	v := &View{Incumbent: Contender{N: 0, Left: -1, Weight: c0}}
+	if got := incumbentWants(v, pull); math.Abs(float64(got)-at) > 1 {
+		t.Errorf("the incumbent wants %d samples, the optimum is %.2f", got, at)
+	}
+	v.Incumbent.N = int(math.Ceil(at))
+	if got := incumbentWants(v, pull); got != 0 {
+		t.Errorf("at the optimum it wants %d more", got)
+	}
+}

@@ -156,7 +156,7 @@ func TestDeltaSums(t *testing.T) {
 }
 
 func TestFurtherReachesTarget(t *testing.T) {
-	p := NewPrior(DefaultRho, 4)
+	p := NewPrior(DefaultRho, 4, 1)
 	width := func(m float64) float64 {
 		return Excess(Infinite(1, int(6*m), 0, DefaultRho), Infinite(1, int(3*m), 0, DefaultRho), 1, p, 0.01)
 	}

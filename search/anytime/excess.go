@@ -10,11 +10,12 @@ import "math"
 // are valid; they must be fixed before the first of the samples.
 type Prior struct{ Rho, Loose, Ratio float64 }
 
-// NewPrior is the prior for an incumbent with k candidates. With k equal ones the
-// incumbent's best share is √k to 1. Loose is 20 times rho: on NAS-Bench-Macro
-// factors from 10 to 40 differ by 3 % in the samples a search needs.
-func NewPrior(rho float64, k int) Prior {
-	return Prior{Rho: rho, Loose: 20 * rho, Ratio: 1 / math.Sqrt(float64(max(k, 1)))}
+// NewPrior is the prior for an incumbent with k candidates, a sample of which costs
+// weight of one of theirs. With k equal ones the incumbent's best share is
+// √(k/weight) to 1. Loose is 20 times rho where weight is 1: on NAS-Bench-Macro factors from 10 to 40
+// differ by 3 % in the samples a search needs.
+func NewPrior(rho float64, k int, weight float64) Prior {
+	return Prior{Rho: rho, Loose: 20 * rho / math.Sqrt(weight), Ratio: math.Sqrt(weight / float64(max(k, 1)))}
 }
 
 const (

@@ -64,7 +64,7 @@ func habits(rng *rand.Rand) map[string]func(n [2]int, mean [2]float64) int {
 func TestExcessCoverage(t *testing.T) {
 	const delta, runs, horizon = 0.1, 1000, 2000
 	limit := delta + 3*math.Sqrt(delta*(1-delta)/runs)
-	prior := NewPrior(DefaultRho, 9)
+	prior := NewPrior(DefaultRho, 9, 1)
 	for name := range habits(nil) {
 		crossed := func(bound func(x, z Evidence) float64) float64 {
 			bad := 0
@@ -129,7 +129,7 @@ func exactExcess(nx, nz float64, p Prior, delta float64) float64 {
 }
 
 func TestExcessIsTheMixturesBoundary(t *testing.T) {
-	prior := NewPrior(DefaultRho, 8)
+	prior := NewPrior(DefaultRho, 8, 1)
 	for _, delta := range []float64{0.2, 0.05, 0.01, 1e-4} {
 		for _, nx := range []int{1, 3, 10, 40, 400} {
 			for _, nz := range []int{1, 3, 10, 40, 400} {
@@ -152,7 +152,7 @@ func TestExcessIsTheMixturesBoundary(t *testing.T) {
 // why a new incumbent's certificate rests on samples taken from then on.
 func TestChosenForItsLuck(t *testing.T) {
 	const delta, runs, horizon, arms, first = 0.1, 2000, 60, 100000, 2
-	prior := NewPrior(DefaultRho, 1)
+	prior := NewPrior(DefaultRho, 1, 1)
 	bad := map[bool]int{}
 	for s := range runs {
 		rng := rand.New(rand.NewPCG(7, uint64(s)))
@@ -204,12 +204,12 @@ func TestPoolFromTheMiddle(t *testing.T) {
 		}
 		for n := from + 1; n <= size; n++ {
 			e := Pool(0.5, size, pool[:n], from, DefaultRho)
-			if e.Center+Excess(exact, e, 0.5, NewPrior(DefaultRho, 1), delta) < mean-1e-12 {
+			if e.Center+Excess(exact, e, 0.5, NewPrior(DefaultRho, 1, 1), delta) < mean-1e-12 {
 				bad++
 				break
 			}
 		}
-		if e := Pool(0.5, size, pool[:from], from, DefaultRho); e.N != 0 || !math.IsInf(Excess(exact, e, 0.5, NewPrior(DefaultRho, 1), delta), 1) {
+		if e := Pool(0.5, size, pool[:from], from, DefaultRho); e.N != 0 || !math.IsInf(Excess(exact, e, 0.5, NewPrior(DefaultRho, 1, 1), delta), 1) {
 			t.Fatalf("no draw since, and yet %+v", e)
 		}
 	}
