@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -108,7 +109,9 @@ func runDevice(ctx context.Context, env cli.Env, o deviceOptions) error {
 	r.State.Absent = nil
 	if d.Live() {
 		r.nvidia()
-		r.Runtimes = runtimes()
+		if r.Runtimes, err = runtimes(ctx); err != nil {
+			return err
+		}
 		if o.Probe > 0 {
 			fmt.Fprintf(env.Stderr, "agent: timing a fixed piece of work for %v\n", o.Probe)
 			if err := device.PinProcess(r.Cores); err != nil && o.Cores != "all" {
@@ -155,26 +158,33 @@ func (r *deviceReport) nvidia() {
 	}
 }
 
-// runtimes asks every backend that needs a native library what answers.
-func runtimes() []runtimeReport {
+// loadPatience is how long a library may take to load: reading TensorFlow's 1.3 GB from
+// an SD card takes about half a minute.
+const loadPatience = time.Minute
+
+// runtimes asks every backend that needs a native library what answers, each in a
+// process of its own: a library that crashes as it is loaded takes that one along.
+func runtimes(ctx context.Context) ([]runtimeReport, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
 	var out []runtimeReport
 	for _, m := range backendMakers {
 		if m.name == "sim" {
 			continue
 		}
-		r := runtimeReport{Name: m.name}
-		b, err := m.make(&backendOptions{Backend: m.name, Provider: "cpu"})
-		if err == nil {
-			info, infoErr := b.Info()
-			err = infoErr
-			r.Version, r.Path, r.SHA256, r.Providers = info.Version, info.Path, info.SHA256, info.Providers
+		p := probe(ctx, loadPatience, exe, []string{"--backend", m.name, "--provider", ""})
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
-		if err != nil {
-			r = runtimeReport{Name: m.name, Reason: err.Error(), Cure: hint.Of(err)}
+		r := runtimeReport{Name: m.name, Version: p.Version, Path: p.Path, SHA256: p.SHA256, Providers: p.Providers}
+		if p.Error != "" {
+			r = runtimeReport{Name: m.name, Reason: p.Error, Cure: p.Hint}
 		}
 		out = append(out, r)
 	}
-	return out
+	return out, nil
 }
 
 // print lays the report out for 80 columns.

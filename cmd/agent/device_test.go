@@ -81,6 +81,7 @@ func TestDeviceJSONSaysTheSame(t *testing.T) {
 }
 
 func TestDeviceHere(t *testing.T) {
+	t.Setenv(asProgram, "1") // for the children that load the runtimes
 	out, talk, code := agentMain("", "device", "--probe", "600ms", "--json")
 	if code != 0 {
 		t.Fatal(talk)

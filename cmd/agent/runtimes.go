@@ -148,7 +148,7 @@ func (o *runtimesOptions) verify(ctx context.Context, exe string, rt nativelib.R
 	if !ok {
 		return // no backend of this build drives it
 	}
-	first := o.probe(ctx, exe, append([]string{"--provider", ""}, flags...))
+	first := probe(ctx, o.Timeout, exe, append([]string{"--provider", ""}, flags...))
 	r.Version, r.Devices = first.Version, first.Devices
 	if first.Error != "" {
 		r.Error, r.Hint = first.Error, first.Hint
@@ -170,7 +170,7 @@ func (o *runtimesOptions) verify(ctx context.Context, exe string, rt nativelib.R
 	}
 	running := 0
 	for _, name := range providers {
-		p := o.probe(ctx, exe, append([]string{"--provider", name}, flags...))
+		p := probe(ctx, o.Timeout, exe, append([]string{"--provider", name}, flags...))
 		r.Providers = append(r.Providers, providerReport{name, p.Error == "", p.Error, p.Hint})
 		if p.Error == "" {
 			running++
@@ -243,6 +243,8 @@ func probeFlags(rt nativelib.Runtime, path string) ([]string, bool) {
 // probeResult is a probing child's only line of output.
 type probeResult struct {
 	Version   string              `json:"version,omitempty"`
+	Path      string              `json:"path,omitempty"`
+	SHA256    string              `json:"sha256,omitempty"`
 	Providers []string            `json:"providers,omitempty"`
 	Devices   []agent.Accelerator `json:"devices,omitempty"`
 	Error     string              `json:"error,omitempty"`
@@ -252,8 +254,8 @@ type probeResult struct {
 const probeName = "runtime-probe"
 
 // probe starts this program as a probing child.
-func (o *runtimesOptions) probe(ctx context.Context, exe string, flags []string) probeResult {
-	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+func probe(ctx context.Context, timeout time.Duration, exe string, flags []string) probeResult {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, exe, append([]string{probeName}, flags...)...)
 	cmd.WaitDelay = time.Second
@@ -274,7 +276,7 @@ func (o *runtimesOptions) probe(ctx context.Context, exe string, flags []string)
 	how := fmt.Sprint(err)
 	switch {
 	case ctx.Err() != nil:
-		how = fmt.Sprintf("no answer within %v", o.Timeout)
+		how = fmt.Sprintf("no answer within %v", timeout)
 	case err == nil:
 		how = "exit status 0" // some drivers call exit(0)
 	}
@@ -282,7 +284,7 @@ func (o *runtimesOptions) probe(ctx context.Context, exe string, flags []string)
 		Hint: "the driver or library crashes; update it or take another"}
 }
 
-// runtimeProbeCommand is the child of agent runtimes verify.
+// runtimeProbeCommand is the child of agent runtimes verify and agent device.
 func runtimeProbeCommand() cli.Command {
 	return cli.Command{
 		Name:    probeName,
@@ -318,7 +320,7 @@ func (o *backendOptions) probeOnce(ctx context.Context) (probeResult, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Version, r.Providers = info.Version, info.Providers
+	r.Version, r.Path, r.SHA256, r.Providers = info.Version, info.Path, info.SHA256, info.Providers
 	if lister, ok := backend.(agent.AcceleratorLister); ok {
 		if r.Devices, err = lister.Accelerators(); err != nil {
 			return r, err

@@ -95,6 +95,25 @@ func TestRuntimesVerify(t *testing.T) {
 	if r := decodeRuntimes(t, out)["onnxruntime"]; r.Verified || !strings.Contains(r.Error, "SIGSEGV") || r.From != "ISOCOST_ONNXRUNTIME" {
 		t.Errorf("%+v", r)
 	}
+	// Nor agent device, which says all else.
+	cmd = exec.Command(exe, "device", "--json", "--probe", "0")
+	cmd.Env = append(os.Environ(), "ISOCOST_ONNXRUNTIME="+dir)
+	out, err = cmd.Output()
+	if err != nil {
+		t.Fatalf("agent device beside a crashing library: %v", err)
+	}
+	var d deviceReport
+	if err := json.Unmarshal(out, &d); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range d.Runtimes {
+		if r.Name == "ort" && (!strings.Contains(r.Reason, "SIGSEGV") || r.Cure == "" || r.Version != "") {
+			t.Errorf("%+v", r)
+		}
+	}
+	if len(d.Runtimes) < 2 || d.ID == "" {
+		t.Errorf("the report lacks the rest: %d runtimes, id %q", len(d.Runtimes), d.ID)
+	}
 }
 
 func TestRuntimesVerifyWebGPU(t *testing.T) {
