@@ -136,7 +136,11 @@ func (r *run) checkNumeric(ctx context.Context, c *record.Check) (asked bool, er
 const energySlice = 0.25
 
 func (r *run) checkEnergy(ctx context.Context, g int, c *record.Check) error {
-	if r.Meter == nil {
+	meter := r.Meter
+	if meter == nil && r.talk.joules != nil {
+		meter = &worldMeter{r: r}
+	}
+	if meter == nil {
 		c.Absent = join(c.Absent, "energy: "+r.MeterAbsent)
 		return nil
 	}
@@ -144,9 +148,9 @@ func (r *run) checkEnergy(ctx context.Context, g int, c *record.Check) error {
 		return err
 	}
 	runs := 0
-	info := r.Meter.Info()
+	info := meter.Info()
 	window := max(seconds(r.Protocol.Energy.WindowSeconds), time.Duration(r.Protocol.Energy.CounterPeriods)*info.Period)
-	e, err := device.MeasureEnergy(ctx, r.Meter, window, func() error {
+	e, err := device.MeasureEnergy(ctx, meter, window, seconds(r.Protocol.Energy.IdleSeconds), func() error {
 		done, err := r.talk.ask(ctx, request{Loop: &loopRequest{Model: c.Model, Seconds: energySlice}}, r.visitPatience(), nil)
 		runs += done.Runs
 		return err

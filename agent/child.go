@@ -153,6 +153,11 @@ func (s *childState) send(r report) error {
 	} else if r.Done || r.Opened != nil {
 		r.RSS, r.HWM = residentBytes()
 	}
+	if p, ok := s.backend.(Powered); ok && r.Done {
+		if spent, known := p.Joules(); known {
+			r.Joules = &spent
+		}
+	}
 	r.Model = strings.ToValidUTF8(r.Model, "\uFFFD")
 	if err := writeFrame(s.w, r); err != nil {
 		return pipeError{fmt.Errorf("write a report: %w", err)}

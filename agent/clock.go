@@ -30,3 +30,9 @@ type World interface {
 	// ResidentBytes is the memory the open sessions take.
 	ResidentBytes() int64
 }
+
+// Powered is implemented by worlds whose device knows what it spends.
+type Powered interface {
+	// Joules is the energy spent so far, idle included; ok is false when it is not known.
+	Joules() (spent float64, ok bool)
+}

@@ -100,6 +100,8 @@ type report struct {
 	RSS   int64   `json:"rss,omitempty"`  // bytes, now
 	HWM   int64   `json:"hwm,omitempty"`  // bytes, highest so far
 	Runs  int     `json:"runs,omitempty"` // answer to Loop
+	// Joules is what a simulated device has spent since the child began.
+	Joules *float64 `json:"joules,omitempty"`
 }
 
 type visitReport struct {

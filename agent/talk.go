@@ -21,6 +21,7 @@ type talk struct {
 	now     float64    // device seconds of the campaign, as last reported
 	rss     int64
 	hwm     int64
+	joules  *float64 // of a simulated device, as last reported
 	stop    chan struct{}
 }
 
@@ -102,6 +103,9 @@ func (t *talk) ask(ctx context.Context, q request, patience time.Duration, each 
 				t.rss = r.RSS
 			}
 			t.hwm = max(t.hwm, r.HWM)
+			if r.Joules != nil {
+				t.joules = r.Joules
+			}
 			switch {
 			case r.Begin:
 				inFlight = r.Model

@@ -20,14 +20,44 @@ type Energy struct {
 	Source  EnergySource  `json:"source"`
 }
 
-// MeasureEnergy measures idle power, then repeats run for at least window (never
-// less than the source's own Window), then idle power again. The caller makes
-// sure that nothing else runs; run must not sleep. Net energy may be negative
-// within its standard error for a very small load: it is not clamped.
-func MeasureEnergy(ctx context.Context, m EnergyMeter, window time.Duration, run func() error) (Energy, error) {
+// Timekeeper is implemented by meters of devices that do not live in the machine's
+// own time: the simulated one.
+type Timekeeper interface {
+	Now() time.Time
+	// Idle lets d pass with nothing running.
+	Idle(ctx context.Context, d time.Duration) error
+}
+
+// wall is the machine's own time.
+type wall struct{}
+
+func (wall) Now() time.Time { return time.Now() }
+
+func (wall) Idle(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// MeasureEnergy measures idle power for at least idle, then repeats run for at least
+// window (never less than the source's own Window; idle never less than half of
+// it), then idle power again. The caller makes sure that nothing else runs; run must
+// not sleep. Net energy may be negative within its standard error for a very small
+// load: it is not clamped.
+func MeasureEnergy(ctx context.Context, m EnergyMeter, window, idle time.Duration, run func() error) (Energy, error) {
 	info := m.Info()
 	window = max(window, info.Window())
-	before, err := idlePower(ctx, m, window/2)
+	idle = max(idle, info.Window()/2)
+	var clock Timekeeper = wall{}
+	if own, ok := m.(Timekeeper); ok {
+		clock = own
+	}
+	before, err := idlePower(ctx, m, clock, idle)
 	if err != nil {
 		return Energy{}, fmt.Errorf("idle before: %w", err)
 	}
@@ -35,8 +65,8 @@ func MeasureEnergy(ctx context.Context, m EnergyMeter, window time.Duration, run
 		return Energy{}, err
 	}
 	runs := 0
-	start := time.Now()
-	for time.Since(start) < window && err == nil {
+	start := clock.Now()
+	for clock.Now().Sub(start) < window && err == nil {
 		if err = ctx.Err(); err == nil {
 			if err = run(); err == nil {
 				runs++
@@ -47,35 +77,31 @@ func MeasureEnergy(ctx context.Context, m EnergyMeter, window time.Duration, run
 	if err := errors.Join(err, stopErr); err != nil {
 		return Energy{}, err
 	}
-	after, err := idlePower(ctx, m, window/2)
+	after, err := idlePower(ctx, m, clock, idle)
 	if err != nil {
 		return Energy{}, fmt.Errorf("idle after: %w", err)
 	}
 	w := gross.Window.Seconds()
 	b, bse := before.Value/before.Window.Seconds(), before.StdErr/before.Window.Seconds()
 	a, ase := after.Value/after.Window.Seconds(), after.StdErr/after.Window.Seconds()
-	idle := (a + b) / 2
+	rest := (a + b) / 2
 	// Idle power moves while the chip warms up; half of what it moved is how well
 	// it is known during the run.
 	idleSE := math.Hypot(math.Hypot(ase, bse)/2, math.Abs(a-b)/2)
 	return Energy{
-		GrossJ: gross.Value, IdleJ: idle * w, NetJ: gross.Value - idle*w,
+		GrossJ: gross.Value, IdleJ: rest * w, NetJ: gross.Value - rest*w,
 		StdErrJ: math.Hypot(gross.StdErr, idleSE*w),
 		IdleW:   [2]float64{b, a}, Runs: runs, Window: gross.Window, Source: info,
 	}, nil
 }
 
-func idlePower(ctx context.Context, m Meter, window time.Duration) (Reading, error) {
+func idlePower(ctx context.Context, m Meter, clock Timekeeper, window time.Duration) (Reading, error) {
 	if err := m.Start(ctx); err != nil {
 		return Reading{}, err
 	}
-	t := time.NewTimer(window)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
+	if err := clock.Idle(ctx, window); err != nil {
 		m.Stop()
-		return Reading{}, ctx.Err()
-	case <-t.C:
+		return Reading{}, err
 	}
 	r, err := m.Stop()
 	if err == nil && r.Window <= 0 {

@@ -226,7 +226,7 @@ func TestMeasureEnergy(t *testing.T) {
 			read: func() (map[string]float64, error) {
 				return map[string]float64{"VDD_IN": watts[phase] + rng.NormFloat64()*0.1}, nil
 			}}, &phase}
-		e, err := MeasureEnergy(context.Background(), m, 20*time.Second, func() error {
+		e, err := MeasureEnergy(context.Background(), m, 20*time.Second, 10*time.Second, func() error {
 			time.Sleep(40 * time.Millisecond) // one inference, in virtual time
 			return nil
 		})
@@ -253,7 +253,7 @@ func TestMeasureEnergyPassesErrorsOn(t *testing.T) {
 			read: func() (map[string]float64, error) { return map[string]float64{"r": 1}, nil }}
 		crash := errors.New("the child crashed")
 		n := 0
-		_, err := MeasureEnergy(context.Background(), m, 0, func() error {
+		_, err := MeasureEnergy(context.Background(), m, 0, 0, func() error {
 			time.Sleep(time.Second)
 			if n++; n == 2 {
 				return crash
@@ -265,7 +265,7 @@ func TestMeasureEnergyPassesErrorsOn(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 7*time.Second) // in the middle of the runs
 		defer cancel()
-		if _, err := MeasureEnergy(ctx, m, 10*time.Second, func() error { time.Sleep(time.Second); return nil }); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := MeasureEnergy(ctx, m, 10*time.Second, 5*time.Second, func() error { time.Sleep(time.Second); return nil }); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
 		if err := m.Start(context.Background()); err != nil {
@@ -309,7 +309,7 @@ func TestEnergyErrorBar(t *testing.T) {
 			}()
 			time.Sleep(time.Duration(rng.Int64N(int64(update))) + 500*time.Nanosecond)
 			step := time.Duration(30e6+rng.IntN(20e6)) + 300*time.Nanosecond
-			e, err := MeasureEnergy(context.Background(), m, 5*time.Second, func() error {
+			e, err := MeasureEnergy(context.Background(), m, 5*time.Second, 0, func() error {
 				time.Sleep(step)
 				return nil
 			})

@@ -31,6 +31,7 @@ var (
 	_ agent.Backend = (*Backend)(nil)
 	_ agent.World   = (*Backend)(nil)
 	_ agent.Placer  = (*Backend)(nil)
+	_ agent.Powered = (*Backend)(nil)
 )
 
 // New makes a backend. die carries out a fault that a library cannot carry out
@@ -59,9 +60,13 @@ func (b *Backend) Switches() int64 { return b.world.switches }
 // ResidentBytes is what the open sessions take.
 func (b *Backend) ResidentBytes() int64 { return b.world.resident }
 
+// Joules is what the device has spent.
+func (b *Backend) Joules() (spent float64, ok bool) { return b.world.joules, b.dev.Power != nil }
+
 type session struct {
 	b      *Backend
 	us     float64
+	watts  float64 // above idle, on average over a run
 	runs   int
 	faults []Fault
 	seed   uint64 // of the outputs
@@ -102,7 +107,7 @@ func (b *Backend) Open(ctx context.Context, m agent.Model, opt agent.Options) (a
 		return nil, hint.Wrap(fmt.Errorf("%w: the simulated device has no provider %q", agent.ErrUnsupported, opt.Provider),
 			"it has %s", strings.Join(b.dev.Providers, ", "))
 	}
-	b.world.run(b.dev.OpenUS)
+	b.world.run(b.dev.OpenUS, b.runW())
 	faults := b.faultsOf(m)
 	for _, f := range faults {
 		if f.At == "open" && (f.Probability == 0 || b.world.rng.Float64() < f.Probability) {
@@ -120,7 +125,15 @@ func (b *Backend) Open(ctx context.Context, m agent.Model, opt agent.Options) (a
 		return nil, fmt.Errorf("out of memory: %d bytes are taken of %d", b.world.resident, mem.LimitBytes)
 	}
 	b.world.resident += mem.SessionBytes
-	s := &session{b: b, us: us, faults: faults, seed: outputSeed(m, opt)}
+	watts := b.runW()
+	if len(m.Chain) > 0 {
+		mj, err := b.dev.ModelMJ(m.Chain)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", agent.ErrUnsupported, err)
+		}
+		watts = mj * 1e3 / us
+	}
+	s := &session{b: b, us: us, watts: watts, faults: faults, seed: outputSeed(m, opt)}
 	for _, op := range m.Chain {
 		if op.Precision != lut.FP32 {
 			s.spread = 0.01
@@ -128,6 +141,14 @@ func (b *Backend) Open(ctx context.Context, m agent.Model, opt agent.Options) (a
 	}
 	s.wrong = opt.Provider != "cpu" || s.spread > 0
 	return s, nil
+}
+
+// runW is what work draws that is no operator's.
+func (b *Backend) runW() float64 {
+	if b.dev.Power == nil {
+		return 0
+	}
+	return b.dev.Power.RunW
 }
 
 func (b *Backend) price(m agent.Model) (float64, error) {
@@ -175,7 +196,7 @@ func (s *session) Run() error {
 	if s.runs == 1 {
 		us *= s.b.dev.FirstRunFactor
 	}
-	s.b.world.run(us)
+	s.b.world.run(us, s.watts)
 	return nil
 }
 

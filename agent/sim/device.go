@@ -49,13 +49,23 @@ type Device struct {
 	Throttle []Phase  `yaml:"throttle"`
 	Preempt  Preempt  `yaml:"preempt"`
 	Memory   MemoryOf `yaml:"memory"`
-	Faults   []Fault  `yaml:"faults"`
+	// Power is what the device draws; nil: it has no sensor.
+	Power  *Power  `yaml:"power"`
+	Faults []Fault `yaml:"faults"`
+}
+
+// Power is in watts: IdleW always, RunW more while a model runs, unless an operator
+// says otherwise (Cost.W).
+type Power struct {
+	IdleW float64 `yaml:"idle_w"`
+	RunW  float64 `yaml:"run_w"`
 }
 
 // Cost is the true cost of the operators it matches.
 type Cost struct {
 	Match string  `yaml:"match"` // regular expression on the key, anchored at its start
 	US    Formula `yaml:"us"`
+	W     float64 `yaml:"w"` // watts above idle while it runs; 0: power.run_w
 	re    *regexp.Regexp
 }
 
@@ -179,6 +189,9 @@ func (d *Device) prepare() error {
 			bad("%s: %v is not from 0 to 1e12", f.name, f.v)
 		}
 	}
+	if p := d.Power; p != nil && !(p.IdleW >= 0 && p.IdleW <= 1e6 && p.RunW > 0 && p.RunW <= 1e6) {
+		bad("power needs idle_w ≥ 0 and run_w > 0")
+	}
 	if d.Noise.Wander > 0 && d.Noise.WanderS == 0 {
 		bad("noise.wander needs wander_s")
 	}
@@ -198,6 +211,9 @@ func (d *Device) prepare() error {
 		var err error
 		if c.re, err = regexp.Compile("^(?:" + c.Match + ")"); err != nil {
 			bad("costs[%d].match: %v", i, err)
+		}
+		if !(c.W >= 0 && c.W <= 1e6) || c.W > 0 && d.Power == nil {
+			bad("costs[%d].w: watts ≥ 0, and only beside power", i)
 		}
 		if c.US.root == nil {
 			bad("costs[%d].us: missing", i)
@@ -222,8 +238,39 @@ func (d *Device) prepare() error {
 	return errors.Join(errs...)
 }
 
+// OpMJ is the true net energy of an operator inside a network, in millijoules.
+func (d *Device) OpMJ(op lut.Op) (float64, error) {
+	us, w, err := d.op(op)
+	return us * w / 1e3, err
+}
+
+// ModelMJ is the true net energy of a model made of operators, in millijoules.
+func (d *Device) ModelMJ(chain benchmarks.Chain) (float64, error) {
+	us, err := d.ModelUS(chain)
+	if err != nil || d.Power == nil {
+		return 0, err
+	}
+	mj := 0.0
+	for _, op := range chain {
+		opUS, w, err := d.op(op)
+		if err != nil {
+			return 0, err
+		}
+		us -= opUS
+		mj += opUS * w / 1e3
+	}
+	return mj + us*d.Power.RunW/1e3, nil
+}
+
 // OpUS is the true cost of an operator inside a network, in microseconds.
 func (d *Device) OpUS(op lut.Op) (float64, error) {
+	us, _, err := d.op(op)
+	return us, err
+}
+
+// op is an operator's true latency in microseconds and the watts above idle that it
+// draws.
+func (d *Device) op(op lut.Op) (us, watts float64, err error) {
 	key := op.String()
 	for _, c := range d.Costs {
 		if !c.re.MatchString(key) {
@@ -243,11 +290,15 @@ func (d *Device) OpUS(op lut.Op) (float64, error) {
 			err = fmt.Errorf("the cost is %v µs", us)
 		}
 		if err != nil {
-			return 0, fmt.Errorf("price %s: %w", key, err)
+			return 0, 0, fmt.Errorf("price %s: %w", key, err)
 		}
-		return us, nil
+		watts = c.W
+		if watts == 0 && d.Power != nil {
+			watts = d.Power.RunW
+		}
+		return us, watts, nil
 	}
-	return 0, fmt.Errorf("the device file prices no %s", key)
+	return 0, 0, fmt.Errorf("the device file prices no %s", key)
 }
 
 // ModelUS is the true latency of a model made of operators: its operators, the

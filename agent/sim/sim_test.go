@@ -138,7 +138,7 @@ func TestNoiseHasTheStatedShape(t *testing.T) {
 	below, moved := 0, int64(0)
 	for range n {
 		before, sw := w.now, w.switches
-		w.run(100)
+		w.run(100, 0)
 		if w.switches != sw {
 			moved++
 			continue

@@ -16,6 +16,7 @@ type world struct {
 	rng      *rand.Rand
 	switches int64
 	resident int64
+	joules   float64
 
 	factorUntil time.Duration // factor holds until then
 	factor      float64
@@ -35,15 +36,23 @@ func (w *world) Now() time.Time { return epoch.Add(w.now) }
 func (w *world) Sleep(d time.Duration) {
 	if d > 0 {
 		w.now += d
+		w.spend(d, 0)
 		w.rng = rand.New(rand.NewPCG(w.dev.Seed, uint64(w.now)))
 	}
 }
 
 var _ agent.Clock = (*world)(nil)
 
-// run lets us microseconds of undisturbed work pass as the device would at this
-// moment.
-func (w *world) run(us float64) {
+// spend draws idle power and watts more for d.
+func (w *world) spend(d time.Duration, watts float64) {
+	if p := w.dev.Power; p != nil {
+		w.joules += (p.IdleW + watts) * d.Seconds()
+	}
+}
+
+// run lets us microseconds of undisturbed work at so many watts above idle pass as
+// the device would at this moment.
+func (w *world) run(us, watts float64) {
 	d := w.dev
 	us *= w.slowdown()
 	if d.Noise.Jitter > 0 {
@@ -56,7 +65,9 @@ func (w *world) run(us float64) {
 		us += d.Preempt.US
 		w.switches++
 	}
-	w.now += max(1, time.Duration(us*1e3+0.5))
+	took := max(1, time.Duration(us*1e3+0.5))
+	w.now += took
+	w.spend(took, watts)
 }
 
 // slowdown is the factor at this moment. It is worked out anew each millisecond

@@ -281,7 +281,7 @@ func (o *benchOptions) onDevice(c *agent.Campaign, p agent.Protocol) error {
 	}
 	if o.Backend == "sim" {
 		c.Device = record.Device{ID: "sim:" + filepath.Base(o.SimDevice), Model: "simulated device", CPU: "none", OS: "none", Arch: "none"}
-		c.MeterAbsent = "the simulated device has no energy sensor"
+		c.MeterAbsent = "the device file says nothing of power"
 		return nil
 	}
 	c.Device = dev
