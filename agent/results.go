@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -71,7 +72,7 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis) *record.Record {
 	if !e.ok {
 		rec.Validity = []string{record.Noisy}
 		rec.Rounds = e.rounds
-		rec.Detail = "too few rounds for an interval; allow more time"
+		rec.Detail = r.tooShort(g, e.rounds)
 		r.addChecks(k, rec)
 		return rec
 	}
@@ -127,6 +128,21 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis) *record.Record {
 		rec.Validity = []string{record.OK}
 	}
 	return rec
+}
+
+// tooShort says how much device time the rounds of an interval would have taken.
+func (r *run) tooShort(g, rounds int) string {
+	need := endpointOrder
+	if r.Protocol.Estimator == EstimatorMedian {
+		for _, _, ok := stats.QuantileRanks(need, 0.5, r.Protocol.Stop.Level); !ok; _, _, ok = stats.QuantileRanks(need, 0.5, r.Protocol.Stop.Level) {
+			need++
+		}
+	}
+	if closed := r.j.roundsClosed(g); closed > 0 && rounds < need {
+		return fmt.Sprintf("%d of the %d rounds that an interval needs; about %.0f s of device time would do",
+			rounds, need, math.Ceil(r.j.closedS*float64(need)/float64(closed)))
+	}
+	return "too few undisturbed samples for an interval; allow more time"
 }
 
 // roundCodes says what the rounds that count tell of the device: throttling that

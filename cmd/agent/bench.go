@@ -253,9 +253,29 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 		return err
 	}
 	if out.End.Failed > 0 {
+		if short := shortOfTime(out.Records); short != "" {
+			return cli.Partial(hint.Wrap(fmt.Errorf("%d of %d cases have no interval: --max-time was over after %s", out.End.Failed, out.End.Cases, short),
+				"allow more time, with another -o, or plan less"))
+		}
 		return cli.Partial(hint.Wrap(fmt.Errorf("%d of %d cases failed", out.End.Failed, out.End.Cases), "their records say why: validity and detail"))
 	}
 	return nil
+}
+
+// shortOfTime is the detail of the cases that had too little time, when these are all
+// that failed.
+func shortOfTime(records []*record.Record) string {
+	detail := ""
+	for _, r := range records {
+		if r.EstimateUS != nil {
+			continue
+		}
+		if r.Stop != agent.StopMaxTime {
+			return ""
+		}
+		detail = r.Detail
+	}
+	return detail
 }
 
 // onDevice fills in what is known of the machine: the simulated device has its

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -134,5 +135,32 @@ func TestBenchOnTheSimulatedDevice(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "x")); err == nil {
 		t.Error("a refused command left a file")
+	}
+}
+
+// TestBenchSaysThatTheTimeWasShort: a campaign that ends before any case has an
+// interval says how long it would have had to be.
+func TestBenchSaysThatTheTimeWasShort(t *testing.T) {
+	dir := t.TempDir()
+	plan := filepath.Join(dir, "plan.jsonl")
+	if code, _, talk := runAgent(t, "plan", "--family", "conv", "-o", plan); code != 0 {
+		t.Fatal(talk)
+	}
+	bench := func(time string) (int, string) {
+		code, _, talk := runAgent(t, "bench", "--plan", plan, "--backend", "sim", "--sim-device", "../../examples/sim-device.yaml",
+			"--max-time", time, "-o", filepath.Join(dir, "rec"+time+".jsonl"))
+		return code, talk
+	}
+	code, talk := bench("1ms")
+	var need int
+	at := strings.Index(talk, "; about ")
+	if code != 3 || at < 0 || !strings.Contains(talk, "1 of the 6 rounds that an interval needs") {
+		t.Fatalf("exit %d: %s", code, talk)
+	}
+	if _, err := fmt.Sscanf(talk[at:], "; about %d s of device time", &need); err != nil {
+		t.Fatalf("%v: %s", err, talk)
+	}
+	if code, talk := bench(fmt.Sprint(need, "s")); code != 0 {
+		t.Errorf("the %d s that were asked for do not do: exit %d, %s", need, code, talk)
 	}
 }
