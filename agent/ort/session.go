@@ -171,6 +171,13 @@ func (s *session) bind(model agent.Model, opt agent.Options) error {
 		if err != nil {
 			return err
 		}
+		if given, ok := opt.Inputs[p.name]; ok && len(shape) == 0 {
+			// No dimensions: a scalar, or a rank that the model leaves open, which the
+			// runtime does not tell apart. The array settles it.
+			for _, d := range given.Shape {
+				shape = append(shape, int64(d))
+			}
+		}
 		var t *tensor
 		if p.dtype == "string" {
 			t, err = s.lib.stringInput(p, shape, opt, i)
@@ -185,7 +192,7 @@ func (s *session) bind(model agent.Model, opt agent.Options) error {
 		}
 	}
 	for _, p := range out {
-		known = known && !slices.ContainsFunc(p.shape, func(d int64) bool { return d < 0 })
+		known = known && len(p.shape) > 0 && !slices.ContainsFunc(p.shape, func(d int64) bool { return d < 0 })
 	}
 	var inNames, outNames []string
 	for _, p := range in {

@@ -202,7 +202,7 @@ func modelPlan(paths, dimFlags []string, inputs map[string]string, p agent.Proto
 	}
 	used, fed := map[string]bool{}, map[string]bool{}
 	takes := make([]map[string]string, len(paths)) // input → file, by model
-	var missing []string
+	var missing, shapeless []string
 	names := modelNames(paths)
 	for i, path := range paths {
 		sum, err := agent.HashFile(path)
@@ -229,6 +229,15 @@ func modelPlan(paths, dimFlags []string, inputs map[string]string, p agent.Proto
 			for in, n := range arrayOf {
 				fed[n], takes[i][in] = true, inputs[n]
 			}
+			for _, v := range io.Inputs {
+				switch _, is := arrayOf[v.Name]; {
+				case v.DType == "unknown":
+					return nil, nil, hint.Wrap(fmt.Errorf("%s: input %s is no tensor but a sequence, a map or an optional", path, v.Name),
+						"cut the model behind that input; only tensors can be given or made up")
+				case slices.Contains(v.Shape, "…") && !is:
+					shapeless = append(shapeless, fmt.Sprintf("%s: input %s", path, v.Name))
+				}
+			}
 			for _, s := range io.symbols() {
 				n := given[s]
 				if n > 0 {
@@ -252,6 +261,10 @@ func modelPlan(paths, dimFlags []string, inputs map[string]string, p agent.Proto
 	}
 	if len(missing) > 0 {
 		return nil, nil, cli.Usage(hint.Wrap(errors.New("values are missing: "+strings.Join(missing, "; ")), "give each as --dim NAME=N"))
+	}
+	if len(shapeless) > 0 {
+		return nil, nil, cli.Usage(hint.Wrap(errors.New("declared without a shape, not even a rank: "+strings.Join(shapeless, "; ")),
+			"give each as --input NAME=FILE.npy: its shape is taken from the array"))
 	}
 	for _, n := range slices.Sorted(maps.Keys(given)) {
 		if !used[n] {

@@ -173,6 +173,10 @@ func TestBenchModelsRefusals(t *testing.T) {
 	dir := t.TempDir()
 	half, mixed, text, unnamed := someModels(t, dir)
 	ids := writeNPY(t, filepath.Join(dir, "ids.npy"), "<i8", "(5,)", make([]byte, 40))
+	x := open("x", onnx.Float)
+	x.Type.HasShape = false
+	anyRank := writeModel(t, dir, "anyrank", &onnx.Graph{Inputs: []*onnx.ValueInfo{x}, Outputs: []*onnx.ValueInfo{open("y", onnx.Float, 1, 3)},
+		Nodes: []*onnx.Node{node("Relu", "x", "y")}})
 	for _, c := range []struct {
 		name string
 		args []string
@@ -180,6 +184,7 @@ func TestBenchModelsRefusals(t *testing.T) {
 	}{
 		{"everything that is missing", []string{half, mixed, text, unnamed}, []string{"feat", "tokens", "width", "count", "x[0]", "--dim NAME=N"}},
 		{"an array settles a dimension", []string{mixed, "--input", "ids=" + ids}, []string{"width"}},
+		{"an input without a rank", []string{anyRank}, []string{"input x", "not even a rank", "--input NAME=FILE.npy"}},
 		{"an input that no model has", []string{text, "--dim", "count=1", "--input", "ids=" + ids}, []string{`no model has an input "ids"`, "--list-io"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -192,10 +197,27 @@ func TestBenchModelsRefusals(t *testing.T) {
 					t.Errorf("lacks %q: %s", w, talk)
 				}
 			}
+			if strings.Contains(talk, "opening") {
+				t.Errorf("a model was opened first: %s", talk)
+			}
 			if c.name == "an array settles a dimension" && strings.Contains(talk, "dimension tokens") {
 				t.Errorf("tokens is settled by the array: %s", talk)
 			}
 		})
+	}
+}
+
+// TestBenchGivesARanklessInputItsArray: the array settles what the model leaves open.
+func TestBenchGivesARanklessInputItsArray(t *testing.T) {
+	nativelib.Require(t, "onnxruntime")
+	dir := t.TempDir()
+	x, y := open("x", onnx.Float), open("y", onnx.Float)
+	x.Type.HasShape, y.Type.HasShape = false, false
+	path := writeModel(t, dir, "anyrank", &onnx.Graph{Inputs: []*onnx.ValueInfo{x}, Outputs: []*onnx.ValueInfo{y}, Nodes: []*onnx.Node{node("Relu", "x", "y")}})
+	array := writeNPY(t, filepath.Join(dir, "x.npy"), "<f4", "(2, 3)", make([]byte, 24))
+	code, out, talk := runAgent(t, "bench", path, "--input", "x="+array, "--json", "--estimator", "min")
+	if code != 0 || !strings.Contains(out, `"validity":["ok"]`) {
+		t.Errorf("exit %d: %s %s", code, out, talk)
 	}
 }
 
