@@ -1,15 +1,13 @@
 package agent
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/tflitewriter"
+	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
 )
@@ -78,23 +76,9 @@ func Build(m benchmarks.Model, spec BuildSpec) (Model, error) {
 	return out, nil
 }
 
-// HashFile is the SHA-256 of a file, in hex.
-func HashFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
 // CheckFile says whether a model file is the one the plan was made for.
 func CheckFile(path, sum string) error {
-	got, err := HashFile(path)
+	got, err := filehash.SHA256(path)
 	if err != nil {
 		return hint.Wrap(fmt.Errorf("model file: %w", err), "model files are looked for beside the plan")
 	}

@@ -25,6 +25,7 @@ import (
 
 	ortgo "github.com/yalue/onnxruntime_go"
 
+	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/nativelib"
 )
@@ -117,7 +118,7 @@ func loadLibrary(found nativelib.Library) (*library, error) {
 			"run scripts/setup-native.sh onnxruntime, or name another library in ISOCOST_ONNXRUNTIME")
 	}
 	var err error
-	if lib.sha256, err = nativelib.SHA256(found.Path); err != nil {
+	if lib.sha256, err = filehash.SHA256(found.Path); err != nil {
 		return nil, err
 	}
 	return lib, nil

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
 )
 
@@ -43,19 +43,6 @@ func formatHashes(list map[string]string) []byte {
 		fmt.Fprintf(&b, "%s  %s\n", list[name], name)
 	}
 	return b.Bytes()
-}
-
-func hashFile(name string) (string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // FolderFiles lists the regular files below a local folder: path with slashes → path.
@@ -87,7 +74,7 @@ func PushFiles(ctx context.Context, c Conn, remote string, files map[string]stri
 		if !fs.ValidPath(name) || name == "." || name == hashesName || strings.ContainsAny(name, "\n\x00") {
 			return nil, fmt.Errorf("push: %q is no name for a file", name)
 		}
-		sum, err := hashFile(local)
+		sum, err := filehash.SHA256(local)
 		if err != nil {
 			return nil, err
 		}

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/isocost/isocost/internal/atomicfile"
+	"github.com/isocost/isocost/internal/filehash"
 )
 
 // The device's side of a job. A job lives in a folder of its own:
@@ -388,7 +389,7 @@ func VerifyFiles(dir string) error {
 		if !filepath.IsLocal(name) {
 			return fmt.Errorf("%s: %q is no file of it", filepath.Join(dir, hashesName), name)
 		}
-		got, err := hashFile(filepath.Join(dir, name))
+		got, err := filehash.SHA256(filepath.Join(dir, name))
 		if err != nil {
 			return err
 		}

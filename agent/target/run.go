@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/isocost/isocost/internal/atomicfile"
+	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
 )
 
@@ -65,7 +66,7 @@ func (j *Job) ID() (string, error) {
 		word(a)
 	}
 	for _, name := range slices.Sorted(maps.Keys(j.Files)) {
-		sum, err := hashFile(j.Files[name])
+		sum, err := filehash.SHA256(j.Files[name])
 		if err != nil {
 			return "", err
 		}

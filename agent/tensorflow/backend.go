@@ -17,6 +17,7 @@ import (
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/half"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/nativelib"
@@ -57,7 +58,7 @@ var library = sync.OnceValues(func() (agent.Info, error) {
 		if len(fields) < 6 || !strings.HasPrefix(filepath.Base(fields[5]), "libtensorflow_cc.so") {
 			continue
 		}
-		sum, err := nativelib.SHA256(fields[5])
+		sum, err := filehash.SHA256(fields[5])
 		if err != nil {
 			return agent.Info{}, err
 		}

@@ -23,6 +23,7 @@ import (
 	"unsafe"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/nativelib"
 )
@@ -101,7 +102,7 @@ func (b *Backend) loadFile(found nativelib.Library) (*library, error) {
 	if l.handle, err = dlopen(l.path); err != nil {
 		return nil, err
 	}
-	if l.sha256, err = nativelib.SHA256(l.path); err != nil {
+	if l.sha256, err = filehash.SHA256(l.path); err != nil {
 		return nil, err
 	}
 	if err := l.bind(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/internal/tflitefb"
@@ -205,7 +206,7 @@ func modelPlan(paths, dimFlags []string, inputs map[string]string, p agent.Proto
 	var missing, shapeless []string
 	names := modelNames(paths)
 	for i, path := range paths {
-		sum, err := agent.HashFile(path)
+		sum, err := filehash.SHA256(path)
 		if err != nil {
 			return nil, nil, hint.Wrap(err, "give the path of an .onnx or .tflite file")
 		}

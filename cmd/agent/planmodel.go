@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/internal/filehash"
 )
 
 // unplanned is a kernel or node of a model that no cell is planned for.
@@ -58,7 +58,7 @@ func (o *planOptions) fromModels(p *benchmarks.Planner) error {
 		if err != nil {
 			return err
 		}
-		sum, err := agent.HashFile(path)
+		sum, err := filehash.SHA256(path)
 		if err != nil {
 			return err
 		}

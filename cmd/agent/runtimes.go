@@ -18,6 +18,7 @@ import (
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/lut"
@@ -131,7 +132,7 @@ func describeRuntime(rt nativelib.Runtime) nativeReport {
 	lib, err := nativelib.Host().Find(rt.Name, "")
 	if err == nil {
 		r.Path, r.From = lib.Path, lib.From
-		r.SHA256, err = nativelib.SHA256(lib.Path)
+		r.SHA256, err = filehash.SHA256(lib.Path)
 	}
 	if err != nil {
 		r.Error, r.Hint = err.Error(), hint.Of(err)

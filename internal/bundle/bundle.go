@@ -24,6 +24,7 @@ import (
 	"strings"
 
 	"github.com/isocost/isocost/internal/atomicfile"
+	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
 )
 
@@ -225,7 +226,7 @@ func Verify(dir string) (Manifest, error) {
 	known := map[string]bool{ManifestName: true}
 	for _, f := range m.Files {
 		known[f.Path] = true
-		sum, err := hashFile(filepath.Join(dir, filepath.FromSlash(f.Path)))
+		sum, err := filehash.SHA256(filepath.Join(dir, filepath.FromSlash(f.Path)))
 		if err == nil && sum != f.SHA256 {
 			err = fmt.Errorf("%s is not what the manifest says: SHA-256 %s, want %s", f.Path, sum, f.SHA256)
 		}
@@ -242,19 +243,6 @@ func Verify(dir string) (Manifest, error) {
 		return err
 	}))
 	return m, errors.Join(errs...)
-}
-
-func hashFile(name string) (string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 func copyFile(from, to string, f *File) error {

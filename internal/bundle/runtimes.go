@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/nativelib"
 )
@@ -51,7 +52,7 @@ func CheckRuntimes(o Options) ([]File, error) {
 			return nil, err
 		}
 		f.Bytes = st.Size()
-		if f.SHA256, err = hashFile(f.local); err != nil {
+		if f.SHA256, err = filehash.SHA256(f.local); err != nil {
 			return nil, err
 		}
 		if err := o.check(f.local, &f.File); err != nil {
@@ -82,7 +83,7 @@ func (o Options) runtimeFiles() ([]source, error) {
 				continue
 			}
 			f := source{File{Path: path.Join("lib", name, e.Name()), Runtime: name, Licence: rt.Licence}, filepath.Join(dir, e.Name())}
-			sum, err := hashFile(f.local)
+			sum, err := filehash.SHA256(f.local)
 			if err != nil {
 				return nil, err
 			}

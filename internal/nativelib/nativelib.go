@@ -18,10 +18,7 @@ package nativelib
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -205,20 +202,6 @@ func systemFolders(getenv func(string) string) []string {
 		}
 	}
 	return append(out, "/usr/local/lib", "/usr/lib", "/usr/lib64", "/lib", "/lib64")
-}
-
-// SHA256 returns the hash of a library file in hexadecimal.
-func SHA256(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("hash %s: %w", path, err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // TB is the part of testing.TB that Require needs.

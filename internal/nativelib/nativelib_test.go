@@ -183,11 +183,3 @@ func TestMissingFailsWhenRequired(t *testing.T) {
 		t.Errorf("this runtime required: %+v, want failed", r)
 	}
 }
-
-func TestSHA256(t *testing.T) {
-	root := tree(t, "abc")
-	// FIPS 180-2, appendix B.1
-	if got, err := SHA256(root + "/abc"); err != nil || got != "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" {
-		t.Errorf("%s, %v", got, err)
-	}
-}

@@ -1,0 +1,23 @@
+package filehash
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestSHA256(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "abc")
+	if err := os.WriteFile(path, []byte("abc"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	// FIPS 180-2, appendix B.1
+	if got, err := SHA256(path); err != nil || got != "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" {
+		t.Errorf("%s, %v", got, err)
+	}
+	for _, bad := range []string{filepath.Join(path, "x"), filepath.Dir(path)} {
+		if got, err := SHA256(bad); err == nil {
+			t.Errorf("%s: %s, want an error", bad, got)
+		}
+	}
+}
