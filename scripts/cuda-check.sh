@@ -3,6 +3,7 @@
 # backend's conformance suite on the GPU. Exit code 0: CUDA works; 1: it does not, and the last lines say why and what to do.
 set -u
 cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin:/sbin # ldconfig's, which a user's lacks
 say() { printf '%-10s %s\n' "$1" "$2"; }
 
 lib=${ISOCOST_ONNXRUNTIME_CUDA:-.native/linux-amd64/onnxruntime-cuda}

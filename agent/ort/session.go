@@ -15,6 +15,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -89,6 +90,7 @@ type session struct {
 	raw      unsafe.Pointer // its OrtSession
 	in, out  []*tensor
 	provider string
+	options  map[string]string // the provider's
 
 	// Arguments of the run call, in C memory, so that Run builds nothing.
 	inNames, outNames cStrings
@@ -118,7 +120,7 @@ func (l *library) open(ctx context.Context, model agent.Model, opt agent.Options
 		return nil, err
 	}
 	defer so.Destroy()
-	s := &session{lib: l, provider: opt.Provider}
+	s := &session{lib: l, provider: opt.Provider, options: opt.ProviderOptions}
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -240,8 +242,9 @@ func (s *session) bind(model agent.Model, opt agent.Options) error {
 var queueing = map[string]bool{"WebGpuExecutionProvider": true}
 
 // deviceMemory is the memory a provider computes in: nil where that is the host's.
-// release it after use. device is nil where the environment lists none.
-func (l *library) deviceMemory(provider string) (memory, device unsafe.Pointer, release func(), err error) {
+// release it after use. options tell which of several GPUs (device_id). device is
+// nil where the environment lists none.
+func (l *library) deviceMemory(provider string, options map[string]string) (memory, device unsafe.Pointer, release func(), err error) {
 	release = func() {}
 	if provider == "cpu" {
 		return nil, nil, release, nil
@@ -255,7 +258,8 @@ func (l *library) deviceMemory(provider string) (memory, device unsafe.Pointer, 
 	case provider == "cuda" || provider == "tensorrt":
 		name := C.CString("Cuda")
 		defer C.free(unsafe.Pointer(name))
-		if err := l.check(C.iso_named_memory(l.api, name, &memory)); err != nil {
+		id, _ := strconv.Atoi(options["device_id"]) // the provider has refused what is no number
+		if err := l.check(C.iso_named_memory(l.api, name, C.int(id), &memory)); err != nil {
 			return nil, nil, release, fmt.Errorf("device memory of provider %s: %w", provider, err)
 		}
 		release = func() { C.iso_release_memory(l.api, memory) }
@@ -266,7 +270,7 @@ func (l *library) deviceMemory(provider string) (memory, device unsafe.Pointer, 
 // bindDevice keeps inputs and outputs in the device's own memory, where the
 // provider has such: transfers are then outside Run.
 func (s *session) bindDevice(opt agent.Options) error {
-	memory, device, release, err := s.lib.deviceMemory(opt.Provider)
+	memory, device, release, err := s.lib.deviceMemory(opt.Provider, opt.ProviderOptions)
 	if err != nil {
 		return err
 	}
@@ -386,7 +390,7 @@ func (s *session) memoryStats() (agent.MemoryStats, error) {
 	if s.raw == nil {
 		return agent.MemoryStats{}, errors.New("memory of a closed session")
 	}
-	memory, _, release, err := s.lib.deviceMemory(s.provider)
+	memory, _, release, err := s.lib.deviceMemory(s.provider, s.options)
 	if err != nil {
 		return agent.MemoryStats{}, err
 	}

@@ -244,9 +244,9 @@ const void *iso_device_memory(iso_api a, void *ep_device) {
 	// OrtDeviceMemoryType_DEFAULT = 0
 	return CALL(a, EpDevice_MemoryInfo, const void *(*)(void *, int))(ep_device, 0);
 }
-iso_status *iso_named_memory(iso_api a, const char *name, void **memory) {
-	// OrtDeviceAllocator = 0, device 0, OrtMemTypeDefault = 0
-	return CALL(a, CreateMemoryInfo, iso_status *(*)(const char *, int, int, int, void **))(name, 0, 0, 0, memory);
+iso_status *iso_named_memory(iso_api a, const char *name, int device, void **memory) {
+	// OrtDeviceAllocator = 0, OrtMemTypeDefault = 0
+	return CALL(a, CreateMemoryInfo, iso_status *(*)(const char *, int, int, int, void **))(name, 0, device, 0, memory);
 }
 void iso_release_memory(iso_api a, void *memory) { CALL(a, ReleaseMemoryInfo, void (*)(void *))(memory); }
 

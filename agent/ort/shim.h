@@ -132,7 +132,7 @@ iso_status *iso_run_binding(iso_api, void *session, void *binding);
 // has none of its own.
 const void *iso_device_memory(iso_api, void *ep_device);
 // iso_named_memory is a built-in provider's memory ("Cuda"); release it.
-iso_status *iso_named_memory(iso_api, const char *name, void **memory);
+iso_status *iso_named_memory(iso_api, const char *name, int device, void **memory);
 void iso_release_memory(iso_api, void *memory);
 
 // iso_tensor wraps host memory that must outlive the value.
