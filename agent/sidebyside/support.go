@@ -16,7 +16,7 @@ import (
 )
 
 // examples has a small key of every kind of the catalogue, with P for the
-// precision: what Support tries. The chain before it gives a map or a sequence.
+// precision: what Support tries. The last of several is meant.
 var examples = []string{
 	"conv[act=relu6,k=3,s=1]/P@cin=16,cout=16,h=16,w=16",
 	"dwconv[act=relu6,k=3,s=1]/P@c=16,h=16,w=16",
@@ -50,12 +50,30 @@ var examples = []string{
 	"clip/P@c=16,h=16,w=16",
 	"expand/P@c=16,h=16,w=16",
 	"reduce[op=sum]/P@m=16,n=24",
+	"min[b=s]/P@c=16,h=16,w=16",
+	"max/P@c=16,h=16,w=16",
+	"neg/P@c=16,h=16,w=16",
+	"abs/P@c=16,h=16,w=16",
+	"elu/P@c=16,h=16,w=16",
+	"softplus/P@c=16,h=16,w=16",
+	"mish/P@c=16,h=16,w=16",
+	"gelutanh/P@c=16,h=16,w=16",
+	"sin/P@c=16,h=16,w=16",
+	"cos/P@c=16,h=16,w=16",
+	"round/P@c=16,h=16,w=16",
+	"pow[e=2]/P@c=16,h=16,w=16",
+	// Of positive numbers.
+	"sigmoid/P@c=16,h=16,w=16 sqrt/P@c=16,h=16,w=16",
+	"sigmoid/P@c=16,h=16,w=16 log/P@c=16,h=16,w=16",
+	"sigmoid/P@c=16,h=16,w=16 reciprocal/P@c=16,h=16,w=16",
 	"concat[n=2]/P@c=32,h=16,w=16",
 	"split[n=2]/P@c=32,h=16,w=16",
 	"avgpool[k=2,s=2]/P@c=16,h=16,w=16",
 	"maxpool[k=3,s=2]/P@c=16,h=16,w=16",
 	"gap/P@c=16,h=16,w=16",
 	"resize[f=2,mode=nearest]/P@c=16,h=8,w=8",
+	"depthtospace[f=2]/P@c=16,h=8,w=8",
+	"spacetodepth[f=2]/P@c=16,h=8,w=8",
 	"transpose[perm=0-2-1-3]/P@d0=1,d1=4,d2=8,d3=16",
 	"reshape[to=seq]/P@c=16,h=16,w=16",
 	"quantize/P@c=16,h=16,w=16",
@@ -80,14 +98,19 @@ func SupportCases(precisions []lut.Precision) ([]Case, error) {
 	for _, text := range examples {
 		for _, p := range precisions {
 			key := strings.NewReplacer("/P@", "/"+string(p)+"@", "=P]", "="+string(p)+"]").Replace(text)
-			op, err := lut.ParseOp(key)
-			if err != nil {
-				return nil, err
+			c := Case{Precision: p}
+			have := true // a kind and a precision of it that the catalogue has
+			for _, one := range strings.Fields(key) {
+				op, err := lut.ParseOp(one)
+				if err != nil {
+					return nil, err
+				}
+				have = have && benchmarks.Check(op) == nil
+				c.Name, c.Chain = op.Kind, append(c.Chain, op)
 			}
-			if benchmarks.Check(op) != nil {
-				continue // a kind or a precision of it that the catalogue does not have
+			if have {
+				cases = append(cases, c)
 			}
-			cases = append(cases, Case{Name: op.Kind, Chain: benchmarks.Chain{op}, Precision: p})
 		}
 	}
 	return cases, nil
