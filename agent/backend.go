@@ -112,11 +112,19 @@ type Placer interface {
 	Placement(ctx context.Context, model Model, opt Options) (Placement, error)
 }
 
-// MemoryStats are a runtime allocator's figures, in bytes.
+// MemoryStats are the figures of a runtime's allocator, or of the process's, in bytes.
 type MemoryStats struct {
 	InUse    int64 `json:"in_use_bytes"`
 	MaxInUse int64 `json:"max_in_use_bytes"`
+	// Source says who counted: FromAllocator or FromHeap; "" is the former.
+	Source string `json:"source,omitempty"`
 }
+
+// Sources of MemoryStats.
+const (
+	FromAllocator = "allocator" // the runtime's own statistics
+	FromHeap      = "malloc"    // growth of the process's heap while the model was opened and run
+)
 
 // MemoryReporter is implemented by sessions whose runtime has allocator statistics.
 type MemoryReporter interface {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -297,6 +298,7 @@ func (s *childState) openOne(ctx context.Context, m openModel, format string) (*
 	if mem != nil {
 		if after, err := mem.MemoryStats(); err == nil && after.MaxInUse >= idle.InUse {
 			o.WeightsB, o.PeakActB = idle.InUse, after.MaxInUse-idle.InUse
+			o.MemorySource = cmp.Or(after.Source, FromAllocator)
 		}
 	}
 	runs, rule, fastest, err := warmModel(session, s.clock, s.protocol.ModelWarmup)

@@ -23,6 +23,9 @@ func (r *run) memoryOf(o *record.Open) *record.Memory {
 	if o.PeakActB > 0 {
 		m.PeakActBytes = &o.PeakActB
 	}
+	if o.WeightsB > 0 || o.PeakActB > 0 {
+		m.Source = o.MemorySource
+	}
 	if m == (record.Memory{}) {
 		return nil
 	}

@@ -50,6 +50,7 @@ type Open struct {
 	RSSBytes     int64  `json:"rss_bytes,omitempty"` // growth of the child while opening
 	WeightsB     int64  `json:"weights_bytes,omitempty"`
 	PeakActB     int64  `json:"peak_activation_bytes,omitempty"`
+	MemorySource string `json:"memory_source,omitempty"` // of the two figures: allocator or malloc
 	LivenessB    int64  `json:"liveness_bytes,omitempty"`
 	ModelBytes   int64  `json:"model_bytes,omitempty"`
 }

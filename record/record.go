@@ -132,4 +132,8 @@ type Memory struct {
 	PeakActBytes  *int64 `json:"peak_activation_bytes,omitempty"` // allocator: MaxInUse − InUse after initialisation
 	LivenessBytes *int64 `json:"liveness_bytes,omitempty"`        // static bound of the graph
 	PeakRSSBytes  *int64 `json:"peak_rss_bytes,omitempty"`
+	// Source of weights and activations: allocator, the runtime's own statistics, or
+	// malloc, the growth of the process's heap; "" where nobody counted and weights
+	// are the model's constants.
+	Source string `json:"source,omitempty"`
 }

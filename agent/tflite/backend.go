@@ -30,6 +30,7 @@ var (
 	_ native               = (*classicSession)(nil)
 	_ agent.OutputReader   = (*session)(nil)
 	_ agent.MemoryReporter = (*arenaSession)(nil)
+	_ agent.MemoryReporter = (*heapSession)(nil)
 	_ agent.Placer         = (*Backend)(nil)
 	_ agent.Profiler       = (*Backend)(nil)
 
@@ -44,6 +45,7 @@ type session struct {
 	// thread runs every call of a delegate that wants one OS thread for life; nil
 	// where calls run on the caller's.
 	thread *thread
+	heap   heapGrowth
 }
 
 // Open prepares a model. It runs it once, to start the threads that are counted.
@@ -65,6 +67,10 @@ func (b *Backend) Open(ctx context.Context, model agent.Model, opt agent.Options
 	}
 	if c, ok := s.native.(*classicSession); ok && c.ownOnly() {
 		return &arenaSession{s, c}, nil
+	}
+	// A GPU's memory and that of a delegate of unknown make are not on the heap.
+	if s.heap.known && opt.Provider != GPU && opt.Provider != Delegate {
+		return &heapSession{s}, nil
 	}
 	return s, nil
 }
@@ -116,15 +122,17 @@ func (b *Backend) start(s *session, file []byte, opt agent.Options) (err error) 
 	if tag != nil {
 		defer tag.restore()
 	}
+	s.heap.before = heapInUse()
 	if s.native, err = b.openNative(file, s.model, opt, false); err != nil {
 		return err
 	}
+	opened := heapInUse()
 	defer func() {
 		if err != nil {
 			s.native.close()
 		}
 	}()
-	in, _ := s.infos()
+	in, out := s.infos()
 	data, err := inputData(in, opt, s.graphLayout)
 	if err != nil {
 		return err
@@ -137,6 +145,7 @@ func (b *Backend) start(s *session, file []byte, opt agent.Options) (err error) 
 	if err := s.run(); err != nil {
 		return unsupported(err)
 	}
+	s.heap.measure(opened, in, out)
 	if tagErr == nil {
 		if err := b.checkThreads(s, tag, opt); err != nil {
 			return err
@@ -319,8 +328,9 @@ func (s *session) Outputs() ([]agent.Tensor, error) {
 	return tensors, nil
 }
 
-// arenaSession is a session that can tell its memory: one of the classic library
-// without a delegate. Delegates have memory of their own, and LiteRT shows none.
+// arenaSession is a session that can tell its memory itself: one of the classic
+// library without a delegate. Delegates have memory of their own, and LiteRT shows
+// none: see heapSession.
 type arenaSession struct {
 	*session
 	c *classicSession
@@ -333,7 +343,7 @@ func (s *arenaSession) MemoryStats() (agent.MemoryStats, error) {
 		return agent.MemoryStats{}, errClosed
 	}
 	persistent := int64(s.c.c.persistent)
-	return agent.MemoryStats{InUse: persistent, MaxInUse: persistent + int64(s.c.c.arena)}, nil
+	return agent.MemoryStats{InUse: persistent, MaxInUse: persistent + int64(s.c.c.arena), Source: agent.FromAllocator}, nil
 }
 
 // Close releases the session. It may be called twice.

@@ -46,7 +46,7 @@ func TestExternalDelegate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := maxDiff(outputs(t, s.(*session)), want); d > 1e-4 {
+	if d := maxDiff(outputs(t, plain(s)), want); d > 1e-4 {
 		t.Errorf("differs by %g", d)
 	}
 	if err := s.Close(); err != nil {

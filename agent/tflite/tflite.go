@@ -23,6 +23,9 @@
 // forced half precision must show in the results. An option without effect is an
 // error, never a number under a false name.
 //
+// Memory is what the process's heap grew by while a session was opened and first run
+// (malloc); the classic library's own kernels tell their arenas instead (allocator).
+//
 // Tensors have the model's own layout. Where Model.Graph is known (the model was
 // written by benchmarks/tflitewriter), inputs and outputs are the graph's: four
 // dimensions are N,C,H,W here and N,H,W,C in the file.
