@@ -63,6 +63,7 @@ func peakLive(g *graph.Graph) int64 {
 	for _, v := range g.Inputs {
 		hold(v)
 	}
+	peak = live // a change of layout alone may be no node at all
 	for i, n := range g.Nodes {
 		for _, v := range n.Out {
 			hold(v)

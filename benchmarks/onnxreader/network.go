@@ -15,6 +15,9 @@ type Network struct {
 	Unpriced []Unpriced     `json:"unpriced"` // nodes without a key, never silently 0
 	Free     []Free         `json:"free"`     // nodes that cost nothing at run time
 	Warnings []string       `json:"warnings,omitempty"`
+	// PeakBytes is the most activation bytes alive at once, nodes in the order of the
+	// file: what liveness says, no allocator. 0 where a shape is not known.
+	PeakBytes int64 `json:"peak_bytes,omitempty"`
 }
 
 // Kernel is one operator of the network as a key.
@@ -23,6 +26,8 @@ type Kernel struct {
 	Op   lut.Op `json:"key"`
 	// Nodes are the file's nodes that the kernel is made of, "Op name" each.
 	Nodes []string `json:"nodes"`
+	// LiveBytes are the activations alive while it runs, its output among them.
+	LiveBytes int64 `json:"live_bytes,omitempty"`
 }
 
 // Unpriced is a node that no key describes.

@@ -14,6 +14,7 @@ import (
 func (g *graph) price() *Network {
 	net := &Network{Name: g.opt.Name, Lowered: g.lowered, Dims: g.dims, Kernels: []Kernel{}, Unpriced: []Unpriced{}, Free: []Free{}, Warnings: g.warnings}
 	p := &pricer{g: g, blocked: map[*value]bool{}, batch: g.batch()}
+	made := map[*node]int{} // its kernel
 	for _, n := range g.nodes {
 		if n.dead {
 			if n.why != "" {
@@ -27,6 +28,7 @@ func (g *graph) price() *Network {
 		op, why := p.node(n)
 		switch {
 		case why == "" && op.Kind != "":
+			made[n] = len(net.Kernels)
 			net.Kernels = append(net.Kernels, Kernel{Name: n.name, Op: op, Nodes: n.parts})
 			if !g.lowered && op.Kind == "transpose" {
 				for i := 2; i <= n.partsAfter(); i++ {
@@ -51,6 +53,7 @@ func (g *graph) price() *Network {
 			}
 		}
 	}
+	g.weigh(net, p.blocked, made)
 	return net
 }
 

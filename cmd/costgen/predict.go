@@ -44,6 +44,8 @@ folded, nodes fused by rules; or its kernels are taken from what agent lower wro
 which had the runtime itself do it. Each kernel is looked up; the sum is calibrated. What
 the table lacks is listed, never counted as nothing: a model with a missing kernel
 has no total, and --emit-plan writes the plan that would measure what is missing.
+By a memory table the total is the peak of the model's own schedule, buffers freed
+after their last use, turned into what the device's allocator takes.
 
 With --json one object a model is printed:
 {"model","total_us","lo_us","hi_us","kernels":[{"name","key","us","lo_us","hi_us"}],"missing":[…]}`,
@@ -165,6 +167,13 @@ func readNetwork(t *lut.Table, env cli.Env, path string, dims map[string]int) (*
 
 // predictNetwork prices what the reader found.
 func predictNetwork(t *lut.Table, path string, net *onnxreader.Network, extrapolate bool) (*costgen.Prediction, error) {
+	if t.File().Metric == lut.Memory {
+		alive := make([]costgen.Alive, len(net.Kernels))
+		for i, k := range net.Kernels {
+			alive[i] = costgen.Alive{Name: k.Name, Op: k.Op, Bytes: k.LiveBytes}
+		}
+		return costgen.PredictMemory(t, filepath.Base(path), net.PeakBytes, alive)
+	}
 	kernels := make([]costgen.Kernel, len(net.Kernels))
 	for i, k := range net.Kernels {
 		kernels[i] = costgen.Kernel{Name: k.Name, Op: k.Op}
@@ -221,6 +230,7 @@ func writePrediction(w io.Writer, t *lut.Table, p *costgen.Prediction, net *onnx
 		fmt.Fprintf(&b, "%s: no total, %d kernels are missing; the others sum to %.5g %s\n", p.Model, len(p.Missing), p.Known, p.Unit)
 	}
 	fmt.Fprintf(&b, "  %d kernels by %s, %d nodes free\n", len(net.Kernels), how, len(net.Free))
+	peak := t.File().Metric == lut.Memory
 	byKind := map[string]*[2]float64{}
 	for _, k := range p.Kernels {
 		name := k.Key.Kind + " " + string(k.Key.Precision)
@@ -237,6 +247,10 @@ func writePrediction(w io.Writer, t *lut.Table, p *costgen.Prediction, net *onnx
 	slices.SortFunc(kinds, func(x, y string) int {
 		return cmp.Or(cmp.Compare(byKind[y][0], byKind[x][0]), cmp.Compare(x, y))
 	})
+	if peak { // which kinds do not add up to
+		fmt.Fprintf(&b, "  %.4g %s alive at once by the graph; below, what is alive while each kernel runs\n", p.Known, p.Unit)
+		kinds = nil
+	}
 	for _, k := range kinds {
 		fmt.Fprintf(&b, "  %10.4g %s  %5.1f %%  %3.0f × %s\n", byKind[k][0], p.Unit, 100*byKind[k][0]/p.Known, byKind[k][1], k)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/costgen/exchange"
 	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/lut"
 )
 
 const tinyModel = "../../benchmarks/onnxreader/testdata/tiny.script.onnx"
@@ -170,5 +171,48 @@ func TestPredictTakesLoweredKernels(t *testing.T) {
 	}
 	if _, stderr, code = run("predict", "--lut", lutPath, "--dim", "N=1", kernels); code != cli.ExitUsage || !strings.Contains(stderr, "lowered already") {
 		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+// A memory table predicts the peak of the model's own schedule, whatever operators it
+// holds itself.
+func TestPredictMemory(t *testing.T) {
+	net, err := onnxreader.ReadFile(tinyModel, onnxreader.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab, err := lut.New(lut.File{Format: lut.Format, Metric: lut.Memory, Unit: lut.Units[lut.Memory], Policy: "raw", Families: []lut.Family{
+		{Name: "gap/fp32", Axes: []string{"c"}, Knots: []lut.Knot{{At: []int{8}, Raw: 100, Corrected: 100, Lo: 100, Hi: 100, Reason: lut.Measured}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "m.lut.json")
+	if err := os.WriteFile(path, tab.Encode(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, code := run("predict", "--lut", path, "--json", tinyModel)
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	var got struct {
+		Total   float64 `json:"total_bytes"`
+		Kernels []struct {
+			Bytes float64 `json:"bytes"`
+		}
+		Missing []any
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+		t.Fatal(err)
+	}
+	largest := 0.0
+	for _, k := range got.Kernels {
+		largest = max(largest, k.Bytes)
+	}
+	if got.Total != float64(net.PeakBytes) || largest != got.Total || len(got.Missing) > 0 {
+		t.Errorf("predicted %.0f bytes, %.0f at the largest kernel, %d missing; the graph keeps %d alive", got.Total, largest, len(got.Missing), net.PeakBytes)
+	}
+	text, _, code := run("predict", "--lut", path, tinyModel)
+	if code != 0 || !strings.Contains(text, "alive at once") || strings.Contains(text, " × ") {
+		t.Errorf("exit %d:\n%s", code, text)
 	}
 }

@@ -1,0 +1,91 @@
+package onnxreader
+
+import (
+	"bufio"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Peaks worked out by hand: maps of 48×48 floats, channels in whole blocks of 16.
+func TestPeakBytes(t *testing.T) {
+	const pixel = 48 * 48 * 4
+	for _, c := range []struct {
+		what string
+		keys []string
+		want int64
+	}{
+		{"one convolution: its output alone, the input is the caller's", []string{"conv[k=3,s=1]/fp32@cin=3,cout=32,h=48,w=48"}, 32 * pixel},
+		{"a chain: the largest neighbours", []string{
+			"conv[act=relu,k=3,s=1]/fp32@cin=3,cout=32,h=48,w=48", "conv[act=relu,k=1,s=1]/fp32@cin=32,cout=64,h=48,w=48", "conv[k=1,s=1]/fp32@cin=64,cout=16,h=48,w=48"},
+			(32 + 64) * pixel},
+		{"an activation that no convolution takes in writes a map of its own", []string{
+			"conv[act=relu,k=3,s=1]/fp32@cin=3,cout=16,h=48,w=48", "conv[act=silu,k=1,s=1]/fp32@cin=16,cout=64,h=48,w=48"}, (64 + 64) * pixel},
+		{"a residual: the block's input stays, the last convolution adds onto it", []string{
+			"conv[act=relu,k=3,s=1]/fp32@cin=3,cout=24,h=48,w=48", "mbconv[act=relu6,k=3,res=1,s=1]/fp32@cin=24,cout=24,h=48,mid=72,w=48"},
+			(32 + 80 + 80) * pixel},
+		{"squeeze and excite: the map waits for its own mean", []string{
+			"conv[act=relu,k=3,s=1]/fp32@cin=3,cout=64,h=48,w=48", "se[r=4]/fp32@c=64,h=48,w=48"}, 64*pixel + (64+16)*4},
+	} {
+		net, err := Read(written(t, c.keys...), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if net.PeakBytes != c.want {
+			var alive []string
+			for _, k := range net.Kernels {
+				alive = append(alive, fmt.Sprintf("%s %d", k.Op, k.LiveBytes/pixel))
+			}
+			t.Errorf("%s: %d maps' worth of bytes, want %d: %s", c.what, net.PeakBytes/pixel, c.want/pixel, strings.Join(alive, "; "))
+		}
+	}
+}
+
+// Against what ONNX Runtime took: testdata/peaks.txt, written by scripts/peak-memory.sh.
+func TestPeakBytesOfExportedModels(t *testing.T) {
+	dir := os.Getenv("ISOCOST_MODELS")
+	if dir == "" {
+		t.Skip("set ISOCOST_MODELS to a folder of models (scripts/export_models.py makes one)")
+	}
+	f, err := os.Open("testdata/peaks.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	near, all, ss := 0, 0, 0.0
+	for sc := bufio.NewScanner(f); sc.Scan(); {
+		var name string
+		var took int64
+		if strings.HasPrefix(sc.Text(), "#") {
+			continue
+		}
+		if _, err := fmt.Sscan(sc.Text(), &name, &took); err != nil {
+			t.Fatalf("peaks.txt: %q: %v", sc.Text(), err)
+		}
+		net, err := ReadFile(filepath.Join(dir, name), Options{Dims: map[string]int{"N": 1}})
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		ratio := float64(net.PeakBytes) / float64(took)
+		t.Logf("%-32s %9d bytes taken, %9d alive: %.3f", name, took, net.PeakBytes, ratio)
+		if ratio > 1.001 {
+			t.Errorf("%s: the lower bound is above what was taken", name)
+		}
+		if strings.Contains(name, ".qdq.") {
+			continue // the runtime's int8 kernels take room that no tensor is
+		}
+		all++
+		ss += (ratio - 1) * (ratio - 1)
+		if ratio > 0.97 {
+			near++
+		}
+	}
+	t.Logf("fp32: %d of %d within 3 %%, RMSPE %.1f %%", near, all, 100*math.Sqrt(ss/float64(all)))
+	if near < 13 {
+		t.Errorf("only %d of %d networks within 3 %%", near, all)
+	}
+}
