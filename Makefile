@@ -52,6 +52,10 @@ search-study: ## the search's claims on NAS-Bench-Macro → docs/results.md (nee
 two-targets: setup-test build ## two targets' tables, one search on both, a transfer → docs/results.md (4 minutes)
 	scripts/two-targets.sh
 
+.PHONY: torch-search
+torch-search: setup build ## a whole search that trains its networks with PyTorch (PYTHON=…); docs/pytorch-search.md (10 minutes)
+	scripts/torch-search.sh
+
 .PHONY: marginal
 marginal: setup ## marginal costs by frames and as slopes over copies, one campaign → docs/results.md (3 minutes)
 	ISOCOST_STUDY=$(CURDIR)/.study.md ISOCOST_SECONDS=150s $(GO) test ./cmd/agent -run TestFramesAgainstChains -count=1 -v
