@@ -10,8 +10,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/evaluator"
+	"github.com/isocost/isocost/search/measure"
 	"github.com/isocost/isocost/search/space"
 	"github.com/isocost/isocost/search/study"
 )
@@ -23,7 +25,7 @@ func studyCommand() cli.Command {
 		Long: `
 Runs the certifying search, the paper's literal one and the baselines in the same space with the same evaluator, and
 writes results.json and results.md: improvement with cost and deviation, hypervolume and dominated fraction, transfer
-to the other tables. Gains are on fresh seeds. Killed or interrupted, the same command goes on; methods, seeds and
+to the other tables. With measure: in the file the finals are measured on the tables' devices. Gains are on fresh seeds. Killed or interrupted, the same command goes on; methods, seeds and
 anchors may be added.`,
 		Example: "isosearch study --config examples/study/study.yaml -o study/",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
@@ -35,6 +37,7 @@ anchors may be added.`,
 			flags.IntVar(&o.retries, "retries", 2, "further attempts after a failed evaluation")
 			flags.StringVar(&o.agent, "agent", "", "the agent program (default: beside this one, else in the path)")
 			flags.StringVar(&o.ortLib, "ort-lib", "", "the ONNX Runtime library, handed on to agent")
+			flags.StringArrayVar(&o.benchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench where the study measures, such as --max-time=60s; may be repeated")
 			flags.BoolVar(&o.json, "json", false, "print results.json")
 			return o.run
 		},
@@ -43,6 +46,7 @@ anchors may be added.`,
 
 type studyOptions struct {
 	config, out, agent, ortLib string
+	benchArgs                  []string
 	workers, retries           int
 	timeout                    time.Duration
 	json                       bool
@@ -69,6 +73,18 @@ func (o *studyOptions) run(ctx context.Context, env cli.Env, args []string) erro
 		Open: func(ctx context.Context, spec string, sp space.Space, seed uint64) (search.Evaluator, error) {
 			return evaluator.Open(ctx, spec, evaluator.Options{Space: sp, Seed: seed, Workers: o.workers, Timeout: o.timeout, Retries: o.retries,
 				Agent: o.agent, ORTLib: o.ortLib, Stderr: env.Stderr, Note: func(s string) { fmt.Fprintf(env.Stderr, "isosearch: note: %s\n", s) }})
+		},
+		Device: func(target, table string, sp space.Lowerer, t lut.File) (search.Measurer, error) {
+			program, err := evaluator.FindAgent(o.agent)
+			if err != nil {
+				return nil, err
+			}
+			args := o.benchArgs
+			if o.ortLib != "" {
+				args = append([]string{"--ort-lib", o.ortLib}, args...)
+			}
+			return &measure.Agent{Space: sp, Program: program, Args: args, Target: target, Table: t,
+				Dir: filepath.Join(o.out, "measure", table), Stderr: env.Stderr}, nil
 		},
 		Progress: func(p study.Progress) {
 			bar.Show(cli.State{Label: "studying", Done: float64(p.Done) / float64(max(p.Units, 1)), Left: p.Left, Valid: p.Done,

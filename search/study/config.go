@@ -59,6 +59,8 @@ type Config struct {
 	Sigma         *float64
 	// Params and FLOPs are metrics of a tabular space; networks are counted.
 	Params, FLOPs string
+	// Measure names the tables' devices: one for all, or one a table (none for none).
+	Measure []string
 	// Final is an evaluator of final utilities, for the fidelity line; "" without.
 	Final string
 }
@@ -99,6 +101,7 @@ type configFile struct {
 	Params        at[string]   `yaml:"parameters"`
 	FLOPs         at[string]   `yaml:"flops"`
 	Final         at[string]   `yaml:"final"`
+	Measure       []at[string] `yaml:"measure"`
 }
 
 // lineOf finds where yaml.v3 says an error is.
@@ -224,6 +227,15 @@ func ReadConfig(name string, data []byte) (*Config, error) {
 	c.Anchors = list(f.Anchors, "anchors", nil)
 	if len(c.Tables) == 0 {
 		bad(1, "field %q is missing", "tables")
+	}
+	for _, m := range f.Measure {
+		if m.V == "" {
+			bad(m.Line, "measure: an empty entry")
+		}
+		c.Measure = append(c.Measure, m.V)
+	}
+	if n := len(c.Measure); n > 1 && n != len(c.Tables) {
+		bad(f.Measure[0].Line, "measure names %d devices for %d tables: name one, or one a table (none for no device)", n, len(c.Tables))
 	}
 	if len(c.Methods) == 0 {
 		c.Methods = MethodNames()

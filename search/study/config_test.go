@@ -50,6 +50,8 @@ func TestConfigErrorsHaveTheirLine(t *testing.T) {
 		{"epsilon: 0.2", "epsilon: 0.2\nfresh: 1", "s.yaml:9: fresh 1 is outside"},
 		{"epsilon: 0.2", "epsilon: 0.2\nepsilon: 0.3", "s.yaml:9: "},
 		{"epsilon: 0.2", "epsilon: 0.2\n---\nx: 1", "a second YAML document"},
+		{"epsilon: 0.2", "epsilon: 0.2\nmeasure: [local, none, local]", "s.yaml:9: measure names 3 devices for 2 tables"},
+		{"epsilon: 0.2", "epsilon: 0.2\nmeasure: ['']", "s.yaml:9: measure: an empty entry"},
 		{"study-config/v1", "study-config/v9", "s.yaml:1: format is"},
 		{"tables: [space:cpu_us, device.lut.json]\n", "", `field "tables" is missing`},
 	} {

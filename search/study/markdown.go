@@ -47,7 +47,20 @@ func (r *Results) Markdown() string {
 	table("table|method|gain|beyond control|optimism|mean cost dev.|worst|outside ±τ|evaluations|certified", rows)
 	b.WriteString("Gain: final over anchor on fresh samples, mean ± deviation over anchors and seeds. Beyond control: over the anchor rescaled to the\n" +
 		"final's cost (the anchor itself where its space cannot rescale). Optimism: the search's own mean of its final less the fresh one.\n" +
-		"Costs are the table's.\n\n### Fronts\n\n")
+		"Costs are the table's.\n\n")
+	rows = nil
+	for _, m := range r.Methods {
+		if d := m.Measured; d != nil {
+			rows = append(rows, []string{m.Table, m.Method, fmt.Sprintf("%.2f %%", 100*d.Deviation), fmt.Sprintf("%+.2f %%", 100*d.Worst),
+				fmt.Sprintf("%d/%d", d.Outside, d.Units), fmt.Sprintf("%.2f %%", 100*d.Error)})
+		}
+	}
+	if len(rows) > 0 {
+		b.WriteString("### Measured\n\n")
+		table("table|method|mean cost dev.|worst|outside ±τ|off the prediction by", rows)
+		b.WriteString("The finals on the table's device, in one interleaved campaign with their anchors.\n\n")
+	}
+	b.WriteString("### Fronts\n\n")
 	rows = nil
 	for _, f := range r.Fronts {
 		rows = append(rows, []string{f.Table, f.Method, fmt.Sprintf("%.3f", f.Hypervolume), fmt.Sprintf("%.0f %%", 100*f.Dominated)})

@@ -55,15 +55,29 @@ type MethodRow struct {
 	Outside   int      `json:"outside"`
 	Samples   float64  `json:"samples"` // mean
 	Certified int      `json:"certified"`
+	// Measured sums up what the devices said of the finals; nil without.
+	Measured *MeasuredRow `json:"measured,omitempty"`
+}
+
+// MeasuredRow is MethodRow's deviations by the device.
+type MeasuredRow struct {
+	Units     int     `json:"units"`           // with a valid measurement
+	Deviation float64 `json:"deviation"`       // mean |dev|
+	Worst     float64 `json:"worst_deviation"` // the one of largest size, with its sign
+	Outside   int     `json:"outside"`
+	// Error is the mean size of predicted deviation less measured one.
+	Error float64 `json:"error"`
 }
 
 // FrontRow compares the finals of a method from all anchors with those of all
-// methods, by table cost and fresh utility, seed by seed.
+// methods, by fresh utility and measured cost where every final and anchor has one,
+// the table's otherwise, seed by seed.
 type FrontRow struct {
 	Table       string  `json:"table"`
 	Method      string  `json:"method"`
 	Hypervolume float64 `json:"hypervolume"` // mean over seeds; share of the box that holds all finals and anchors
 	Dominated   float64 `json:"dominated"`   // fraction of the finals that another final dominates
+	Measured    bool    `json:"measured,omitempty"`
 }
 
 // TransferRow is what becomes of a table's finals on another table.
@@ -169,6 +183,12 @@ func methodRow(table, method string, units []Unit) MethodRow {
 		if u.Certified {
 			row.Certified++
 		}
+		if m := u.Measured; m != nil {
+			if row.Measured == nil {
+				row.Measured = &MeasuredRow{}
+			}
+			row.Measured.add(m, u.Deviation)
+		}
 		g, ok := u.Gain()
 		if !ok {
 			continue
@@ -189,11 +209,27 @@ func methodRow(table, method string, units []Unit) MethodRow {
 		row.Samples /= float64(row.Units)
 		row.Deviation /= float64(row.Units)
 	}
+	if m := row.Measured; m != nil {
+		m.Deviation /= float64(m.Units)
+		m.Error /= float64(m.Units)
+	}
 	row.Gain, row.Beyond, row.Optimism = average(gains), average(beyond), average(optimism)
 	if len(gains) > 1 {
 		row.GainSD = finite(stats.StdDev(gains))
 	}
 	return row
+}
+
+func (r *MeasuredRow) add(m *DeviceCost, predicted float64) {
+	r.Units++
+	r.Deviation += math.Abs(m.Deviation)
+	r.Error += math.Abs(predicted - m.Deviation)
+	if math.Abs(m.Deviation) > math.Abs(r.Worst) {
+		r.Worst = m.Deviation
+	}
+	if !m.Inside {
+		r.Outside++
+	}
 }
 
 func average(x []float64) *float64 {
@@ -204,6 +240,17 @@ func average(x []float64) *float64 {
 }
 
 func fronts(table string, methods []string, units []Unit) []FrontRow {
+	// Measured costs are compared with measured costs only.
+	measured := len(units) > 0
+	for _, u := range units {
+		measured = measured && u.Measured != nil
+	}
+	costs := func(u Unit) (final, anchor float64) {
+		if measured {
+			return u.Measured.Cost, u.Measured.Anchor
+		}
+		return u.Cost, u.AnchorCost
+	}
 	var seeds []uint64
 	lo, ref := pareto.Point{Cost: math.Inf(1), Utility: math.Inf(-1)}, pareto.Point{Cost: math.Inf(-1), Utility: math.Inf(1)}
 	span := func(cost float64, e *Estimate) {
@@ -216,21 +263,23 @@ func fronts(table string, methods []string, units []Unit) []FrontRow {
 		if !slices.Contains(seeds, u.Seed) {
 			seeds = append(seeds, u.Seed)
 		}
-		span(u.Cost, u.Utility)
-		span(u.AnchorCost, u.AnchorUtility)
+		final, anchor := costs(u)
+		span(final, u.Utility)
+		span(anchor, u.AnchorUtility)
 	}
 	box := (ref.Cost - lo.Cost) * (lo.Utility - ref.Utility)
 	rows := make([]FrontRow, len(methods))
 	finals := make([]int, len(methods))
 	for i, m := range methods {
-		rows[i] = FrontRow{Table: table, Method: m}
+		rows[i] = FrontRow{Table: table, Method: m, Measured: measured}
 	}
 	for _, seed := range seeds {
 		var points []pareto.Point
 		var whose []int
 		for _, u := range units {
 			if u.Seed == seed && u.Utility != nil {
-				points = append(points, pareto.Point{Cost: u.Cost, Utility: u.Utility.Mean})
+				cost, _ := costs(u)
+				points = append(points, pareto.Point{Cost: cost, Utility: u.Utility.Mean})
 				whose = append(whose, slices.Index(methods, u.Method))
 			}
 		}

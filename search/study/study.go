@@ -18,6 +18,7 @@ import (
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/stats"
+	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/baseline"
 	"github.com/isocost/isocost/search/space"
@@ -42,6 +43,8 @@ type Study struct {
 	// Progress is called before every unit and after the last.
 	Progress func(Progress)
 	Now      func() time.Time
+	// Device makes the device of a table that Config.Measure names; nil without any.
+	Device func(target, table string, sp space.Lowerer, t lut.File) (search.Measurer, error)
 }
 
 // Progress is how far a study is.
@@ -82,6 +85,9 @@ func (s *Study) Run(ctx context.Context) (*Results, error) {
 	defer r.ledger.close()
 	units, err := r.units(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.measure(ctx, units); err != nil {
 		return nil, err
 	}
 	res := &Results{Header: r.header, Anchors: r.anchors, Units: units}

@@ -36,8 +36,9 @@ type Unit struct {
 	AnchorUtility *Estimate `json:"anchor_utility,omitempty"`
 	Utility       *Estimate `json:"utility,omitempty"`
 	// Control is the anchor rescaled to the final's cost; nil in a space that cannot.
-	Control  *Control   `json:"control,omitempty"`
-	Transfer []Transfer `json:"transfer,omitempty"`
+	Control  *Control    `json:"control,omitempty"`
+	Measured *DeviceCost `json:"measured,omitempty"` // the final by its device
+	Transfer []Transfer  `json:"transfer,omitempty"`
 }
 
 // Estimate is a mean over n samples with their standard deviation.
@@ -49,21 +50,23 @@ type Estimate struct {
 
 // Control is the cost-control arm.
 type Control struct {
-	Arch    string    `json:"arch"`
-	Cost    float64   `json:"cost"`
-	Utility *Estimate `json:"utility,omitempty"`
+	Arch     string      `json:"arch"`
+	Cost     float64     `json:"cost"`
+	Utility  *Estimate   `json:"utility,omitempty"`
+	Measured *DeviceCost `json:"measured,omitempty"`
 }
 
 // Transfer is a final carried to another table at that table's budget of the
 // anchor.
 type Transfer struct {
-	Table     string    `json:"table"`
-	AsIs      float64   `json:"as_is"` // deviation before re-compensation
-	Was       bool      `json:"was_inside"`
-	Arch      string    `json:"arch"`
-	Deviation float64   `json:"deviation"`
-	Inside    bool      `json:"inside"`
-	Utility   *Estimate `json:"utility,omitempty"`
+	Table     string      `json:"table"`
+	AsIs      float64     `json:"as_is"` // deviation before re-compensation
+	Was       bool        `json:"was_inside"`
+	Arch      string      `json:"arch"`
+	Deviation float64     `json:"deviation"`
+	Inside    bool        `json:"inside"`
+	Utility   *Estimate   `json:"utility,omitempty"`
+	Measured  *DeviceCost `json:"measured,omitempty"` // by that table's device
 }
 
 // Gain is the final's utility over the anchor's; ok is false without both.
