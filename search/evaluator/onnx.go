@@ -86,7 +86,7 @@ type partScale struct {
 const scaleFormat = "isocost/onnx-scale/v1"
 
 // version changes when equal requests get other answers.
-const version = 1
+const version = 2
 
 // Calibration of the scale: at most so many architectures, so many seeds each.
 const (

@@ -155,10 +155,18 @@ func referenceScores(t *testing.T, s *space.Measured, a space.Arch, n int, seed 
 		x := values[v.Name]
 		size := len(x) / n
 		units += size
+		mean := make([]float32, size)
+		for k := range mean {
+			sum := 0.0
+			for i := range n {
+				sum += float64(x[i*size+k])
+			}
+			mean[k] = float32(sum / float64(n))
+		}
 		for i := range n {
 			for j := range n {
 				for k := range size {
-					if (x[i*size+k] > 0) == (x[j*size+k] > 0) {
+					if (x[i*size+k] > mean[k]) == (x[j*size+k] > mean[k]) {
 						gram[i*n+j]++
 					} else {
 						gram[i*n+j]--

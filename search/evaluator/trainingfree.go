@@ -28,8 +28,12 @@ type trainingFree struct {
 //   - NASWOT (Mellor et al., ICML 2021): each unit of each activation layer is on
 //     or off for each input; K_H[i,j] counts the units in the same state. With
 //     v = ±1 for on and off, Σ v vᵀ = 2·agreements − units, summed over layers.
-//     On means an output above 0 for relu and relu6, an input above 0 for smooth
-//     activations. All sums are whole numbers below 2^24: exact in float32.
+//     On means above the unit's mean over the batch – of the outputs for relu and
+//     relu6, of the inputs for smooth activations –, which is what batch
+//     normalisation makes of "above 0" in the networks NASWOT was published for.
+//     Without it most units are on for all inputs or for none, by the luck of the
+//     weights: see docs/decisions/0505. All sums are whole numbers below 2^24: exact
+//     in float32.
 //   - ACor: the correlation over features of the N inputs' responses in the last
 //     feature map; log det is 0 when responses are uncorrelated and falls as the
 //     network maps different inputs alike.
@@ -62,7 +66,7 @@ func newTrainingFree(chain benchmarks.Chain, n int, seed uint64) (*trainingFree,
 	t := &trainingFree{batch: n}
 	e := &emitter{m: m.Graph}
 	e.ints("isocost.flat", int64(n), -1)
-	e.float("isocost.zero", 0)
+	e.ints("isocost.axis0", 0)
 	e.float("isocost.one", 1)
 	e.float("isocost.two", 2)
 	e.float("isocost.tiny", 1e-12)
@@ -83,7 +87,8 @@ func newTrainingFree(chain benchmarks.Chain, n int, seed uint64) (*trainingFree,
 		}
 		p := fmt.Sprintf("isocost.%d.", len(e.m.Nodes))
 		flat := e.node("Reshape", p+"flat", from, "isocost.flat")
-		on := e.node("Cast", p+"on", e.node("Greater", p+"gt", flat, "isocost.zero"))
+		mean := e.node("ReduceMean", p+"mean", flat, "isocost.axis0")
+		on := e.node("Cast", p+"on", e.node("Greater", p+"gt", flat, mean))
 		e.m.Nodes[len(e.m.Nodes)-1].Attrs = []*onnx.Attr{onnx.IntAttr("to", int64(onnx.Float))}
 		v := e.node("Sub", p+"v", e.node("Mul", p+"2on", on, "isocost.two"), "isocost.one")
 		gram := e.node("MatMul", p+"gram", v, e.node("Transpose", p+"vt", v))
