@@ -125,6 +125,22 @@ CHECK
 bench ort "ONNX Runtime" "$work/rec.jsonl"
 bench tflite LiteRT "$work/rec-tflite.jsonl"
 
+step "bfloat16 under float32's name is found out"
+# On a processor that multiplies in bfloat16 (not the board's) a session option makes ONNX Runtime do so with float32
+# models: their kernels look the same, and the outputs must give it away (docs/decisions/0305-*.md).
+code=0
+QEMU_CPU=max QEMU_LD_PREFIX=$board dist/agent-linux-arm64/agent compare --support --precision fp32 --json --lane ort:cpu \
+	--lane ort:cpu,mlas.enable_gemm_fastmath_arm64_bfloat16=1 >"$work/fastmath.jsonl" 2>/dev/null || code=$?
+[ $code = 0 ] || [ $code = 3 ] || exit $code
+python3 - "$work/fastmath.jsonl" <<'CHECK'
+import json, sys
+r = {(d["case"], "fastmath" in d["lane"]): d for d in map(json.loads, open(sys.argv[1]))}
+plain, fast = r["attention", False], r["attention", True]
+assert (plain["outcome"], plain["execution"]) == ("ok", "native"), plain
+assert (fast["outcome"], fast["execution"]) == ("mismatch", "emulated") and "bfloat16" in fast["why"], fast
+print("attention:", fast["why"])
+CHECK
+
 step "costgen compile, isosearch run, here"
 # Only because it is asked to does costgen take times of an emulator.
 if "$bin/costgen" compile "$work/rec.jsonl" -o "$work/refused.lut.json" 2>/dev/null; then
