@@ -142,6 +142,7 @@ func sameCampaign(path string, have, want record.Header) error {
 		{"core set", have.Device.Cores, want.Device.Cores},
 		{"backend", have.Runtime.Backend, want.Runtime.Backend},
 		{"provider", have.Runtime.Provider, want.Runtime.Provider},
+		{"set of provider options", have.Runtime.Options, want.Runtime.Options},
 		{"runtime library", have.Runtime.SHA256, want.Runtime.SHA256},
 	} {
 		if f.have != f.want {

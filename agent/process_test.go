@@ -284,6 +284,7 @@ func TestAnotherCampaignsFileIsRefused(t *testing.T) {
 		{"another plan", func(c *agent.Campaign) { c.PlanHash = strings.Repeat("0", 64) }},
 		{"another device", func(c *agent.Campaign) { c.Device.ID = "other" }},
 		{"another provider", func(c *agent.Campaign) { c.Backend.Provider = "npu" }},
+		{"another set of provider options", func(c *agent.Campaign) { c.Backend.ProviderOptions = map[string]string{"device_id": "1"} }},
 		{"another runtime library", func(c *agent.Campaign) { c.Launch = inProcess(simDevice(t, "noise: {jitter: 0.01}\n")) }},
 	} {
 		k := campaign(t, p, d, nil)

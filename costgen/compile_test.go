@@ -257,14 +257,15 @@ func TestCompileRefuses(t *testing.T) {
 		opt     Options
 		says    string
 	}{
-		"nothing":         {nil, Options{}, "no records"},
-		"two devices":     {[]Source{base, other(func(h *record.Header) { h.Device.ID = "x" })}, Options{}, "other.jsonl are of different devices"},
-		"two protocols":   {[]Source{base, other(func(h *record.Header) { h.Protocol.SHA256 = "x" })}, Options{}, "different protocols"},
-		"two providers":   {[]Source{base, other(func(h *record.Header) { h.Runtime.Provider = "x" })}, Options{}, "different providers"},
-		"two threads":     {[]Source{base, other(func(h *record.Header) { h.Runtime.Threads = 2 })}, Options{}, "threads: 1 and 2"},
-		"bad policy":      {[]Source{base}, Options{Policy: "wishful"}, `policy "wishful"`},
-		"bad delta":       {[]Source{base}, Options{Delta: 2}, "delta is 2"},
-		"energy not here": {[]Source{base}, Options{Metric: lut.Energy}, "no-energy"},
+		"nothing":                      {nil, Options{}, "no records"},
+		"two devices":                  {[]Source{base, other(func(h *record.Header) { h.Device.ID = "x" })}, Options{}, "other.jsonl are of different devices"},
+		"two protocols":                {[]Source{base, other(func(h *record.Header) { h.Protocol.SHA256 = "x" })}, Options{}, "different protocols"},
+		"two sets of provider options": {[]Source{base, other(func(h *record.Header) { h.Runtime.Options = "use_tf32=0" })}, Options{}, "different provider options"},
+		"two providers":                {[]Source{base, other(func(h *record.Header) { h.Runtime.Provider = "x" })}, Options{}, "different providers"},
+		"two threads":                  {[]Source{base, other(func(h *record.Header) { h.Runtime.Threads = 2 })}, Options{}, "threads: 1 and 2"},
+		"bad policy":                   {[]Source{base}, Options{Policy: "wishful"}, `policy "wishful"`},
+		"bad delta":                    {[]Source{base}, Options{Delta: 2}, "delta is 2"},
+		"energy not here":              {[]Source{base}, Options{Metric: lut.Energy}, "no-energy"},
 	} {
 		_, err := Compile(c.sources, c.opt)
 		if err == nil || !strings.Contains(err.Error(), c.says) {

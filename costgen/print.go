@@ -32,6 +32,9 @@ func WriteSummary(w io.Writer, t *lut.Table) error {
 	row("table", "%s in %s, %s", f.Metric, f.Unit, t.Hash()[:12])
 	row("device", "%s", strings.Join(nonEmpty(f.Device.CPU, f.Device.OS+"/"+f.Device.Arch, "cores "+f.Device.Cores), ", "))
 	row("runtime", "%s %s, %s, %d threads", f.Runtime.Backend, f.Runtime.Version, f.Runtime.Provider, f.Runtime.Threads)
+	if f.Runtime.Options != "" {
+		row("options", "%s", f.Runtime.Options)
+	}
 	row("cells", "%d in %d families, %d moved by the policy %s", knots, len(f.Families), moved, f.Policy)
 	for _, k := range sortedKeys(kinds) {
 		row("", "%5d %s", kinds[k], k)

@@ -123,6 +123,7 @@ func oneCampaign(sources []Source) error {
 			{"backends", a.Runtime.Backend, b.Runtime.Backend, "compile one table a runtime"},
 			{"runtime libraries", a.Runtime.Version + " " + a.Runtime.SHA256, b.Runtime.Version + " " + b.Runtime.SHA256, "measure both with one library"},
 			{"providers", a.Runtime.Provider, b.Runtime.Provider, "compile one table a provider"},
+			{"provider options", a.Runtime.Options, b.Runtime.Options, "compile one table a set of options"},
 			{"numbers of threads", fmt.Sprint(a.Runtime.Threads), fmt.Sprint(b.Runtime.Threads), "compile one table a number of threads"},
 		} {
 			if d.a != d.b {

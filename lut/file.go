@@ -51,6 +51,7 @@ type Runtime struct {
 	SHA256   string `json:"sha256"`
 	Provider string `json:"provider"`
 	Threads  int    `json:"threads"`
+	Options  string `json:"options,omitempty"` // of provider and session, "NAME=VALUE …"
 }
 
 // Protocol is the measuring protocol: its canonical text and the hash of that, so

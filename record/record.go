@@ -61,6 +61,9 @@ type Runtime struct {
 	SHA256   string `json:"sha256"` // of the library file
 	Provider string `json:"provider"`
 	Threads  int    `json:"threads"`
+	// Options are those given to the provider and the session, "NAME=VALUE" in the
+	// order of their names, separated by a space; they are part of what was measured.
+	Options string `json:"options,omitempty"`
 }
 
 // Interval is a closed interval [lo, hi] in the unit of the field that holds it.
