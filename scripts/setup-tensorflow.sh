@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs TensorFlow's library (274 MB to fetch, 850 MB on disk) into .native/<platform>/tensorflow/ and makes of it the
+# Installs TensorFlow's library (linux amd64 and arm64; 280 MB to fetch, 900 MB on disk) into .native/<platform>/tensorflow/ and makes of it the
 # libtensorflow.so that the Go binding links against. Prints the linker flags a build with -tags tensorflow needs.
 #   export CGO_LDFLAGS="$(scripts/setup-tensorflow.sh)"; go build -tags tensorflow ./cmd/agent
 set -eu

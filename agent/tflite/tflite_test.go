@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -249,6 +250,49 @@ func TestForcedHalf(t *testing.T) {
 	})
 }
 
+// TestNoEffectIsNoticed: the checks that an option took effect fail where it did
+// not – a session opened otherwise than claimed.
+func TestNoEffectIsNoticed(t *testing.T) {
+	m := convModel(t, 48, 16, false)
+	kinds(t, func(t *testing.T, b *Backend) {
+		full := open(t, b, m, agent.Options{Provider: XNNPACK, Threads: 1, Seed: 7})
+		if err := full.checkHalf(); err == nil || !strings.Contains(err.Error(), "had no effect") {
+			t.Errorf("fp32 results passed for half precision: %v", err)
+		}
+		for _, provider := range []string{XNNPACK, Builtin} {
+			for _, started := range []int{1, 3} {
+				thread := newThread()
+				err := thread.do(func() error {
+					tag, err := tagThread()
+					if err != nil {
+						return err
+					}
+					s := &session{}
+					if s.native, err = b.openNative(m.Bytes, m, agent.Options{Provider: provider, Threads: started}, false); err != nil {
+						return err
+					}
+					defer s.native.close()
+					if err := s.native.run(); err != nil {
+						return err
+					}
+					if err := b.checkThreads(s, tag, agent.Options{Provider: provider, Threads: started}); err != nil {
+						return err
+					}
+					// A library's own pool may have one more than asked for.
+					if err := b.checkThreads(s, tag, agent.Options{Provider: XNNPACK, Threads: started + 2}); err == nil {
+						return fmt.Errorf("%d threads passed for %d", started, started+2)
+					}
+					return nil
+				})
+				thread.stop()
+				if err != nil {
+					t.Errorf("%s, %d threads: %v", provider, started, err)
+				}
+			}
+		}
+	})
+}
+
 func TestArena(t *testing.T) {
 	b := New(Config{Library: nativelib.Require(t, Classic), Search: nativelib.Host()})
 	s, err := b.Open(context.Background(), convModel(t, 12, 8, false), agent.Options{Provider: Builtin, Threads: 1})
@@ -312,7 +356,11 @@ func TestConformance(t *testing.T) {
 		models[i].ID = fmt.Sprint("model ", i)
 	}
 	kinds(t, func(t *testing.T, b *Backend) {
-		for _, provider := range []string{CPU, Builtin} {
+		for _, provider := range []string{CPU, XNNPACK, Builtin} {
+			models := models
+			if provider == XNNPACK { // which does not take the odd operator
+				models = slices.Delete(slices.Clone(models), 1, 2)
+			}
 			t.Run(provider, func(t *testing.T) {
 				backendtest.Run(t, backendtest.Config{
 					New:      func(testing.TB) agent.Backend { return New(b.cfg) },
