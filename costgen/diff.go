@@ -1,12 +1,14 @@
 package costgen
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"slices"
 	"strings"
 
+	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/lut"
 )
@@ -70,7 +72,7 @@ func Diff(old, new *lut.Table) (*Difference, error) {
 		}
 	}
 	if len(d.Rows) == 0 {
-		return nil, fmt.Errorf("the tables have no cell in common")
+		return nil, hint.Wrap(errors.New("the tables have no cell in common"), "costgen inspect shows the keys of each")
 	}
 	for _, fam := range sortedKeys(groups) {
 		d.Groups = append(d.Groups, geomean(fam, groups[fam]))

@@ -30,7 +30,7 @@ func WriteSummary(w io.Writer, t *lut.Table) error {
 		fmt.Fprintf(&b, "%-12s %s\n", name, clip(fmt.Sprintf(format, args...), 66))
 	}
 	row("table", "%s in %s, %s", f.Metric, f.Unit, t.Hash()[:12])
-	row("device", "%s", strings.Join(nonEmpty(f.Device.CPU, f.Device.OS+"/"+f.Device.Arch, "cores "+f.Device.Cores), ", "))
+	row("device", "%s", strings.Join(nonEmpty(f.Device.CPU, f.Device.OS+"/"+f.Device.Arch, cores(f.Device.Cores)), ", "))
 	row("runtime", "%s %s, %s, %d threads", f.Runtime.Backend, f.Runtime.Version, f.Runtime.Provider, f.Runtime.Threads)
 	if f.Runtime.Options != "" {
 		row("options", "%s", f.Runtime.Options)
@@ -219,6 +219,14 @@ func clip(s string, n int) string {
 		return s
 	}
 	return string(r[:n-1]) + "…"
+}
+
+// cores names a core set; "" when it is not known.
+func cores(set string) string {
+	if set == "" {
+		return ""
+	}
+	return "cores " + set
 }
 
 func nonEmpty(list ...string) []string {

@@ -2,14 +2,12 @@ package record
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // File is a record file as read.
@@ -74,7 +72,7 @@ func Decode(name string, data []byte) (*File, error) {
 				"the file was changed or damaged; measure again into a new one"))
 		}
 		if n == 1 {
-			if err := strict(line, &f.Header); err != nil {
+			if err := strictjson.Known(line, &f.Header); err != nil {
 				return nil, at(fmt.Errorf("header: %w", err))
 			}
 			if err := f.Header.Validate(); err != nil {
@@ -86,7 +84,7 @@ func Decode(name string, data []byte) (*File, error) {
 			continue
 		}
 		e := Entry{Row: n}
-		if err := strict(line, &e.Line); err != nil {
+		if err := strictjson.Known(line, &e.Line); err != nil {
 			return nil, at(err)
 		}
 		if err := e.Line.Validate(); err != nil {
@@ -125,22 +123,6 @@ func orElse(s, other string) string {
 		return s
 	}
 	return other
-}
-
-// strict decodes exactly one JSON value with no unknown fields.
-func strict(line []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return errors.New("the line is empty or cut off")
-		}
-		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
-	}
-	if rest := bytes.TrimSpace(line[d.InputOffset():]); len(rest) > 0 {
-		return fmt.Errorf("%.40q follows the value", rest)
-	}
-	return nil
 }
 
 // canonical refuses a line that Encode would have written otherwise, so that

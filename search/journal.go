@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // JournalFormat is the first field of every journal.
@@ -274,13 +275,8 @@ func (e *Entry) check() error {
 // strict decodes one JSON object that has exactly the known fields and is
 // written as Go writes it.
 func strict(object []byte, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(object))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
+	if err := strictjson.Known(object, into); err != nil {
 		return err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("data after the object")
 	}
 	back, err := encode(into)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // Clock policies, from asking nothing of the machine to the most.
@@ -201,13 +201,8 @@ func (d *Device) RestoreClocks(ctx context.Context, journal string) ([]string, e
 
 func decodeClockJournal(data []byte) (clockJournal, error) {
 	var j clockJournal
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&j); err != nil {
+	if err := strictjson.Decode(data, &j); err != nil {
 		return j, err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return j, errors.New("more than one JSON value")
 	}
 	if j.Format != clockJournalFormat {
 		return j, fmt.Errorf("format %q, want %q", j.Format, clockJournalFormat)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/isocost/isocost/costgen/exchange"
 	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/internal/strictjson"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -59,7 +60,7 @@ func (o *importOptions) run(ctx context.Context, env cli.Env, args []string) err
 	}
 	t, err := exchange.Import(o.from, data, o.Options)
 	if err != nil {
-		return fmt.Errorf("%s: %w", args[0], err)
+		return strictjson.In(args[0], err)
 	}
 	if err := writeOut(env, o.out, t.Encode()); err != nil {
 		return err

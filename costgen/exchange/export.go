@@ -16,7 +16,7 @@ import (
 // calibration and audit stay behind.
 func Export(format string, t *lut.Table) (data []byte, skipped []string, err error) {
 	if m := t.File().Metric; m != lut.Latency {
-		return nil, nil, fmt.Errorf("the table holds %s; these formats are for latencies", m)
+		return nil, nil, hint.Wrap(fmt.Errorf("the table holds %s; these formats are for latencies", m), "costgen inspect --json --cells @ prints every cell of any table")
 	}
 	switch format {
 	case "ofa":

@@ -84,6 +84,9 @@ func Import(format string, data []byte, opt Options) (*lut.Table, error) {
 		return nil, fmt.Errorf("cannot import the format %q, only %s", format, strings.Join(Formats, ", "))
 	}
 	if err != nil {
+		if hint.Of(err) == "" {
+			err = hint.Wrap(err, "is it of the format %s, and whole? --from takes %s", format, strings.Join(Formats, ", "))
+		}
 		return nil, err
 	}
 	return build(p, format, data, opt)

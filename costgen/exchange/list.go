@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/isocost/isocost/internal/strictjson"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -34,9 +35,7 @@ func (i item) entry(where string) entry {
 func readJSON(data []byte) (published, error) {
 	var out published
 	var items []item
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&items); err != nil {
+	if err := strictjson.Decode(data, &items); err != nil {
 		return out, fmt.Errorf("JSON list: %w", err)
 	}
 	for _, i := range items {

@@ -8,7 +8,6 @@
 package bundle
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -26,6 +25,7 @@ import (
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // Format is the first field of a manifest.
@@ -175,13 +175,8 @@ var hex64 = regexp.MustCompile(`^[0-9a-f]{64}$`)
 // Decode reads a manifest strictly.
 func Decode(data []byte) (Manifest, error) {
 	var m Manifest
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&m); err != nil {
+	if err := strictjson.Decode(data, &m); err != nil {
 		return m, err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return m, errors.New("more than one JSON value")
 	}
 	if m.Format != Format {
 		return m, fmt.Errorf("format %q, want %q", m.Format, Format)

@@ -2,13 +2,11 @@ package space
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // TableFormat is the first field of a table's header line.
@@ -59,7 +57,7 @@ func ReadRows(name string, data []byte, f func(line int, r Row) error) error {
 		}
 		if line == 1 && bytes.Contains(text, []byte(`"format"`)) {
 			var h rowHeader
-			if err := strictJSON(text, &h); err != nil {
+			if err := strictjson.Decode(text, &h); err != nil {
 				return fail("", "header: %w", err)
 			}
 			if h.Format != TableFormat {
@@ -71,7 +69,7 @@ func ReadRows(name string, data []byte, f func(line int, r Row) error) error {
 			return fail("", "over %d rows", maxRows)
 		}
 		var r Row
-		if err := strictJSON(text, &r); err != nil {
+		if err := strictjson.Decode(text, &r); err != nil {
 			if !whole {
 				return fail("the file is cut off: write it again", "torn last line: %w", err)
 			}
@@ -97,65 +95,4 @@ func ReadRows(name string, data []byte, f func(line int, r Row) error) error {
 		}
 	}
 	return nil
-}
-
-// strictJSON decodes exactly one JSON value without unknown or repeated fields.
-// (JSON has no NaN or infinity.)
-func strictJSON(text []byte, v any) error {
-	if err := noDoubles(text); err != nil {
-		return err
-	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-			return errors.New("not a whole JSON object")
-		}
-		return err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("data after the JSON object")
-	}
-	return nil
-}
-
-// noDoubles refuses an object that names a field twice: encoding/json would take
-// the last one.
-func noDoubles(text []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	var stack []map[string]bool // nil for arrays
-	key := false                // the next string in this object is a name
-	for {
-		tok, err := dec.Token()
-		if err != nil {
-			return nil // the decoder proper reports it
-		}
-		top := len(stack) - 1
-		switch t := tok.(type) {
-		case json.Delim:
-			switch t {
-			case '{':
-				stack = append(stack, map[string]bool{})
-				key = true
-				continue
-			case '[':
-				stack = append(stack, nil)
-				key = false
-				continue
-			default:
-				stack = stack[:top]
-				top--
-			}
-		case string:
-			if key && top >= 0 && stack[top] != nil {
-				if stack[top][t] {
-					return fmt.Errorf("field %.60q is doubled", t)
-				}
-				stack[top][t] = true
-				key = false
-				continue
-			}
-		}
-		key = top >= 0 && stack[top] != nil
-	}
 }

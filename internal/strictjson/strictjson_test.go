@@ -1,0 +1,81 @@
+package strictjson
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+)
+
+type thing struct {
+	A  int              `json:"a"`
+	B  []thing          `json:"b,omitempty"`
+	At map[string]thing `json:"at,omitempty"`
+	S  string           `json:"s,omitempty"`
+}
+
+func TestDecode(t *testing.T) {
+	for _, c := range []struct {
+		text, want string // "" is accepted
+		line       int
+		torn       bool
+	}{
+		{`{"a":1,"b":[{"a":2},{"a":3}],"at":{"x":{"a":1},"y":{"a":1}},"s":"a"}`, "", 0, false},
+		{" {\"a\":1}\n\n", "", 0, false},
+		{`{"s":"a","a":1}`, "", 0, false}, // a value equal to a name
+		{"{\"a\":1,\n\"c\":2}", `unknown field "c"`, 2, false},
+		{"{\"a\":1,\n\n\"a\":2}", `field "a" is doubled`, 3, false},
+		{`{"a":1,"b":[{"a":1,"a":1}]}`, `field "a" is doubled`, 1, false},
+		{`{"at":{"x":{},"x":{}}}`, `field "x" is doubled`, 1, false},
+		{"{\"a\":\n\"x\"}", "cannot unmarshal string", 2, false},
+		{`{"a":NaN}`, "invalid character 'N'", 1, false},
+		{`{"a":1e999}`, "cannot unmarshal number", 1, false},
+		{"{\"a\":1}\n{\"a\":2}", `follows the value`, 2, false},
+		{`{"a":1}]`, `follows the value`, 1, false},
+		{"{\"a\":1,\n\"b\":[", "cut off", 2, true},
+		{"", "empty", 1, true},
+	} {
+		var v thing
+		err := Decode([]byte(c.text), &v)
+		if c.want == "" {
+			if err != nil {
+				t.Errorf("%q: %v", c.text, err)
+			}
+			continue
+		}
+		var e *Error
+		if !errors.As(err, &e) || !strings.Contains(e.What, c.want) || e.Line != c.line || e.Torn != c.torn || (e.Hint() != "") != c.torn {
+			t.Errorf("%q: %+v, want %q on line %d, torn %v", c.text, err, c.want, c.line, c.torn)
+		}
+		if in := In("f.json", err); !strings.HasPrefix(in.Error(), "f.json:") || !errors.As(in, &e) {
+			t.Errorf("In: %v", in)
+		}
+	}
+}
+
+// What Decode accepts, encoding/json accepts with the same value; what it refuses
+// names a line of the text.
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{`{"a":1,"b":[{"a":2}],"at":{"x":{"a":1}},"s":"a"}`, `{"a":1,"a":2}`, `{"a":`, "{}\n{}", `[]`, `{"a":{"a":[{}]}}`, "\"\\u0061\""} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var v, w thing
+		err := Decode(text, &v)
+		var e *Error
+		if err != nil {
+			if !errors.As(err, &e) || e.Line < 1 || e.Line > 1+strings.Count(string(text), "\n") || e.What == "" {
+				t.Fatalf("%q: %+v", text, err)
+			}
+			return
+		}
+		if err := json.Unmarshal(text, &w); err != nil {
+			t.Fatalf("%q: accepted, but %v", text, err)
+		}
+		a, _ := json.Marshal(v)
+		b, _ := json.Marshal(w)
+		if string(a) != string(b) {
+			t.Fatalf("%q: %s against %s", text, a, b)
+		}
+	})
+}
