@@ -86,7 +86,7 @@ func TestTabular(t *testing.T) {
 func TestTabularRefuses(t *testing.T) {
 	for _, c := range []struct{ name, inSpace, inTable, with, want string }{
 		{"unknown choice", "", `"a|c"`, `"a|d"`, "tiny.jsonl:3: layer 1: choice \"d\" is none of a, c"},
-		{"unknown field", "", `"utility":[0.5]`, `"utilities":[0.5]`, "tiny.jsonl:3: json: unknown field"},
+		{"unknown field", "", `"utility":[0.5]`, `"utilities":[0.5]`, "tiny.jsonl:3: unknown field"},
 		{"doubled row", "", `"a|c"`, `"a|a"`, "tiny.jsonl:3: architecture \"a|a\" is doubled, first on line 2"},
 		{"doubled field", "", `"utility":[0.5]`, `"utility":[0.5],"utility":[1]`, "tiny.jsonl:3: field \"utility\" is doubled"},
 		{"negative cost", "", `:7,`, `:-7,`, "tiny.jsonl:2: cost latency_us is -7, not positive"},
