@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
@@ -169,7 +171,13 @@ func (r *run) checkEnergy(ctx context.Context, g int, c *record.Check) error {
 		return nil
 	}
 	per := 1e3 / float64(runs) // joules of all runs to millijoules of one
-	c.Energy = &record.Energy{GrossMJ: e.GrossJ * per, IdleMJ: e.IdleJ * per, NetMJ: e.NetJ * per, StdErrMJ: e.StdErrJ * per,
+	// Windows stand one after another: what the device was slower or faster by than in
+	// the interleaved rounds is how well the energy is known, too.
+	moved := 0.0
+	if m := analyse(r.Protocol, r.j, g, math.MaxInt, r.anchor).models[c.Model]; m != nil {
+		moved = math.Abs(e.Window.Seconds()*1e6/float64(runs)/stats.Median(m.pool())-1) * math.Abs(e.NetJ)
+	}
+	c.Energy = &record.Energy{GrossMJ: e.GrossJ * per, IdleMJ: e.IdleJ * per, NetMJ: e.NetJ * per, StdErrMJ: math.Hypot(e.StdErrJ, moved) * per,
 		Source: info.String(), WindowS: roundS(e.Window.Seconds())}
 	return nil
 }

@@ -116,6 +116,42 @@ func TestEnergyOfFramedCells(t *testing.T) {
 	})
 }
 
+// TestEnergyOfADriftingDevice: windows are not interleaved, so a device that slows
+// down is caught in the standard error, and the intervals hold the true energies.
+func TestEnergyOfADriftingDevice(t *testing.T) {
+	p := planOf(someOps(8)...)
+	d := simDevice(t, "noise: {jitter: 0.01}\ndrift: {per_hour: 3}\npower: {idle_w: 2, run_w: 5}\n")
+	c := campaign(t, p, d, func(q *agent.Protocol) { q.Metrics = []string{"latency", "energy"} })
+	held, late := 0, 0.0
+	for i, r := range runCampaign(t, c).Records {
+		if r.Energy == nil || r.Energy.Source != "sim" {
+			t.Fatalf("%s: energy %+v", r.Name, r.Energy)
+		}
+		want := 0.0
+		for _, term := range p.Cases[i].Terms {
+			for _, m := range p.Models {
+				if m.ID == term.Model {
+					mj, err := d.ModelMJ(m.Chain)
+					if err != nil {
+						t.Fatal(err)
+					}
+					want += term.Coef * mj
+				}
+			}
+		}
+		if math.Abs(r.Energy.NetMJ-want) <= 1.96*r.Energy.StdErrMJ {
+			held++
+		}
+		late = max(late, r.Energy.NetMJ/want-1)
+	}
+	if late < 0.05 {
+		t.Errorf("the energies are off by %.1f %% at most: the test shows nothing", late*100)
+	}
+	if held < len(p.Cases)-1 {
+		t.Errorf("%d of %d intervals hold the true energy", held, len(p.Cases))
+	}
+}
+
 // TestMemoryOfCells: a cell's memory is what lives while its operator runs, not a
 // difference of models, and it scales with the batch.
 func TestMemoryOfCells(t *testing.T) {
