@@ -315,11 +315,14 @@ func (o *benchOptions) onDevice(c *agent.Campaign, p agent.Protocol) error {
 	return nil
 }
 
-// parseDims reads --dim NAME=N.
+// parseDims reads --dim NAME=N, or NAME:N as onnxruntime_perf_test's -f wants it.
 func parseDims(list []string) (map[string]int, error) {
 	out := map[string]int{}
 	for _, s := range list {
 		name, value, ok := strings.Cut(s, "=")
+		if at := strings.LastIndexByte(s, ':'); !ok && at >= 0 {
+			name, value, ok = s[:at], s[at+1:], true
+		}
 		n, err := strconv.Atoi(value)
 		if !ok || name == "" || err != nil || n < 1 {
 			return nil, cli.Usagef("--dim %q is not NAME=N with N ≥ 1", s)
