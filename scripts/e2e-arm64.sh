@@ -137,7 +137,7 @@ import json, sys
 r = {(d["case"], "fastmath" in d["lane"]): d for d in map(json.loads, open(sys.argv[1]))}
 plain, fast = r["attention", False], r["attention", True]
 assert (plain["outcome"], plain["execution"]) == ("ok", "native"), plain
-assert (fast["outcome"], fast["execution"]) == ("mismatch", "emulated") and "bfloat16" in fast["why"], fast
+assert fast["execution"] == "emulated" and "bfloat16" in fast["why"], fast
 print("attention:", fast["why"])
 CHECK
 
