@@ -33,6 +33,19 @@ var exportedKinds = map[string]kind{
 	"mish":       functionKind(graph.Mish, rectified),
 	"gelutanh":   functionKind(graph.GeluTanh, rectified),
 	"round":      functionKind(graph.Round, func(s stat) stat { return s }),
+	// A slope for every channel (feature).
+	"prelu": {
+		axes: []string{"c", "h", "w"}, sequence: true, in: mapShape, out: mapShape,
+		build: func(b *builder, a args, x *graph.Value) *graph.Value {
+			shape := []int{x.Shape[1], 1, 1}
+			if a.has("seq") {
+				shape = []int{x.Shape[2]}
+			}
+			slope := b.floats(".slope", shape[0], 0.25)
+			slope.Shape = shape
+			return b.node(graph.PRelu, b.layer+".prelu", x.Shape, rectified(b.stats[x]), x, slope).Out[0]
+		},
+	},
 	// To a constant power: e=2, e=3, which runtimes multiply out, and e=0.7 for any other.
 	"pow": {
 		attrs: []string{"e!"}, axes: []string{"c", "h", "w"}, sequence: true, in: mapShape, out: mapShape,

@@ -95,7 +95,7 @@ func Frame(op lut.Op) (Sum, error) {
 var fusible = map[string]bool{"add": true, "mul": true, "relu": true, "relu6": true, "hswish": true, "silu": true,
 	"gelu": true, "sigmoid": true, "hsigmoid": true,
 	"sub": true, "div": true, "erf": true, "tanh": true, "exp": true, "batchnorm": true, "pad": true, "leakyrelu": true, "clip": true,
-	"min": true, "max": true, "neg": true, "abs": true, "elu": true, "softplus": true, "reciprocal": true, "sin": true, "cos": true, "mish": true,
+	"min": true, "max": true, "neg": true, "abs": true, "elu": true, "softplus": true, "reciprocal": true, "sin": true, "cos": true, "mish": true, "prelu": true,
 	"gelutanh": true, "round": true}
 
 // clamps reports that an operator cuts its input at constant numbers.

@@ -317,8 +317,8 @@ func (w *onnxWriter) node(n *graph.Node) error {
 		})
 	case graph.Add:
 		w.act(n, func(out string) { w.emit("Add", []string{w.in(x), w.in(n.In[1])}, out) })
-	case graph.Mul, graph.Sub, graph.Div, graph.Min, graph.Max:
-		op := map[string]string{graph.Mul: "Mul", graph.Sub: "Sub", graph.Div: "Div", graph.Min: "Min", graph.Max: "Max"}[n.Op]
+	case graph.Mul, graph.Sub, graph.Div, graph.Min, graph.Max, graph.PRelu:
+		op := map[string]string{graph.PRelu: "PRelu", graph.Mul: "Mul", graph.Sub: "Sub", graph.Div: "Div", graph.Min: "Min", graph.Max: "Max"}[n.Op]
 		w.act(n, func(out string) { w.emit(op, []string{w.in(x), w.in(n.In[1])}, out) })
 	case graph.Clip:
 		t := floatOf(y)

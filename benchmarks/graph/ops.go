@@ -71,6 +71,8 @@ const (
 	Mish       = "mish"
 	Round      = "round"
 	GeluTanh   = "gelutanh"
+	// PRelu: x, slope broadcast as Add does; the slope below 0.
+	PRelu = "prelu"
 	// Pow raises to the power Floats exponent.
 	Pow = "pow"
 	// Min and Max of two tensors broadcast as Add does.

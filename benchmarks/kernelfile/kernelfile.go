@@ -131,9 +131,14 @@ func (f *File) check() error {
 	if len(n.Kernels)+len(n.Unpriced)+len(n.Free) == 0 {
 		return errors.New("the network has no node")
 	}
+	node := ""
 	for i, k := range n.Kernels {
-		// An addition fused into a convolution is a kernel beside it and has no node of its own.
-		if k.Name == "" || k.Op.Kind == "" || len(k.Nodes) == 0 && k.Op.Attr("fused") != "1" {
+		if len(k.Nodes) > 0 {
+			node = k.Name
+		}
+		// More work of the node before it, such as the addition fused into a convolution,
+		// is a kernel beside it and has no node of its own.
+		if k.Name == "" || k.Op.Kind == "" || len(k.Nodes) == 0 && (node == "" || k.Name != node+"+") {
 			return fmt.Errorf("kernel %d lacks its name, key or nodes", i)
 		}
 	}

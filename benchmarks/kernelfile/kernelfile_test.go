@@ -16,7 +16,8 @@ func sample() *File {
 		Runtime: Runtime{"ort", "1.32.0", sum, "cpu"},
 		Network: onnxreader.Network{Name: "net", Lowered: true,
 			Kernels: []onnxreader.Kernel{{Name: "conv", Nodes: []string{"Conv conv"},
-				Op: lut.NewOp("conv", lut.FP32, map[string]string{"k": "3", "s": "1"}, map[string]int{"h": 8, "w": 8, "cin": 3, "cout": 8})}},
+				Op: lut.NewOp("conv", lut.FP32, map[string]string{"k": "3", "s": "1"}, map[string]int{"h": 8, "w": 8, "cin": 3, "cout": 8})},
+				{Name: "conv+", Nodes: []string{}, Op: lut.NewOp("add", lut.FP32, map[string]string{"fused": "1"}, map[string]int{"c": 8, "h": 8, "w": 8})}},
 			Unpriced: []onnxreader.Unpriced{{Name: "n", Op: "NonZero", Reason: "no key describes it"}},
 			Free:     []onnxreader.Free{{Name: "r", Op: "Reshape", Why: onnxreader.FreeView}},
 		}}
@@ -50,6 +51,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"unknown field":       {`"model"`, `"modell"`, "unknown field"},
 		"no hash":             {sum, "abc", "no SHA-256"},
 		"key not canonical":   {"cin=3,cout=8", "cout=8,cin=3", "out of order"},
+		"work of no node":     {`"conv+"`, `"other+"`, "kernel 1 lacks its name, key or nodes"},
 		"no reason":           {"no key describes it", "", "lacks its operator or the reason"},
 		"something follows":   {"}\n", "}\n{}\n", "something follows"},
 		"dimension not known": {`"batch": 1`, `"batch": 0`, "not at least 1"},

@@ -17,9 +17,13 @@ func (g *graph) fuse() {
 			g.noop(n)
 		}
 	}
-	for _, n := range g.nodes {
-		g.applyRules(n)
+	// Layer norms first: a root mean square norm is a part of them.
+	for _, first := range []bool{true, false} {
+		for _, n := range g.nodes {
+			g.applyRules(n, first)
+		}
 	}
+	g.mergeCuts()
 	g.mergeIntoMatMul()
 	for _, n := range g.nodes {
 		if !n.dead && n.op == "Pad" {
@@ -110,11 +114,14 @@ func (g *graph) noop(n *node) {
 	n.out[0].to = nil
 }
 
-func (g *graph) applyRules(root *node) {
+func (g *graph) applyRules(root *node, layerNorms bool) {
 	if root.dead {
 		return
 	}
 	for _, r := range compiledRules[root.op] {
+		if strings.HasPrefix(r.op, "@layernorm") != layerNorms {
+			continue
+		}
 		m := &match{vars: map[string]*value{}}
 		if !m.matchNode(r.tree, root) || !m.inside(root) {
 			continue
@@ -179,7 +186,7 @@ func isConv(op string) bool {
 
 func isMatrix(n *node) bool {
 	switch n.op {
-	case "Gemm", "com.microsoft:FusedGemm":
+	case "Gemm", "com.microsoft:FusedGemm", "com.microsoft:MatMulNBits":
 		return true
 	case "MatMul", "com.microsoft:FusedMatMul":
 		b := n.input(1)
@@ -218,7 +225,7 @@ func (g *graph) bias(n *node) {
 		}
 		p := x.from
 		switch {
-		case (p.op == "MatMul" || p.op == "com.microsoft:FusedMatMul") && isMatrix(p) && x.known && len(x.shape) > 0 && lastVector(c, x.shape[len(x.shape)-1]),
+		case (p.op == "MatMul" || p.op == "com.microsoft:FusedMatMul" || p.op == "com.microsoft:MatMulNBits") && isMatrix(p) && x.known && len(x.shape) > 0 && lastVector(c, x.shape[len(x.shape)-1]),
 			p.op == "Conv" && p.input(2) == nil && x.known && len(x.shape) == 4 && elements(c.shape) == x.shape[1] && channelVector(c.shape):
 			if p.act == "" && p.int8 == n.int8 {
 				g.absorb(p, n)
@@ -246,6 +253,9 @@ func activationOf(n *node) string {
 			return "relu"
 		}
 		return ""
+	}
+	if n.op == "Gelu" && n.src != nil && n.src.Str("approximate", "none") == "tanh" {
+		return "gelutanh"
 	}
 	return elementwise[n.op]
 }

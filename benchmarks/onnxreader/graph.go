@@ -39,10 +39,12 @@ type node struct {
 	parts  []string // nodes of the file in it
 	act    string   // fused activation, the catalogue's name
 	int8   bool     // runs quantised
+	dyn    bool     // quantises its input itself
 	dead   bool     // merged into another node, or free
 	why    string   // free
 	groups int
 	skip   bool  // a layer normalisation that adds a shortcut first
+	axis   int   // of a Split made of Slices
 	pad    []int // of a Pad merged into it: begin of each side, then end
 }
 

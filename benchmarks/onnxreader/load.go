@@ -98,6 +98,7 @@ func ReadModel(m *onnx.Model, opt Options) (*Network, error) {
 	if err := g.infer(); err != nil {
 		return nil, err
 	}
+	g.dynamic()
 	g.quantise()
 	g.fuse()
 	return g.price(), nil

@@ -6,12 +6,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/onnx"
 )
 
 // Exported networks are not part of the repository: scripts/export_models.py -o DIR
 // makes them, and ISOCOST_MODELS=DIR has every one read. Law: each node of the file
-// is in exactly one kernel, or free, or listed.
+// is in exactly one kernel, or free, or listed. What is listed, and kernels that no
+// plan can measure, are in the log.
 func TestExportedModels(t *testing.T) {
 	dir := os.Getenv("ISOCOST_MODELS")
 	if dir == "" {
@@ -21,7 +23,7 @@ func TestExportedModels(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no models in %s", dir)
 	}
-	reasons := map[string]int{}
+	reasons, unplanned := map[string]int{}, map[string]int{}
 	for _, f := range files {
 		net, err := ReadFile(f, Options{})
 		if err != nil {
@@ -37,7 +39,11 @@ func TestExportedModels(t *testing.T) {
 			t.Fatal(err)
 		}
 		seen := map[string]int{}
+		plan := &benchmarks.Planner{Cold: true}
 		for _, k := range net.Kernels {
+			if err := plan.Cell(k.Op); err != nil {
+				unplanned[err.Error()]++
+			}
 			for _, part := range k.Nodes {
 				seen[part]++
 			}
@@ -70,5 +76,8 @@ func TestExportedModels(t *testing.T) {
 	}
 	for r, k := range reasons {
 		t.Logf("unpriced ×%d: %s", k, r)
+	}
+	for r, k := range unplanned {
+		t.Logf("not planned ×%d: %s", k, r)
 	}
 }

@@ -25,15 +25,14 @@ func (g *graph) price() *Network {
 			}
 			continue
 		}
+		p.again = 0
 		op, why := p.node(n)
 		switch {
 		case why == "" && op.Kind != "":
 			made[n] = len(net.Kernels)
 			net.Kernels = append(net.Kernels, Kernel{Name: n.name, Op: op, Nodes: n.parts})
-			if !g.lowered && op.Kind == "transpose" {
-				for i := 2; i <= n.partsAfter(); i++ {
-					net.Kernels = append(net.Kernels, Kernel{Name: n.name + "+" + strconv.Itoa(i), Nodes: []string{}, Op: op})
-				}
+			for range p.again { // more work that belongs to no further node
+				net.Kernels = append(net.Kernels, Kernel{Name: n.name + "+", Op: op, Nodes: []string{}})
 			}
 			if sum := n.input(3); n.op == "com.microsoft.nchwc:Conv" && sum != nil && len(n.out[0].shape) == 4 {
 				// the runtime's convolution with an addition inside
@@ -82,6 +81,7 @@ type pricer struct {
 	blocked map[*value]bool
 	batch   int
 	free    string // why the node is free
+	again   int    // how often more the node's kernel runs
 }
 
 func (p *pricer) node(n *node) (lut.Op, string) {
@@ -127,7 +127,7 @@ func (p *pricer) node(n *node) (lut.Op, string) {
 		case n.op == "Clip":
 			f = (*pricer).clip
 		default:
-			return lut.Op{}, "the operator is not known"
+			return lut.Op{}, "the catalogue has no kind for it"
 		}
 	}
 	return f(p, n)
@@ -136,7 +136,8 @@ func (p *pricer) node(n *node) (lut.Op, string) {
 // onWord are operators whose output's shape depends on values: where these are
 // not known, the shape stated in the file is taken.
 var onWord = map[string]bool{"Reshape": true, "Resize": true, "Upsample": true, "Slice": true, "Expand": true, "Tile": true, "Pad": true,
-	"Squeeze": true, "Unsqueeze": true, "Flatten": true, "ReduceMean": true, "ReduceSum": true, "ReduceMax": true, "ReduceL2": true}
+	"Squeeze": true, "Unsqueeze": true, "Flatten": true, "ReduceMean": true, "ReduceSum": true, "ReduceMax": true, "ReduceL2": true,
+	"ReduceMin": true, "ReduceProd": true, "ReduceL1": true, "ReduceSumSquare": true}
 
 var prices map[string]func(*pricer, *node) (lut.Op, string)
 
@@ -152,17 +153,19 @@ func init() {
 		ms + "NhwcMaxPool": pool("maxpool", true), ms + "QLinearAveragePool": pool("avgpool", false),
 		"GlobalAveragePool": (*pricer).gap, nchwc + "GlobalAveragePool": (*pricer).gap, ms + "QLinearGlobalAveragePool": (*pricer).gap,
 		"ReduceMean": (*pricer).reduce, "ReduceSum": (*pricer).reduce, "ReduceMax": (*pricer).reduce, "ReduceL2": (*pricer).reduce,
+		"ReduceMin": (*pricer).reduce, "ReduceProd": (*pricer).reduce, "ReduceL1": (*pricer).reduce, "ReduceSumSquare": (*pricer).reduce,
+		"Pow": (*pricer).pow, "PRelu": (*pricer).prelu,
 		"Gemm": (*pricer).linear, ms + "FusedGemm": (*pricer).linear, ms + "QGemm": (*pricer).qgemm,
 		"MatMul": (*pricer).matmul, ms + "FusedMatMul": (*pricer).matmul, "QLinearMatMul": (*pricer).qmatmul,
-		ms + "MatMulIntegerToFloat": (*pricer).matmulDynamic,
-		"Softmax":                   (*pricer).softmax, ms + "QLinearSoftmax": (*pricer).softmax,
+		ms + "DynamicQuantizeMatMul": (*pricer).matmulDynamic, ms + "MatMulNBits": (*pricer).nbits,
+		"Softmax": (*pricer).softmax, ms + "QLinearSoftmax": (*pricer).softmax,
 		"LayerNormalization": (*pricer).layerNorm, "@layernorm": (*pricer).layerNorm, "@layernormtail": (*pricer).layerNorm,
 		"RMSNormalization": (*pricer).rmsNorm, "SimplifiedLayerNormalization": (*pricer).rmsNorm, "@rmsnorm": (*pricer).rmsNorm,
 		ms + "SkipLayerNormalization": (*pricer).layerNorm,
 		"BatchNormalization":          channelwise("batchnorm"), "InstanceNormalization": channelwise("instancenorm"),
 		"Concat": (*pricer).concat, ms + "QLinearConcat": (*pricer).concat, "Split": (*pricer).split,
 		"Slice": copies("slice"), "Gather": (*pricer).gather, "Pad": copies("pad"), "Expand": copies("expand"), "Tile": copies("expand"),
-		"DepthToSpace": copies("shuffle"), "SpaceToDepth": copies("shuffle"),
+		"DepthToSpace": blocks("depthtospace"), "SpaceToDepth": blocks("spacetodepth"),
 		"Transpose": (*pricer).transpose, "Resize": (*pricer).resize, "Upsample": (*pricer).resize, nchwc + "Upsample": (*pricer).resize,
 		"QuantizeLinear": conversion("quantize"), "DequantizeLinear": conversion("dequantize"),
 		ms + "QuantizeLinear": conversion("quantize"), ms + "DequantizeLinear": conversion("dequantize"),
@@ -176,6 +179,12 @@ func init() {
 func (n *node) precision() (lut.Precision, string) {
 	if n.int8 || strings.Contains(n.op, "QLinear") || strings.HasSuffix(n.op, ":QGemm") {
 		return lut.INT8, ""
+	}
+	if n.dyn {
+		return lut.INT8Dyn, ""
+	}
+	if (n.op == "Conv" || n.op == "ConvTranspose") && len(n.in) > 1 && n.in[1] != nil && n.in[1].quant && n.in[0] != nil && n.in[0].dtype == onnx.Float {
+		return lut.INT8W, "" // the runtime widens its weights in every inference
 	}
 	for _, v := range n.in {
 		if v == nil || v.constant && len(n.in) > 1 {
@@ -254,6 +263,35 @@ func (p *pricer) unary(n *node) (lut.Op, string) {
 		return lut.Op{}, ""
 	}
 	return p.elementOp(n, act, nil)
+}
+
+// pow is a power of a constant exponent; runtimes multiply squares and cubes out.
+func (p *pricer) pow(n *node) (lut.Op, string) {
+	e, ok := n.data(1)
+	if !ok || len(e) != 1 {
+		return lut.Op{}, "its exponent is not one constant"
+	}
+	name := "0.7"
+	if e[0] == 2 || e[0] == 3 {
+		name = strconv.Itoa(int(e[0]))
+	}
+	return p.elementOp(n, "pow", map[string]string{"e": name})
+}
+
+// prelu has a constant slope for every channel of a map or feature of a sequence.
+func (p *pricer) prelu(n *node) (lut.Op, string) {
+	slope := n.input(1)
+	if slope == nil || !slope.constant {
+		return lut.Op{}, "its slope is not constant"
+	}
+	if out := n.out[0].shape; p.isMap(out) && broadcastKind(out, slope.shape, out, true) == "c" {
+		prec, why := n.precision()
+		if why != "" {
+			return lut.Op{}, why
+		}
+		return lut.NewOp("prelu", prec, nil, map[string]int{"c": out[1], "h": out[2], "w": out[3]}), ""
+	}
+	return p.elementOp(n, "prelu", nil)
 }
 
 func (p *pricer) clip(n *node) (lut.Op, string) { return p.elementOp(n, "clip", nil) }
@@ -348,6 +386,9 @@ var (
 	qlinear = operands{0, 3, false}
 )
 
+// maxWindows bounds the convolutions that one node stands for.
+const maxWindows = 1024
+
 func (o operands) last() operands { o.channelsLast = true; return o }
 
 func (o operands) conv(p *pricer, n *node) (lut.Op, string) {
@@ -372,9 +413,10 @@ func (o operands) conv(p *pricer, n *node) (lut.Op, string) {
 	if len(in) != 4 {
 		return lut.Op{}, fmt.Sprintf("a convolution over %d dimensions", len(in)-2)
 	}
-	if in[0] != p.batch {
+	if in[0] < p.batch || in[0]%p.batch != 0 || in[0]/p.batch > maxWindows {
 		return lut.Op{}, fmt.Sprintf("its batch is %d, the network's %d", in[0], p.batch)
 	}
+	p.again = in[0]/p.batch - 1 // windows of a map, side by side as a batch
 	win, ok := n.slide(x.shape[2:len(x.shape):len(x.shape)], w.shape[2:])
 	if o.channelsLast || n.int("channels_last", 0) == 1 {
 		win, ok = n.slide(x.shape[1:len(x.shape)-1], w.shape[2:])
@@ -425,13 +467,17 @@ func windowAttrs(w window, in, out []int) map[string]string {
 			reach := (k[i]-1)*d[i] + 1
 			e[i] = max(e[i], (out[i]-1)*s[i]+reach-in[i]-b[i])
 		}
-		if b[0] == b[1] && b[0] == e[0] && b[0] == e[1] {
-			attrs["p"] = strconv.Itoa(b[0])
-		} else {
-			attrs["p"] = fmt.Sprintf("%d-%d-%d-%d", b[0], b[1], e[0], e[1])
-		}
+		attrs["p"] = padText(b, e)
 	}
 	return attrs
+}
+
+// padText is the attribute p: padding before and after, of height and width.
+func padText(b, e []int) string {
+	if b[0] == b[1] && b[0] == e[0] && b[0] == e[1] {
+		return strconv.Itoa(b[0])
+	}
+	return fmt.Sprintf("%d-%d-%d-%d", b[0], b[1], e[0], e[1])
 }
 
 func pair(v []int) string {
@@ -491,11 +537,32 @@ func (p *pricer) deconv(n *node) (lut.Op, string) {
 	if n.act != "" {
 		attrs["act"] = n.act
 	}
-	if pads := n.ints("pads"); len(pads) == 4 && pads[0]+pads[1]+pads[2]+pads[3] > 0 {
-		attrs["p"] = fmt.Sprintf("%d-%d-%d-%d", pads[0], pads[1], pads[2], pads[3])
-		if pads[0] == pads[1] && pads[1] == pads[2] && pads[2] == pads[3] {
-			attrs["p"] = strconv.Itoa(pads[0])
+	if len(k) != 2 || k[0] < s[0] || k[1] < s[1] {
+		return lut.Op{}, "its kernel is smaller than its stride"
+	}
+	for _, d := range n.ints("dilations") {
+		if d != 1 {
+			return lut.Op{}, "a dilated transposed convolution"
 		}
+	}
+	// The padding that gives this output, whatever auto_pad, output_padding and
+	// output_shape say it with.
+	out := n.out[0].shape[2:]
+	if out[0] != x.shape[2]*s[0] || out[1] != x.shape[3]*s[1] {
+		b, e := [2]int{}, [2]int{}
+		pads := n.ints("pads")
+		for i := range 2 {
+			total := (x.shape[2+i]-1)*s[i] + k[i] - out[i]
+			if total < 0 {
+				return lut.Op{}, "its output is larger than what its kernel reaches"
+			}
+			b[i] = total / 2
+			if len(pads) == 4 && pads[i] >= 0 {
+				b[i] = min(pads[i], total)
+			}
+			e[i] = total - b[i]
+		}
+		attrs["p"] = padText(b[:], e[:])
 	}
 	return lut.NewOp("deconv", prec, attrs, map[string]int{"h": x.shape[2], "w": x.shape[3], "cin": x.shape[1], "cout": n.out[0].shape[1]}), ""
 }
@@ -640,10 +707,24 @@ func (p *pricer) matmul(n *node) (lut.Op, string) { return p.product(n, n.in[0],
 func (p *pricer) qmatmul(n *node) (lut.Op, string) { return p.product(n, n.input(0), n.input(3)) }
 
 func (p *pricer) matmulDynamic(n *node) (lut.Op, string) {
-	op, why := p.product(n, n.in[0], n.in[1])
-	if why == "" {
-		op.Precision = lut.INT8
+	if len(n.in) < 2 || n.in[1] == nil || !n.in[1].constant {
+		return lut.Op{}, "a dynamically quantised product of two activations"
 	}
+	n.dyn = true
+	return p.product(n, n.in[0], n.in[1])
+}
+
+// nbits is a product with weights of 8 bits, the catalogue's int8w, or fewer.
+func (p *pricer) nbits(n *node) (lut.Op, string) {
+	if bits := n.int("bits", 4); bits != 8 {
+		return lut.Op{}, fmt.Sprintf("weights of %d bits", bits)
+	}
+	out := n.out[0].shape
+	op, why := p.linearOp(n, n.in[0].shape, n.int("K", 0), out[len(out)-1])
+	if why == "" && op.Precision != lut.FP32 {
+		return lut.Op{}, "weights of 8 bits with other activations than float"
+	}
+	op.Precision = lut.INT8W
 	return op, why
 }
 
@@ -787,7 +868,11 @@ func (n *node) rescales() bool {
 }
 
 func (p *pricer) split(n *node) (lut.Op, string) {
-	op, why := p.joined(n, "split", n.in[0], n.int("axis", 0), len(n.out))
+	if len(n.out) == 1 {
+		p.free = FreeView
+		return lut.Op{}, ""
+	}
+	op, why := p.joined(n, "split", n.in[0], n.splitAxis(), len(n.out))
 	// Query, key and value cut from the front of a transposed tensor: the runtime cuts
 	// the rows as they were and transposes the parts.
 	if seq, _ := op.Coord("seq"); why == "" && seq == 1 && n.in[0].from != nil && n.in[0].from.op == "Transpose" && len(n.in[0].shape) > 2 {
@@ -824,6 +909,21 @@ func (p *pricer) joined(n *node, kind string, whole *value, ax, parts int) (lut.
 	return lut.NewOp(kind, prec, attrs, map[string]int{"seq": max(1, seq), "dim": elements(s[a:])}), ""
 }
 
+// blocks is a change between channels and blocks of pixels.
+func blocks(kind string) func(*pricer, *node) (lut.Op, string) {
+	return func(p *pricer, n *node) (lut.Op, string) {
+		prec, why := n.precision()
+		if why != "" {
+			return lut.Op{}, why
+		}
+		s := n.in[0].shape
+		if !p.isMap(s) || elements(s) < 1 || elements(n.out[0].shape) != elements(s) {
+			return lut.Op{}, "not blocks of a map"
+		}
+		return lut.NewOp(kind, prec, map[string]string{"f": strconv.Itoa(n.int("blocksize", 0))}, map[string]int{"c": s[1], "h": s[2], "w": s[3]}), ""
+	}
+}
+
 // copies is an operator that copies its output together, row by row.
 func copies(kind string) func(*pricer, *node) (lut.Op, string) {
 	return func(p *pricer, n *node) (lut.Op, string) {
@@ -850,7 +950,8 @@ func (p *pricer) transpose(n *node) (lut.Op, string) {
 		return lut.Op{}, why
 	}
 	order, shape := n.perm(), n.in[0].shape
-	if !p.g.lowered && n.partsAfter() > 1 { // the key is one part's
+	if parts := n.partsAfter(); !p.g.lowered && parts > 1 { // the key is one part's
+		p.again = parts - 1
 		cut := order[0]
 		shape = slices.Delete(slices.Clone(shape), cut, cut+1)
 		order = slices.Clone(order[1:])
@@ -877,6 +978,13 @@ func (p *pricer) transpose(n *node) (lut.Op, string) {
 	return lut.NewOp("transpose", prec, map[string]string{"perm": strings.Join(text, "-")}, at), ""
 }
 
+func (n *node) splitAxis() int {
+	if n.src == nil { // made of Slices
+		return n.axis
+	}
+	return n.int("axis", 0)
+}
+
 // partsAfter is in how many parts a transposition's result is at once cut apart along
 // its first axis, as query, key and value are; 1 when it is not. The runtime cuts
 // the rows as they were and transposes the parts (its transpose optimiser).
@@ -885,7 +993,7 @@ func (n *node) partsAfter() int {
 		return 1
 	}
 	cut, s := n.out[0].to[0], n.out[0].shape
-	if cut.op != "Split" || cut.int8 || cut.int("axis", 0) != 0 || len(s) < 3 || len(cut.out) != s[0] {
+	if cut.op != "Split" || cut.int8 || cut.splitAxis() != 0 || len(s) < 3 || len(cut.out) != s[0] {
 		return 1
 	}
 	return s[0]
@@ -949,24 +1057,29 @@ func (p *pricer) resize(n *node) (lut.Op, string) {
 	if len(in) == 4 && len(out) == 4 && in[1] != out[1] && in[3] == out[3] { // channels last
 		in, out = channelsFirst(in), channelsFirst(out)
 	}
-	if len(in) != 4 || len(out) != 4 || in[0] != p.batch || out[1] != in[1] || in[3] < 1 || in[2] < 1 || out[2]%in[2] != 0 || out[3]%in[3] != 0 || out[2]/in[2] != out[3]/in[3] {
-		return lut.Op{}, "not an upscaling of a map by a whole number"
+	if len(in) != 4 || len(out) != 4 || in[0] != p.batch || out[1] != in[1] || elements(in) < 1 || elements(out) < 1 {
+		return lut.Op{}, "not a map made larger or smaller"
 	}
 	mode := "nearest"
 	if n.src != nil {
 		mode = n.src.Str("mode", "nearest")
 	}
 	switch mode {
-	case "nearest", "linear":
+	case "nearest", "linear", "cubic":
 	default:
 		return lut.Op{}, fmt.Sprintf("interpolation %.20q", mode)
 	}
-	f := out[2] / in[2]
-	if f == 1 {
+	if slices.Equal(in, out) {
 		p.free = FreeView
 		return lut.Op{}, ""
 	}
-	return lut.NewOp("resize", prec, map[string]string{"f": strconv.Itoa(f), "mode": mode}, map[string]int{"c": in[1], "h": in[2], "w": in[3]}), ""
+	attrs := map[string]string{"mode": mode}
+	if f := out[2] / in[2]; out[2] == f*in[2] && out[3] == f*in[3] {
+		attrs["f"] = strconv.Itoa(f)
+	} else {
+		attrs["size"] = pair(out[2:])
+	}
+	return lut.NewOp("resize", prec, attrs, map[string]int{"c": in[1], "h": in[2], "w": in[3]}), ""
 }
 
 // conversion is quantize or dequantize, whose keys are int8 whichever way.

@@ -77,6 +77,48 @@ func TestWrittenModelsReadBack(t *testing.T) {
 	}
 }
 
+// Law: the same of operators one by one, in float and with narrower weights.
+func TestWrittenOperatorsReadBack(t *testing.T) {
+	const mapped, rows = "conv[k=1,s=1]/fp32@cin=8,cout=16,h=8,w=8", "linear/fp32@cin=8,cout=24,m=16"
+	for _, c := range []struct{ before, key string }{
+		{"conv[k=1,s=1]/fp32@cin=8,cout=32,h=8,w=8 conv[k=1,s=1]/fp32@cin=32,cout=64,h=8,w=8", "concat[n=3]/fp32@c=128,h=8,w=8"},
+		{mapped, "split[n=5]/fp32@c=16,h=8,w=8"},
+		{rows, "split[n=5]/fp32@dim=24,seq=16"},
+		{mapped, "resize[mode=linear,size=12x9]/fp32@c=16,h=8,w=8"},
+		{mapped, "resize[f=2,mode=cubic]/fp32@c=16,h=8,w=8"},
+		{mapped, "depthtospace[f=2]/fp32@c=16,h=8,w=8"},
+		{mapped, "spacetodepth[f=4]/fp32@c=16,h=8,w=8"},
+		{mapped, "deconv[g=4,k=3,s=2]/fp32@cin=16,cout=8,h=8,w=8"},
+		{mapped, "deconv[k=3,p=0,s=2]/fp32@cin=16,cout=8,h=8,w=8"},
+		{mapped, "deconv[k=4,p=0-1-2-0,s=2]/fp32@cin=16,cout=8,h=8,w=8"},
+		{mapped, "reduce[axis=inner,op=max]/fp32@b=16,m=8,n=8"},
+		{mapped, "softmax[axis=inner]/fp32@b=16,m=8,n=8"},
+		{mapped, "prelu/fp32@c=16,h=8,w=8"},
+		{rows, "reduce[op=sumsquare]/fp32@m=16,n=24"},
+		{rows, "pow[e=2]/fp32@dim=24,seq=16"},
+		{rows, "pow[e=0.7]/fp32@dim=24,seq=16"},
+		{rows, "min[b=s]/fp32@dim=24,seq=16"},
+		{rows, "max/fp32@dim=24,seq=16"},
+		{rows, "reciprocal/fp32@dim=24,seq=16"},
+		{rows, "gelutanh/fp32@dim=24,seq=16"},
+		{mapped, "conv[k=3,s=2]/int8dyn@cin=16,cout=8,h=8,w=8"},
+		{mapped, "dwconv[act=relu,k=3,s=1]/int8dyn@c=16,h=8,w=8"},
+		{rows, "linear[act=gelu]/int8dyn@cin=24,cout=8,m=16"},
+		{mapped, "conv[k=3,s=2]/int8w@cin=16,cout=8,h=8,w=8"},
+		{rows, "linear/int8w@cin=24,cout=8,m=16"},
+	} {
+		net, err := Read(written(t, append(strings.Fields(c.before), c.key)...), Options{})
+		if err != nil {
+			t.Errorf("%s: %v", c.key, err)
+			continue
+		}
+		keys := keysOf(net)
+		if len(net.Unpriced) > 0 || len(keys) == 0 || keys[len(keys)-1] != c.key {
+			t.Errorf("%s reads back as %v, unpriced %v", c.key, keys, net.Unpriced)
+		}
+	}
+}
+
 // A block is read as the kernels it is made of, in float and quantised.
 func TestBlocksReadAsKernels(t *testing.T) {
 	for _, c := range []struct {

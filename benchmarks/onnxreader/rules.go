@@ -34,7 +34,8 @@ var rules = []rule{
 	{"hard swish of parts, by 1/6", "Mul(Mul(x,Clip(Add(x,3),0,6)),0.1666667)", "@hswish"},
 	{"hard sigmoid of parts", "Div(Clip(Add(x,3),0,6),6)", "@hsigmoid"},
 	{"hard sigmoid of parts, by 1/6", "Mul(Clip(Add(x,3),0,6),0.1666667)", "@hsigmoid"},
-	{"layer norm, squared by Pow", "Add(Mul(Div(Sub(x,ReduceMean(x)),Sqrt(Add(ReduceMean(Pow(Sub(x,ReduceMean(x)),2)),e))),c),d)", "@layernorm"},
+	{"layer norm, squared by Pow", "Add(Mul(Div(Sub(x,ReduceMean(x)),Sqrt(Add(ReduceMean(Pow(Sub(x,ReduceMean(x)),2)),e))),c),b)", "@layernorm"},
+	{"layer norm, squared by Mul", "Add(Mul(Div(Sub(x,ReduceMean(x)),Sqrt(Add(ReduceMean(Mul(Sub(x,ReduceMean(x)),Sub(x,ReduceMean(x)))),e))),c),b)", "@layernorm"},
 	{"layer norm, shared difference", "Add(Mul(Div(d,Sqrt(Add(ReduceMean(Pow(d,2)),e))),c),b)", "@layernormtail"},
 	{"rms norm", "Mul(Mul(x,Reciprocal(Sqrt(Add(ReduceMean(Pow(x,2)),e)))),c)", "@rmsnorm"},
 	{"rms norm, by division", "Mul(Div(x,Sqrt(Add(ReduceMean(Pow(x,2)),e))),c)", "@rmsnorm"},
@@ -45,7 +46,7 @@ var rules = []rule{
 var elementwise = map[string]string{
 	"Relu": "relu", "Sigmoid": "sigmoid", "HardSigmoid": "hsigmoid", "HardSwish": "hswish", "Gelu": "gelu", "Tanh": "tanh",
 	"Erf": "erf", "Sqrt": "sqrt", "Exp": "exp", "Log": "log", "Neg": "neg", "Abs": "abs", "LeakyRelu": "leakyrelu", "Elu": "elu",
-	"Softplus": "softplus", "Reciprocal": "reciprocal", "Mish": "mish", "Swish": "silu", "PRelu": "prelu", "Sin": "sin", "Cos": "cos",
+	"Softplus": "softplus", "Reciprocal": "reciprocal", "Mish": "mish", "Swish": "silu", "Sin": "sin", "Cos": "cos",
 	"Floor": "floor", "Ceil": "ceil", "Round": "round", "Selu": "selu", "Celu": "celu", "Softsign": "softsign",
 	"com.microsoft:Gelu": "gelu", "com.microsoft:FastGelu": "gelutanh", "com.microsoft:QuickGelu": "silu", "com.microsoft:BiasGelu": "gelu",
 	"com.microsoft:QLinearSigmoid": "sigmoid", "com.microsoft:QLinearLeakyRelu": "leakyrelu",
@@ -58,7 +59,7 @@ var fusedActs = map[string]bool{"relu": true, "relu6": true, "hswish": true, "si
 
 // binaries are element-wise operators of two tensors.
 var binaries = map[string]string{
-	"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Pow": "pow", "Min": "min", "Max": "max",
+	"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Min": "min", "Max": "max",
 	"com.microsoft:QLinearAdd": "add", "com.microsoft:QLinearMul": "mul",
 }
 

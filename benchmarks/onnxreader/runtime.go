@@ -28,6 +28,7 @@ func init() {
 		ms + "FusedMatMul":                      matmulShape(0, 1, 0),
 		ms + "FusedGemm":                        gemmShape,
 		ms + "MatMulIntegerToFloat":             matmulShape(0, 1, onnx.Float),
+		ms + "MatMulNBits":                      nbitsShape,
 		ms + "DynamicQuantizeMatMul":            matmulShape(0, 1, onnx.Float),
 		ms + "SkipLayerNormalization":           same,
 		ms + "QuickGelu":                        same,
@@ -214,6 +215,18 @@ func qlinearConcat(_ *graph, n *node) {
 		out[a] += n.in[i].shape[a]
 	}
 	n.set(0, n.in[2].dtype, out)
+}
+
+// nbitsShape: A[…, K] times weights of few bits, K and N attributes.
+func nbitsShape(_ *graph, n *node) {
+	if !n.knownInputs(1) || len(n.in[0].shape) < 1 {
+		return
+	}
+	s := slices.Clone(n.in[0].shape)
+	if k, cols := n.int("K", 0), n.int("N", 0); k >= 1 && cols >= 1 && s[len(s)-1] == k {
+		s[len(s)-1] = cols
+		n.set(0, n.in[0].dtype, s)
+	}
 }
 
 // qgemm: A, a_scale, a_zero, B, b_scale, b_zero, C, y_scale, y_zero.

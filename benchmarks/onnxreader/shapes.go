@@ -23,6 +23,7 @@ func init() {
 		"Expand": expandShape, "Tile": tileShape, "Pad": padShape, "Resize": resizeShape, "Upsample": resizeShape,
 		"DepthToSpace": depthToSpaceShape, "SpaceToDepth": spaceToDepthShape, "ConstantOfShape": constantOfShapeShape,
 		"Range": rangeShape, "Cast": castShape, "Where": broadcastAs(0), "Einsum": einsumShape,
+		"LSTM": recurrentShape, "GRU": recurrentShape, "RNN": recurrentShape,
 		"ArgMax": argShape, "ArgMin": argShape, "GatherElements": gatherElementsShape, "TopK": topKShape,
 		"QuantizeLinear": quantizeShape, "DequantizeLinear": dequantizeShape, "DynamicQuantizeLinear": dynamicQuantizeShape,
 	}
@@ -744,6 +745,22 @@ func argShape(_ *graph, n *node) {
 		in = slices.Delete(in, a, a+1)
 	}
 	n.set(0, onnx.Int64, in)
+}
+
+// recurrentShape: X is sequence × batch × features, W directions × gates·hidden ×
+// features; Y, Y_h and (of an LSTM) Y_c are what comes out.
+func recurrentShape(_ *graph, n *node) {
+	if !n.knownInputs(2) || len(n.in[0].shape) != 3 || len(n.in[1].shape) != 3 || n.int("layout", 0) != 0 {
+		return
+	}
+	x, hidden := n.in[0].shape, n.int("hidden_size", 0)
+	if hidden < 1 {
+		return
+	}
+	dirs := n.in[1].shape[0]
+	n.set(0, n.in[0].dtype, []int{x[0], dirs, x[1], hidden})
+	n.set(1, n.in[0].dtype, []int{dirs, x[1], hidden})
+	n.set(2, n.in[0].dtype, []int{dirs, x[1], hidden})
 }
 
 func topKShape(_ *graph, n *node) {

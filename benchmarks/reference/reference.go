@@ -188,6 +188,13 @@ func (e *env) node(n *graph.Node) error {
 			out[i] = float32(map[string]float64{"mean": sum / float64(d), "sum": sum, "max": top, "min": low, "prod": prod,
 				"l1": abs, "l2": math.Sqrt(squares), "sumsquare": squares}[n.Attrs.Strings["op"]])
 		}
+	case graph.PRelu:
+		for i := range a {
+			out[i] = a[i]
+			if a[i] < 0 {
+				out[i] *= e.vals[n.In[1]][broadcast(i, y.Shape, n.In[1].Shape)]
+			}
+		}
 	case graph.Pow:
 		for i := range a {
 			out[i] = float32(math.Pow(float64(a[i]), float64(n.Attrs.Floats["exponent"])))
