@@ -52,8 +52,44 @@ func TestPlanRoundTrip(t *testing.T) {
 	if !bytes.Equal(testPlan(t).Encode(), data) {
 		t.Error("the same plan made twice differs")
 	}
-	if d, err := p.Estimate(); err != nil || d.Seconds() < 1 || d.Seconds() > 60 {
-		t.Errorf("estimate %v, %v", d, err)
+}
+
+// Rounds, samples and models each cost what the schedule says of them.
+func TestEstimate(t *testing.T) {
+	p := testPlan(t)
+	s := benchmarks.Schedule{Rounds: 10, PerVisit: 5, MinSample: 0.001, Discard: 1, AnchorVisits: 3, WarmRuns: 10, WarmSeconds: 0.1, MaxModel: 10, Device: 0.5}
+	about := func(s benchmarks.Schedule) float64 {
+		d, err := p.Estimate(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.Seconds()
+	}
+	base := about(s)
+	if least := 10 * 5 * 0.001 * float64(len(p.Models)); base < least || base > 5+10*least {
+		t.Errorf("%d models are estimated at %v s", len(p.Models), base)
+	}
+	more := s
+	more.Rounds = 20
+	perRound := (about(more) - base) / 10
+	visits := float64(len(p.Models) + 3)
+	if perRound < 0.005*visits || perRound > 0.02*visits { // samples of 1 to 2 ms: none of these models runs longer
+		t.Errorf("a round of %v visits is estimated at %v s", visits, perRound)
+	}
+	longer := s
+	longer.MinSample = 0.01
+	if d := about(longer) - base; d < 10*5*0.009*visits*0.9 || d > 10*5*0.009*visits*1.5 {
+		t.Errorf("samples of 10 instead of 1 ms cost %v s more", d)
+	}
+	bounded := more
+	bounded.MaxModel = 10 * 5 * 0.0011
+	if d := about(bounded); d >= about(more) {
+		t.Errorf("a bound on a model's samples saves nothing: %v s", d)
+	}
+	warm := s
+	warm.Device += 3
+	if d := about(warm) - base; d < 2.999 || d > 3.001 {
+		t.Errorf("3 s more of warming up cost %v s", d)
 	}
 }
 

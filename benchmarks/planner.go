@@ -3,7 +3,6 @@ package benchmarks
 import (
 	"fmt"
 	"math/rand/v2"
-	"time"
 
 	"github.com/isocost/isocost/lut"
 )
@@ -138,35 +137,4 @@ func (p *Plan) Counts() map[string]int {
 		n[c.Role]++
 	}
 	return n
-}
-
-// Rough figures behind Estimate: a phone's big core or a laptop's core does about
-// 2·10¹⁰ multiply-adds a second in fp32 convolutions; opening and warming a small
-// model takes about 60 ms, and the default protocol takes at least 50 samples of
-// at least 1 ms, with one run in six untimed.
-const (
-	estimateMACs   = 2e10
-	estimateOpen   = 60 * time.Millisecond
-	estimateRuns   = 60
-	estimateSample = time.Millisecond
-)
-
-// Estimate is about how long measuring the plan takes on one core under the
-// default protocol: right to a factor of two or three on unknown devices. Model
-// files count as opening and sampling alone. It builds every model to count its
-// work.
-func (p *Plan) Estimate() (time.Duration, error) {
-	var total time.Duration
-	for _, m := range p.Models {
-		run := time.Duration(0)
-		if len(m.Chain) > 0 {
-			macs, err := m.Chain.MACs()
-			if err != nil {
-				return 0, err
-			}
-			run = time.Duration(float64(macs) / estimateMACs * 1e9)
-		}
-		total += estimateOpen + estimateRuns*max(run, estimateSample)
-	}
-	return total, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/cli"
@@ -54,6 +55,7 @@ type planOptions struct {
 	// Calibrators are models whose networks calibrate, whatever Set says of the others.
 	Calibrators []string
 	Warm        bool
+	Protocol    string
 
 	unplanned []unplanned
 	warnings  []string
@@ -73,6 +75,7 @@ func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.Knots, "knots", 0, "keep at most this many widths of a block; 0 keeps all")
 	flags.IntVar(&o.Copies, "copies", 0, "marginal cost as the slope over this many copies where the shape allows; 0 uses frames")
 	flags.BoolVar(&o.Isolated, "isolated", false, "measure each operator alone as well")
+	flags.StringVar(&o.Protocol, "protocol", "", "protocol `file` that bench will use, for the estimate of how long it takes; the built-in one when left out")
 	flags.Uint64Var(&o.Seed, "seed", 1, "of the drawn networks and of the order")
 	flags.StringVarP(&o.Output, "output", "o", "", "the plan `file`; standard output when left out")
 	flags.BoolVar(&o.JSON, "json", false, "print the summary as JSON (needs -o)")
@@ -230,7 +233,7 @@ func (o *planOptions) fromFamilies(p *benchmarks.Planner) error {
 }
 
 func (o *planOptions) summarise(env cli.Env, plan *benchmarks.Plan) error {
-	about, err := plan.Estimate()
+	about, most, err := o.estimate(plan)
 	if err != nil {
 		return err
 	}
@@ -238,14 +241,36 @@ func (o *planOptions) summarise(env cli.Env, plan *benchmarks.Plan) error {
 	if o.JSON {
 		out, err := json.Marshal(map[string]any{"plan": o.Output, "sha256": plan.SHA256(), "source": plan.Source, "seed": plan.Seed,
 			"models": len(plan.Models), "cases": len(plan.Cases), "cells": n[benchmarks.RoleCell], "networks": n[benchmarks.RoleNetwork],
-			"estimate_s": about.Seconds(), "unplanned": append([]unplanned{}, o.unplanned...)})
+			"estimate_s": about.Seconds(), "longest_s": most.Seconds(), "unplanned": append([]unplanned{}, o.unplanned...)})
 		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(env.Stdout, "%s\n", out)
 		return err
 	}
-	fmt.Fprintf(env.Stderr, "%d cells and %d networks: %d models to measure, about %v on one core\n",
-		n[benchmarks.RoleCell], n[benchmarks.RoleNetwork], len(plan.Models), about.Round(time.Second))
+	fmt.Fprintf(env.Stderr, "%d cells and %d networks: %d models to measure, about %v on one core at the fewest rounds, up to %v where intervals stay wide\n",
+		n[benchmarks.RoleCell], n[benchmarks.RoleNetwork], len(plan.Models), about.Round(time.Second), most.Round(10*time.Second))
 	return nil
+}
+
+// estimate is how long a campaign takes under the protocol: with the fewest rounds in
+// which a model can reach the samples wanted, and with the most.
+func (o *planOptions) estimate(plan *benchmarks.Plan) (about, most time.Duration, err error) {
+	p := agent.DefaultProtocol()
+	if o.Protocol != "" {
+		if p, err = agent.ReadProtocol(o.Protocol); err != nil {
+			return 0, 0, err
+		}
+	}
+	s := benchmarks.Schedule{
+		PerVisit: p.Sample.PerVisit, MinSample: p.Sample.MinSeconds, Discard: p.Sample.Discard, AnchorVisits: p.Drift.AnchorVisits,
+		WarmRuns: p.ModelWarmup.Runs, WarmSeconds: p.ModelWarmup.MaxSeconds, MaxModel: p.Stop.MaxSeconds, Device: p.Warmup.Seconds,
+	}
+	s.Rounds = min(p.Stop.MaxRounds, max(p.Stop.MinRounds, (p.Stop.MinSamples+p.Sample.PerVisit-1)/p.Sample.PerVisit))
+	if about, err = plan.Estimate(s); err != nil {
+		return 0, 0, err
+	}
+	s.Rounds = p.Stop.MaxRounds
+	most, err = plan.Estimate(s)
+	return about, most, err
 }

@@ -1,0 +1,128 @@
+package benchmarks
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/isocost/isocost/benchmarks/graph"
+)
+
+// Schedule is what of a protocol decides how long a campaign takes; times are seconds.
+type Schedule struct {
+	Rounds       int     // visits of each model
+	PerVisit     int     // samples of a visit
+	MinSample    float64 // shortest sample
+	Discard      int     // untimed runs at the start of a visit
+	AnchorVisits int     // of a round
+	WarmRuns     int     // of a model when it is opened
+	WarmSeconds  float64 // at which they are cut short, after two
+	MaxModel     float64 // samples of one model end here
+	Device       float64 // warming the device up
+}
+
+// Figures behind Estimate, of one core of a server (AMD EPYC, AVX-512, 2026) under
+// ONNX Runtime; a phone's big core is about half as fast, which matters where a run
+// takes more than the shortest sample. Opening is what building, writing and loading a
+// model took per model and per byte of weights in campaigns of 36 to 400 models; a
+// visit is the message, the clock and what a run costs with another model's data in
+// the caches.
+const (
+	estimateMACs   = 4e10 // multiply-adds a second, fp32
+	estimateBytes  = 1e10 // a second, from and to memory
+	estimateNode   = 1e-6 // seconds an operator costs at least
+	estimateOpen   = 0.03
+	estimateLoad   = 3e7 // bytes of weights a second
+	estimateVisit  = 1.2e-3
+	estimateLaunch = 1.5 // the child, its library, the checks
+)
+
+// Estimate is how long measuring the plan takes on one core: the child is started and
+// the device warmed up, every model opened once and visited in each round, the anchor
+// more often. It is a model of what the agent does, with the figures above for what it
+// cannot know; what a campaign really needs depends on how many rounds the device's
+// noise asks for. Model files count with the operators they are known to hold.
+func (p *Plan) Estimate(s Schedule) (time.Duration, error) {
+	known := map[string]Chain{} // what model files consist of
+	for _, c := range p.Cases {
+		if len(c.Ops) > 0 && len(c.Terms) == 1 {
+			known[c.Terms[0].Model] = c.Ops
+		}
+	}
+	total := estimateLaunch + s.Device
+	var anchor float64
+	for i, m := range p.Models {
+		var w work
+		var err error
+		if len(m.Chain) > 0 {
+			w, err = workOf(m.Chain)
+		} else {
+			for _, op := range known[m.ID] {
+				var one work
+				if one, err = workOf(Chain{op}); err != nil {
+					break
+				}
+				w.seconds, w.weights = w.seconds+one.seconds, w.weights+one.weights
+			}
+		}
+		if err != nil {
+			return 0, fmt.Errorf("estimate model %s: %w", m.ID, err)
+		}
+		run := max(w.seconds, 1e-6)
+		warm := min(float64(s.WarmRuns)*run, max(s.WarmSeconds, 2*run))
+		sample := run * max(1, math.Ceil(s.MinSample/run))
+		visit := estimateVisit + float64(s.Discard)*run + float64(s.PerVisit)*sample
+		rounds := float64(s.Rounds)
+		if s.MaxModel > 0 {
+			rounds = max(1, min(rounds, math.Ceil(s.MaxModel/(float64(s.PerVisit)*sample))))
+		}
+		total += estimateOpen + float64(w.weights)/estimateLoad + warm + rounds*visit
+		if i == 0 {
+			anchor = float64(s.Rounds*s.AnchorVisits) * visit
+		}
+	}
+	return time.Duration((total + anchor) * float64(time.Second)), nil
+}
+
+// work is what a model computes and holds.
+type work struct {
+	seconds float64
+	weights int64 // bytes
+}
+
+// workOf takes every operator for bound by arithmetic or by memory, whichever is
+// slower (the roofline model of Williams et al. 2009).
+func workOf(c Chain) (work, error) {
+	g, err := Build(c, BuildOptions{Shapes: true})
+	if err != nil {
+		return work{}, err
+	}
+	var w work
+	for _, v := range g.Weights {
+		w.weights += int64(v.Len()) * bytesOf(v)
+	}
+	for _, n := range g.Nodes {
+		if n.Op == graph.Reshape {
+			continue
+		}
+		var bytes int64
+		for _, v := range append(append([]*graph.Value{}, n.In...), n.Out...) {
+			bytes += int64(v.Len()) * bytesOf(v)
+		}
+		macs := float64(Count(&graph.Graph{Nodes: []*graph.Node{n}}).MACs)
+		w.seconds += estimateNode + max(macs/estimateMACs, float64(bytes)/estimateBytes)
+	}
+	return w, nil
+}
+
+func bytesOf(v *graph.Value) int64 {
+	switch v.DType {
+	case graph.Int8, graph.Uint8, graph.Bool:
+		return 1
+	case graph.Float16, graph.BFloat16:
+		return 2
+	case graph.Int64:
+		return 8
+	}
+	return 4
+}
