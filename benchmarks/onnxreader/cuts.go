@@ -33,7 +33,7 @@ func (g *graph) mergeCuts() {
 		slices.SortFunc(cuts, func(a, b cut) int { return a.start - b.start })
 		end := 0
 		for _, c := range cuts {
-			if c.axis != cuts[0].axis || c.start != end {
+			if c.axis != cuts[0].axis || c.start != end || c.n.int8 != n.int8 {
 				end = -1
 				break
 			}
@@ -62,7 +62,7 @@ func (g *graph) mergeCuts() {
 }
 
 func cutOf(n *node, v *value) (cut, bool) {
-	if n.dead || n.int8 || n.input(0) != v || len(n.out) != 1 || n.out[0] == nil || !n.out[0].known {
+	if n.dead || n.input(0) != v || len(n.out) != 1 || n.out[0] == nil || !n.out[0].known {
 		return cut{}, false
 	}
 	switch n.op {

@@ -32,6 +32,10 @@ func init() {
 		"ReduceMax":  foldReduce(math.Inf(-1), math.Max),
 		"ReduceMin":  foldReduce(math.Inf(1), math.Min),
 	}
+	const ms = "com.microsoft:"
+	folds[ms+"QuantizeLinear"], folds[ms+"DequantizeLinear"], folds[ms+"QLinearConcat"] = foldQuantize, foldDequantize, foldQLinearConcat
+	folds[ms+"QLinearAdd"] = foldQLinear(func(a, b float64) float64 { return a + b })
+	folds[ms+"QLinearMul"] = foldQLinear(func(a, b float64) float64 { return a * b })
 	for _, op := range []string{"Unsqueeze", "Squeeze", "Reshape", "Flatten", "Identity"} {
 		folds[op] = func(_ *graph, n *node) ([]float64, bool) { return n.data(0) }
 	}
@@ -316,14 +320,14 @@ func foldClip(_ *graph, n *node) ([]float64, bool) {
 	return out, true
 }
 
-// perTensor are the scale and zero point of a quantisation with one of each.
-func perTensor(n *node) (scale, zero float64, ok bool) {
-	s, ok := n.data(1)
+// grid are the scale and zero point, inputs i and i+1, of a tensor with one of each.
+func (n *node) grid(i int) (scale, zero float64, ok bool) {
+	s, ok := n.data(i)
 	if !ok || len(s) != 1 || !(s[0] > 0) {
 		return 0, 0, false
 	}
-	if n.input(2) != nil {
-		z, ok := n.data(2)
+	if n.input(i+1) != nil {
+		z, ok := n.data(i + 1)
 		if !ok || len(z) != 1 {
 			return 0, 0, false
 		}
@@ -332,18 +336,14 @@ func perTensor(n *node) (scale, zero float64, ok bool) {
 	return s[0], zero, true
 }
 
-func foldQuantize(_ *graph, n *node) ([]float64, bool) {
-	d, ok := n.data(0)
-	scale, zero, one := perTensor(n)
+// onGrid rounds d to integers of type t; ok is false for another type.
+func onGrid(d []float64, scale, zero float64, t onnx.DataType) ([]float64, bool) {
 	lo, hi := 0.0, 255.0
-	switch n.out[0].dtype {
+	switch t {
 	case onnx.Int8:
 		lo, hi = -128, 127
 	case onnx.Uint8:
 	default:
-		return nil, false
-	}
-	if !ok || !one {
 		return nil, false
 	}
 	out := make([]float64, len(d))
@@ -353,17 +353,65 @@ func foldQuantize(_ *graph, n *node) ([]float64, bool) {
 	return out, true
 }
 
-func foldDequantize(_ *graph, n *node) ([]float64, bool) {
+func foldQuantize(_ *graph, n *node) ([]float64, bool) {
 	d, ok := n.data(0)
-	scale, zero, one := perTensor(n)
+	scale, zero, one := n.grid(1)
+	if !ok || !one {
+		return nil, false
+	}
+	return onGrid(d, scale, zero, n.out[0].dtype)
+}
+
+func foldDequantize(_ *graph, n *node) ([]float64, bool) { return n.real(0) }
+
+// real is the quantised input i, whose scale and zero point follow it, as numbers.
+func (n *node) real(i int) ([]float64, bool) {
+	d, ok := n.data(i)
+	scale, zero, one := n.grid(i + 1)
 	if !ok || !one {
 		return nil, false
 	}
 	out := make([]float64, len(d))
-	for i, v := range d {
-		out[i] = (v - zero) * scale
+	for j, v := range d {
+		out[j] = (v - zero) * scale
 	}
 	return out, true
+}
+
+// foldQLinear: a, its scale and zero point, b and its, those of the result. The
+// quantiser takes shape arithmetic in floats for a part of the network.
+func foldQLinear(f func(a, b float64) float64) func(*graph, *node) ([]float64, bool) {
+	return func(_ *graph, n *node) ([]float64, bool) {
+		a, ok1 := n.real(0)
+		b, ok2 := n.real(3)
+		scale, zero, ok3 := n.grid(6)
+		if !ok1 || !ok2 || !ok3 || len(a)*len(b) == 0 || len(a) != len(b) && len(a) != 1 && len(b) != 1 {
+			return nil, false
+		}
+		out := make([]float64, max(len(a), len(b)))
+		for i := range out {
+			out[i] = f(a[i%len(a)], b[i%len(b)])
+		}
+		return onGrid(out, scale, zero, n.out[0].dtype)
+	}
+}
+
+// foldQLinearConcat joins vectors: the scale and zero point of the result, then each
+// part with its own.
+func foldQLinearConcat(_ *graph, n *node) ([]float64, bool) {
+	scale, zero, ok := n.grid(0)
+	if !ok || len(n.out[0].shape) != 1 {
+		return nil, false
+	}
+	var out []float64
+	for i := 2; i+2 < len(n.in); i += 3 {
+		part, ok := n.real(i)
+		if !ok {
+			return nil, false
+		}
+		out = append(out, part...)
+	}
+	return onGrid(out, scale, zero, n.out[0].dtype)
 }
 
 func foldTranspose(_ *graph, n *node) ([]float64, bool) {

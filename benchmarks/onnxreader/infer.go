@@ -55,10 +55,14 @@ func (g *graph) infer() error {
 			if n.op == "DequantizeLinear" && len(n.out) > 0 && n.out[0] != nil {
 				n.out[0].quant = true
 			}
-			for _, v := range n.in { // a reshaped or transposed int8 weight is one still
-				if v != nil && v.quant && len(n.out) > 0 && n.out[0] != nil {
-					n.out[0].quant = true
+			for _, v := range n.in {
+				if v == nil {
+					continue
 				}
+				if v.quant && len(n.out) > 0 && n.out[0] != nil {
+					n.out[0].quant = true // a reshaped or transposed int8 weight is one still
+				}
+				unlink(v, n) // it is gone when the model runs: who asks for a tensor's shape keeps nothing from fusing
 			}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // price gives every node that remains its key, or a reason why it has none.
 func (g *graph) price() *Network {
 	net := &Network{Name: g.opt.Name, Lowered: g.lowered, Dims: g.dims, Kernels: []Kernel{}, Unpriced: []Unpriced{}, Free: []Free{}, Warnings: g.warnings}
-	p := &pricer{g: g, blocked: map[*value]bool{}, batch: g.batch()}
+	p := &pricer{g: g, blocked: map[*value]bool{}, last: map[*value]bool{}, batch: g.batch()}
 	made := map[*node]int{} // its kernel
 	for _, n := range g.nodes {
 		if n.dead {
@@ -79,6 +79,7 @@ func (g *graph) batch() int {
 type pricer struct {
 	g       *graph
 	blocked map[*value]bool
+	last    map[*value]bool // maps whose shape here has the channels last
 	batch   int
 	free    string // why the node is free
 	again   int    // how often more the node's kernel runs
@@ -110,6 +111,13 @@ func (p *pricer) node(n *node) (lut.Op, string) {
 	if len(n.in) == 0 || n.in[0] == nil {
 		return lut.Op{}, "it has no input"
 	}
+	if keepsLayout(n) {
+		for _, v := range n.in {
+			if v != nil && p.last[v] && v.rank() == n.out[0].rank() {
+				p.last[n.out[0]] = true
+			}
+		}
+	}
 	if views[n.op] {
 		p.free = FreeView
 		if x := n.input(0); x != nil {
@@ -131,6 +139,19 @@ func (p *pricer) node(n *node) (lut.Op, string) {
 		}
 	}
 	return f(p, n)
+}
+
+// keepsLayout reports that a node's result has its channels where its inputs have them.
+func keepsLayout(n *node) bool {
+	return binaries[n.op] != "" || activationOf(n) != "" || n.op == "Clip" || n.op == "Pad" || strings.HasSuffix(n.op, "Concat") || strings.HasSuffix(n.op, "uantizeLinear")
+}
+
+// shapeOf is v's shape, of a map with the channels before height and width.
+func (p *pricer) shapeOf(v *value) []int {
+	if p.last[v] && len(v.shape) == 4 {
+		return channelsFirst(v.shape)
+	}
+	return v.shape
 }
 
 // onWord are operators whose output's shape depends on values: where these are
@@ -212,6 +233,9 @@ func (p *pricer) isMap(s []int) bool { return len(s) == 4 && s[0] == p.batch }
 // at are the coordinates of an element-wise operator on v.
 func (p *pricer) at(v *value, mapped bool) (map[string]int, string) {
 	s := v.shape
+	if mapped {
+		s = p.shapeOf(v)
+	}
 	total := elements(s)
 	if total < 1 {
 		return nil, "an empty tensor"
@@ -304,11 +328,19 @@ func (p *pricer) binary(n *node) (lut.Op, string) {
 	if a == nil || b == nil {
 		return lut.Op{}, "it has not two inputs"
 	}
-	out := n.out[0].shape
+	out, as, bs := p.shapeOf(n.out[0]), a.shape, b.shape
+	if p.last[n.out[0]] {
+		if len(as) == 4 {
+			as = channelsFirst(as)
+		}
+		if len(bs) == 4 {
+			bs = channelsFirst(bs)
+		}
+	}
 	attrs := map[string]string{}
 	mapped := p.touchesBlocked(n)
 	kind := binaries[n.op]
-	switch c := broadcastKind(a.shape, b.shape, out, p.isMap(out)); {
+	switch c := broadcastKind(as, bs, out, p.isMap(out)); {
 	case c != "":
 		attrs["b"] = c
 		mapped = mapped || c == "c" // of rows, c would mean the last dimension
@@ -433,6 +465,7 @@ func (o operands) conv(p *pricer, n *node) (lut.Op, string) {
 		attrs["act"] = act
 	}
 	p.blocked[n.out[0]] = len(x.shape) == 4
+	p.last[n.out[0]] = o.channelsLast || n.int("channels_last", 0) == 1
 	g := n.groups
 	if g > 1 && g == in[1] && out[1] == in[1] {
 		return lut.NewOp("dwconv", prec, attrs, map[string]int{"h": in[2], "w": in[3], "c": in[1]}), ""
@@ -577,6 +610,7 @@ func pool(kind string, last bool) func(*pricer, *node) (lut.Op, string) {
 		in, out := x.shape, n.out[0].shape
 		if last || n.int("channels_last", 0) == 1 {
 			in, out = channelsFirst(in), channelsFirst(out)
+			p.last[n.out[0]] = true
 		}
 		if len(in) != 4 || in[0] != p.batch {
 			return lut.Op{}, "not the pooling of a map"
@@ -598,6 +632,7 @@ func (p *pricer) gap(n *node) (lut.Op, string) {
 	s := n.in[0].shape
 	if n.int("channels_last", 0) == 1 {
 		s = channelsFirst(s)
+		p.last[n.out[0]] = true
 	}
 	if len(s) != 4 || s[0] != p.batch {
 		return lut.Op{}, "not the pooling of a map"
@@ -896,6 +931,9 @@ func (p *pricer) joined(n *node, kind string, whole *value, ax, parts int) (lut.
 		return lut.Op{}, "its axis is not one of its input"
 	}
 	attrs := map[string]string{"n": strconv.Itoa(parts)}
+	if p.last[whole] && len(s) == 4 {
+		s, a = channelsFirst(s), []int{0, 2, 3, 1}[a]
+	}
 	if a == 1 && p.isMap(s) {
 		if kind == "concat" {
 			p.blocked[n.out[0]] = p.touchesBlocked(n)
@@ -950,6 +988,16 @@ func (p *pricer) transpose(n *node) (lut.Op, string) {
 		return lut.Op{}, why
 	}
 	order, shape := n.perm(), n.in[0].shape
+	if q := n.in[0].from; slices.Equal(order, toLast) && q != nil && isQuantize(q) && only(n.in[0]) {
+		p.free = FreeReorder // the quantisation's key has it
+		p.last[n.out[0]], p.blocked[n.out[0]] = true, true
+		return lut.Op{}, ""
+	}
+	if slices.Equal(order, toFirst) && p.last[n.in[0]] && dequantisedOnly(n.out[0]) {
+		p.free = FreeReorder // the dequantisation's key has it
+		p.blocked[n.out[0]] = true
+		return lut.Op{}, ""
+	}
 	if parts := n.partsAfter(); !p.g.lowered && parts > 1 { // the key is one part's
 		p.again = parts - 1
 		cut := order[0]
@@ -983,6 +1031,18 @@ func (n *node) splitAxis() int {
 		return n.axis
 	}
 	return n.int("axis", 0)
+}
+
+// The transpositions between maps with the channels first and last.
+var toLast, toFirst = []int{0, 2, 3, 1}, []int{0, 3, 1, 2}
+
+func dequantisedOnly(v *value) bool {
+	for _, user := range v.to {
+		if !isDequantize(user) {
+			return false
+		}
+	}
+	return !v.output && len(v.to) > 0
 }
 
 // partsAfter is in how many parts a transposition's result is at once cut apart along
@@ -1097,7 +1157,7 @@ func conversion(kind string) func(*pricer, *node) (lut.Op, string) {
 
 func feedsConv(v *value) bool {
 	for _, n := range v.to {
-		if n.op == "Conv" {
+		if strings.HasSuffix(n.op, "Conv") || n.op == "Transpose" && only(v) && slices.Equal(n.perm(), toLast) {
 			return true
 		}
 	}
