@@ -65,6 +65,7 @@ type reading struct {
 // that costs next to nothing is always noisy beside its own cost.)
 func clean(sources []Source, opt Options) *campaign {
 	c := cleaner{campaign: &campaign{}, opt: opt, index: map[string]int{}, left: map[string][]string{}, seen: map[string]bool{}}
+	c.least = leastOf(slices.Concat(sources, opt.Calibrate, opt.Audit), opt.Metric)
 	for _, s := range sources {
 		c.take(s, "")
 	}
@@ -103,6 +104,7 @@ type cleaner struct {
 	left     map[string][]string
 	print    multiset
 	seen     map[string]bool // networks taken
+	least    float64         // of the whole networks' costs; 0 when there are none
 }
 
 // named is a record and where it stands.
@@ -112,6 +114,20 @@ type named struct {
 }
 
 func (c *cleaner) leave(why, what string) { c.left[why] = append(c.left[why], what) }
+
+// leastOf is the smallest positive cost of a whole network in the files.
+func leastOf(sources []Source, metric string) float64 {
+	least := 0.0
+	for _, s := range sources {
+		for i := range s.Records {
+			r := &s.Records[i].Record
+			if v, _, _, _, ok := value(r, metric); ok && r.Kind == benchmarks.RoleNetwork && r.IsOK() && v > 0 && (least == 0 || v < least) {
+				least = v
+			}
+		}
+	}
+	return least
+}
 
 // take sorts out one file; set, when given, is what its networks are for.
 func (c *cleaner) take(s Source, set string) {
@@ -166,6 +182,11 @@ func (c *cleaner) use(l named, set string) bool {
 		c.print.add(fingerprint(r.Case, key, v, lo, hi, n))
 		if hi <= 0 && c.opt.Metric == lut.Latency && -v <= residue*dearest(r) {
 			hi = residue * dearest(r) // censored in finish
+		}
+		if hi <= 0 && c.opt.Metric == lut.Energy && -v <= residue*c.least {
+			// A meter cannot tell the frames' power from the operator's: the difference
+			// has shown an error of its own size, and as much may hide a cost.
+			hi = -v
 		}
 		if hi <= 0 && !r.IsOK() {
 			// Noise, by the record's own word, and too large for its interval: what the

@@ -493,3 +493,38 @@ func TestOtherMetrics(t *testing.T) {
 		}
 	}
 }
+
+// A switch whose energy differs from its frames' by less than nothing must not take
+// every network with it: it is bounded by the error it has shown. One that is beyond
+// 3 % of the lightest network is no noise and is refused.
+func TestNegativeEnergiesAreCensored(t *testing.T) {
+	cell := func(key string, mj float64) Line {
+		op, err := lut.ParseOp(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := 5.0
+		return Line{2, record.Record{Kind: benchmarks.RoleCell, Case: key, Key: &op, Validity: []string{record.OK}, EstimateUS: &v, N: 9,
+			Energy: &record.Energy{NetMJ: mj, StdErrMJ: 0.001}}}
+	}
+	us := 500.0
+	net := Line{9, record.Record{Kind: benchmarks.RoleNetwork, Set: benchmarks.SetAudit, Case: "n", Validity: []string{record.OK}, EstimateUS: &us, N: 9,
+		Energy: &record.Energy{NetMJ: 8, StdErrMJ: 0.01}}}
+	s := Source{Name: "rec.jsonl", Header: testHeader(), Records: []Line{
+		cell("gap/fp32@c=8,h=4,w=4", 2), cell("switch[from=fp32,to=int8]/int8@c=8,h=4,w=4", -0.06), cell("concat/fp32@c=8,h=4,w=4", -0.6), net}}
+	tab, err := Compile([]Source{s}, Options{Metric: lut.Energy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]float64{"gap/fp32@c=8,h=4,w=4": 2, "switch[from=fp32,to=int8]/int8@c=8,h=4,w=4": 0.03} {
+		op, _ := lut.ParseOp(key)
+		c, err := tab.Cost(op)
+		if err != nil || math.Abs(c.Value-want) > 1e-6 || want < 1 && (c.Lo > 0 || math.Abs(c.Hi-0.06) > 1e-6) {
+			t.Errorf("%s costs %+v, %v; want %v", key, c, err, want)
+		}
+	}
+	op, _ := lut.ParseOp("concat/fp32@c=8,h=4,w=4")
+	if c, err := tab.Cost(op); !errors.Is(err, lut.ErrUnknownOp) {
+		t.Errorf("−0.6 mJ became %+v", c)
+	}
+}
