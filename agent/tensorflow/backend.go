@@ -20,7 +20,6 @@ import (
 	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/half"
 	"github.com/isocost/isocost/internal/hint"
-	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/lut"
 )
 
