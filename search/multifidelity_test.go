@@ -18,11 +18,11 @@ func multiSettings(bias float64) Settings {
 	return s
 }
 
-// TestMultiFidelityHoldsTheClaim is the multi-fidelity selector's acceptance: 200
+// TestMultiFidelityHoldsTheClaim is the multi-fidelity selector's acceptance: 120
 // planted problems for each kind of bias, an adversary's among them.
 func TestMultiFidelityHoldsTheClaim(t *testing.T) {
-	const runs = 200
-	plain := simulate(t, runs/2, simulationSettings(), nil)
+	const runs = 120
+	plain := simulate(t, runs, simulationSettings(), nil)
 	limit := int(runs * (0.1 + 3*math.Sqrt(0.1*0.9/runs)))
 	for _, c := range []struct {
 		name  string
@@ -60,7 +60,7 @@ func TestMultiFidelityHoldsTheClaim(t *testing.T) {
 // Negative control: a bias bound that does not hold breaks the claim, which says
 // that it rests on it; without a bound, at full fidelity alone, it cannot.
 func TestWrongBiasBound(t *testing.T) {
-	const runs = 200
+	const runs = 80
 	change := func(p *planted) { p.bias, p.sly = 6, true }
 	limit := int(runs * (0.1 + 3*math.Sqrt(0.1*0.9/runs)))
 	believed := simulate(t, runs, multiSettings(0), change)

@@ -147,16 +147,6 @@ func (m *macro) runRatio() float64 {
 	return sum / float64(n) / (2 * m.sigma * m.sigma)
 }
 
-// gaussian answers with the three-run mean and noise of the real spread.
-func (m *macro) gaussian(ctx context.Context, reqs []Request) ([]Outcome, error) {
-	out := make([]Outcome, len(reqs))
-	for i, r := range reqs {
-		rng := rand.New(rand.NewPCG(r.Seed, 0))
-		out[i].Utility = m.rows[m.digits(r.Arch)].Mean + m.sigma*rng.NormFloat64()
-	}
-	return out, nil
-}
-
 // macroOutcome is a study over many starts.
 type macroOutcome struct {
 	wrong, outside int
@@ -229,7 +219,7 @@ func TestMacroAcceptance(t *testing.T) {
 	for _, c := range []struct{ epsilon, evaluations float64 }{{0.5, 40}, {0.2, 100}} {
 		s := DefaultSettings()
 		s.Epsilon, s.Sigma = c.epsilon, &m.sigma
-		got := macroStudy(t, m, s, m.gaussian, starts)
+		got := macroStudy(t, m, s, m.ask(noiseModel{}), starts)
 		t.Logf("ε %g: %d of %d not locally optimal, %d outside the band, %.1f evaluations, samples/LB %.2f (median)", c.epsilon, got.wrong, starts, got.outside, got.mean, got.ratio)
 		if float64(got.wrong) > s.Delta*starts {
 			t.Errorf("ε %g: %d of %d results are not ε-locally optimal, more than δ = %g", c.epsilon, got.wrong, starts, s.Delta)
@@ -253,7 +243,7 @@ func TestMacroSelectors(t *testing.T) {
 	const starts, eps = 300, 0.2
 	lucb := DefaultSettings()
 	lucb.Epsilon, lucb.Sigma = eps, &m.sigma
-	base := macroStudy(t, m, lucb, m.gaussian, starts)
+	base := macroStudy(t, m, lucb, m.ask(noiseModel{}), starts)
 	for _, c := range macroSelectors(m) {
 		s := lucb
 		pays := c.noise.common > 0

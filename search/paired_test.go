@@ -18,10 +18,10 @@ func pairedSettings() Settings {
 	return s
 }
 
-// TestPairedHoldsTheClaim is the paired selector's acceptance: 400 planted problems
+// TestPairedHoldsTheClaim is the paired selector's acceptance: 200 planted problems
 // for each kind of noise, adversaries among them.
 func TestPairedHoldsTheClaim(t *testing.T) {
-	const runs = 400
+	const runs = 200
 	s := pairedSettings()
 	limit := int(runs * (s.Delta + 3*math.Sqrt(s.Delta*(1-s.Delta)/runs)))
 	for _, c := range []struct {
