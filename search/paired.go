@@ -168,7 +168,6 @@ func (r *searcher) declared(d *DiffReport, err error) {
 // pay.
 func (r *searcher) pair(ctx context.Context) (bool, error) {
 	d := &DiffReport{Source: "calibrated"}
-	r.sigmaNote.Diff = d
 	archs, repeats := r.s.SigmaArchs, r.s.SigmaRepeats
 	if r.s.SigmaDiff != nil {
 		if r.s.Sigma != nil && *r.s.Sigma > 0 {
@@ -193,6 +192,7 @@ func (r *searcher) pair(ctx context.Context) (bool, error) {
 			r.declared(d, err)
 		}
 	}
+	r.sigmaNote.Diff = d
 	d.Used = d.Ratio < pairingRatio || r.s.SigmaDiff != nil && r.s.Sigma == nil // nothing else is known
 	if d.Used {
 		r.diff = d

@@ -222,3 +222,28 @@ func TestSettings(t *testing.T) {
 		}
 	}
 }
+
+// A search that ends before its noise is known knows nothing, and says so.
+func TestStoppedInCalibration(t *testing.T) {
+	p := &planted{layers: 4, choices: 3, widths: 3, seed: 1, spread: 2, common: 0.9}
+	stop := func(context.Context, []Request) ([]Outcome, error) { return nil, fmt.Errorf("%w: enough", ErrStop) }
+	for _, sel := range SelectorNames() {
+		s := DefaultSettings()
+		s.Selector = sel
+		if sel == "multi-fidelity" {
+			zero := 0.0
+			s.Fidelities = []Fidelity{{Value: 0.5, Bias: &zero}}
+		}
+		res, err := Search(context.Background(), p.problem(0.05), s, stop, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", sel, err)
+		}
+		cert := NewCertificate(Header{Settings: s, Tables: []TableRef{{}}}, res, "", nil, nil)
+		if _, err := cert.Encode(); err != nil {
+			t.Errorf("%s: %v", sel, err)
+		}
+		if cert.Claim.Reached || cert.Claim.EpsilonHat != nil || cert.Claim.Unretired != len(res.Neighbours) {
+			t.Errorf("%s: %+v", sel, cert.Claim)
+		}
+	}
+}

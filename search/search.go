@@ -140,6 +140,7 @@ func Search(ctx context.Context, p Problem, s Settings, ask Ask, emit func(Event
 		comp: NewCompensator(p.Space, p.Bands),
 		arms: map[string]*arm{}, comparisons: map[[2]string]*comparison{}, refused: map[string]string{},
 		pairing: s.Selector == "paired" && !s.Published,
+		sigma:   math.Inf(1), diff: &DiffReport{Value: math.Inf(1)}, // until they are known, nothing is
 	}
 	r.comp.All = s.Neighbours == NeighboursAll
 	ok, _, dev, err := r.comp.Inside(p.Anchor)

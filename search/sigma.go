@@ -12,7 +12,7 @@ import (
 
 // SigmaReport says where the noise level came from.
 type SigmaReport struct {
-	Source  string  `json:"source"` // declared, calibrated or deterministic
+	Source  string  `json:"source"` // declared, calibrated, deterministic, not needed (paired) or unknown (stopped before)
 	Value   float64 `json:"value"`  // the σ every radius uses
 	S       float64 `json:"s,omitempty"`
 	Nu      int     `json:"nu,omitempty"`   // degrees of freedom behind S
@@ -52,8 +52,8 @@ func (r *searcher) calibrate(ctx context.Context) error {
 		if ok, err := r.pair(ctx); ok || err != nil {
 			if r.s.Sigma != nil { // for reports alone
 				r.sigma, r.sigmaNote.Source, r.sigmaNote.Value = *r.s.Sigma, "declared", *r.s.Sigma
-			} else {
-				r.sigmaNote.Source = "not needed"
+			} else if r.sigmaNote.Source = "not needed"; err != nil {
+				r.sigmaNote.Source = "unknown"
 			}
 			return err
 		}

@@ -58,9 +58,10 @@ instance's lower bound at the true gaps.
 	}
 	text += fmt.Sprintf(`
 Two neighbours' trainings in the same run of the benchmark differ with %.2f times the variance of independent ones: its three
-runs share no seeds, and the paired search, told so, goes on with independent samples (decision 0504). Where part of the noise is common that part is made up, as is
-the bias of fidelities 0.1 and 0.3, at most (1−φ)·0.1 points in a difference; a sample of fidelity φ costs φ. LB is one for independent
-samples of full fidelity.
+runs share no seeds, and the paired search, told so, goes on with independent samples (decision 0504). Where part of the noise is common that part is made up, as is the
+bias of fidelities 0.1 and 0.3, at most (1−φ)·0.1 points in a difference; a sample of fidelity φ costs φ. LB is one for
+independent samples of full fidelity. Over eight draws of the noise the default's means are 27.7, 62.2 and 126.7 evaluations and
+6.9, 4.7 and 4.2 times the bound at ε = 0.5, 0.2 and 0.1 (decision 0503).
 `, m.runRatio())
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
