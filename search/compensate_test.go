@@ -431,3 +431,74 @@ func TestSeveralMetrics(t *testing.T) {
 		}
 	}
 }
+
+// adversary prices a true cost wrongly by ±η, the anchor one way and all others
+// the other way.
+type adversary struct {
+	*planted
+	eta    float64
+	anchor string
+	up     bool // the anchor is overpriced
+}
+
+func (a *adversary) Cost(x space.Arch) (Bounds, error) {
+	c, err := a.planted.Cost(x)
+	f := 1 - a.eta
+	if (x.Key() == a.anchor) == a.up {
+		f = 1 + a.eta
+	}
+	return Bounds{c.Value * f, c.Lo * f, c.Hi * f}, err
+}
+
+// TestAdversarialPrices: with predictions off by ±η in the worst direction true
+// costs stay inside the stated true band, inside ±τ when that is enforced, and not
+// inside ±τ otherwise.
+func TestAdversarialPrices(t *testing.T) {
+	const tau, eta = 0.06, 0.02
+	tb, err := NewTrueBand(tau, eta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plainOut, enforced := 0, 0
+	for seed := range uint64(20) {
+		for _, up := range []bool{false, true} {
+			s := &planted{layers: 5, choices: 4, widths: 7, precisions: []lut.Precision{lut.FP32, lut.INT8}, seed: seed, inversions: 0.4, spread: 1}
+			x := s.Default()
+			adv := &adversary{s, eta, x.Key(), up}
+			budget, _ := adv.Cost(x)
+			truth, _ := s.Cost(x)
+			band, err := NewBand("adversary", adv, budget, tau)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tight, err := EnforceTrueBand(band, eta)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range []Band{band, tight} {
+				c := NewCompensator(s, []Band{b})
+				c.All = true
+				f, _ := c.Neighbourhood(x)
+				for _, n := range f {
+					g, _ := s.Cost(n.Arch)
+					d := g.Value/truth.Value - 1
+					// The band is symmetric in the logarithm: its lower edge is 1/(1+τ), above 1−τ.
+					switch {
+					case d > tb.Up+1e-9 || -d > tb.Down+1e-9:
+						t.Fatalf("seed %d: %s truly costs %+.3f, stated +%.3f −%.3f", seed, n.Key, d, tb.Up, tb.Down)
+					case b.Lo == tight.Lo:
+						enforced++
+						if math.Abs(d) > tau+1e-9 {
+							t.Fatalf("seed %d: %s truly costs %+.3f under an enforced band", seed, n.Key, d)
+						}
+					case d > tau+1e-9 || d < 1/(1+tau)-1-1e-9:
+						plainOut++
+					}
+				}
+			}
+		}
+	}
+	if plainOut == 0 || enforced < 100 {
+		t.Errorf("%d neighbours left ±τ without enforcement, %d were kept by it", plainOut, enforced)
+	}
+}
