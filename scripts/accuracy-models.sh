@@ -13,6 +13,8 @@
 #   PYTHON         the interpreter that has these (default python3)
 #   ACCURACY_DIR   where the campaigns are kept (default demo/accuracy-models); they start anew
 #   ACCURACY_TIME  device time of each campaign, opening its models included (default 290s)
+#   ACCURACY_MEMORY  bytes that the models may take together (default 0, half of what is free);
+#                  too little parts the campaign into groups, and no network meets all its kernels
 #   REUSE          1 judges the campaigns that are there, without measuring
 #   AUDIT, OTHERS, PRECISIONS   other networks or fewer, for a quick look
 #   RESULTS        0 prints the section and leaves docs/results.md alone (default 1)
@@ -76,7 +78,7 @@ for p in "${precisions[@]}"; do
 		[ "$code" = 0 ] || [ "$code" = 3 ] || exit "$code"
 		code=0
 		bin/agent bench --plan "$dir/$p.plan.jsonl" --backend ort --provider cpu --protocol "$dir/protocol.yaml" \
-			--max-time "$time" -o "$dir/$p.rec.jsonl" || code=$?
+			--memory "${ACCURACY_MEMORY:-0}" --max-time "$time" -o "$dir/$p.rec.jsonl" || code=$?
 		[ "$code" = 0 ] || [ "$code" = 3 ] || exit "$code"
 	fi
 	: >"$dir/$p.predict.jsonl"

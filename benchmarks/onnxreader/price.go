@@ -25,7 +25,7 @@ func (g *graph) price() *Network {
 			}
 			continue
 		}
-		p.again = 0
+		p.again, p.also = 0, nil
 		op, why := p.node(n)
 		switch {
 		case why == "" && op.Kind != "":
@@ -33,6 +33,9 @@ func (g *graph) price() *Network {
 			net.Kernels = append(net.Kernels, Kernel{Name: n.name, Op: op, Nodes: n.parts})
 			for range p.again { // more work that belongs to no further node
 				net.Kernels = append(net.Kernels, Kernel{Name: n.name + "+", Op: op, Nodes: []string{}})
+			}
+			if p.also != nil {
+				net.Kernels = append(net.Kernels, Kernel{Name: n.name + "+", Op: *p.also, Nodes: []string{}})
 			}
 			if sum := n.input(3); n.op == "com.microsoft.nchwc:Conv" && sum != nil && len(n.out[0].shape) == 4 {
 				// the runtime's convolution with an addition inside
@@ -81,8 +84,9 @@ type pricer struct {
 	blocked map[*value]bool
 	last    map[*value]bool // maps whose shape here has the channels last
 	batch   int
-	free    string // why the node is free
-	again   int    // how often more the node's kernel runs
+	free    string  // why the node is free
+	again   int     // how often more the node's kernel runs
+	also    *lut.Op // a second kernel of the node
 }
 
 func (p *pricer) node(n *node) (lut.Op, string) {
@@ -876,30 +880,59 @@ func (p *pricer) concat(n *node) (lut.Op, string) {
 		parts = (len(n.in) - 2) / 3
 	}
 	op, why := p.joined(n, "concat", n.out[0], n.int("axis", 1), parts)
-	if why == "" && op.Precision == lut.INT8 && n.rescales() {
-		op.Attrs = append(slices.Clone(op.Attrs), lut.Attr{Name: "rescale", Value: "1"}) // after n
+	if why != "" || op.Precision != lut.INT8 {
+		return op, why
 	}
-	return op, why
+	// Parts whose scale is not the result's the runtime looks up in a table, element by
+	// element; the others it copies: two kernels, each of its share of the width.
+	share := n.rescaled()
+	if share == 0 {
+		return op, ""
+	}
+	name := "c"
+	width, ok := op.Coord(name)
+	if !ok {
+		name = "dim"
+		width, _ = op.Coord(name)
+	}
+	part := min(width, max(1, int(share*float64(width)/float64(parts)+0.5))*parts)
+	if rest := width - part; rest >= parts {
+		copied := op.With(name, rest/parts*parts)
+		p.also = &copied
+	}
+	op = op.With(name, part)
+	op.Attrs = append(slices.Clone(op.Attrs), lut.Attr{Name: "rescale", Value: "1"}) // after n
+	return op, ""
 }
 
-// rescales reports that a quantised Concat joins tensors whose scale is not the
-// result's: the runtime then looks every element up in a table instead of copying.
-func (n *node) rescales() bool {
+// rescaled is the share of a quantised Concat's elements whose scale is not the
+// result's.
+func (n *node) rescaled() float64 {
+	differ, all := 0, 0
+	count := func(v *value, same bool) {
+		if v == nil || !v.known {
+			return
+		}
+		all += elements(v.shape)
+		if !same {
+			differ += elements(v.shape)
+		}
+	}
 	if strings.Contains(n.op, "QLinear") { // scale, zero point, then tensor, scale, zero point of each part
 		y, ok := n.data(0)
-		for i := 3; i < len(n.in) && ok && len(y) == 1; i += 3 {
-			if x, ok := n.data(i); ok && len(x) == 1 && x[0] != y[0] {
-				return true
-			}
+		for i := 2; i+1 < len(n.in) && ok && len(y) == 1; i += 3 {
+			x, ok := n.data(i + 1)
+			count(n.in[i], !ok || len(x) != 1 || x[0] == y[0])
 		}
-		return false
-	}
-	for _, v := range n.in {
-		if v != nil && v.scale != 0 && n.out[0].scale != 0 && v.scale != n.out[0].scale {
-			return true
+	} else {
+		for _, v := range n.in {
+			count(v, v == nil || v.scale == 0 || n.out[0].scale == 0 || v.scale == n.out[0].scale)
 		}
 	}
-	return false
+	if all == 0 {
+		return 0
+	}
+	return float64(differ) / float64(all)
 }
 
 func (p *pricer) split(n *node) (lut.Op, string) {

@@ -43,6 +43,7 @@ hold all three. The same records in any order give the same bytes.`,
 			f.StringSliceVar(&o.audit, "audit", nil, "more record files; their networks audit")
 			f.StringSliceVar(&o.Judge, "judge", nil, "calibrating `networks` that audit instead, by name")
 			f.BoolVar(&o.Traffic, "traffic", false, "also try calibrations that price the bytes a network moves, for predicting exported models (isosearch prices without)")
+			cli.Group(f, "Networks", "calibrate", "audit", "judge", "traffic")
 			f.StringVar(&o.Policy, "policy", costgen.Defaults.Policy, "isotonic (smooth noise, keep significant falls), regime (split the axis there), strict (smooth all) or raw")
 			f.StringVar(&o.Metric, "metric", costgen.Defaults.Metric, "latency, energy or memory")
 			f.BoolVar(&o.Slopes, "slopes", false, "interpolate along plain slopes: look for no staircases")
