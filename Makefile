@@ -39,7 +39,7 @@ accuracy: setup build ## predicted against measured networks, on this machine �
 	scripts/accuracy.sh
 
 .PHONY: accuracy-models
-accuracy-models: setup build ## the same for ten exported networks, fp32 and int8 → docs/results.md (9 minutes; wants torch for the export)
+accuracy-models: setup build ## the same for 24 exported networks, fp32 and int8 → docs/results.md (12 minutes; wants torch for the export)
 	scripts/accuracy-models.sh
 
 .PHONY: search-study

