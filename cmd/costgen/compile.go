@@ -48,6 +48,7 @@ hold all three. The same records in any order give the same bytes.`,
 			f.StringVar(&o.Metric, "metric", costgen.Defaults.Metric, "latency, energy or memory")
 			f.BoolVar(&o.Slopes, "slopes", false, "interpolate along plain slopes: look for no staircases")
 			o.addJudging(f)
+			cli.Group(f, "Audit", "audit", "judge", "delta", "beta", "tau")
 			return o.run
 		},
 	}
