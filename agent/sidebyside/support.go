@@ -47,6 +47,7 @@ var examples = []string{
 	"batchnorm/P@c=16,h=16,w=16",
 	"instancenorm/P@c=16,h=16,w=16",
 	"leakyrelu/P@c=16,h=16,w=16",
+	"prelu/P@c=16,h=16,w=16",
 	"clip/P@c=16,h=16,w=16",
 	"expand/P@c=16,h=16,w=16",
 	"reduce[op=sum]/P@m=16,n=24",

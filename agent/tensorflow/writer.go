@@ -245,6 +245,11 @@ func (w *writer) node(n *graph.Node) {
 		w.normalise(n)
 	case graph.BatchNorm:
 		w.batchNorm(n)
+	case graph.PRelu: // max(x, 0) − slope·max(−x, 0), as Keras's layer
+		plain := len(x.Shape) != len(n.In[1].Shape) || w.at[x].plain
+		z := w.get(x, plain)
+		below := w.op("Mul", nil, w.get(n.In[1], plain), w.op("Relu", nil, w.op("Neg", nil, z)))
+		w.set(y, w.op("Sub", nil, w.op("Relu", nil, z), below), plain)
 	case graph.Softmax:
 		w.softmax(n)
 	case graph.Concat, graph.Split:

@@ -12,7 +12,8 @@ func (w *writer) floatOnly(n *graph.Node) bool {
 	}
 	switch n.Op {
 	case graph.Div, graph.Reciprocal, graph.Sqrt, graph.Pow, graph.Neg, graph.Sin, graph.Cos, graph.Round, graph.Erf, graph.Softplus, graph.Mish,
-		graph.LayerNorm, graph.RMSNorm, graph.InstanceNorm:
+		graph.LayerNorm, graph.RMSNorm, graph.InstanceNorm,
+		graph.PRelu: // its slopes are kept in floating point
 		return true
 	case graph.Exp, graph.Log: // newer libraries have them
 		return w.classic

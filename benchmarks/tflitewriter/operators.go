@@ -44,6 +44,9 @@ func (w *writer) node(n *graph.Node) {
 		w.reduce(n)
 	case graph.Add, graph.Mul, graph.Sub, graph.Div, graph.Min, graph.Max:
 		w.binary(n)
+	case graph.PRelu:
+		x, y, l := w.inPlace(n)
+		w.emit(tflitefb.Prelu, 1, []int32{x, w.operand(n.In[1], l)}, []int32{y}, tflitefb.Options{})
 	case graph.Softmax:
 		w.softmax(n)
 	case graph.MatMul:

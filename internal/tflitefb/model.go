@@ -136,6 +136,7 @@ const (
 	Split                 Op = 49
 	Delegate              Op = 51
 	Cast                  Op = 53
+	Prelu                 Op = 54
 	Maximum               Op = 55
 	Minimum               Op = 57
 	Neg                   Op = 59
@@ -180,7 +181,7 @@ var opNames = map[Op]string{
 	StridedSlice: "STRIDED_SLICE", Split: "SPLIT", Delegate: "DELEGATE", Cast: "CAST", PadV2: "PADV2", Slice: "SLICE",
 	TransposeConv: "TRANSPOSE_CONV", Sqrt: "SQRT", Rsqrt: "RSQRT", Square: "SQUARE",
 	ResizeNearestNeighbor: "RESIZE_NEAREST_NEIGHBOR", SquaredDifference: "SQUARED_DIFFERENCE", Quantize: "QUANTIZE",
-	HardSwish: "HARD_SWISH", BatchMatMul: "BATCH_MATMUL", Gelu: "GELU", LeakyRelu: "LEAKY_RELU", Exp: "EXP", Maximum: "MAXIMUM", Minimum: "MINIMUM", ReluN1To1: "RELU_N1_TO_1", BroadcastTo: "BROADCAST_TO", DepthToSpace: "DEPTH_TO_SPACE", Neg: "NEG", Round: "ROUND", Cos: "COS", SplitV: "SPLIT_V", Abs: "ABS", ReduceMin: "REDUCE_MIN", ReduceProd: "REDUCE_PROD", Pow: "POW", Log: "LOG", Sin: "SIN", Elu: "ELU", Sum: "SUM", ReduceMax: "REDUCE_MAX",
+	HardSwish: "HARD_SWISH", BatchMatMul: "BATCH_MATMUL", Gelu: "GELU", LeakyRelu: "LEAKY_RELU", Exp: "EXP", Maximum: "MAXIMUM", Minimum: "MINIMUM", ReluN1To1: "RELU_N1_TO_1", BroadcastTo: "BROADCAST_TO", Prelu: "PRELU", DepthToSpace: "DEPTH_TO_SPACE", Neg: "NEG", Round: "ROUND", Cos: "COS", SplitV: "SPLIT_V", Abs: "ABS", ReduceMin: "REDUCE_MIN", ReduceProd: "REDUCE_PROD", Pow: "POW", Log: "LOG", Sin: "SIN", Elu: "ELU", Sum: "SUM", ReduceMax: "REDUCE_MAX",
 }
 
 // Padding modes (schema enum Padding).
