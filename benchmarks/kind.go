@@ -123,7 +123,8 @@ func checkAttr(name, v string) error {
 	case "p":
 		_, _, ok = parsePads(v)
 	case "act":
-		if ok = slices.Contains(activations, v); !ok {
+		// leakyrelu is one of exported networks, which runtimes fuse as well.
+		if ok = slices.Contains(activations, v) || v == "leakyrelu"; !ok {
 			return hint.Wrap(fmt.Errorf("unknown activation %q", v), "the activations are %s; leave act out for none", strings.Join(activations, " "))
 		}
 	case "rescale", "skip", "res", "proj", "noexp", "plain", "fused":

@@ -55,7 +55,7 @@ var elementwise = map[string]string{
 
 // fusedActs are activations that a convolution or linear layer before them takes
 // in: the key of the two carries act.
-var fusedActs = map[string]bool{"relu": true, "relu6": true, "hswish": true, "silu": true, "gelu": true, "sigmoid": true, "hsigmoid": true}
+var fusedActs = map[string]bool{"relu": true, "relu6": true, "hswish": true, "silu": true, "gelu": true, "sigmoid": true, "hsigmoid": true, "leakyrelu": true}
 
 // binaries are element-wise operators of two tensors.
 var binaries = map[string]string{
