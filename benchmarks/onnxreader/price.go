@@ -471,7 +471,9 @@ func (o operands) conv(p *pricer, n *node) (lut.Op, string) {
 	p.blocked[n.out[0]] = len(x.shape) == 4
 	p.last[n.out[0]] = o.channelsLast || n.int("channels_last", 0) == 1
 	g := n.groups
-	if g > 1 && g == in[1] && out[1] == in[1] {
+	// The runtime's blocked weights are padded to whole blocks, the map it reorders is not.
+	padded := n.op == "com.microsoft.nchwc:Conv" && g == out[1] && w.shape[1] == 1 && in[1] < g
+	if g > 1 && g == out[1] && (in[1] == g || padded) {
 		return lut.NewOp("dwconv", prec, attrs, map[string]int{"h": in[2], "w": in[3], "c": in[1]}), ""
 	}
 	if g > 1 {
