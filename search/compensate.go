@@ -265,7 +265,7 @@ const (
 	// NeighboursCanonical has one neighbour a layer and choice: M_{h,τ}(x; l, choice).
 	NeighboursCanonical = "canonical"
 	// NeighboursAll has every width and precision of it that meets the bands: what
-	// differs from x in one layer and costs the same (decision 0504).
+	// differs from x in one layer and costs the same (decision 0506).
 	NeighboursAll = "all"
 )
 

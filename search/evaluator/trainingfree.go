@@ -32,7 +32,7 @@ type trainingFree struct {
 //     relu6, of the inputs for smooth activations –, which is what batch
 //     normalisation makes of "above 0" in the networks NASWOT was published for.
 //     Without it most units are on for all inputs or for none, by the luck of the
-//     weights: see docs/decisions/0505. All sums are whole numbers below 2^24: exact
+//     weights: see docs/decisions/0507. All sums are whole numbers below 2^24: exact
 //     in float32.
 //   - ACor: the correlation over features of the N inputs' responses in the last
 //     feature map; log det is 0 when responses are uncorrelated and falls as the
