@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -36,6 +37,9 @@ type Driver struct {
 	// Measurers are the tables' devices, one a table; nil where Header says that the
 	// table is not measured.
 	Measurers []Measurer
+	// Scale is a calibrated evaluator's, fixed in another search whose utilities are to
+	// be compared with this one's; nil to calibrate. A journal that has one keeps it.
+	Scale json.RawMessage
 	// Progress is called after every step, from one goroutine.
 	Progress func(Progress)
 	Now      func() time.Time // nil: no times in Progress
@@ -187,6 +191,11 @@ func (r *recorder) calibrate(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
+	if r.tape.state == nil && len(r.d.Scale) > 0 {
+		if err := r.keepScale(r.d.Scale); err != nil {
+			return err
+		}
+	}
 	if r.tape.state == nil {
 		comp := NewCompensator(r.d.Problem.Space, r.d.Problem.Bands)
 		comp.All = r.d.Header.Settings.Neighbours == NeighboursAll
@@ -199,14 +208,22 @@ func (r *recorder) calibrate(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("calibrate the evaluator: %w", err)
 		}
-		if err := r.w.append(Entry{Kind: EntryCalibrate, State: state}); err != nil {
+		if err := r.keepScale(state); err != nil {
 			return err
 		}
-		r.tape.state = state
 	}
 	if err := c.Restore(r.tape.state); err != nil {
 		return fmt.Errorf("restore the evaluator's scale: %w", err)
 	}
+	return nil
+}
+
+// keepScale writes the evaluator's scale down.
+func (r *recorder) keepScale(state json.RawMessage) error {
+	if err := r.w.append(Entry{Kind: EntryCalibrate, State: state}); err != nil {
+		return err
+	}
+	r.tape.state = state
 	return nil
 }
 

@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/report"
+	"github.com/isocost/isocost/search/anchors"
 )
 
 func reportCommand() cli.Command {
@@ -18,8 +20,8 @@ func reportCommand() cli.Command {
 		Name:  "report",
 		Args:  "RUN…|STUDY",
 		Short: "draws one or several runs, or a study, as a self-contained HTML page",
-		Long: "The page opens from disk without a network. Several runs, from several anchors, add a Pareto view. A study's page " +
-			"compares\nits methods: gain over cost deviation, fronts, transfer, fidelity.",
+		Long: "The page opens from disk without a network. Several runs, or one directory of several anchors, add a Pareto\nview. A study's page " +
+			"compares its methods: gain over cost deviation, fronts, transfer, fidelity.",
 		Example: "isosearch report run/ -o report.html",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			out := flags.StringP("output", "o", "", "the HTML `file` to write")
@@ -48,11 +50,24 @@ func reportCommand() cli.Command {
 func drawRuns(w io.Writer, dirs []string) error {
 	var runs []report.Run
 	for _, dir := range dirs {
-		r, err := report.OpenRun(dir)
-		if err != nil {
-			return err
+		members := []string{dir}
+		if anchors.IsSet(dir) {
+			names, err := anchors.Names(dir)
+			if err != nil {
+				return err
+			}
+			members = nil
+			for _, name := range names {
+				members = append(members, filepath.Join(dir, name))
+			}
 		}
-		runs = append(runs, r)
+		for _, m := range members {
+			r, err := report.OpenRun(m)
+			if err != nil {
+				return err
+			}
+			runs = append(runs, r)
+		}
 	}
 	return report.Search(w, runs)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/anchors"
 	"github.com/isocost/isocost/search/evaluator"
 	"github.com/isocost/isocost/search/measure"
 	"github.com/isocost/isocost/search/space"
@@ -30,6 +31,8 @@ func runCommand() cli.Command {
 Changes one layer at a time, restores the anchor's cost by width and precision, and compares noisy utilities until
 no single compensated change improves the result by more than epsilon, with probability at least 1-delta.
 Killed or interrupted, the same command goes on. A larger --budget may be given then; --workers never changes the result.
+Several --anchors are searched from one after another, each in a run directory inside and with a budget of its own;
+pareto.json then compares where they ended.
 
 Evaluators:
   onnx                             training-free utilities (NASWOT and ACor), computed by "agent forward"
@@ -51,6 +54,7 @@ type runOptions struct {
 	Tables     []string
 	Evaluator  string
 	Anchor     string
+	Anchors    []string // as anchors.List takes them; nil for one anchor
 	Sigma      string
 	SigmaDiff  string
 	Fidelities string // as ParseFidelities takes them
@@ -74,6 +78,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Evaluator, "evaluator", "", "onnx, table:FILE or exec:CMD")
 	f.StringVarP(&o.Out, "output", "o", "", "run directory")
 	f.StringVar(&o.Anchor, "anchor", "", "architecture to start from, as its key (default: the space's)")
+	f.StringSliceVar(&o.Anchors, "anchors", nil, "several to start from, `KEY,KEY`; random:N draws N with the seed")
 	f.Float64Var(&o.Settings.Tau, "tau", o.Settings.Tau, "cost tolerance, a fraction")
 	f.StringToStringVar(&o.TableTau, "table-tau", nil, "tolerance of one table's band, `NAME=FRACTION`, instead of tau; may be repeated")
 	f.StringVar(&o.Precision, "precision", "common", "of a layer on several tables' devices: common, or per-device")
@@ -105,6 +110,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.Measure, "measure", nil, "measure each candidate before it is accepted, and refuse it outside the band: local, adb:SERIAL or ssh:USER@HOST; one a table, none for no device")
 	f.StringArrayVar(&o.BenchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench, such as --max-time=20s; may be repeated")
 	f.BoolVar(&o.JSON, "json", false, "print the certificate")
+	cli.Group(f, "Anchors", "anchor", "anchors")
 	cli.Group(f, "Claim", "tau", "table-tau", "epsilon", "delta", "enforce-true-band", "interval-band", "neighbours", "as-published")
 	cli.Group(f, "Sampling", "selector", "scope", "schedule", "fidelities", "batch", "move", "move-score", "fresh", "sigma", "sigma-diff", "sigma-archs", "sigma-repeats")
 	cli.Group(f, "Evaluator", "evaluator", "workers", "timeout", "retries", "agent", "ort-lib")
@@ -125,6 +131,10 @@ func (o *runOptions) validate(args []string) error {
 	need("lut", strings.Join(o.Tables, ","))
 	need("evaluator", o.Evaluator)
 	need("output", o.Out)
+	if o.Anchor != "" && len(o.Anchors) > 0 {
+		problems = append(problems, errors.New("--anchor and --anchors: name one of the two"))
+	}
+	problems = append(problems, anchors.Check(o.Anchors))
 	if n := len(o.Measure); n > 1 && n != len(o.Tables) {
 		problems = append(problems, fmt.Errorf("--measure names %d devices for %d tables: name one, or one a table (none for no device)", n, len(o.Tables)))
 	}
@@ -165,44 +175,27 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	if err := o.validate(args); err != nil {
 		return err
 	}
-	taus, err := o.taus()
+	if len(o.Anchors) > 0 {
+		return o.runSeveral(ctx, env)
+	}
+	if err := anchors.CheckOne(o.Out); err != nil {
+		return err
+	}
+	in, err := o.openInputs(o.Anchor)
 	if err != nil {
 		return err
 	}
-	in, err := search.OpenInputs(search.Inputs{Space: o.Space, Tables: o.Tables, Anchor: o.Anchor, Measured: o.measured(), Tau: taus}, o.Settings)
+	ev, err := o.openEvaluator(ctx, env, in)
 	if err != nil {
 		return err
-	}
-	networks := in.Problem.Space
-	per, _ := networks.(*space.PerDevice)
-	if per != nil {
-		networks = per.Base()
-	}
-	ev, err := evaluator.Open(ctx, o.Evaluator, evaluator.Options{
-		Space: networks, Seed: o.Settings.Seed, Workers: o.Workers, Timeout: o.Timeout, Retries: o.Retries,
-		Agent: o.Agent, ORTLib: o.ORTLib, Stderr: env.Stderr, Note: func(s string) { fmt.Fprintf(env.Stderr, "isosearch: note: %s\n", s) },
-	})
-	if err != nil {
-		return err
-	}
-	if per != nil {
-		ev = evaluator.PerDevice(ev, per)
 	}
 	if c, ok := ev.(evaluator.Closer); ok {
 		defer c.Close()
 	}
-	if err := in.Attach(ev); err != nil {
-		return err
-	}
-	measurers, err := o.measurers(in, env)
+	bar := cli.NewProgress(env.Stderr, env.Getenv)
+	d, err := o.driver(in, ev, o.Out, env, func(s cli.State) { bar.Show(s) })
 	if err != nil {
 		return err
-	}
-	bar := cli.NewProgress(env.Stderr, env.Getenv)
-	d := &search.Driver{
-		Dir: o.Out, Problem: in.Problem, Header: in.Header, Evaluator: ev,
-		Workers: o.Workers, Budget: o.Budget, Now: time.Now, Measurers: measurers,
-		Progress: func(p search.Progress) { bar.Show(searchState(p, o.Budget)) },
 	}
 	if err := d.Check(); err != nil {
 		return err
@@ -229,18 +222,64 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 		return ctx.Err()
 	}
 	if !cert.Claim.Reached && !o.Settings.Published {
-		why := cert.Claim.Stop
-		switch {
-		case len(cert.Alarms) > 0:
-			why = "an alarm, see above"
-		case slices.ContainsFunc(cert.Measured, func(d search.CertDevice) bool { return d.FinalMeasured && !d.FinalInside }):
-			why = "by measurement the final is outside the band"
-		case why == "certified":
-			why = "some neighbours cannot be evaluated"
-		}
-		return cli.Partial(fmt.Errorf("the claim was not reached: %s", why))
+		return cli.Partial(fmt.Errorf("the claim was not reached: %s", unreached(cert)))
 	}
 	return nil
+}
+
+// openInputs reads space and tables and prices one anchor.
+func (o *runOptions) openInputs(anchor string) (*search.Opened, error) {
+	taus, err := o.taus()
+	if err != nil {
+		return nil, err
+	}
+	return search.OpenInputs(search.Inputs{Space: o.Space, Tables: o.Tables, Anchor: anchor, Measured: o.measured(), Tau: taus}, o.Settings)
+}
+
+// openEvaluator makes the evaluator of the inputs' space; who gets it closes it.
+func (o *runOptions) openEvaluator(ctx context.Context, env cli.Env, in *search.Opened) (search.Evaluator, error) {
+	networks := in.Problem.Space
+	per, _ := networks.(*space.PerDevice)
+	if per != nil {
+		networks = per.Base()
+	}
+	ev, err := evaluator.Open(ctx, o.Evaluator, evaluator.Options{
+		Space: networks, Seed: o.Settings.Seed, Workers: o.Workers, Timeout: o.Timeout, Retries: o.Retries,
+		Agent: o.Agent, ORTLib: o.ORTLib, Stderr: env.Stderr, Note: func(s string) { fmt.Fprintf(env.Stderr, "isosearch: note: %s\n", s) },
+	})
+	if err == nil && per != nil {
+		ev = evaluator.PerDevice(ev, per)
+	}
+	return ev, err
+}
+
+// driver is the search of the inputs in a run directory.
+func (o *runOptions) driver(in *search.Opened, ev search.Evaluator, dir string, env cli.Env, show func(cli.State)) (*search.Driver, error) {
+	if err := in.Attach(ev); err != nil {
+		return nil, err
+	}
+	measurers, err := o.measurers(in, dir, env)
+	if err != nil {
+		return nil, err
+	}
+	return &search.Driver{
+		Dir: dir, Problem: in.Problem, Header: in.Header, Evaluator: ev,
+		Workers: o.Workers, Budget: o.Budget, Now: time.Now, Measurers: measurers,
+		Progress: func(p search.Progress) { show(searchState(p, o.Budget)) },
+	}, nil
+}
+
+// unreached says why a certificate's claim was not reached.
+func unreached(c *search.Certificate) string {
+	switch {
+	case len(c.Alarms) > 0:
+		return "an alarm, see above"
+	case slices.ContainsFunc(c.Measured, func(d search.CertDevice) bool { return d.FinalMeasured && !d.FinalInside }):
+		return "by measurement the final is outside the band"
+	case c.Claim.Stop == "certified":
+		return "some neighbours cannot be evaluated"
+	}
+	return c.Claim.Stop
 }
 
 // taus are the tolerances of --table-tau.
@@ -279,8 +318,8 @@ func (o *runOptions) target(i int) string {
 	return noDevice
 }
 
-// measurers makes the devices of the measured tables.
-func (o *runOptions) measurers(in *search.Opened, env cli.Env) ([]search.Measurer, error) {
+// measurers makes the devices of the measured tables, for a search in dir.
+func (o *runOptions) measurers(in *search.Opened, dir string, env cli.Env) ([]search.Measurer, error) {
 	var out []search.Measurer
 	for i, band := range in.Problem.Bands {
 		target := o.target(i)
@@ -310,7 +349,7 @@ func (o *runOptions) measurers(in *search.Opened, env cli.Env) ([]search.Measure
 			fmt.Fprintf(env.Stderr, "isosearch: note: table %s does not hold its protocol: measuring under agent's own; compile it again to change that\n", band.Name)
 		}
 		out = append(out, &measure.Agent{Space: low, Project: project, Program: program, Args: args, Target: target, Table: *file,
-			Dir: filepath.Join(o.Out, "measure", band.Name), Stderr: env.Stderr})
+			Dir: filepath.Join(dir, "measure", band.Name), Stderr: env.Stderr})
 	}
 	return out, nil
 }

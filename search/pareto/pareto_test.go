@@ -36,3 +36,21 @@ func TestHypervolumeByHandAndByCounting(t *testing.T) {
 		t.Errorf("%g, counting cells gives %g", got, count)
 	}
 }
+
+func TestShareOfTheBox(t *testing.T) {
+	points := []Point{{1, 1}, {2, 3}, {4, 5}}
+	best, worst := Box(points)
+	if best != (Point{1, 5}) || worst != (Point{4, 1}) {
+		t.Fatalf("box %v to %v", best, worst)
+	}
+	// Of 3 × 4 the middle point covers 2 × 2; the others lie on the edges.
+	if got := Share(points, best, worst); got != 4.0/12 {
+		t.Errorf("share %g", got)
+	}
+	for _, flat := range [][]Point{nil, {{1, 1}}, {{1, 1}, {1, 2}}} {
+		best, worst := Box(flat)
+		if got := Share(flat, best, worst); got != 0 {
+			t.Errorf("%v: share %g of a box without an area", flat, got)
+		}
+	}
+}

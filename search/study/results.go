@@ -252,11 +252,10 @@ func fronts(table string, methods []string, units []Unit) []FrontRow {
 		return u.Cost, u.AnchorCost
 	}
 	var seeds []uint64
-	lo, ref := pareto.Point{Cost: math.Inf(1), Utility: math.Inf(-1)}, pareto.Point{Cost: math.Inf(-1), Utility: math.Inf(1)}
+	var all []pareto.Point
 	span := func(cost float64, e *Estimate) {
 		if e != nil {
-			lo = pareto.Point{Cost: min(lo.Cost, cost), Utility: max(lo.Utility, e.Mean)}
-			ref = pareto.Point{Cost: max(ref.Cost, cost), Utility: min(ref.Utility, e.Mean)}
+			all = append(all, pareto.Point{Cost: cost, Utility: e.Mean})
 		}
 	}
 	for _, u := range units {
@@ -267,7 +266,7 @@ func fronts(table string, methods []string, units []Unit) []FrontRow {
 		span(final, u.Utility)
 		span(anchor, u.AnchorUtility)
 	}
-	box := (ref.Cost - lo.Cost) * (lo.Utility - ref.Utility)
+	best, worst := pareto.Box(all)
 	rows := make([]FrontRow, len(methods))
 	finals := make([]int, len(methods))
 	for i, m := range methods {
@@ -294,9 +293,7 @@ func fronts(table string, methods []string, units []Unit) []FrontRow {
 			}
 		}
 		for m := range methods {
-			if box > 0 && !math.IsInf(box, 0) {
-				rows[m].Hypervolume += pareto.Hypervolume(own[m], ref) / box / float64(len(seeds))
-			}
+			rows[m].Hypervolume += pareto.Share(own[m], best, worst) / float64(len(seeds))
 		}
 	}
 	for m := range rows {
