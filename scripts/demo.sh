@@ -69,7 +69,7 @@ if [ -e "$dir/run/journal.jsonl" ] && ! fresh "$dir/run/journal.jsonl" "$dir/dev
 	echo "the table is new; the earlier search is in $dir/run.old"
 fi
 allow_partial bin/isosearch run --space "$space" --lut "$dir/device.lut.json" --evaluator onnx \
-	--tau 0.05 --epsilon "${DEMO_EPSILON:-2}" --delta 0.05 --budget "${DEMO_BUDGET:-8000}" --measure local --workers 2 \
+	--tau 0.05 --epsilon "${DEMO_EPSILON:-2}" --delta 0.05 --budget "${DEMO_BUDGET:-8000}" --measure local --measure-arg=--max-time=4s --workers 2 \
 	-o "$dir/run"
 
 step "6/7 recomputing every number of the certificate"
