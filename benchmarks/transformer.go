@@ -138,10 +138,6 @@ var transformerKinds = map[string]kind{
 	},
 }
 
-func matrix(m, n string) func(a args) Shape {
-	return func(a args) Shape { return Shape{a.axis(m), a.axis(n)} }
-}
-
 func checkHeads(a args) error {
 	heads, win, seq := a.int("heads", 1), a.int("win", 0), a.axis("seq")
 	if a.axis("dim")%heads != 0 {

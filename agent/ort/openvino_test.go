@@ -77,8 +77,8 @@ func TestOpenVINO(t *testing.T) {
 		done := make(chan struct{})
 		for range 4 {
 			go func() {
-				for i := range 5_000_000 {
-					_ = filepath.Base("a")[i%1]
+				for range 5_000_000 {
+					_ = filepath.Base("a")[0]
 				}
 				done <- struct{}{}
 			}()
