@@ -241,7 +241,19 @@ def export(model, side, path, form):
     else:
         torch.onnx.export(model, (x,), tmp, dynamo=False, opset_version=int(opset or 17), input_names=["input"],
                           output_names=["output"], dynamic_axes={"input": {0: "N"}, "output": {0: "N"}})
+    if form.startswith("dynamo"):
+        without_traces(tmp)
     os.replace(tmp, path)
+
+
+def without_traces(path):
+    """The newer exporter notes at each node where in whose files it was called: of no use to a reader."""
+    import onnx
+
+    m = onnx.load(path)
+    for x in [*m.graph.node, *m.graph.input, *m.graph.output, *m.graph.value_info, *m.graph.initializer]:
+        x.ClearField("metadata_props")
+    onnx.save(m, path)
 
 
 class Images:
