@@ -258,7 +258,9 @@ func writePrediction(w io.Writer, t *lut.Table, p *costgen.Prediction, net *onnx
 	if !all {
 		slices.SortStableFunc(show, func(x, y costgen.PricedKernel) int { return cmp.Compare(y.Cost, x.Cost) })
 		show = show[:min(kernelsShown, len(show))]
-		fmt.Fprintf(&b, "\n  the %d dearest of %d kernels (--all prints every one)\n", len(show), len(p.Kernels))
+		if len(show) > 0 {
+			fmt.Fprintf(&b, "\n  the %d dearest of %d kernels (--all prints every one)\n", len(show), len(p.Kernels))
+		}
 	} else {
 		b.WriteByte('\n')
 	}
@@ -270,16 +272,38 @@ func writePrediction(w io.Writer, t *lut.Table, p *costgen.Prediction, net *onnx
 		fmt.Fprintf(&b, "  %10.4g %s  ±%.3g%s  %s  %s\n", k.Cost, p.Unit, (k.Hi-k.Lo)/2, mark, k.Name, k.Key)
 	}
 	if len(p.Missing) > 0 {
-		fmt.Fprintf(&b, "\n  missing\n")
-		for _, m := range p.Missing {
-			fmt.Fprintf(&b, "  %s: %s\n", m.Name, m.Reason)
-		}
+		writeMissing(&b, p.Missing, all)
 	}
 	for _, x := range net.Warnings {
 		fmt.Fprintf(&b, "  note: %s\n", x)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writeMissing lists each reason once, with how many kernels share it and the
+// first of them.
+func writeMissing(b *strings.Builder, missing []costgen.Missing, all bool) {
+	var reasons []string
+	names := map[string][]string{}
+	for _, m := range missing {
+		if names[m.Reason] == nil {
+			reasons = append(reasons, m.Reason)
+		}
+		names[m.Reason] = append(names[m.Reason], m.Name)
+	}
+	fmt.Fprintf(b, "\n  missing\n")
+	for i, why := range reasons {
+		if i == kernelsShown && !all {
+			fmt.Fprintf(b, "  … and %d more reasons (--all prints every one)\n", len(reasons)-i)
+			break
+		}
+		times := ""
+		if n := len(names[why]); n > 1 {
+			times = fmt.Sprintf(" and %d more", n-1)
+		}
+		fmt.Fprintf(b, "  %s%s: %s\n", names[why][0], times, why)
+	}
 }
 
 // writePlan writes a plan of the missing keys. What the catalogue cannot build is
