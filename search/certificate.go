@@ -41,7 +41,9 @@ type Certificate struct {
 	TrueBands  []CertBand `json:"true_bands"`
 	// Measured is what the devices said, one a measured table.
 	Measured []CertDevice `json:"measured,omitempty"`
-	Alarms   []string     `json:"alarms"`
+	// Fidelity is what the proxy is worth, where final utilities were asked for.
+	Fidelity *CertFidelity `json:"fidelity,omitempty"`
+	Alarms   []string      `json:"alarms"`
 	// Evaluations is the SHA-256 of all outcomes in the order the search used them;
 	// State is that of the evaluator's scale.
 	Evaluations string          `json:"evaluations_sha256"`
@@ -172,7 +174,7 @@ type CertMeasured struct {
 }
 
 // NewCertificate states what a result may claim.
-func NewCertificate(h Header, r *Result, ledger string, state json.RawMessage, measured []Measured) *Certificate {
+func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state json.RawMessage, measured []Measured) *Certificate {
 	c := &Certificate{
 		Format: CertificateFormat, Header: h, Sigma: r.Sigma,
 		Anchor: certArch(r.Anchor), Final: certArch(r.Final),
@@ -245,6 +247,9 @@ func NewCertificate(h Header, r *Result, ledger string, state json.RawMessage, m
 		if t.Measured {
 			c.measure(i, r.Path, measured)
 		}
+	}
+	if c.Fidelity = f; h.Final != nil {
+		c.Claim.Rests = append(c.Claim.Rests, f.rests(h))
 	}
 	c.Claim.Text = c.text()
 	return c

@@ -30,7 +30,8 @@ type Driver struct {
 	Problem   Problem
 	Header    Header // Settings in it are the search's
 	Evaluator Evaluator
-	Workers   int // evaluations at a time; does not change the result
+	Final     Evaluator // of final utilities; nil where Header names none
+	Workers   int       // evaluations at a time; does not change the result
 	// Budget is the number of evaluations (samples and failures) after which the
 	// search stops with what it has; 0 for none.
 	Budget int
@@ -181,7 +182,11 @@ func (r *recorder) run(ctx context.Context) (*Certificate, error) {
 	if err := r.measurePath(ctx, res.Path); err != nil {
 		return nil, err
 	}
-	cert := NewCertificate(r.d.Header, res, r.tape.ledger(), r.tape.state, r.tape.measuredPath(res.Path, len(r.d.Header.Tables)))
+	fidelity, err := audit(ctx, p, r.d.Header, res, r.tape, r.askFinal)
+	if err != nil {
+		return nil, err
+	}
+	cert := NewCertificate(r.d.Header, res, fidelity, r.tape.ledger(), r.tape.state, r.tape.measuredPath(res.Path, len(r.d.Header.Tables)))
 	return cert, r.w.append(Entry{Kind: EntryEnd, Note: res.Stop})
 }
 
@@ -233,6 +238,28 @@ func (r *recorder) ask(ctx context.Context, reqs []Request) ([]Outcome, error) {
 	if b := r.d.Budget; b > 0 && r.tape.taken+len(reqs) > b {
 		return nil, fmt.Errorf("%w: the budget of %d evaluations is spent", ErrStop, b)
 	}
+	return r.answer(ctx, r.d.Evaluator, reqs)
+}
+
+// askFinal is the audit's Ask; it is outside the budget, which is the search's.
+func (r *recorder) askFinal(ctx context.Context, reqs []Request) ([]Outcome, error) {
+	if r.d.Final == nil {
+		return nil, errors.New("final utilities are asked for and there is no evaluator of them")
+	}
+	return r.answer(ctx, ownStream{r.d.Final}, reqs)
+}
+
+// ownStream asks an evaluator of final utilities for samples of its main stream:
+// finite pools have no other.
+type ownStream struct{ Evaluator }
+
+func (o ownStream) Evaluate(ctx context.Context, r Request) (Answer, error) {
+	r.Stream = StreamSearch
+	return o.Evaluator.Evaluate(ctx, r)
+}
+
+// answer takes outcomes from the journal where it has them and else from e.
+func (r *recorder) answer(ctx context.Context, e Evaluator, reqs []Request) ([]Outcome, error) {
 	out := make([]Outcome, len(reqs))
 	var todo []int
 	for i, q := range reqs {
@@ -247,7 +274,7 @@ func (r *recorder) ask(ctx context.Context, reqs []Request) ([]Outcome, error) {
 		}
 	}
 	if len(todo) > 0 {
-		if err := r.evaluate(ctx, reqs, todo, out); err != nil {
+		if err := r.evaluate(ctx, e, reqs, todo, out); err != nil {
 			return nil, err
 		}
 		r.live += len(todo)
@@ -261,7 +288,7 @@ func (r *recorder) ask(ctx context.Context, reqs []Request) ([]Outcome, error) {
 
 // evaluate runs the missing requests on the workers and writes every outcome
 // down as it comes.
-func (r *recorder) evaluate(ctx context.Context, reqs []Request, todo []int, out []Outcome) error {
+func (r *recorder) evaluate(ctx context.Context, e Evaluator, reqs []Request, todo []int, out []Outcome) error {
 	workers := min(max(r.d.Workers, 1), len(todo))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -269,7 +296,7 @@ func (r *recorder) evaluate(ctx context.Context, reqs []Request, todo []int, out
 	var mu sync.Mutex
 	var firstErr error
 	one := func(i int) {
-		a, err := r.d.Evaluator.Evaluate(ctx, reqs[i])
+		a, err := e.Evaluate(ctx, reqs[i])
 		o := Outcome{Answer: a}
 		var f *Failure
 		if errors.As(err, &f) {

@@ -12,6 +12,7 @@ import (
 const (
 	StreamSearch = "search" // selection
 	StreamFresh  = "fresh"  // gains reported after the search (no winner's curse)
+	StreamFinal  = "final"  // final utilities of the audited set, by another evaluator
 	StreamLow    = "low"    // low-fidelity ordering
 )
 

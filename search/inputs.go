@@ -292,6 +292,25 @@ func (o *Opened) Attach(e Evaluator) error {
 	return nil
 }
 
+// finalFile is the copy of the table of final utilities.
+const finalFile = "final.jsonl"
+
+// AttachFinal names the evaluator of final utilities in the header. A calibrated
+// one has no scale of its own to keep and is refused.
+func (o *Opened) AttachFinal(e Evaluator) error {
+	if _, ok := e.(Calibrated); ok {
+		return fmt.Errorf("final utilities by %s: it is calibrated for each search, its utilities are no final ones", e.Identity().Spec)
+	}
+	o.Header.Final = &FinalRef{Identity: e.Identity()}
+	f, ok := e.(interface{ Table() []byte })
+	p, pooled := e.(Pooled)
+	if ok && pooled && p.PoolSize(o.Problem.Anchor) > 0 {
+		o.Header.Final.Pool, o.Problem.FinalPool = true, p.PoolSize
+		o.files = append(o.files, input{finalFile, f.Table()})
+	}
+	return nil
+}
+
 // pools reads the pool sizes of an evaluator's table.
 func pools(path, sum string) (func(space.Arch) int, error) {
 	data, err := os.ReadFile(path)
@@ -366,7 +385,12 @@ func OpenRun(dir string, h Header) (Problem, error) {
 		return Problem{}, err
 	}
 	if h.Settings.Pool {
-		p.PoolSize, err = pools(filepath.Join(dir, InputsDir, evaluatorFile), h.Evaluator.SHA256)
+		if p.PoolSize, err = pools(filepath.Join(dir, InputsDir, evaluatorFile), h.Evaluator.SHA256); err != nil {
+			return p, err
+		}
+	}
+	if h.Final != nil && h.Final.Pool {
+		p.FinalPool, err = pools(filepath.Join(dir, InputsDir, finalFile), h.Final.SHA256)
 	}
 	return p, err
 }

@@ -28,6 +28,7 @@ type Header struct {
 	Space     FileRef    `json:"space"`
 	Tables    []TableRef `json:"tables"`
 	Evaluator Identity   `json:"evaluator"`
+	Final     *FinalRef  `json:"final,omitempty"`
 	Anchor    string     `json:"anchor"` // architecture key
 }
 

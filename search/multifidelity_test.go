@@ -82,7 +82,7 @@ func TestWrongBiasBound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert := NewCertificate(Header{Settings: b, Tables: []TableRef{{}}}, res, "", nil, nil)
+	cert := NewCertificate(Header{Settings: b, Tables: []TableRef{{}}}, res, nil, "", nil, nil)
 	if !strings.Contains(cert.Claim.Text, "declared bias") || !strings.Contains(strings.Join(cert.Claim.Rests, "\n"), "±0.45 at fidelity 0.1") {
 		t.Errorf("the claim does not say that it rests on bias bounds: %s; %v", cert.Claim.Text, cert.Claim.Rests)
 	}
@@ -93,7 +93,7 @@ func TestWrongBiasBound(t *testing.T) {
 	if res, err = Search(context.Background(), p.problem(0.05), b, p.noisy, nil); err != nil {
 		t.Fatal(err)
 	}
-	if cert = NewCertificate(Header{Settings: b, Tables: []TableRef{{}}}, res, "", nil, nil); strings.Contains(cert.Claim.Text, "bias") || cert.LowerBound == nil {
+	if cert = NewCertificate(Header{Settings: b, Tables: []TableRef{{}}}, res, nil, "", nil, nil); strings.Contains(cert.Claim.Text, "bias") || cert.LowerBound == nil {
 		t.Errorf("order alone: %s, lower bound %v", cert.Claim.Text, cert.LowerBound)
 	}
 }

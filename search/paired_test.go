@@ -108,7 +108,7 @@ func TestPairedSeeds(t *testing.T) {
 	if shared < 5 {
 		t.Errorf("only %d seeds are shared by architectures", shared)
 	}
-	cert := NewCertificate(Header{Settings: s, Tables: []TableRef{{}}}, res, "", nil, nil)
+	cert := NewCertificate(Header{Settings: s, Tables: []TableRef{{}}}, res, nil, "", nil, nil)
 	if !strings.Contains(strings.Join(cert.Claim.Rests, "\n"), "common seeds") {
 		t.Errorf("the certificate does not say what pairing rests on: %v", cert.Claim.Rests)
 	}
@@ -238,7 +238,7 @@ func TestStoppedInCalibration(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", sel, err)
 		}
-		cert := NewCertificate(Header{Settings: s, Tables: []TableRef{{}}}, res, "", nil, nil)
+		cert := NewCertificate(Header{Settings: s, Tables: []TableRef{{}}}, res, nil, "", nil, nil)
 		if _, err := cert.Encode(); err != nil {
 			t.Errorf("%s: %v", sel, err)
 		}

@@ -22,10 +22,13 @@ import (
 	"github.com/isocost/isocost/search/space"
 )
 
+// finalTable has the same networks' final utilities, beside the table.
+const finalTable = "final.jsonl"
+
 // writeTable writes a table of 3^5 made-up networks of nearly equal cost.
 func writeTable(t testing.TB, dir string) string {
 	t.Helper()
-	var b bytes.Buffer
+	var b, final bytes.Buffer
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range 243 {
 		var arch []string
@@ -41,6 +44,17 @@ func writeTable(t testing.TB, dir string) string {
 			t.Fatal(err)
 		}
 		b.Write(append(line, '\n'))
+		// What is final agrees with the proxy but for a part that depends on the key.
+		h := fnv.New32a()
+		h.Write([]byte(row.Arch))
+		row.Utility = []float64{u + float64(h.Sum32()%1000)/500}
+		if line, err = json.Marshal(row); err != nil {
+			t.Fatal(err)
+		}
+		final.Write(append(line, '\n'))
+	}
+	if err := os.WriteFile(filepath.Join(dir, finalTable), final.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "t.jsonl")
 	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
@@ -69,6 +83,7 @@ type job struct {
 	Measured          bool   // a device is asked before every move
 	Selector          string // "" for the default
 	Fidelities        string
+	Final             bool // final utilities are asked for
 	asked             *int // counts the device's campaigns
 }
 
@@ -130,10 +145,21 @@ func (j job) run(ctx context.Context) (*search.Certificate, error) {
 	if err := in.Attach(e); err != nil {
 		return nil, err
 	}
+	var final search.Evaluator
+	if j.Final {
+		f, err := evaluator.OpenTable(filepath.Join(filepath.Dir(j.Table), finalTable), s.Seed)
+		if err != nil {
+			return nil, err
+		}
+		if err := in.AttachFinal(f); err != nil {
+			return nil, err
+		}
+		final = slow{f, j.Delay}
+	}
 	if err := in.Save(j.Out); err != nil {
 		return nil, err
 	}
-	d := &search.Driver{Dir: j.Out, Problem: in.Problem, Header: in.Header, Evaluator: slow{e, j.Delay}, Workers: j.Workers, Budget: j.Budget}
+	d := &search.Driver{Dir: j.Out, Final: final, Problem: in.Problem, Header: in.Header, Evaluator: slow{e, j.Delay}, Workers: j.Workers, Budget: j.Budget}
 	if j.Measured {
 		d.Measurers = []search.Measurer{&device{in.Problem, j.Delay, j.asked}}
 	}
@@ -155,6 +181,8 @@ var kinds = []kind{
 	{"multi-fidelity", func(j *job) {
 		j.Noise, j.Selector, j.Fidelities = ",noise=gaussian,bias=0.2", "multi-fidelity", "0.1:0.2,0.4"
 	}, []string{"fidelities", "fidelity", "bias", "cost", "retired_at", "rests_on", "text"}},
+	{"final", func(j *job) { j.Noise, j.Final = ",noise=gaussian", true },
+		[]string{"fidelity", "evaluator", "spec", "sha256", "pool", "archs", "spearman", "pairs", "wrong", "audited", "proxy", "proxy_n", "final", "final_n", "rests_on", "the claim is"}},
 }
 
 const childEnv = "ISOCOST_SEARCH_TEST_JOB"

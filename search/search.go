@@ -20,6 +20,8 @@ type Problem struct {
 	// PoolSize is the number of samples an architecture has, 0 without limit; nil
 	// for an evaluator without pools.
 	PoolSize func(a space.Arch) int
+	// FinalPool is PoolSize of the evaluator of final utilities.
+	FinalPool func(a space.Arch) int
 	// Admit is asked before a move; nil lets every feasible candidate.
 	Admit Admit
 }

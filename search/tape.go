@@ -19,8 +19,9 @@ type tape struct {
 	played    int // decisions repeated so far
 	state     json.RawMessage
 	measures  map[measureID]Measurement
-	sum       hash.Hash // over what the search consumed, in its order
-	err       error     // the first problem found where none can be returned
+	sum       hash.Hash            // over what the search consumed, in its order
+	proxies   map[string]proxyMean // by architecture, what the search sampled of it
+	err       error                // the first problem found where none can be returned
 	consumed  map[sampleID]bool
 	pending   []Request // the batch that could not be answered in a replay
 	end       string    // note of the last end entry
@@ -39,7 +40,7 @@ type measureID struct {
 }
 
 func newTape(j *Journal) *tape {
-	t := &tape{outcomes: map[sampleID]Entry{}, measures: map[measureID]Measurement{}, sum: sha256.New(), consumed: map[sampleID]bool{}}
+	t := &tape{outcomes: map[sampleID]Entry{}, measures: map[measureID]Measurement{}, sum: sha256.New(), consumed: map[sampleID]bool{}, proxies: map[string]proxyMean{}}
 	if j == nil {
 		return t
 	}
@@ -99,6 +100,9 @@ func (t *tape) find(q Request) (Outcome, bool, error) {
 func (t *tape) take(q Request, o Outcome) {
 	t.taken++
 	t.consumed[sampleID{q.Key, q.Stream, q.Index}] = true
+	if m := t.proxies[q.Key]; q.Stream == StreamSearch && o.Failed == "" {
+		t.proxies[q.Key] = proxyMean{m.sum + o.Utility, m.n + 1}
+	}
 	b, err := encode(evalEntry(q, o))
 	if err != nil && t.err == nil {
 		t.err = err

@@ -109,14 +109,21 @@ func Verify(dir string, open func(h Header) (Problem, error)) (*Verification, er
 	if t.end != res.Stop {
 		return nil, fmt.Errorf("%s: it says the search ended with %q, and it ends with %q", path, t.end, res.Stop)
 	}
+	pendingSearch := t.pending
+	fidelity, err := audit(context.Background(), p, j.Header, res, t, ask)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	v := &Verification{Entries: len(j.Entries), Outcomes: t.taken}
 	pending := map[sampleID]bool{}
-	for _, q := range t.pending {
+	for _, q := range pendingSearch {
 		pending[sampleID{q.Key, q.Stream, q.Index}] = true
 	}
 	for id := range t.outcomes {
 		if !t.consumed[id] {
-			if !pending[id] {
+			// Final utilities of neighbours that a continued search has left behind, or of
+			// an audit that was interrupted, are nobody's.
+			if !pending[id] && !(id.stream == StreamFinal && j.Header.Final != nil) {
 				return nil, fmt.Errorf("%s: sample %d of %s (%s) is written down but the search never asked for it", path, id.index, id.arch, id.stream)
 			}
 			v.Unused++
@@ -128,7 +135,7 @@ func Verify(dir string, open func(h Header) (Problem, error)) (*Verification, er
 			return nil, fmt.Errorf("%s: a measurement of %s for table %d, which the search did not ask for", path, id.arch, id.table)
 		}
 	}
-	cert := NewCertificate(j.Header, res, t.ledger(), t.state, t.measuredPath(res.Path, len(j.Header.Tables)))
+	cert := NewCertificate(j.Header, res, fidelity, t.ledger(), t.state, t.measuredPath(res.Path, len(j.Header.Tables)))
 	got, err := cert.Encode()
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/anchors"
@@ -55,6 +56,7 @@ type runOptions struct {
 	Evaluator  string
 	Anchor     string
 	Anchors    []string // as anchors.List takes them; nil for one anchor
+	Final      string
 	Sigma      string
 	SigmaDiff  string
 	Fidelities string // as ParseFidelities takes them
@@ -76,6 +78,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Space, "space", "", "search space, or a bare table")
 	f.StringSliceVar(&o.Tables, "lut", nil, "cost tables, each a band; space:METRIC for a tabular space's own cost")
 	f.StringVar(&o.Evaluator, "evaluator", "", "onnx, table:FILE or exec:CMD")
+	f.StringVar(&o.Final, "final", "", "evaluator of final utilities: how well --evaluator orders architectures in the band is measured after the search")
 	f.StringVarP(&o.Out, "output", "o", "", "run directory")
 	f.StringVar(&o.Anchor, "anchor", "", "architecture to start from, as its key (default: the space's)")
 	f.StringSliceVar(&o.Anchors, "anchors", nil, "several to start from, `KEY,KEY`; random:N draws N with the seed")
@@ -113,7 +116,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	cli.Group(f, "Anchors", "anchor", "anchors")
 	cli.Group(f, "Claim", "tau", "table-tau", "epsilon", "delta", "enforce-true-band", "interval-band", "neighbours", "as-published")
 	cli.Group(f, "Sampling", "selector", "scope", "schedule", "fidelities", "batch", "move", "move-score", "fresh", "sigma", "sigma-diff", "sigma-archs", "sigma-repeats")
-	cli.Group(f, "Evaluator", "evaluator", "workers", "timeout", "retries", "agent", "ort-lib")
+	cli.Group(f, "Evaluator", "evaluator", "final", "workers", "timeout", "retries", "agent", "ort-lib")
 	cli.Group(f, "Measured costs", "measure", "measure-arg")
 }
 
@@ -185,13 +188,11 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	if err != nil {
 		return err
 	}
-	ev, err := o.openEvaluator(ctx, env, in)
+	ev, err := o.openEvaluators(ctx, env, in)
 	if err != nil {
 		return err
 	}
-	if c, ok := ev.(evaluator.Closer); ok {
-		defer c.Close()
-	}
+	defer ev.close()
 	bar := cli.NewProgress(env.Stderr, env.Getenv)
 	d, err := o.driver(in, ev, o.Out, env, func(s cli.State) { bar.Show(s) })
 	if err != nil {
@@ -236,14 +237,36 @@ func (o *runOptions) openInputs(anchor string) (*search.Opened, error) {
 	return search.OpenInputs(search.Inputs{Space: o.Space, Tables: o.Tables, Anchor: anchor, Measured: o.measured(), Tau: taus}, o.Settings)
 }
 
-// openEvaluator makes the evaluator of the inputs' space; who gets it closes it.
-func (o *runOptions) openEvaluator(ctx context.Context, env cli.Env, in *search.Opened) (search.Evaluator, error) {
+// evaluators are a search's own and the one of final utilities, nil without.
+type evaluators struct{ proxy, final search.Evaluator }
+
+func (e evaluators) close() {
+	for _, ev := range []search.Evaluator{e.proxy, e.final} {
+		if c, ok := ev.(evaluator.Closer); ok {
+			c.Close()
+		}
+	}
+}
+
+// openEvaluators makes the evaluators of the inputs' space; who gets them closes
+// them.
+func (o *runOptions) openEvaluators(ctx context.Context, env cli.Env, in *search.Opened) (e evaluators, err error) {
+	if e.proxy, err = o.openEvaluator(ctx, env, in, o.Evaluator); err != nil || o.Final == "" {
+		return e, err
+	}
+	if e.final, err = o.openEvaluator(ctx, env, in, o.Final); err != nil {
+		e.close()
+	}
+	return e, err
+}
+
+func (o *runOptions) openEvaluator(ctx context.Context, env cli.Env, in *search.Opened, spec string) (search.Evaluator, error) {
 	networks := in.Problem.Space
 	per, _ := networks.(*space.PerDevice)
 	if per != nil {
 		networks = per.Base()
 	}
-	ev, err := evaluator.Open(ctx, o.Evaluator, evaluator.Options{
+	ev, err := evaluator.Open(ctx, spec, evaluator.Options{
 		Space: networks, Seed: o.Settings.Seed, Workers: o.Workers, Timeout: o.Timeout, Retries: o.Retries,
 		Agent: o.Agent, ORTLib: o.ORTLib, Stderr: env.Stderr, Note: func(s string) { fmt.Fprintf(env.Stderr, "isosearch: note: %s\n", s) },
 	})
@@ -254,16 +277,21 @@ func (o *runOptions) openEvaluator(ctx context.Context, env cli.Env, in *search.
 }
 
 // driver is the search of the inputs in a run directory.
-func (o *runOptions) driver(in *search.Opened, ev search.Evaluator, dir string, env cli.Env, show func(cli.State)) (*search.Driver, error) {
-	if err := in.Attach(ev); err != nil {
+func (o *runOptions) driver(in *search.Opened, ev evaluators, dir string, env cli.Env, show func(cli.State)) (*search.Driver, error) {
+	if err := in.Attach(ev.proxy); err != nil {
 		return nil, err
+	}
+	if ev.final != nil {
+		if err := in.AttachFinal(ev.final); err != nil {
+			return nil, hint.Wrap(err, "--final takes table:FILE or exec:CMD")
+		}
 	}
 	measurers, err := o.measurers(in, dir, env)
 	if err != nil {
 		return nil, err
 	}
 	return &search.Driver{
-		Dir: dir, Problem: in.Problem, Header: in.Header, Evaluator: ev,
+		Dir: dir, Problem: in.Problem, Header: in.Header, Evaluator: ev.proxy, Final: ev.final,
 		Workers: o.Workers, Budget: o.Budget, Now: time.Now, Measurers: measurers,
 		Progress: func(p search.Progress) { show(searchState(p, o.Budget)) },
 	}, nil
@@ -440,6 +468,10 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 	for _, d := range c.Measured {
 		fmt.Fprintf(w, "devices      %s: %d measured, %d of them refused as out of the band,\n", d.Table, len(d.Archs), d.Refused)
 		fmt.Fprintf(w, "             predictions off by at most %.3g %%\n", 100*d.Eta)
+	}
+	if f := c.Fidelity; f != nil {
+		fmt.Fprintf(w, "fidelity     of %d pairs in the band %d are ordered wrongly by the proxy,\n", f.Pairs, f.Wrong)
+		fmt.Fprintf(w, "             Spearman %s on %d architectures\n", opt(f.Spearman, "%.3g"), f.Archs)
 	}
 	for _, a := range c.Alarms {
 		fmt.Fprintf(w, "alarm        %s\n", wrap(a, 13))

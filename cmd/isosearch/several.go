@@ -12,7 +12,6 @@ import (
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/anchors"
-	"github.com/isocost/isocost/search/evaluator"
 	"github.com/isocost/isocost/search/space"
 )
 
@@ -39,13 +38,11 @@ func (o *runOptions) runSeveral(ctx context.Context, env cli.Env) error {
 		}
 		inputs = append(inputs, in)
 	}
-	ev, err := o.openEvaluator(ctx, env, inputs[0])
+	ev, err := o.openEvaluators(ctx, env, inputs[0])
 	if err != nil {
 		return err
 	}
-	if c, ok := ev.(evaluator.Closer); ok {
-		defer c.Close()
-	}
+	defer ev.close()
 	bar := cli.NewProgress(env.Stderr, env.Getenv)
 	var drivers []*search.Driver
 	for i, in := range inputs {

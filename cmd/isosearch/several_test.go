@@ -208,6 +208,30 @@ func TestSeveralAnchors(t *testing.T) {
 	}
 }
 
+// What the proxy is worth is printed, said in the claim and verified.
+func TestFinalUtilities(t *testing.T) {
+	dir := t.TempDir()
+	table, out := tabular(t, dir), filepath.Join(dir, "run")
+	args := []string{"run", "--space", table, "--lut", "space:us", "--evaluator", "table:" + table + ",noise=gaussian", "--epsilon", "0.5", "-o", out}
+	code, stdout, stderr := isosearch(append(args, "--final", "table:"+table)...)
+	if code != 0 || !strings.Contains(stdout, "\nfidelity     of ") || strings.Contains(stdout, "of 0 pairs") {
+		t.Fatalf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	c, err := search.ReadCertificate(filepath.Join(out, search.CertificateFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := c.Claim.Rests[len(c.Claim.Rests)-1]; !strings.HasPrefix(last, "the claim is about the proxy, table:") {
+		t.Errorf("the claim rests on: %s", last)
+	}
+	if code, _, stderr := isosearch("verify", out); code != 0 {
+		t.Errorf("verify: %s", stderr)
+	}
+	if code, _, stderr := isosearch(args...); code != 1 || !strings.Contains(stderr, "started with other settings: final") {
+		t.Errorf("continued without: exit code %d\n%s", code, stderr)
+	}
+}
+
 func abs(v float64) float64 { return max(v, -v) }
 
 // mutations are a line with its first number, text and truth value changed.

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/space"
 )
@@ -78,33 +77,26 @@ func (r *runner) fidelity(ctx context.Context, res *Results) error {
 		proxy, final = append(proxy, sums[key]/counts[key]), append(final, finals[key])
 	}
 	f.Archs = len(final)
-	if f.Archs > 2 {
-		if rho := finite(stats.Spearman(proxy, final)); rho != nil {
-			f.Spearman = *rho
-		}
+	if rho := search.ProxyRank(proxy, final); rho != nil {
+		f.Spearman = *rho
 	}
 	for _, band := range bands {
-		keys := slices.Sorted(maps.Keys(band))
-		for i, a := range keys {
-			for _, b := range keys[:i] {
-				fa, ok1 := finals[a]
-				fb, ok2 := finals[b]
-				if !ok1 || !ok2 || fa == fb {
-					continue
-				}
-				f.Pairs++
-				if (sums[a]/counts[a] > sums[b]/counts[b]) != (fa > fb) {
-					f.Wrong++
-				}
+		proxy, final = nil, nil
+		for _, key := range slices.Sorted(maps.Keys(band)) {
+			if v, ok := finals[key]; ok {
+				proxy, final = append(proxy, sums[key]/counts[key]), append(final, v)
 			}
 		}
+		pairs, wrong := search.ProxyPairs(proxy, final)
+		f.Pairs += pairs
+		f.Wrong += wrong
 	}
 	res.Fidelity = f
 	return nil
 }
 
 func (r *runner) evaluateFinal(ctx context.Context, ev search.Evaluator, a space.Arch, key string, i int) (search.Outcome, error) {
-	q := search.Request{Arch: a, Key: key, Stream: search.StreamSearch, Index: i, Seed: search.SampleSeed(0, "final", key, i), Fidelity: 1}
+	q := search.Request{Arch: a, Key: key, Stream: search.StreamSearch, Index: i, Seed: search.SampleSeed(0, search.StreamFinal, key, i), Fidelity: 1}
 	answer, err := ev.Evaluate(ctx, q)
 	var f *search.Failure
 	if errors.As(err, &f) {
