@@ -43,6 +43,7 @@ func (l *library) loaderWords(provider string) string {
 		why := C.iso_preload(c)
 		C.free(unsafe.Pointer(c))
 		if why != nil {
+			defer C.free(unsafe.Pointer(why))
 			return C.GoString(why)
 		}
 	}

@@ -101,6 +101,7 @@ func loadLibrary(found nativelib.Library) (*library, error) {
 	var why *C.char
 	base := C.iso_base(cpath, &why)
 	if base == nil {
+		defer C.free(unsafe.Pointer(why))
 		text := C.GoString(why)
 		if strings.Contains(text, "OrtGetApiBase") {
 			return nil, hint.Wrap(fmt.Errorf("load %s: this library is no ONNX Runtime (%s)", found.Path, text),

@@ -27,25 +27,30 @@ struct base {
 	const char *(*version)(void);
 };
 
-void *iso_base(const char *path, const char **why) {
-	dlerror();
+// The loader keeps its words per thread, and a goroutine may be on another by its
+// next call: they are copied here.
+static char *loader_words(void) {
+	const char *words = dlerror();
+	return strdup(words != NULL ? words : "the loader does not say why");
+}
+
+void *iso_base(const char *path, char **why) {
 	void *lib = dlopen(path, RTLD_LAZY);
 	if (lib == NULL) {
-		*why = dlerror();
+		*why = loader_words();
 		return NULL;
 	}
 	void *(*get)(void) = (void *(*)(void))dlsym(lib, "OrtGetApiBase");
 	if (get == NULL) {
-		*why = "no symbol OrtGetApiBase";
+		*why = strdup("no symbol OrtGetApiBase");
 		dlclose(lib);
 		return NULL;
 	}
 	return get();
 }
 
-const char *iso_preload(const char *path) {
-	dlerror();
-	return dlopen(path, RTLD_LAZY | RTLD_GLOBAL) == NULL ? dlerror() : NULL;
+char *iso_preload(const char *path) {
+	return dlopen(path, RTLD_LAZY | RTLD_GLOBAL) == NULL ? loader_words() : NULL;
 }
 
 void *iso_symbol(const char *path, const char *name) {

@@ -60,12 +60,13 @@ enum {
 const char *iso_function(int i, int *index);
 
 // iso_base loads the library and returns its OrtApiBase; on failure NULL and, in
-// *why, dlerror's text (valid until the next dl call).
-void *iso_base(const char *path, const char **why);
+// *why, the loader's words for the caller to free.
+void *iso_base(const char *path, char **why);
 const char *iso_version(void *base);
 iso_api iso_get_api(void *base, uint32_t version);
-// iso_preload loads a library for others that need it by its soname; NULL, or why not.
-const char *iso_preload(const char *path);
+// iso_preload loads a library for others that need it by its soname; NULL, or why not
+// (for the caller to free).
+char *iso_preload(const char *path);
 void *iso_symbol(const char *path, const char *name);
 
 // iso_signal_stack swaps the calling thread's alternate signal stack: it writes the one in

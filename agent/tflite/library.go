@@ -6,10 +6,21 @@ package tflite
 #cgo linux LDFLAGS: -ldl
 #include <dlfcn.h>
 #include <stdlib.h>
+#include <string.h>
 #include "litert.h"
 #include "classic.h"
 
-static void *iso_open(const char *path) { return dlopen(path, RTLD_NOW | RTLD_LOCAL); }
+// iso_open loads a library; on failure NULL and, in *why, the loader's words for the
+// caller to free. The loader keeps them per thread, and a goroutine may be on another
+// by its next call.
+static void *iso_open(const char *path, char **why) {
+	void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (lib == NULL) {
+		const char *words = dlerror();
+		*why = strdup(words != NULL ? words : "the loader does not say why");
+	}
+	return lib;
+}
 */
 import "C"
 
@@ -56,11 +67,13 @@ func dlopen(path string) (unsafe.Pointer, error) {
 	}
 	c := C.CString(path)
 	defer C.free(unsafe.Pointer(c))
-	h := C.iso_open(c)
+	var why *C.char
+	h := C.iso_open(c, &why)
 	if h != nil {
 		return h, nil
 	}
-	err := fmt.Errorf("load %s: %s", path, C.GoString(C.dlerror()))
+	defer C.free(unsafe.Pointer(why))
+	err := fmt.Errorf("load %s: %s", path, C.GoString(why))
 	switch text := err.Error(); {
 	case strings.Contains(text, "GLIBC"): // GLIBC_2.34, GLIBCXX_3.4.29
 		return nil, hint.Wrap(fmt.Errorf("%w: %w", errOldSystem, err), "this system's C or C++ library is older than the runtime needs; use the classic library (scripts/setup-native.sh tflite)")
