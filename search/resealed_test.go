@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/searchtest"
 )
 
 // reseal gives lines of a journal the check sums that fit them, as someone would
@@ -57,7 +58,7 @@ func TestVerifyRecomputesResealedJournals(t *testing.T) {
 					continue
 				}
 				at := strings.LastIndex(line, `,"sum":"`)
-				for _, changed := range mutations(line[:at]) {
+				for _, changed := range searchtest.Mutations(line[:at]) {
 					mutated := append([]string(nil), lines...)
 					mutated[i] = changed + line[at:]
 					if err := os.WriteFile(path, []byte(reseal(mutated)), 0o644); err != nil {

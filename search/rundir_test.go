@@ -19,6 +19,7 @@ import (
 
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/evaluator"
+	"github.com/isocost/isocost/search/searchtest"
 	"github.com/isocost/isocost/search/space"
 )
 
@@ -454,7 +455,7 @@ func tamper(t *testing.T, k kind) {
 		if k.name != "lucb" && i%12 > 0 && !slices.ContainsFunc(k.fields, func(f string) bool { return strings.Contains(line, `"`+f+`"`) }) {
 			continue // what all kinds have is gone through once
 		}
-		for _, changed := range mutations(line) {
+		for _, changed := range searchtest.Mutations(line) {
 			text := strings.Join(lines[:i], "") + changed + strings.Join(lines[i+1:], "")
 			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 				t.Fatal(err)
@@ -483,7 +484,7 @@ func tamper(t *testing.T, k kind) {
 		if i%step > 0 && strings.HasPrefix(lines[i], `{"kind":"eval"`) {
 			continue
 		}
-		cases := append(mutations(lines[i]), "", lines[i]+lines[i]) // dropped, doubled
+		cases := append(searchtest.Mutations(lines[i]), "", lines[i]+lines[i]) // dropped, doubled
 		for _, changed := range cases {
 			text := strings.Join(lines[:i], "") + changed + strings.Join(lines[i+1:], "") + "\n"
 			if i == len(lines)-1 && changed == "" {
@@ -526,24 +527,6 @@ func tamper(t *testing.T, k kind) {
 	if tried < 200 {
 		t.Errorf("only %d changes were tried", tried)
 	}
-}
-
-// mutations are a line with each number, text and truth value changed in turn.
-func mutations(line string) []string {
-	var out []string
-	for i := 0; i < len(line); i++ {
-		switch c := line[i]; {
-		case c >= '0' && c <= '9' && (i == 0 || line[i-1] < '0' || line[i-1] > '9'):
-			out = append(out, line[:i]+string('0'+(c-'0'+1)%10)+line[i+1:])
-		case c == '"' && i+1 < len(line) && line[i+1] >= 'a' && line[i+1] <= 'y':
-			out = append(out, line[:i+1]+string(line[i+1]+1)+line[i+2:])
-		case strings.HasPrefix(line[i:], "true"):
-			out = append(out, line[:i]+"false"+line[i+4:])
-		case strings.HasPrefix(line[i:], "false"):
-			out = append(out, line[:i]+"true"+line[i+5:])
-		}
-	}
-	return out
 }
 
 func FuzzDecodeJournal(f *testing.F) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/search/searchtest"
 	"github.com/isocost/isocost/search/space"
 )
 
@@ -26,41 +27,13 @@ func madeUp(t *testing.T, path string, int8 float64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	families := map[string]*lut.Family{}
-	for _, op := range s.Cells() {
-		f := families[op.Family()]
-		if f == nil {
-			f = &lut.Family{Name: op.Family()}
-			for _, c := range op.At {
-				f.Axes = append(f.Axes, c.Axis)
-			}
-			families[f.Name] = f
+	table := searchtest.Table(t, s, 0, func(op lut.Op) float64 {
+		mid, ok := op.Coord("mid")
+		if ok && op.Precision == lut.INT8 {
+			return float64(mid) * int8
 		}
-		cost := 1.0
-		if mid, ok := op.Coord("mid"); ok {
-			if cost = float64(mid); op.Precision == lut.INT8 {
-				cost *= int8
-			}
-		}
-		k := lut.Knot{Raw: cost, Corrected: cost, Lo: cost, Hi: cost, N: 1, Reason: lut.Measured, Records: []string{"x"}}
-		for _, c := range op.At {
-			k.At = append(k.At, c.Value)
-		}
-		f.Knots = append(f.Knots, k)
-	}
-	sum := strings.Repeat("0", 64)
-	file := lut.File{Format: lut.Format, Metric: lut.Latency, Unit: "us", Policy: "raw",
-		Device:  lut.Device{ID: "made-up", Model: "made-up", CPU: "none", OS: "none", Arch: "none", Cores: "0"},
-		Runtime: lut.Runtime{Backend: "none", Version: "0", SHA256: sum, Provider: "none", Threads: 1}, Protocol: lut.Protocol{SHA256: sum}}
-	for _, f := range families {
-		slices.SortFunc(f.Knots, func(a, b lut.Knot) int { return slices.Compare(a.At, b.At) })
-		file.Families = append(file.Families, *f)
-	}
-	slices.SortFunc(file.Families, func(a, b lut.Family) int { return strings.Compare(a.Name, b.Name) })
-	table, err := lut.New(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+		return searchtest.Coord(op, "mid", 1)
+	})
 	if err := os.WriteFile(path, table.Encode(), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/anchors"
+	"github.com/isocost/isocost/search/searchtest"
 	"github.com/isocost/isocost/search/space"
 )
 
@@ -173,7 +174,7 @@ func TestSeveralAnchors(t *testing.T) {
 	tried := 0
 	lines := strings.SplitAfter(string(data), "\n")
 	for i, line := range lines {
-		for _, changed := range mutations(line) {
+		for _, changed := range searchtest.Mutations(line) {
 			text := strings.Join(lines[:i], "") + changed + strings.Join(lines[i+1:], "")
 			if err := os.WriteFile(filepath.Join(out, anchors.ParetoFile), []byte(text), 0o644); err != nil {
 				t.Fatal(err)
@@ -233,24 +234,6 @@ func TestFinalUtilities(t *testing.T) {
 }
 
 func abs(v float64) float64 { return max(v, -v) }
-
-// mutations are a line with its first number, text and truth value changed.
-func mutations(line string) []string {
-	var out []string
-	for i := 0; i < len(line); i++ {
-		switch c := line[i]; {
-		case c >= '0' && c <= '9' && (i == 0 || line[i-1] < '0' || line[i-1] > '9'):
-			out = append(out, line[:i]+string('0'+(c-'0'+1)%10)+line[i+1:])
-		case c == '"' && i+1 < len(line) && line[i+1] >= 'a' && line[i+1] <= 'y':
-			out = append(out, line[:i+1]+string(line[i+1]+1)+line[i+2:])
-		case strings.HasPrefix(line[i:], "true"):
-			out = append(out, line[:i]+"false"+line[i+4:])
-		case strings.HasPrefix(line[i:], "false"):
-			out = append(out, line[:i]+"true"+line[i+5:])
-		}
-	}
-	return out
-}
 
 // Killed with SIGKILL, the same command ends with the same files.
 func TestSeveralAnchorsKilled(t *testing.T) {

@@ -7,48 +7,19 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/searchtest"
 	"github.com/isocost/isocost/search/space"
 )
 
 // plainTable writes a table in which a block costs what its channels say.
 func plainTable(t *testing.T, s space.Lowerer, path string) {
 	t.Helper()
-	families := map[string]*lut.Family{}
-	for _, op := range s.Cells() {
-		f := families[op.Family()]
-		if f == nil {
-			f = &lut.Family{Name: op.Family()}
-			families[f.Name] = f
-		}
-		k := lut.Knot{N: 1, Reason: lut.Measured, Records: []string{"x"}, Raw: 1}
-		if mid, ok := op.Coord("mid"); ok {
-			k.Raw = float64(mid)
-		}
-		f.Axes = f.Axes[:0]
-		for _, c := range op.At {
-			f.Axes, k.At = append(f.Axes, c.Axis), append(k.At, c.Value)
-		}
-		k.Corrected, k.Lo, k.Hi = k.Raw, k.Raw, k.Raw
-		f.Knots = append(f.Knots, k)
-	}
-	sum := strings.Repeat("0", 64)
-	file := lut.File{Format: lut.Format, Metric: lut.Latency, Unit: "us", Policy: "raw", Protocol: lut.Protocol{SHA256: sum},
-		Runtime: lut.Runtime{Backend: "none", SHA256: sum, Threads: 1}}
-	for _, f := range families {
-		slices.SortFunc(f.Knots, func(a, b lut.Knot) int { return slices.Compare(a.At, b.At) })
-		file.Families = append(file.Families, *f)
-	}
-	slices.SortFunc(file.Families, func(a, b lut.Family) int { return strings.Compare(a.Name, b.Name) })
-	table, err := lut.New(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	table := searchtest.Table(t, s, 0, func(op lut.Op) float64 { return searchtest.Coord(op, "mid", 1) })
 	if err := os.WriteFile(path, table.Encode(), 0o644); err != nil {
 		t.Fatal(err)
 	}
