@@ -24,7 +24,7 @@ func TestFrames(t *testing.T) {
 	const path = "testdata/frames-litert.txt"
 	b := New(Config{Library: nativelib.Require(t, LiteRT), Search: nativelib.Host()})
 	if pinnedVersion(t, b) == "" {
-		t.Skip("the kernels of another library or processor are not on file")
+		t.Skip("the kernels of another processor are not on file")
 	}
 	text, err := os.ReadFile(path)
 	if err != nil && !*update {
@@ -99,5 +99,9 @@ func pinnedVersion(t *testing.T, b *Backend) string {
 		return ""
 	}
 	rt, _ := nativelib.Known().Runtime(b.lib.kind)
-	return rt.Pinned(info.Path, info.SHA256)
+	version := rt.Pinned(info.Path, info.SHA256)
+	if version == "" {
+		nativelib.MissingRuntime(t, b.lib.kind, fmt.Errorf("%s is not the pinned library, whose kernels are on file", info.Path))
+	}
+	return version
 }

@@ -28,7 +28,7 @@ func TestKernels(t *testing.T) {
 	kinds(t, func(t *testing.T, b *Backend) {
 		version := pinnedVersion(t, b)
 		if version == "" {
-			t.Skip("the kernels of another library or processor are not on file")
+			t.Skip("the kernels of another processor are not on file")
 		}
 		info, err := b.Info()
 		if err != nil {

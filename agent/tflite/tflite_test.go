@@ -313,7 +313,7 @@ func TestArena(t *testing.T) {
 // and gives; together no more than a few copies of either.
 func TestHeap(t *testing.T) {
 	if heapInUse() < 0 {
-		t.Skip("this C library does not tell its heap (glibc 2.33 does)")
+		nativelib.Missing(t, errors.New("this C library does not tell its heap (glibc 2.33 does)"))
 	}
 	kinds(t, func(t *testing.T, b *Backend) {
 		for _, c := range []struct{ side, channels int64 }{{12, 8}, {24, 64}, {96, 16}} {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,7 +22,7 @@ func TestBundleRunsFromItsOwnFolder(t *testing.T) {
 	for _, name := range []string{"onnxruntime", "litert"} {
 		libs[name] = nativelib.Require(t, name)
 		if own := os.Getenv(strings.ToUpper("ISOCOST_" + name)); own != "" {
-			t.Skipf("%s comes from %s, not from .native", name, own)
+			nativelib.MissingRuntime(t, name, fmt.Errorf("%s comes from %s, not from .native", name, own))
 		}
 	}
 	self, err := os.Executable()
