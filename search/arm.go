@@ -72,6 +72,17 @@ func (a *arm) mean() float64 {
 	return a.sum / float64(len(a.values))
 }
 
+// meanVariance is the variance of the mean in units of σ², for at least one sample.
+// Draws without replacement vary less, and a pool drawn to its end does not vary:
+// its mean is known (Cochran, Sampling Techniques, 1977, theorem 2.2).
+func (a *arm) meanVariance() float64 {
+	n := float64(len(a.values))
+	if a.pool == 0 {
+		return 1 / n
+	}
+	return (1 - n/float64(a.pool)) / n
+}
+
 // spread is the sample standard deviation, 0 for fewer than 2 samples.
 func (a *arm) spread() float64 { return spreadOf(a.values) }
 

@@ -122,7 +122,7 @@ func (r *searcher) lead(x, z *arm) float64 {
 	if len(x.values) == 0 || len(z.values) == 0 {
 		return math.Inf(-1)
 	}
-	se := r.sigma * math.Sqrt(1/float64(len(x.values))+1/float64(len(z.values)))
+	se := r.sigma * math.Sqrt(x.meanVariance()+z.meanVariance())
 	return z.mean() - x.mean() - r.s.MoveScore*se
 }
 
