@@ -1,0 +1,76 @@
+package onnxreader
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/isocost/isocost/lut"
+)
+
+// blocks is a change between channels and blocks of pixels.
+func blocks(kind string) func(*pricer, *node) (lut.Op, string) {
+	return func(p *pricer, n *node) (lut.Op, string) {
+		prec, why := n.precision()
+		if why != "" {
+			return lut.Op{}, why
+		}
+		s := n.in[0].shape
+		if !p.isMap(s) || elements(s) < 1 || elements(n.out[0].shape) != elements(s) {
+			return lut.Op{}, "not blocks of a map"
+		}
+		return lut.NewOp(kind, prec, map[string]string{"f": strconv.Itoa(n.int("blocksize", 0))}, map[string]int{"c": s[1], "h": s[2], "w": s[3]}), ""
+	}
+}
+
+// copies is an operator that copies its output together, row by row.
+func copies(kind string) func(*pricer, *node) (lut.Op, string) {
+	return func(p *pricer, n *node) (lut.Op, string) {
+		if slices.Equal(n.in[0].shape, n.out[0].shape) {
+			p.free = FreeView // nothing is cut off or added: removed when the model is loaded
+			return lut.Op{}, ""
+		}
+		return p.elementOp(n, kind, nil)
+	}
+}
+
+func (p *pricer) gather(n *node) (lut.Op, string) {
+	if idx := n.input(1); idx == nil || !idx.constant {
+		return lut.Op{}, "its indices are computed"
+	}
+	return p.elementOp(n, "gather", nil)
+}
+
+func (p *pricer) resize(n *node) (lut.Op, string) {
+	prec, why := n.precision()
+	if why != "" {
+		return lut.Op{}, why
+	}
+	in, out := n.in[0].shape, n.out[0].shape
+	if len(in) == 4 && len(out) == 4 && in[1] != out[1] && in[3] == out[3] { // channels last
+		in, out = channelsFirst(in), channelsFirst(out)
+	}
+	if len(in) != 4 || len(out) != 4 || in[0] != p.batch || out[1] != in[1] || elements(in) < 1 || elements(out) < 1 {
+		return lut.Op{}, "not a map made larger or smaller"
+	}
+	mode := "nearest"
+	if n.src != nil {
+		mode = n.src.Str("mode", "nearest")
+	}
+	switch mode {
+	case "nearest", "linear", "cubic":
+	default:
+		return lut.Op{}, fmt.Sprintf("interpolation %.20q", mode)
+	}
+	if slices.Equal(in, out) {
+		p.free = FreeView
+		return lut.Op{}, ""
+	}
+	attrs := map[string]string{"mode": mode}
+	if f := out[2] / in[2]; out[2] == f*in[2] && out[3] == f*in[3] {
+		attrs["f"] = strconv.Itoa(f)
+	} else {
+		attrs["size"] = pair(out[2:])
+	}
+	return lut.NewOp("resize", prec, attrs, map[string]int{"c": in[1], "h": in[2], "w": in[3]}), ""
+}

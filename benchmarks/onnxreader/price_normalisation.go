@@ -1,0 +1,85 @@
+package onnxreader
+
+import (
+	"github.com/isocost/isocost/lut"
+)
+
+func (p *pricer) softmax(n *node) (lut.Op, string) {
+	prec, why := n.precision()
+	if why != "" {
+		return lut.Op{}, why
+	}
+	s := n.in[0].shape
+	def := -1
+	if p.g.opset < 13 {
+		def = 1
+	}
+	a, ok := axis(n.int("axis", def), len(s))
+	if !ok || elements(s) < 1 {
+		return lut.Op{}, "its axis is not one of its input"
+	}
+	inner := elements(s[a+1:])
+	if p.g.opset < 13 && n.op == "Softmax" { // over all dimensions from the axis on
+		inner = 1
+		s = []int{elements(s[:a]), elements(s[a:])}
+		a = 1
+	}
+	outer := elements(s[:a])
+	if a > 0 && s[0]%p.batch == 0 {
+		outer /= p.batch
+	}
+	if inner > 1 { // strided: the runtime transposes to the last axis and back
+		return lut.NewOp("softmax", prec, map[string]string{"axis": "inner"}, map[string]int{"b": max(1, outer), "m": s[a], "n": inner}), ""
+	}
+	return lut.NewOp("softmax", prec, nil, map[string]int{"m": max(1, outer), "n": s[a]}), ""
+}
+
+func (p *pricer) norm(n *node, kind string, def int) (lut.Op, string) {
+	prec, why := n.precision()
+	if why != "" {
+		return lut.Op{}, why
+	}
+	s := n.in[0].shape
+	a, ok := axis(n.int("axis", def), len(s))
+	if !ok || elements(s) < 1 {
+		return lut.Op{}, "its axis is not one of its input"
+	}
+	dim := elements(s[a:])
+	seq := elements(s) / dim
+	if a > 0 && s[0]%p.batch == 0 {
+		seq /= p.batch
+	}
+	return lut.NewOp(kind, prec, nil, map[string]int{"seq": max(1, seq), "dim": dim}), ""
+}
+
+func (p *pricer) layerNorm(n *node) (lut.Op, string) {
+	op, why := p.norm(n, "layernorm", -1)
+	if why == "" && (n.skip || n.op == "com.microsoft:SkipLayerNormalization") {
+		op.Attrs = []lut.Attr{{Name: "skip", Value: "1"}}
+	}
+	return op, why
+}
+
+func (p *pricer) rmsNorm(n *node) (lut.Op, string) { return p.norm(n, "rmsnorm", -1) }
+
+// channelwise is an operator with numbers for every channel of a map.
+func channelwise(kind string) func(*pricer, *node) (lut.Op, string) {
+	return func(p *pricer, n *node) (lut.Op, string) {
+		if kind == "batchnorm" {
+			p.blocked[n.out[0]] = p.touchesBlocked(n)
+		}
+		if !p.isMap(n.out[0].shape) {
+			prec, why := n.precision()
+			if s := n.out[0].shape; why == "" && len(s) >= 2 && elements(s) > 0 {
+				return lut.NewOp(kind, prec, nil, map[string]int{"c": s[1], "h": 1, "w": max(1, elements(s)/s[1]/max(1, s[0]))}), ""
+			}
+			return lut.Op{}, "not a map"
+		}
+		prec, why := n.precision()
+		if why != "" {
+			return lut.Op{}, why
+		}
+		s := n.out[0].shape
+		return lut.NewOp(kind, prec, nil, map[string]int{"c": s[1], "h": s[2], "w": s[3]}), ""
+	}
+}

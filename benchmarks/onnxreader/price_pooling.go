@@ -1,0 +1,97 @@
+package onnxreader
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/isocost/isocost/lut"
+)
+
+func pool(kind string, last bool) func(*pricer, *node) (lut.Op, string) {
+	return func(p *pricer, n *node) (lut.Op, string) {
+		x := n.in[0]
+		prec, why := n.precision()
+		if why != "" {
+			return lut.Op{}, why
+		}
+		in, out := x.shape, n.out[0].shape
+		if last || n.int("channels_last", 0) == 1 {
+			in, out = channelsFirst(in), channelsFirst(out)
+			p.last[n.out[0]] = true
+		}
+		if len(in) != 4 || in[0] != p.batch {
+			return lut.Op{}, "not the pooling of a map"
+		}
+		win, ok := n.slide(in[2:], n.ints("kernel_shape"))
+		if !ok {
+			return lut.Op{}, "its window does not fit its input"
+		}
+		p.blocked[n.out[0]] = p.blocked[x]
+		return lut.NewOp(kind, prec, windowAttrs(win, in[2:], out[2:]), map[string]int{"c": in[1], "h": in[2], "w": in[3]}), ""
+	}
+}
+
+func (p *pricer) gap(n *node) (lut.Op, string) {
+	prec, why := n.precision()
+	if why != "" {
+		return lut.Op{}, why
+	}
+	s := n.in[0].shape
+	if n.int("channels_last", 0) == 1 {
+		s = channelsFirst(s)
+		p.last[n.out[0]] = true
+	}
+	if len(s) != 4 || s[0] != p.batch {
+		return lut.Op{}, "not the pooling of a map"
+	}
+	p.blocked[n.out[0]] = p.blocked[n.in[0]]
+	return lut.NewOp("gap", prec, nil, map[string]int{"c": s[1], "h": s[2], "w": s[3]}), ""
+}
+
+func (p *pricer) reduce(n *node) (lut.Op, string) {
+	prec, why := n.precision()
+	if why != "" {
+		return lut.Op{}, why
+	}
+	s := n.in[0].shape
+	axes, ok := n.reduceAxes()
+	if !ok {
+		return lut.Op{}, "its axes are not constant"
+	}
+	if elements(s) < 1 {
+		return lut.Op{}, "an empty tensor"
+	}
+	if n.op == "ReduceMean" {
+		if p.isMap(s) && !axes[0] && !axes[1] && axes[2] && axes[3] {
+			return lut.NewOp("gap", prec, nil, map[string]int{"c": s[1], "h": s[2], "w": s[3]}), ""
+		}
+		if len(s) == 3 && s[0] == p.batch && !axes[0] && axes[1] && !axes[2] {
+			return lut.NewOp("gap", prec, nil, map[string]int{"seq": s[1], "dim": s[2]}), ""
+		}
+	}
+	// Over one run of neighbouring dimensions: outer × reduced × inner.
+	lo, hi := slices.Index(axes, true), len(axes)
+	if lo < 0 {
+		p.free = FreeView
+		return lut.Op{}, ""
+	}
+	for hi > 0 && !axes[hi-1] {
+		hi--
+	}
+	for _, on := range axes[lo:hi] {
+		if !on {
+			return lut.Op{}, "it reduces over dimensions that are not neighbours"
+		}
+	}
+	op := strings.ToLower(strings.TrimPrefix(n.op, "Reduce"))
+	outer, inner := elements(s[:lo]), elements(s[hi:])
+	if len(s) > 0 && lo > 0 && s[0] == p.batch {
+		outer /= p.batch
+	}
+	attrs := map[string]string{"op": op}
+	if inner > 1 {
+		attrs["axis"] = "inner"
+		return lut.NewOp("reduce", prec, attrs, map[string]int{"b": max(1, outer), "m": elements(s[lo:hi]), "n": inner}), ""
+	}
+	return lut.NewOp("reduce", prec, attrs, map[string]int{"m": max(1, outer), "n": elements(s[lo:hi])}), ""
+}
