@@ -1,6 +1,7 @@
 package onnxreader
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/isocost/isocost/lut"
@@ -14,10 +15,7 @@ func (g *graph) price() *Network {
 	for _, n := range g.nodes {
 		if n.dead {
 			if n.why != "" {
-				for _, part := range n.parts {
-					op, name, _ := strings.Cut(part, " ")
-					net.Free = append(net.Free, Free{Name: name, Op: op, Why: n.why})
-				}
+				net.addFree(n, n.why)
 			}
 			continue
 		}
@@ -29,35 +27,34 @@ func (g *graph) price() *Network {
 			}
 		}
 		switch {
-		case why == "" && op.Kind != "":
-			made[n] = len(net.Kernels)
-			net.Kernels = append(net.Kernels, Kernel{Name: n.name, Op: op, Nodes: n.parts})
-			for range p.again { // more work that belongs to no further node
-				net.Kernels = append(net.Kernels, Kernel{Name: n.name + "+", Op: op, Nodes: []string{}})
-			}
-			if p.also != nil {
-				net.Kernels = append(net.Kernels, Kernel{Name: n.name + "+", Op: *p.also, Nodes: []string{}})
-			}
-			if sum := n.input(3); n.op == "com.microsoft.nchwc:Conv" && sum != nil && len(n.out[0].shape) == 4 {
-				// the runtime's convolution with an addition inside
-				s := n.out[0].shape
-				net.Kernels = append(net.Kernels, Kernel{Name: n.name + "+", Nodes: []string{}, Op: lut.NewOp("add", op.Precision,
-					map[string]string{"fused": "1"}, map[string]int{"c": s[1], "h": s[2], "w": s[3]})})
-			}
-		case why == "":
-			for _, part := range n.parts {
-				kind, name, _ := strings.Cut(part, " ")
-				net.Free = append(net.Free, Free{Name: name, Op: kind, Why: p.free})
-			}
-		default:
+		case why != "":
 			for _, part := range n.parts {
 				kind, name, _ := strings.Cut(part, " ")
 				net.Unpriced = append(net.Unpriced, Unpriced{Name: name, Op: kind, Reason: why})
+			}
+		case op.Kind == "":
+			net.addFree(n, p.free)
+		default:
+			made[n] = len(net.Kernels)
+			net.Kernels = append(net.Kernels, Kernel{Name: n.name, Op: op, Nodes: n.parts})
+			more := slices.Repeat([]lut.Op{op}, p.again)
+			if p.also != nil {
+				more = append(more, *p.also)
+			}
+			for _, op := range more { // work that belongs to no further node
+				net.Kernels = append(net.Kernels, Kernel{Name: n.name + "+", Op: op, Nodes: []string{}})
 			}
 		}
 	}
 	g.weigh(net, p.blocked, made)
 	return net
+}
+
+func (net *Network) addFree(n *node, why string) {
+	for _, part := range n.parts {
+		kind, name, _ := strings.Cut(part, " ")
+		net.Free = append(net.Free, Free{Name: name, Op: kind, Why: why})
+	}
 }
 
 // batch is the first dimension of the network's inputs where they agree, else 1.

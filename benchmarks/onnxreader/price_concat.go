@@ -112,11 +112,7 @@ func (p *pricer) joined(n *node, kind string, whole *value, ax, parts int) (lut.
 		if kind == "concat" {
 			p.blocked[n.out[0]] = p.touchesBlocked(n)
 		}
-		return lut.NewOp(kind, prec, attrs, map[string]int{"c": s[1], "h": s[2], "w": s[3]}), ""
+		return lut.NewOp(kind, prec, attrs, ofMap(s)), ""
 	}
-	seq := elements(s[:a])
-	if a > 0 && s[0]%p.batch == 0 {
-		seq /= p.batch
-	}
-	return lut.NewOp(kind, prec, attrs, map[string]int{"seq": max(1, seq), "dim": elements(s[a:])}), ""
+	return lut.NewOp(kind, prec, attrs, map[string]int{"seq": p.outer(s, a), "dim": elements(s[a:])}), ""
 }

@@ -37,7 +37,8 @@ func (o operands) conv(p *pricer, n *node) (lut.Op, string) {
 		return lut.Op{}, why
 	}
 	in, out := x.shape, n.out[0].shape
-	if o.channelsLast || n.int("channels_last", 0) == 1 {
+	last := o.channelsLast || n.int("channels_last", 0) == 1
+	if last {
 		in, out = channelsFirst(in), channelsFirst(out)
 	}
 	if len(in) == 3 { // one-dimensional
@@ -51,22 +52,22 @@ func (o operands) conv(p *pricer, n *node) (lut.Op, string) {
 	}
 	p.again = in[0]/p.batch - 1 // windows of a map, side by side as a batch
 	win, ok := n.slide(x.shape[2:len(x.shape):len(x.shape)], w.shape[2:])
-	if o.channelsLast || n.int("channels_last", 0) == 1 {
+	if last {
 		win, ok = n.slide(x.shape[1:len(x.shape)-1], w.shape[2:])
 	}
 	if !ok {
 		return lut.Op{}, "its kernel does not fit its input"
 	}
 	attrs := windowAttrs(win, in[2:], out[2:])
-	act := n.act
-	if act == "" {
-		act = runtimeAct(n)
-	}
-	if act != "" && !(prec == lut.INT8 && (act == "relu" || act == "relu6")) { // in int8 the number format clamps
+	if act := n.fusedAct(prec); act != "" {
 		attrs["act"] = act
 	}
 	p.blocked[n.out[0]] = len(x.shape) == 4
-	p.last[n.out[0]] = o.channelsLast || n.int("channels_last", 0) == 1
+	p.last[n.out[0]] = last
+	if n.op == "com.microsoft.nchwc:Conv" && n.input(3) != nil && len(n.out[0].shape) == 4 { // its sum: an addition inside
+		add := lut.NewOp("add", prec, map[string]string{"fused": "1"}, ofMap(out))
+		p.also = &add
+	}
 	g := n.groups
 	// The runtime's blocked weights are padded to whole blocks, the map it reorders is not.
 	padded := n.op == "com.microsoft.nchwc:Conv" && g == out[1] && w.shape[1] == 1 && in[1] < g

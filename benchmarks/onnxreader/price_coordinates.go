@@ -71,7 +71,7 @@ func (p *pricer) at(v *value, mapped bool) (map[string]int, string) {
 		return nil, "an empty tensor"
 	}
 	if mapped && p.isMap(s) {
-		return map[string]int{"c": s[1], "h": s[2], "w": s[3]}, ""
+		return ofMap(s), ""
 	}
 	dim := 1
 	if len(s) > 0 {
@@ -84,9 +84,14 @@ func (p *pricer) at(v *value, mapped bool) (map[string]int, string) {
 	return map[string]int{"seq": max(seq, 1), "dim": dim}, ""
 }
 
-func (p *pricer) rows(s []int) int {
-	m := elements(s[:len(s)-1])
-	if len(s) > 1 && s[0]%p.batch == 0 {
+// ofMap are the coordinates of a batch of maps, channels first.
+func ofMap(s []int) map[string]int { return map[string]int{"c": s[1], "h": s[2], "w": s[3]} }
+
+// outer is how many rows one input of the batch has, where a row holds the
+// dimensions from the axis a on; at least 1.
+func (p *pricer) outer(s []int, a int) int {
+	m := elements(s[:a])
+	if a > 0 && s[0]%p.batch == 0 {
 		m /= p.batch
 	}
 	return max(m, 1)

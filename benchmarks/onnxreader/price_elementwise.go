@@ -58,7 +58,7 @@ func (p *pricer) prelu(n *node) (lut.Op, string) {
 		if why != "" {
 			return lut.Op{}, why
 		}
-		return lut.NewOp("prelu", prec, nil, map[string]int{"c": out[1], "h": out[2], "w": out[3]}), ""
+		return lut.NewOp("prelu", prec, nil, ofMap(out)), ""
 	}
 	return p.elementOp(n, "prelu", nil)
 }
@@ -138,18 +138,30 @@ func broadcastKind(a, b, out []int, isMap bool) string {
 		small = a
 	}
 	n, total := elements(small), elements(out)
-	channel := out
 	switch {
 	case n == total:
 		return ""
 	case n == 1:
 		return "s"
-	case isMap && n == channel[1] && len(small) >= 3 && small[len(small)-3] == n:
+	case isMap && n == out[1] && len(small) >= 3 && small[len(small)-3] == n:
 		return "c"
 	case !isMap && len(out) > 0 && n == out[len(out)-1] && small[len(small)-1] == n:
 		return "c"
 	}
 	return "x"
+}
+
+// fusedAct is the activation that the kernel of a convolution or product applies to
+// its result. In int8 a clamp is none: the number format clamps.
+func (n *node) fusedAct(prec lut.Precision) string {
+	act := n.act
+	if act == "" {
+		act = runtimeAct(n)
+	}
+	if prec == lut.INT8 && (act == "relu" || act == "relu6") {
+		return ""
+	}
+	return act
 }
 
 // runtimeAct is the activation a runtime's fused operator carries.

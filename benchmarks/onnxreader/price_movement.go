@@ -19,7 +19,7 @@ func blocks(kind string) func(*pricer, *node) (lut.Op, string) {
 		if !p.isMap(s) || elements(s) < 1 || elements(n.out[0].shape) != elements(s) {
 			return lut.Op{}, "not blocks of a map"
 		}
-		return lut.NewOp(kind, prec, map[string]string{"f": strconv.Itoa(n.int("blocksize", 0))}, map[string]int{"c": s[1], "h": s[2], "w": s[3]}), ""
+		return lut.NewOp(kind, prec, map[string]string{"f": strconv.Itoa(n.int("blocksize", 0))}, ofMap(s)), ""
 	}
 }
 
@@ -72,5 +72,5 @@ func (p *pricer) resize(n *node) (lut.Op, string) {
 	} else {
 		attrs["size"] = pair(out[2:])
 	}
-	return lut.NewOp("resize", prec, attrs, map[string]int{"c": in[1], "h": in[2], "w": in[3]}), ""
+	return lut.NewOp("resize", prec, attrs, ofMap(in)), ""
 }

@@ -24,14 +24,11 @@ func (p *pricer) softmax(n *node) (lut.Op, string) {
 		s = []int{elements(s[:a]), elements(s[a:])}
 		a = 1
 	}
-	outer := elements(s[:a])
-	if a > 0 && s[0]%p.batch == 0 {
-		outer /= p.batch
-	}
+	outer := p.outer(s, a)
 	if inner > 1 { // strided: the runtime transposes to the last axis and back
-		return lut.NewOp("softmax", prec, map[string]string{"axis": "inner"}, map[string]int{"b": max(1, outer), "m": s[a], "n": inner}), ""
+		return lut.NewOp("softmax", prec, map[string]string{"axis": "inner"}, map[string]int{"b": outer, "m": s[a], "n": inner}), ""
 	}
-	return lut.NewOp("softmax", prec, nil, map[string]int{"m": max(1, outer), "n": s[a]}), ""
+	return lut.NewOp("softmax", prec, nil, map[string]int{"m": outer, "n": s[a]}), ""
 }
 
 func (p *pricer) norm(n *node, kind string, def int) (lut.Op, string) {
@@ -44,12 +41,7 @@ func (p *pricer) norm(n *node, kind string, def int) (lut.Op, string) {
 	if !ok || elements(s) < 1 {
 		return lut.Op{}, "its axis is not one of its input"
 	}
-	dim := elements(s[a:])
-	seq := elements(s) / dim
-	if a > 0 && s[0]%p.batch == 0 {
-		seq /= p.batch
-	}
-	return lut.NewOp(kind, prec, nil, map[string]int{"seq": max(1, seq), "dim": dim}), ""
+	return lut.NewOp(kind, prec, nil, map[string]int{"seq": p.outer(s, a), "dim": elements(s[a:])}), ""
 }
 
 func (p *pricer) layerNorm(n *node) (lut.Op, string) {
@@ -68,18 +60,17 @@ func channelwise(kind string) func(*pricer, *node) (lut.Op, string) {
 		if kind == "batchnorm" {
 			p.blocked[n.out[0]] = p.touchesBlocked(n)
 		}
-		if !p.isMap(n.out[0].shape) {
-			prec, why := n.precision()
-			if s := n.out[0].shape; why == "" && len(s) >= 2 && elements(s) > 0 {
-				return lut.NewOp(kind, prec, nil, map[string]int{"c": s[1], "h": 1, "w": max(1, elements(s)/s[1]/max(1, s[0]))}), ""
-			}
-			return lut.Op{}, "not a map"
-		}
 		prec, why := n.precision()
 		if why != "" {
 			return lut.Op{}, why
 		}
 		s := n.out[0].shape
-		return lut.NewOp(kind, prec, nil, map[string]int{"c": s[1], "h": s[2], "w": s[3]}), ""
+		switch {
+		case p.isMap(s):
+			return lut.NewOp(kind, prec, nil, ofMap(s)), ""
+		case len(s) >= 2 && elements(s) > 0: // numbers of a row stand side by side
+			return lut.NewOp(kind, prec, nil, map[string]int{"c": s[1], "h": 1, "w": max(1, elements(s)/s[1]/max(1, s[0]))}), ""
+		}
+		return lut.Op{}, "not a map"
 	}
 }

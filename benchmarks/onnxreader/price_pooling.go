@@ -27,7 +27,7 @@ func pool(kind string, last bool) func(*pricer, *node) (lut.Op, string) {
 			return lut.Op{}, "its window does not fit its input"
 		}
 		p.blocked[n.out[0]] = p.blocked[x]
-		return lut.NewOp(kind, prec, windowAttrs(win, in[2:], out[2:]), map[string]int{"c": in[1], "h": in[2], "w": in[3]}), ""
+		return lut.NewOp(kind, prec, windowAttrs(win, in[2:], out[2:]), ofMap(in)), ""
 	}
 }
 
@@ -45,7 +45,7 @@ func (p *pricer) gap(n *node) (lut.Op, string) {
 		return lut.Op{}, "not the pooling of a map"
 	}
 	p.blocked[n.out[0]] = p.blocked[n.in[0]]
-	return lut.NewOp("gap", prec, nil, map[string]int{"c": s[1], "h": s[2], "w": s[3]}), ""
+	return lut.NewOp("gap", prec, nil, ofMap(s)), ""
 }
 
 func (p *pricer) reduce(n *node) (lut.Op, string) {
@@ -63,7 +63,7 @@ func (p *pricer) reduce(n *node) (lut.Op, string) {
 	}
 	if n.op == "ReduceMean" {
 		if p.isMap(s) && !axes[0] && !axes[1] && axes[2] && axes[3] {
-			return lut.NewOp("gap", prec, nil, map[string]int{"c": s[1], "h": s[2], "w": s[3]}), ""
+			return lut.NewOp("gap", prec, nil, ofMap(s)), ""
 		}
 		if len(s) == 3 && s[0] == p.batch && !axes[0] && axes[1] && !axes[2] {
 			return lut.NewOp("gap", prec, nil, map[string]int{"seq": s[1], "dim": s[2]}), ""

@@ -13,18 +13,13 @@ func (p *pricer) linearOp(n *node, x []int, cin, cout int) (lut.Op, string) {
 		return lut.Op{}, why
 	}
 	attrs := map[string]string{}
-	act := n.act
-	if act == "" {
-		act = runtimeAct(n)
-	}
-	if act != "" && !(prec == lut.INT8 && (act == "relu" || act == "relu6")) {
+	if act := n.fusedAct(prec); act != "" {
 		attrs["act"] = act
 	}
-	m := p.rows(x)
 	if elements(x) < 1 || cin < 1 || cout < 1 {
 		return lut.Op{}, "an empty tensor"
 	}
-	return lut.NewOp("linear", prec, attrs, map[string]int{"m": m, "cin": cin, "cout": cout}), ""
+	return lut.NewOp("linear", prec, attrs, map[string]int{"m": p.outer(x, len(x)-1), "cin": cin, "cout": cout}), ""
 }
 
 func (p *pricer) linear(n *node) (lut.Op, string) {
