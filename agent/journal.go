@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/isocost/isocost/internal/atomicfile"
+	"github.com/isocost/isocost/internal/filelock"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/record"
 )
@@ -83,7 +84,7 @@ func openJournal(path string, header record.Header) (*journal, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, fmt.Errorf("open records: %w", err)
 	}
-	if j.lock, err = lockFile(path); err != nil {
+	if j.lock, err = filelock.Lock(path); err != nil {
 		return nil, hint.Wrap(fmt.Errorf("open records %s: %w", path, err), "another agent bench is writing there; wait for it or give another -o")
 	}
 	if j.log, _, _, err = atomicfile.OpenLog(path); err != nil {

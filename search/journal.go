@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/isocost/isocost/internal/filelock"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/strictjson"
 )
@@ -307,6 +308,7 @@ func encode(v any) ([]byte, error) {
 type journalWriter struct {
 	mu    sync.Mutex
 	f     *os.File
+	lock  io.Closer
 	sum   string
 	err   error
 	dirty chan struct{}
@@ -314,24 +316,31 @@ type journalWriter struct {
 }
 
 // openJournal opens or creates the journal of a run directory. An existing one is
-// returned decoded, its torn last line cut off.
+// returned decoded, its torn last line cut off. Until it is closed no other search
+// can open it.
 func openJournal(path string, h Header) (*journalWriter, *Journal, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, nil, err
 	}
+	lock, err := filelock.Lock(path)
+	if err != nil {
+		return nil, nil, hint.Wrap(err, "another search is writing there; wait for it, or give another -o")
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
+		lock.Close()
 		return nil, nil, err
 	}
 	fail := func(err error) (*journalWriter, *Journal, error) {
 		f.Close()
+		lock.Close()
 		return nil, nil, err
 	}
 	data, err := io.ReadAll(f)
 	if err != nil {
 		return fail(err)
 	}
-	w := &journalWriter{f: f, dirty: make(chan struct{}, 1), done: make(chan struct{})}
+	w := &journalWriter{f: f, lock: lock, dirty: make(chan struct{}, 1), done: make(chan struct{})}
 	j, err := DecodeJournal(path, data)
 	switch {
 	case errors.Is(err, errNoHeader): // new, or killed before the first line was whole
@@ -461,5 +470,5 @@ func (w *journalWriter) close() error {
 	close(w.dirty)
 	<-w.done
 	err := w.f.Sync()
-	return errors.Join(w.err, err, w.f.Close())
+	return errors.Join(w.err, err, w.f.Close(), w.lock.Close())
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 
+	"github.com/isocost/isocost/internal/filelock"
+	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/search"
 )
 
@@ -30,14 +32,24 @@ type sampleID struct {
 // it has written down.
 type ledger struct {
 	f     *os.File // nil: nothing is kept
+	lock  io.Closer
 	known map[sampleID]search.Outcome
 }
 
-// openLedger reads what there is; a torn last line is cut off.
-func openLedger(path string) (*ledger, error) {
+// openLedger reads what there is; a torn last line is cut off. Until it is closed
+// no other study can open it.
+func openLedger(path string) (_ *ledger, err error) {
 	l := &ledger{known: map[sampleID]search.Outcome{}}
+	if l.lock, err = filelock.Lock(path); err != nil {
+		return nil, hint.Wrap(err, "another study is writing there; wait for it, or give another -o")
+	}
+	defer func() {
+		if err != nil {
+			l.lock.Close()
+		}
+	}()
 	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err != nil {
 		return nil, err
 	}
 	whole := bytes.LastIndexByte(data, '\n') + 1
@@ -110,5 +122,5 @@ func (l *ledger) close() error {
 	if l.f == nil {
 		return nil
 	}
-	return errors.Join(l.f.Sync(), l.f.Close())
+	return errors.Join(l.f.Sync(), l.f.Close(), l.lock.Close())
 }
