@@ -98,7 +98,7 @@ func claim(r Run) page.Section {
 	facts = append(facts, page.Fact{Term: "samples", Value: spend(c)},
 		page.Fact{Term: "neighbours", Value: fmt.Sprintf("%d feasible, %d not retired, %d infeasible", len(c.Neighbours), c.Claim.Unretired, len(c.Infeasible))},
 		page.Fact{Term: "moves", Value: fmt.Sprint(len(c.Moves))},
-		page.Fact{Term: "σ of one sample", Value: fmt.Sprintf("%s (%s)", plot.Number(c.Sigma.Value), c.Sigma.Source)},
+		page.Fact{Term: "σ of one sample", Value: noise(c)},
 		page.Fact{Term: "ended", Value: c.Claim.Stop})
 	if c.Claim.More > 0 {
 		facts = append(facts, page.Fact{Term: "samples still needed", Value: fmt.Sprint(c.Claim.More)})
@@ -301,4 +301,12 @@ func provenance(r Run) page.Section {
 		facts = append(facts, page.Fact{Term: "table " + t.Name, Value: fmt.Sprintf("%s, budget %s %s", short(t.SHA256), plot.Number(t.Budget.Value), unitSign[t.Unit])})
 	}
 	return page.Section{Title: "Provenance", Lead: "isosearch verify recomputes every number of this page's certificate from the journal.", Blocks: []page.Block{facts}}
+}
+
+// noise is σ in words.
+func noise(c *search.Certificate) string {
+	if c.Sigma.Source == "unknown" {
+		return "not known: the search ended before it was calibrated"
+	}
+	return fmt.Sprintf("%s (%s)", plot.Number(c.Sigma.Value), c.Sigma.Source)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -236,6 +237,9 @@ func (r *recorder) keepScale(state json.RawMessage) error {
 // point at which a budget ends the search does not depend on the workers.
 func (r *recorder) ask(ctx context.Context, reqs []Request) ([]Outcome, error) {
 	if b := r.d.Budget; b > 0 && r.tape.taken+len(reqs) > b {
+		if r.tape.taken == 0 {
+			return nil, fmt.Errorf("%w: the budget of %d evaluations is less than the %d that a search begins with", ErrStop, b, len(reqs))
+		}
 		return nil, fmt.Errorf("%w: the budget of %d evaluations is spent", ErrStop, b)
 	}
 	return r.answer(ctx, r.d.Evaluator, reqs)
@@ -295,6 +299,7 @@ func (r *recorder) evaluate(ctx context.Context, e Evaluator, reqs []Request, to
 	next := make(chan int)
 	var mu sync.Mutex
 	var firstErr error
+	answered := 0
 	one := func(i int) {
 		a, err := e.Evaluate(ctx, reqs[i])
 		o := Outcome{Answer: a}
@@ -313,6 +318,9 @@ func (r *recorder) evaluate(ctx context.Context, e Evaluator, reqs []Request, to
 		if err != nil && firstErr == nil {
 			firstErr = err
 			cancel()
+		}
+		if err == nil {
+			answered++
 		}
 		out[i] = o
 	}
@@ -333,6 +341,9 @@ func (r *recorder) evaluate(ctx context.Context, e Evaluator, reqs []Request, to
 			})
 		}
 		for _, i := range todo {
+			if ctx.Err() != nil {
+				break
+			}
 			select {
 			case next <- i:
 				continue
@@ -342,6 +353,9 @@ func (r *recorder) evaluate(ctx context.Context, e Evaluator, reqs []Request, to
 		}
 		close(next)
 		wg.Wait()
+	}
+	if answered == len(todo) { // a whole batch is used, or verify would go further than the search
+		return nil
 	}
 	if firstErr == nil {
 		firstErr = ctx.Err()
@@ -370,7 +384,9 @@ func evalEntry(q Request, o Outcome) Entry {
 
 // event writes the search's steps down and passes them on.
 func (r *recorder) event(e Event) {
-	r.last = e
+	if e.Kind == "layer" || e.Kind == "step" { // the others do not say how far it is
+		r.last = e
+	}
 	if entry, ok := eventEntry(e); ok {
 		known, err := r.tape.decision(entry)
 		if err == nil && !known {
@@ -389,6 +405,9 @@ func (r *recorder) progress() {
 	}
 	p := Progress{Event: r.last, Measured: r.seen, Outside: r.outside, Eta: r.eta, Replayed: r.replayed, Left: -1, Elapsed: r.now().Sub(r.began)}
 	p.Samples = r.tape.taken
+	if p.Kind == "" { // the noise is being calibrated
+		p.Need, p.EpsHat = -1, math.Inf(1)
+	}
 	if r.live > 0 && p.Need >= 0 {
 		p.Left = p.Elapsed / time.Duration(r.live) * time.Duration(p.Need)
 	}

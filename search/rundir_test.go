@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/evaluator"
 	"github.com/isocost/isocost/search/searchtest"
@@ -569,4 +570,50 @@ func FuzzDecodeCertificate(f *testing.F) {
 			t.Fatalf("accepted what it would not write: %v", err)
 		}
 	})
+}
+
+// Two searches on one run directory would write over each other's lines: the
+// second is refused, and the first ends well.
+func TestTwoSearchesOnOneRunDirectory(t *testing.T) {
+	dir := t.TempDir()
+	j := job{Table: writeTable(t, dir), Out: filepath.Join(dir, "r"), Noise: ",noise=gaussian", Workers: 1, Delay: 20 * time.Millisecond}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		_, err := j.run(ctx)
+		done <- err
+	}()
+	journal := filepath.Join(j.Out, search.JournalFile)
+	for {
+		if data, err := os.ReadFile(journal); err == nil && bytes.Count(data, []byte("\n")) > 3 {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if _, err := j.run(context.Background()); err == nil || !strings.Contains(hint.Of(err), "another search") {
+		t.Errorf("a second search on the directory: %v", err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify(j.Out); err != nil {
+		t.Errorf("the first search: %v", err)
+	}
+}
+
+// A budget below the calibration of the noise evaluates nothing, and says so.
+func TestBudgetBelowTheCalibration(t *testing.T) {
+	dir := t.TempDir()
+	j := job{Table: writeTable(t, dir), Out: filepath.Join(dir, "r"), Noise: ",noise=gaussian", Workers: 1, Budget: 3}
+	c, err := j.run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Samples != 0 || c.Sigma.Source != "unknown" || !strings.Contains(c.Claim.Stop, "less than the 44 that a search begins with") {
+		t.Errorf("%d samples, σ %+v, stop %q", c.Samples, c.Sigma, c.Claim.Stop)
+	}
+	if _, err := verify(j.Out); err != nil {
+		t.Error(err)
+	}
 }

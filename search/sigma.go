@@ -74,10 +74,11 @@ func (r *searcher) calibrate(ctx context.Context) error {
 	for range r.s.SigmaRepeats {
 		want = append(want, arms...)
 	}
-	r.sigmaNote.Source = "calibrated"
+	r.sigmaNote.Source = "unknown"
 	if err := r.sample(ctx, want); err != nil {
 		return err
 	}
+	r.sigmaNote.Source = "calibrated"
 	ss, nu, used := 0.0, 0, 0
 	for _, a := range arms {
 		if n := len(a.values) - a.base; n > 1 {

@@ -390,7 +390,14 @@ func searchState(p search.Progress, budget int) cli.State {
 	if budget > 0 {
 		s.Done = max(s.Done, float64(p.Samples)/float64(budget))
 	}
-	s.Note = fmt.Sprintf("layer %d, %d open, %d samples, ε̂ %s", p.Layer, p.Open, p.Samples, short(p.EpsHat))
+	where := "all layers"
+	if p.Layer >= 0 {
+		where = fmt.Sprintf("layer %d", p.Layer)
+	}
+	s.Note = fmt.Sprintf("%s, %d open, %d samples, ε̂ %s", where, p.Open, p.Samples, short(p.EpsHat))
+	if p.Kind == "" {
+		s.Note = fmt.Sprintf("calibrating the noise, %d samples", p.Samples)
+	}
 	if p.Measured > 0 {
 		s.Note += fmt.Sprintf("; %d measured, %d refused, error ≤ %.2g %%", p.Measured, p.Outside, 100*p.Eta)
 	}
@@ -444,7 +451,10 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 	retired := len(c.Neighbours) - c.Claim.Unretired
 	fmt.Fprintf(w, "neighbours   %d feasible, %d retired; %d infeasible\n", len(c.Neighbours), retired, len(c.Infeasible))
 	d := c.Sigma.Diff
-	if d == nil || !d.Used {
+	switch {
+	case c.Sigma.Source == "unknown":
+		fmt.Fprintln(w, "noise        not known: the search ended before it was calibrated")
+	case d == nil || !d.Used:
 		fmt.Fprintf(w, "noise        σ %.4g (%s)\n", c.Sigma.Value, c.Sigma.Source)
 	}
 	if d != nil {

@@ -87,13 +87,13 @@ func (p *Progress) Done() {
 func (p *Progress) draw(s State, now time.Time) {
 	done := min(max(s.Done, 0), 1)
 	left := s.Left
-	if left < 0 {
-		left = 0
-		if done > 0 {
-			left = time.Duration(float64(now.Sub(p.start)) * (1 - done) / done)
-		}
+	if left < 0 && done > 0 {
+		left = time.Duration(float64(now.Sub(p.start)) * (1 - done) / done)
 	}
-	text := fmt.Sprintf("%3.0f %%  %s left", done*100, short(left))
+	text := fmt.Sprintf("%3.0f %%", done*100)
+	if left >= 0 {
+		text += fmt.Sprintf("  %s left", short(left))
+	}
 	if s.Valid+s.Failed+s.Total > 0 {
 		text += fmt.Sprintf("  %d", s.Valid)
 		if s.Total > 0 {
