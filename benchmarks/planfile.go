@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // planHeader is the first line of a plan file.
@@ -164,15 +165,10 @@ func ReadPlan(name string, data []byte) (*Plan, error) {
 
 // strictLine decodes a line that canonicalLine wrote, and nothing else.
 func strictLine(text []byte, to any) error {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(to); err != nil {
-		return fmt.Errorf("%w", err)
+	if err := strictjson.Known(text, to); err != nil {
+		return err
 	}
-	if !bytes.Equal(canonicalLine(to), text) {
-		return errors.New("the line is not in canonical form")
-	}
-	return nil
+	return strictjson.Canonical(text, canonicalLine(to))
 }
 
 func (m *Model) validate() error {

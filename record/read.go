@@ -132,12 +132,5 @@ func canonical(line []byte, v any) error {
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(line, want) {
-		i := 0
-		for i < len(line) && i < len(want) && line[i] == want[i] {
-			i++
-		}
-		return fmt.Errorf("the line is not canonical at column %d", i+1)
-	}
-	return nil
+	return strictjson.Canonical(line, want)
 }

@@ -107,7 +107,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"wrong protocol hash", "estimator: median", "estimator: min", ":1: header: protocol"},
 		{"unknown header field", `"agent":`, `"agnt":`, `:1: header: unknown field "agnt"`},
 		{"unknown field", `"load_us":`, `"load":`, `:4: unknown field`},
-		{"case differs", `"load_us":`, `"LOAD_US":`, `:4: the line is not canonical at column`},
+		{"case differs", `"load_us":`, `"LOAD_US":`, `:4: not canonical at column`},
 		{"NaN", `"load_us":10`, `"load_us":NaN`, `:4: invalid character 'N'`},
 		{"negative sample", `"us":[1.25,`, `"us":[-1.25,`, `:5: visit: a sample of -1.25`},
 		{"preempted beyond", `"preempted":[1]`, `"preempted":[2]`, `:5: visit: preempted index 2`},

@@ -7,6 +7,9 @@ import (
 	"math"
 	"os"
 	"slices"
+
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // CertificateFormat is the first field of every certificate.
@@ -415,6 +418,9 @@ func (c *Certificate) Encode() ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// remade is what to do about a certificate that cannot be read.
+const remade = "isosearch run with the same flags writes the certificate again from the journal"
+
 // ReadCertificate reads a certificate strictly. It checks the form only; Verify
 // recomputes the content.
 func ReadCertificate(path string) (*Certificate, error) {
@@ -428,25 +434,18 @@ func ReadCertificate(path string) (*Certificate, error) {
 // DecodeCertificate decodes a certificate; name is the file's, for errors.
 func DecodeCertificate(name string, data []byte) (*Certificate, error) {
 	c := &Certificate{}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(c); err != nil {
-		line := 1 + bytes.Count(data[:min(dec.InputOffset(), int64(len(data)))], []byte{'\n'})
-		return nil, fmt.Errorf("%s:%d: %w", name, line, err)
+	if err := strictjson.Known(data, c); err != nil {
+		return nil, hint.Wrap(strictjson.In(name, err), remade)
 	}
 	if c.Format != CertificateFormat {
-		return nil, fmt.Errorf("%s:1: format is %.80q, not %q", name, c.Format, CertificateFormat)
+		return nil, hint.Wrap(fmt.Errorf("%s:1: format is %.80q, not %q", name, c.Format, CertificateFormat), remade)
 	}
 	back, err := c.Encode()
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(back, data) {
-		n := 0
-		for n < len(back) && n < len(data) && back[n] == data[n] {
-			n++
-		}
-		return nil, fmt.Errorf("%s:%d: not in canonical form", name, 1+bytes.Count(data[:n], []byte{'\n'}))
+	if err := strictjson.Canonical(data, back); err != nil {
+		return nil, hint.Wrap(strictjson.In(name, err), remade)
 	}
 	return c, nil
 }

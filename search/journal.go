@@ -284,10 +284,7 @@ func strict(object []byte, into any) error {
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(back, object) {
-		return errors.New("not in canonical form")
-	}
-	return nil
+	return strictjson.Canonical(object, back)
 }
 
 // encode is JSON without HTML escapes and without the newline.

@@ -23,6 +23,8 @@ import (
 
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/filehash"
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // The device's side of a job. A job lives in a folder of its own:
@@ -227,8 +229,8 @@ func StateOf(dir, lock string, prefix int64) (JobState, error) {
 	data, err := os.ReadFile(filepath.Join(dir, "exit"))
 	switch {
 	case err == nil:
-		if err := json.Unmarshal(data, &s); err != nil {
-			return s, fmt.Errorf("%s: %w", filepath.Join(dir, "exit"), err)
+		if err := strictjson.Decode(data, &s); err != nil {
+			return s, hint.Wrap(strictjson.In(filepath.Join(dir, "exit"), err), "remove %s to start the job anew", dir)
 		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return s, err

@@ -2,11 +2,12 @@ package target
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // A message is one line of the stream from the device side to the host. Exactly
@@ -83,13 +84,8 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 
 func decodeMessage(line []byte) (message, error) {
 	var m message
-	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&m); err != nil {
-		return m, fmt.Errorf("want a message of agent job follow, not %.60q", line)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return m, errors.New("more than one JSON value")
+	if err := strictjson.Decode(line, &m); err != nil {
+		return m, fmt.Errorf("want a message of agent job follow, not %.60q: %w", line, err)
 	}
 	if len(m.Record) > 0 && (m.Record[len(m.Record)-1] != '\n' || m.RecordEnd < int64(len(m.Record))) {
 		return m, errors.New("records that are no whole lines")

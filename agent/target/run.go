@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -20,6 +19,7 @@ import (
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // Job is one run of the agent on a device.
@@ -260,10 +260,9 @@ func (r *run) job(ctx context.Context, c Conn, verb string, args ...string) (Job
 		return JobState{}, fmt.Errorf("agent job %s: %w", verb, err)
 	}
 	var s JobState
-	dec := json.NewDecoder(&out)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s); err != nil {
-		return s, fmt.Errorf("agent job %s on %s: %w", verb, r.Dialer, err)
+	if err := strictjson.Decode(out.Bytes(), &s); err != nil {
+		return s, hint.Wrap(fmt.Errorf("agent job %s on %s wrote %.80q: %w", verb, r.Dialer, out.Bytes(), err),
+			"the agent there may be another version: remove %s/bundle on the device", r.Dialer.Base())
 	}
 	return s, nil
 }

@@ -11,11 +11,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // Format is the first field of every file.
@@ -57,46 +57,28 @@ func Encode(f *File) ([]byte, error) {
 	return append(data, '\n'), nil
 }
 
-// Decode reads a file strictly: an unknown field, a key that is not canonical, a
-// hash that is none or anything after the object is an error with the line.
-func Decode(data []byte) (*File, error) {
+// Decode reads a file strictly; name is the file's, for errors. An unknown field, a
+// key that is not canonical, a hash that is none or anything after the object is an
+// error with its line.
+func Decode(name string, data []byte) (*File, error) {
+	const remake = "agent lower writes it again"
 	var f File
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&f); err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-			return nil, hint.Wrap(errors.New("line 1: the file is cut off"), "write it again with agent lower")
-		}
-		offset := dec.InputOffset()
-		var syntax *json.SyntaxError
-		var typ *json.UnmarshalTypeError
-		if errors.As(err, &syntax) {
-			offset = syntax.Offset
-		} else if errors.As(err, &typ) {
-			offset = typ.Offset
-		}
-		return nil, fmt.Errorf("line %d: %w", 1+bytes.Count(data[:min(int(offset), len(data))], []byte("\n")), err)
-	}
-	if rest := bytes.TrimSpace(data[dec.InputOffset():]); len(rest) > 0 {
-		return nil, fmt.Errorf("line %d: something follows the object", 1+bytes.Count(data[:dec.InputOffset()], []byte("\n")))
+	if err := strictjson.Decode(data, &f); err != nil {
+		return nil, hint.Wrap(strictjson.In(name, err), remake)
 	}
 	if err := f.check(); err != nil {
-		return nil, fmt.Errorf("line 1: %w", err)
+		return nil, hint.Wrap(fmt.Errorf("%s:1: %w", name, err), remake)
 	}
 	return &f, nil
 }
 
-// ReadFile reads a file from disk; errors begin with its path.
+// ReadFile reads a file from disk.
 func ReadFile(path string) (*File, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	f, err := Decode(data)
-	if err != nil {
-		return nil, hint.Wrap(fmt.Errorf("%s:%w", path, err), "%s", hint.Of(err))
-	}
-	return f, nil
+	return Decode(path, data)
 }
 
 // Is says whether data begins like a file of this format, whatever its version.
@@ -112,7 +94,7 @@ func Is(data []byte) bool {
 
 func (f *File) check() error {
 	if f.Format != Format {
-		return hint.Wrap(fmt.Errorf("format %q, want %q", f.Format, Format), "write it again with this version's agent lower")
+		return fmt.Errorf("format %q, want %q", f.Format, Format)
 	}
 	for name, sum := range map[string]string{"sha256": f.SHA256, "runtime.sha256": f.Runtime.SHA256} {
 		if b, err := hex.DecodeString(sum); err != nil || len(b) != 32 {

@@ -31,7 +31,7 @@ func TestRoundTrip(t *testing.T) {
 	if !bytes.HasPrefix(data, []byte("{\n\t\"format\": \"isocost/kernels/v1\"")) || !Is(data) {
 		t.Errorf("%s", data)
 	}
-	f, err := Decode(data)
+	f, err := Decode("k", data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"key not canonical":   {"cin=3,cout=8", "cout=8,cin=3", "out of order"},
 		"work of no node":     {`"conv+"`, `"other+"`, "kernel 1 lacks its name, key or nodes"},
 		"no reason":           {"no key describes it", "", "lacks its operator or the reason"},
-		"something follows":   {"}\n", "}\n{}\n", "something follows"},
+		"something follows":   {"}\n", "}\n{}\n", "follows the value"},
 		"dimension not known": {`"batch": 1`, `"batch": 0`, "not at least 1"},
 		"cut off":             {"\n}\n", "", "cut off"},
 	} {
@@ -62,9 +62,9 @@ func TestDecodeRefuses(t *testing.T) {
 			i := strings.LastIndex(string(data), c.old)
 			bad = string(data[:i]) + c.new
 		}
-		_, err := Decode([]byte(bad))
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "line ") {
-			t.Errorf("%s: %v; want line N: … %s", name, err, c.want)
+		_, err := Decode("k", []byte(bad))
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "k:") {
+			t.Errorf("%s: %v; want k:N: … %s", name, err, c.want)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"format":"isocost/kernels/v1"}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := Decode(data)
+		file, err := Decode("k", data)
 		if err != nil {
 			return
 		}
@@ -86,7 +86,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("accepted, but not encodable: %v", err)
 		}
-		if again, err := Decode(out); err != nil {
+		if again, err := Decode("k", out); err != nil {
 			t.Fatalf("own encoding refused: %v", err)
 		} else if out2, _ := Encode(again); !bytes.Equal(out, out2) {
 			t.Fatal("encoding is not canonical")

@@ -23,6 +23,7 @@ import (
 	"io"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // Format is the first field of the Hello.
@@ -71,7 +72,7 @@ type Reply struct {
 // DecodeRequest reads one line strictly.
 func DecodeRequest(line []byte) (Request, error) {
 	var r Request
-	if err := decode(line, &r); err != nil {
+	if err := strictjson.Decode(line, &r); err != nil {
 		return Request{ID: r.ID}, fmt.Errorf("request: %w", err)
 	}
 	switch {
@@ -86,7 +87,7 @@ func DecodeRequest(line []byte) (Request, error) {
 // DecodeReply reads one line strictly.
 func DecodeReply(line []byte) (Reply, error) {
 	var r Reply
-	if err := decode(line, &r); err != nil {
+	if err := strictjson.Decode(line, &r); err != nil {
 		return Reply{}, fmt.Errorf("reply: %w", err)
 	}
 	if (r.Error == "") == (len(r.Outputs) == 0) {
@@ -98,25 +99,13 @@ func DecodeReply(line []byte) (Reply, error) {
 // DecodeHello reads the server's first line.
 func DecodeHello(line []byte) (Hello, error) {
 	var h Hello
-	if err := decode(line, &h); err != nil {
+	if err := strictjson.Decode(line, &h); err != nil {
 		return Hello{}, fmt.Errorf("hello: %w", err)
 	}
 	if h.Format != Format {
 		return Hello{}, fmt.Errorf("hello: format %q, want %q", h.Format, Format)
 	}
 	return h, nil
-}
-
-func decode(line []byte, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("more than one value on the line")
-	}
-	return nil
 }
 
 // Serve answers the requests of in on out until in ends or ctx is cancelled. Only

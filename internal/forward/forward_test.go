@@ -38,7 +38,7 @@ func TestServe(t *testing.T) {
 		`{"id":"a","outputs":[{"name":"y","dtype":"uint8","shape":[1],"data":"Bw=="}]}`,
 		`{"id":"","error":"request: invalid character 'g' looking for beginning of value"}`,
 		`{"id":"b","error":"no such model","hint":"give another"}`,
-		`{"id":"c","error":"request: json: unknown field \"unknown\""}`,
+		`{"id":"c","error":"request: unknown field \"unknown\""}`,
 		`{"id":"d","error":"request: no model"}`,
 		`{"id":"e","outputs":[{"name":"y","dtype":"uint8","shape":[1],"data":"Aw=="}]}`,
 	}

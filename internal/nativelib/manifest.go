@@ -1,13 +1,13 @@
 package nativelib
 
 import (
-	"bytes"
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // ManifestFormat is the first field of the manifest.
@@ -116,10 +116,8 @@ var hex64 = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func parseManifest(data []byte) (Manifest, error) {
 	var m Manifest
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&m); err != nil {
-		return Manifest{}, fmt.Errorf("runtimes.json: %w", err)
+	if err := strictjson.Decode(data, &m); err != nil {
+		return Manifest{}, strictjson.In("runtimes.json", err)
 	}
 	if m.Format != ManifestFormat {
 		return Manifest{}, fmt.Errorf("runtimes.json: format %q, want %q", m.Format, ManifestFormat)

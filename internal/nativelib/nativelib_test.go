@@ -39,6 +39,28 @@ func TestManifest(t *testing.T) {
 	}
 }
 
+// What parseManifest accepts, and so what is installed, is pinned by hashes.
+func FuzzManifest(f *testing.F) {
+	f.Add(manifestJSON)
+	f.Add([]byte(`{"format":"isocost/runtimes/v1","runtimes":[]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := parseManifest(data)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "runtimes.json:") {
+				t.Fatal(err)
+			}
+			return
+		}
+		for _, r := range m.Runtimes {
+			for _, p := range r.Packages {
+				if len(p.SHA256) != 64 || len(p.Take) == 0 {
+					t.Fatalf("%q: %+v", data, p)
+				}
+			}
+		}
+	})
+}
+
 // tree makes files below a temporary folder and returns it.
 func tree(t *testing.T, files ...string) string {
 	root := t.TempDir()

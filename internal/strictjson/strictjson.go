@@ -1,9 +1,10 @@
 // Package strictjson reads JSON that must be exactly what was meant: one value, no
-// field that is unknown or named twice, nothing after it. Errors say on which line.
-// (JSON has no NaN and no infinity; encoding/json takes the last of two equal fields
-// and ignores what follows the value.)
+// field that is unknown, named twice or in other letters (A for a), nothing after it.
+// Errors say on which line. (JSON has no NaN and no infinity; encoding/json takes the
+// last of two equal fields, does not tell A from a and ignores what follows.)
 //
-// It does not know canonical forms: who has one encodes again and compares.
+// A format with a canonical form is read by Known, encoded again and compared by
+// Canonical; any other by Decode.
 package strictjson
 
 import (
@@ -12,7 +13,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
+	"sync"
 )
 
 // Error is why text is not the value it should be.
@@ -47,11 +50,32 @@ func Decode(text []byte, v any) error {
 	if err := Known(text, v); err != nil {
 		return err
 	}
-	return doubled(text)
+	return names(text, reflect.TypeOf(v))
 }
 
-// Known is Decode without looking for fields named twice: for callers that compare
-// with the canonical bytes anyhow, at half the price.
+// Canonical compares a text with the canonical encoding of what was read from it.
+func Canonical(text, encoded []byte) error {
+	line, column := Difference(text, encoded)
+	if line == 0 {
+		return nil
+	}
+	return &Error{line, false, fmt.Sprintf("not canonical at column %d", column)}
+}
+
+// Difference is where two texts begin to differ, from 1; 0, 0 when they are equal.
+func Difference(a, b []byte) (line, column int) {
+	if bytes.Equal(a, b) {
+		return 0, 0
+	}
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return lineAt(a, int64(n)), n - bytes.LastIndexByte(a[:n], '\n')
+}
+
+// Known is Decode without looking at how often and in which letters fields are named:
+// for callers of Canonical, at half the price.
 func Known(text []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
@@ -84,36 +108,102 @@ func lineAt(text []byte, offset int64) int {
 	return 1 + bytes.Count(text[:min(max(offset, 0), int64(len(text)))], []byte("\n"))
 }
 
-// doubled refuses an object that names a field twice. The text is valid.
-func doubled(text []byte) error {
+// names refuses an object that names a field twice or, where it is read into a
+// struct, in other letters. The text is valid and fits type t.
+func names(text []byte, t reflect.Type) error {
 	d := json.NewDecoder(bytes.NewReader(text))
-	var open []map[string]bool // nil for arrays
-	name := false              // the next string in this object is a name
+	type level struct {
+		seen   map[string]bool         // nil in an array
+		fields map[string]reflect.Type // of a struct, else nil
+		within reflect.Type            // of an element or a map's value, nil when not known
+	}
+	var open []level
+	name := false // the next string is a name
 	for {
 		token, err := d.Token()
 		if err != nil {
 			return nil
 		}
-		switch t := token.(type) {
+		switch token := token.(type) {
 		case json.Delim:
-			switch t {
-			case '{':
-				open, name = append(open, map[string]bool{}), true
-				continue
-			case '[':
-				open, name = append(open, nil), false
-				continue
-			}
-			open = open[:len(open)-1]
-		case string:
-			if name {
-				if open[len(open)-1][t] {
-					return &Error{lineAt(text, d.InputOffset()), false, fmt.Sprintf("field %.60q is doubled", t)}
+			if token == '}' || token == ']' {
+				open = open[:len(open)-1]
+				if len(open) > 0 {
+					t = open[len(open)-1].within
 				}
-				open[len(open)-1][t], name = true, false
-				continue
+				break
 			}
+			l := level{}
+			l.fields, l.within = inside(t)
+			if name = token == '{'; name {
+				l.seen = map[string]bool{}
+			}
+			open, t = append(open, l), l.within
+			continue
+		case string:
+			if !name {
+				break
+			}
+			l := open[len(open)-1]
+			if l.seen[token] {
+				return &Error{lineAt(text, d.InputOffset()), false, fmt.Sprintf("field %.60q is doubled", token)}
+			}
+			l.seen[token], name, t = true, false, l.within
+			if l.fields != nil {
+				var known bool
+				if t, known = l.fields[token]; !known {
+					return &Error{lineAt(text, d.InputOffset()), false, fmt.Sprintf("unknown field %.60q (mind capital letters)", token)}
+				}
+			}
+			continue
 		}
-		name = len(open) > 0 && open[len(open)-1] != nil
+		name = len(open) > 0 && open[len(open)-1].seen != nil
 	}
+}
+
+// inside is what an object or array read into t holds: a struct's fields by name, or
+// the type of elements and a map's values. Of types that read themselves nothing is
+// known.
+func inside(t reflect.Type) (fields map[string]reflect.Type, within reflect.Type) {
+	for t != nil {
+		if reflect.PointerTo(t).Implements(unmarshaler) {
+			return nil, nil
+		}
+		switch t.Kind() {
+		case reflect.Pointer:
+			t = t.Elem()
+			continue
+		case reflect.Slice, reflect.Array, reflect.Map:
+			return nil, t.Elem()
+		case reflect.Struct:
+			return fieldsOf(t), nil
+		}
+		break
+	}
+	return nil, nil
+}
+
+var (
+	unmarshaler = reflect.TypeFor[json.Unmarshaler]()
+	fieldCache  sync.Map // reflect.Type → map[string]reflect.Type
+)
+
+// fieldsOf are a struct's fields by their names in JSON.
+func fieldsOf(t reflect.Type) map[string]reflect.Type {
+	if have, ok := fieldCache.Load(t); ok {
+		return have.(map[string]reflect.Type)
+	}
+	fields := map[string]reflect.Type{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" || !f.IsExported() && !f.Anonymous {
+			continue
+		}
+		if name == "" {
+			name = f.Name
+		}
+		fields[name] = f.Type
+	}
+	fieldCache.Store(t, fields)
+	return fields
 }

@@ -12,6 +12,18 @@ type thing struct {
 	B  []thing          `json:"b,omitempty"`
 	At map[string]thing `json:"at,omitempty"`
 	S  string           `json:"s,omitempty"`
+	P  *part            `json:"p,omitempty"`
+	R  json.RawMessage  `json:"r,omitempty"`
+	inner
+}
+
+type part struct {
+	Q []map[string]part `json:"q,omitempty"`
+	N int               // by its own name
+}
+
+type inner struct {
+	I int `json:"i,omitempty"`
 }
 
 func TestDecode(t *testing.T) {
@@ -27,6 +39,12 @@ func TestDecode(t *testing.T) {
 		{"{\"a\":1,\n\n\"a\":2}", `field "a" is doubled`, 3, false},
 		{`{"a":1,"b":[{"a":1,"a":1}]}`, `field "a" is doubled`, 1, false},
 		{`{"at":{"x":{},"x":{}}}`, `field "x" is doubled`, 1, false},
+		{`{"p":{"q":[{"X":{"N":1},"x":{}}]},"r":{"A":1,"a":[{}]},"i":3}`, "", 0, false}, // a map's and a raw value's names are anyone's
+		{"{\n\"A\":1}", `unknown field "A" (mind`, 2, false},
+		{`{"a":1,"A":1}`, `unknown field "A"`, 1, false},
+		{`{"p":{"n":1}}`, `unknown field "n"`, 1, false},
+		{`{"p":{"q":[{"x":{"Q":[]}}]}}`, `unknown field "Q"`, 1, false},
+		{`{"b":[{"I":1}]}`, `unknown field "I"`, 1, false},
 		{"{\"a\":\n\"x\"}", "cannot unmarshal string", 2, false},
 		{`{"a":NaN}`, "invalid character 'N'", 1, false},
 		{`{"a":1e999}`, "cannot unmarshal number", 1, false},
@@ -53,10 +71,22 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+func TestCanonical(t *testing.T) {
+	if err := Canonical([]byte("{\n}\n"), []byte("{\n}\n")); err != nil {
+		t.Error(err)
+	}
+	for text, want := range map[string]string{"{ }\n": "f:1: not canonical at column 2", "{\n }\n": "f:2: not canonical at column 1", "": "f:1: not canonical at column 1",
+		"{\n}": "f:2: not canonical at column 2"} {
+		if err := Canonical([]byte(text), []byte("{\n}\n")); err == nil || In("f", err).Error() != want {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
 // What Decode accepts, encoding/json accepts with the same value; what it refuses
 // names a line of the text.
 func FuzzDecode(f *testing.F) {
-	for _, s := range []string{`{"a":1,"b":[{"a":2}],"at":{"x":{"a":1}},"s":"a"}`, `{"a":1,"a":2}`, `{"a":`, "{}\n{}", `[]`, `{"a":{"a":[{}]}}`, "\"\\u0061\""} {
+	for _, s := range []string{`{"a":1,"b":[{"a":2}],"at":{"x":{"a":1}},"s":"a"}`, `{"a":1,"a":2}`, `{"a":`, "{}\n{}", `[]`, `{"a":{"a":[{}]}}`, `{"p":{"q":[{"x":{"N":2}}]},"r":{},"i":1}`, "\"\\u0061\""} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

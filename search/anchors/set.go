@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/strictjson"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/pareto"
@@ -235,35 +236,25 @@ func (s *Set) Encode() ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// remade is what to do about a file that cannot be read.
+const remade = "isosearch run with the same flags writes it again from the journals"
+
 // Decode reads what Encode wrote and nothing else; name is the file's, for errors.
 // Verify recomputes the content.
 func Decode(name string, data []byte) (*Set, error) {
 	s := &Set{}
-	if err := strictjson.Decode(data, s); err != nil {
-		return nil, strictjson.In(name, err)
+	if err := strictjson.Known(data, s); err != nil {
+		return nil, hint.Wrap(strictjson.In(name, err), remade)
 	}
 	if s.Format != Format {
-		return nil, fmt.Errorf("%s:1: format is %.80q, not %q", name, s.Format, Format)
+		return nil, hint.Wrap(fmt.Errorf("%s:1: format is %.80q, not %q", name, s.Format, Format), remade)
 	}
 	back, err := s.Encode()
 	if err != nil {
 		return nil, err
 	}
-	if line := differs(data, back); line > 0 {
-		return nil, fmt.Errorf("%s:%d: not in canonical form", name, line)
+	if err := strictjson.Canonical(data, back); err != nil {
+		return nil, hint.Wrap(strictjson.In(name, err), remade)
 	}
 	return s, nil
-}
-
-// differs is the first line, from 1, in which two texts differ; 0 when they are
-// equal.
-func differs(a, b []byte) int {
-	if bytes.Equal(a, b) {
-		return 0
-	}
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
-	}
-	return 1 + bytes.Count(a[:n], []byte{'\n'})
 }

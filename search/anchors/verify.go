@@ -9,6 +9,7 @@ import (
 
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 	"github.com/isocost/isocost/search"
 )
 
@@ -88,7 +89,7 @@ func Verify(dir string) (*Verification, error) {
 	if err != nil {
 		return nil, err
 	}
-	if line := differs(want, got); line > 0 {
+	if line, _ := strictjson.Difference(want, got); line > 0 {
 		return nil, hint.Wrap(fmt.Errorf("%s:%d: the searches beside it give something else", path, line), "run the same command again if one was continued since")
 	}
 	for _, r := range runs {

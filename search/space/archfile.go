@@ -3,11 +3,10 @@ package space
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // ArchFormat is the first field of every arch.json.
@@ -44,54 +43,33 @@ func EncodeArch(s Space, a Arch) ([]byte, error) {
 }
 
 // DecodeArch reads an arch.json that belongs to s; name is the file's, for
-// errors. Unknown fields, another format or space, a key that is not the
+// errors. Unknown and doubled fields, another format or space, a key that is not the
 // layers', and trailing data are errors.
 func DecodeArch(s Space, name string, data []byte) (Arch, error) {
-	fail := func(off int64, h, format string, args ...any) (Arch, error) {
-		line := 1 + bytes.Count(data[:min(max(off, 0), int64(len(data)))], []byte("\n"))
-		err := fmt.Errorf("%s:%d: %w", name, line, fmt.Errorf(format, args...))
-		if h != "" {
-			err = hint.Wrap(err, "%s", h)
-		}
-		return Arch{}, err
+	const remake = "isosearch run writes such files: best.json of its folder"
+	bad := func(format string, args ...any) (Arch, error) {
+		return Arch{}, hint.Wrap(fmt.Errorf("%s:1: %w", name, fmt.Errorf(format, args...)), remake)
 	}
 	if len(data) > maxArchBytes {
-		return fail(0, "", "larger than %d bytes: not an architecture", maxArchBytes)
+		return bad("larger than %d bytes: not an architecture", maxArchBytes)
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
 	var f archFile
-	if err := dec.Decode(&f); err != nil {
-		off := dec.InputOffset()
-		var syn *json.SyntaxError
-		var typ *json.UnmarshalTypeError
-		if errors.As(err, &syn) {
-			off = syn.Offset
-		} else if errors.As(err, &typ) {
-			off = typ.Offset
-		}
-		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-			return fail(int64(len(data)), "the file is cut off: write it again", "not a whole JSON object")
-		}
-		return fail(off, "", "%w", err)
-	}
-	end := dec.InputOffset()
-	if _, err := dec.Token(); err != io.EOF {
-		return fail(end, "one architecture a file", "data after the architecture")
+	if err := strictjson.Decode(data, &f); err != nil {
+		return Arch{}, hint.Wrap(strictjson.In(name, err), remake)
 	}
 	switch {
 	case f.Format != ArchFormat:
-		return fail(0, "", "format is %.80q, not %q", f.Format, ArchFormat)
+		return bad("format is %.80q, not %q", f.Format, ArchFormat)
 	case f.Space.SHA256 != s.Hash():
-		return fail(0, "use the space file it was written with", "architecture of space %.80q (%.12s…), not of %q (%.12s…)",
-			f.Space.Name, f.Space.SHA256, s.Name(), s.Hash())
+		_, err := bad("architecture of space %.80q (%.12s…), not of %q (%.12s…)", f.Space.Name, f.Space.SHA256, s.Name(), s.Hash())
+		return Arch{}, hint.Wrap(err, "use the space file it was written with")
 	}
 	a := Arch{Layers: f.Layers}
 	if err := s.Validate(a); err != nil {
-		return fail(0, "", "%w", err)
+		return bad("%w", err)
 	}
 	if f.Key != a.Key() {
-		return fail(0, "", "key %.200q is not that of the layers, %q", f.Key, a.Key())
+		return bad("key %.200q is not that of the layers, %q", f.Key, a.Key())
 	}
 	return a, nil
 }

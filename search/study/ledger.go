@@ -10,6 +10,7 @@ import (
 
 	"github.com/isocost/isocost/internal/filelock"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 	"github.com/isocost/isocost/search"
 )
 
@@ -73,18 +74,13 @@ func (l *ledger) read(name string, data []byte) error {
 	for line := 1; len(data) > 0; line++ {
 		text, rest, _ := bytes.Cut(data, []byte("\n"))
 		data = rest
-		dec := json.NewDecoder(bytes.NewReader(text))
-		dec.DisallowUnknownFields()
 		var e entry
-		err := dec.Decode(&e)
-		if err == nil && dec.More() {
-			err = errors.New("data after the object")
-		}
+		err := strictjson.Decode(text, &e)
 		if err == nil && (e.Arch == "" || (e.Utility == nil) == (e.Failed == "")) {
 			err = errors.New("an evaluation has arch, seed and either utility or failed")
 		}
 		if err != nil {
-			return fmt.Errorf("%s:%d: %w", name, line, err)
+			return hint.Wrap(fmt.Errorf("%s:%d: %w", name, line, err), "remove the line: what it held is evaluated again")
 		}
 		o := search.Outcome{Failed: e.Failed}
 		if e.Utility != nil {

@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"strconv"
 	"strings"
+
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // Unit is one search: a method from an anchor on a table with a seed. Costs are
@@ -98,23 +98,15 @@ func encodeJSON(v any) ([]byte, error) {
 
 // decodeJSON reads what encodeJSON wrote, and nothing else.
 func decodeJSON(name string, data []byte, v any) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(v)
-	if err == nil {
-		if _, end := dec.Token(); end != io.EOF {
-			err = errors.New("data after the object")
-		}
-	}
+	err := strictjson.Known(data, v)
 	if err == nil {
 		var again []byte
-		if again, err = encodeJSON(v); err == nil && !bytes.Equal(again, data) {
-			err = errors.New("not in canonical form: a field is doubled, missing or written otherwise")
+		if again, err = encodeJSON(v); err == nil {
+			err = strictjson.Canonical(data, again)
 		}
 	}
 	if err != nil {
-		line := 1 + bytes.Count(data[:min(dec.InputOffset(), int64(len(data)))], []byte("\n"))
-		return fmt.Errorf("%s:%d: %w", name, line, err)
+		return hint.Wrap(strictjson.In(name, err), "remove the file and run isosearch study again: it goes on from the evaluations it has")
 	}
 	return nil
 }
