@@ -2,7 +2,6 @@ package benchmarks
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -139,29 +138,6 @@ func (w *onnxWriter) quantParams(v *graph.Value) (scale, zero string, attrs []*o
 	return scale, w.constant(onnx.IntTensor(v.Name+".zero", typ, z, dims...)), attrs
 }
 
-// Quantized returns the integers of a quantised constant: round half to even of
-// x/scale plus zero, clamped to the type, in row-major order.
-func Quantized(v *graph.Value) []int64 {
-	lo, hi := -128.0, 127.0
-	switch v.DType {
-	case graph.Uint8:
-		lo, hi = 0, 255
-	case graph.Int32:
-		lo, hi = math.MinInt32, math.MaxInt32
-	}
-	inner := 1
-	for _, d := range v.Shape[min(v.Quant.Axis+1, len(v.Shape)):] {
-		inner *= d
-	}
-	n := len(v.Quant.Scale)
-	out := make([]int64, len(v.Data))
-	for i, x := range v.Data {
-		c := i / inner % n
-		out[i] = int64(min(hi, max(lo, math.RoundToEven(float64(x)/float64(v.Quant.Scale[c]))+float64(v.Quant.Zero[c]))))
-	}
-	return out
-}
-
 // in returns the name of v as a float tensor, writing a constant's initializer or
 // a DequantizeLinear where needed.
 func (w *onnxWriter) in(v *graph.Value) string {
@@ -174,7 +150,7 @@ func (w *onnxWriter) in(v *graph.Value) string {
 	}
 	scale, zero, attrs := w.quantParams(v)
 	if w.weights[v] {
-		q := w.constant(onnx.IntTensor(name+".q", onnxType(v.DType), Quantized(v), v.Shape...))
+		q := w.constant(onnx.IntTensor(name+".q", onnxType(v.DType), v.Integers(), v.Shape...))
 		return w.dequantized(q, scale, zero, name, attrs)
 	}
 	return w.dequantized(name, scale, zero, name+".dq", attrs)

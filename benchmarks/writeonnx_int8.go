@@ -18,7 +18,7 @@ func (w *onnxWriter) dynamic(n *graph.Node, out string, attrs []*onnx.Attr) {
 		w.g.Nodes = append(w.g.Nodes, &onnx.Node{Name: q, Op: "DynamicQuantizeLinear", Inputs: []string{x}, Outputs: []string{q, q + ".scale", q + ".zero"}})
 	}
 	channels := weight.Shape[0]
-	ints := Quantized(weight)
+	ints := weight.Integers()
 	var product string
 	shape := []int{channels}
 	if n.Op == graph.Linear {
@@ -61,7 +61,7 @@ func (w *onnxWriter) weightOnly(n *graph.Node, out string) {
 	for i := range packed {
 		packed[i] = 128
 	}
-	for i, v := range Quantized(weight) {
+	for i, v := range weight.Integers() {
 		packed[i/k*blocks*block+i%k] = v + 128
 	}
 	scales := make([]float32, rows*blocks)

@@ -5,7 +5,6 @@ package tensorflow
 import (
 	tf "github.com/tensorflow/tensorflow/tensorflow/go"
 
-	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/graph"
 )
 
@@ -20,14 +19,9 @@ func (w *writer) data(v *graph.Value) []float32 {
 	if v.Quant == nil {
 		return v.Data
 	}
-	inner := 1
-	for _, d := range v.Shape[min(v.Quant.Axis+1, len(v.Shape)):] {
-		inner *= d
-	}
 	out := make([]float32, len(v.Data))
-	for i, q := range benchmarks.Quantized(v) {
-		c := i / inner % len(v.Quant.Scale)
-		out[i] = float32(q-int64(v.Quant.Zero[c])) * v.Quant.Scale[c]
+	for i, q := range v.Integers() {
+		out[i] = float32(v.Dequantized(i, q))
 	}
 	return out
 }

@@ -22,14 +22,6 @@ const (
 	Bool
 )
 
-// Quant is affine quantisation: real = Scale[i]·(q − Zero[i]). One element means
-// per tensor, more mean per slice of Axis.
-type Quant struct {
-	Scale []float32
-	Zero  []int32
-	Axis  int
-}
-
 // Value is a tensor's type: an edge of the graph, or a weight.
 type Value struct {
 	Name  string

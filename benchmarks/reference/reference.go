@@ -61,24 +61,7 @@ func round(v *graph.Value, i int, f float32) float32 {
 	case graph.BFloat16:
 		return half.BToFloat32(half.BFromFloat32(f))
 	case graph.Int8, graph.Uint8, graph.Int32:
-		q := v.Quant
-		c := 0
-		if len(q.Scale) > 1 {
-			for a := len(v.Shape) - 1; a > q.Axis; a-- {
-				i /= v.Shape[a]
-			}
-			c = i % v.Shape[q.Axis]
-		}
-		lo, hi := -128.0, 127.0
-		switch v.DType {
-		case graph.Uint8:
-			lo, hi = 0, 255
-		case graph.Int32:
-			lo, hi = math.MinInt32, math.MaxInt32
-		}
-		s, z := float64(q.Scale[c]), float64(q.Zero[c])
-		n := min(hi, max(lo, math.RoundToEven(float64(f)/s)+z))
-		return float32((n - z) * s)
+		return float32(v.Dequantized(i, v.Quantized(i, f)))
 	}
 	return f
 }

@@ -3,7 +3,6 @@ package tflitewriter
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 
 	"github.com/isocost/isocost/benchmarks/graph"
 	"github.com/isocost/isocost/internal/tflitefb"
@@ -34,16 +33,14 @@ func (w *writer) shaped(v *graph.Value, l layout, shape []int32, widen bool) int
 		if len(t.Quant.Scale) > 1 {
 			t.Quant.Axis = int32(fileAxis(v, l, shape))
 		}
-		for _, q := range permuted(quantized(v, -128, 127), v.Shape, l) {
+		for _, q := range permuted(v.Integers(), v.Shape, l) {
 			t.Data = append(t.Data, byte(int8(q)))
 		}
 	case graph.Int32:
 		t.Type, t.Quant = tflitefb.Int32, fileQuant(v, 0)
 		values := v.Ints
 		if v.Data != nil {
-			for _, q := range quantized(v, math.MinInt32, math.MaxInt32) {
-				values = append(values, int64(q))
-			}
+			values = v.Integers()
 		}
 		for _, q := range values {
 			t.Data = binary.LittleEndian.AppendUint32(t.Data, uint32(int32(q)))
@@ -80,7 +77,7 @@ func fileAxis(v *graph.Value, l layout, shape []int32) int {
 }
 
 // permuted reorders row-major elements of a shape to a layout.
-func permuted(data []float32, shape []int, l layout) []float32 {
+func permuted[E any](data []E, shape []int, l layout) []E {
 	identity := true
 	for i, a := range l {
 		identity = identity && i == a
@@ -94,7 +91,7 @@ func permuted(data []float32, shape []int, l layout) []float32 {
 		strides[i] = n
 		n *= shape[i]
 	}
-	out := make([]float32, 0, n)
+	out := make([]E, 0, n)
 	index := make([]int, len(l))
 	for range n {
 		at := 0
@@ -108,23 +105,6 @@ func permuted(data []float32, shape []int, l layout) []float32 {
 			}
 			index[i] = 0
 		}
-	}
-	return out
-}
-
-// quantized are the integers of a quantised weight: round half to even of
-// x/scale plus zero, clamped.
-func quantized(v *graph.Value, lo, hi float64) []float32 {
-	inner := 1
-	for _, d := range v.Shape[min(v.Quant.Axis+1, len(v.Shape)):] {
-		inner *= d
-	}
-	n := len(v.Quant.Scale)
-	out := make([]float32, len(v.Data))
-	for i, x := range v.Data {
-		c := i / inner % n
-		q := math.RoundToEven(float64(x)/float64(v.Quant.Scale[c])) + float64(v.Quant.Zero[c])
-		out[i] = float32(min(hi, max(lo, q)))
 	}
 	return out
 }

@@ -3,7 +3,6 @@ package tflitewriter
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -167,13 +166,5 @@ func TestNoForm(t *testing.T) {
 	g := &graph.Graph{Outputs: []*graph.Value{y}, Nodes: []*graph.Node{node(graph.Relu, nil, x, y)}}
 	if _, err := Write(g); err == nil || errors.Is(err, ErrNoForm) {
 		t.Errorf("a value used before it is made: %v", err)
-	}
-}
-
-func TestQuantizedRoundsToEven(t *testing.T) {
-	v := &graph.Value{Name: "w", Shape: []int{2, 3}, DType: graph.Int8, Data: []float32{0.5, 1.5, 300, -2.5, -1000, 7},
-		Quant: &graph.Quant{Scale: []float32{1, 2}, Zero: []int32{0, 0}}}
-	if got, want := fmt.Sprint(quantized(v, -128, 127)), "[0 2 127 -1 -128 4]"; got != want {
-		t.Errorf("%s, want %s", got, want)
 	}
 }
