@@ -166,12 +166,24 @@ func (r *run) roundCodes(g int) []string {
 			codes = append(codes, record.LowBattery)
 		}
 	}
-	// A minimum is not hurt by slow rounds as long as others are left; a median is
-	// hurt from the first that was not redone.
-	if slow > 0 && (r.Protocol.Estimator != EstimatorMin || slow == good) {
+	if slow > r.slowAllowed(good) {
 		codes = append(codes, record.Throttled)
 	}
 	return codes
+}
+
+// slowAllowed is how many of the rounds that count may be slow without hurting the
+// estimate. A median is hurt from the first that was not redone; a minimum as soon as
+// no other is left. A quantile q of all rounds is the quantile q/(1−s) of the quiet
+// ones when a share s is slow: within their faster half as long as s ≤ 1 − 2q.
+func (r *run) slowAllowed(rounds int) int {
+	switch r.Protocol.Estimator {
+	case EstimatorMin:
+		return max(0, rounds-1)
+	case EstimatorQuantile:
+		return int(max(0, 1-2*r.Protocol.Quantile) * float64(rounds))
+	}
+	return 0
 }
 
 // addChecks adds what the second pass found.

@@ -303,8 +303,8 @@ func (r *run) closeRound(g, round int) record.Line {
 			voids++
 		}
 	}
-	// For min a slow round does no harm: the fastest one counts.
-	slow := ok && r.Protocol.Estimator != EstimatorMin && ratio > 1+r.Protocol.Thermal.Slowdown
+	// For min and quantile a slow round does no harm: the fastest ones count.
+	slow := ok && r.Protocol.Estimator == EstimatorMedian && ratio > 1+r.Protocol.Thermal.Slowdown
 	if slow && voids < r.voidsAllowed() {
 		out.Void = record.Throttled
 	}

@@ -134,3 +134,31 @@ func TestAdaptiveStoppingIsTenTimesCheaper(t *testing.T) {
 		t.Errorf("only %.1f times cheaper", fixed/out.End.DeviceS)
 	}
 }
+
+// TestQuantileOutlastsThrottling: a lower quartile is not hurt by a throttled phase of
+// up to half of the rounds, and says throttled when there are more.
+func TestQuantileOutlastsThrottling(t *testing.T) {
+	p := planOf(someOps(6)...)
+	for _, c := range []struct {
+		device    string
+		throttled bool
+	}{
+		{"noise: {jitter: 0.004}\nthrottle: [{after_s: 3, for_s: 3, slowdown: 1.3}]\n", false},
+		{"noise: {jitter: 0.004}\nthrottle: [{after_s: 3, for_s: 1000, slowdown: 1.3}]\n", true},
+	} {
+		d := simDevice(t, c.device)
+		out := runCampaign(t, campaign(t, p, d, func(q *agent.Protocol) {
+			q.Estimator, q.Drift.Correct, q.Drift.Allow, q.Drift.Limit = agent.EstimatorQuantile, false, 1, 1
+			q.Sample.MinSeconds = 0.01
+			q.Stop.MinRounds, q.Stop.MaxRounds = 30, 30
+		}))
+		if off := worst(t, d, p, out.Records); !c.throttled && off > 0.01 {
+			t.Errorf("throttled for 3 of %.0f s, the quantile is off by %.2f %%", out.End.DeviceS, off*100)
+		}
+		for _, r := range out.Records {
+			if slices.Contains(r.Validity, record.Throttled) != c.throttled {
+				t.Errorf("%s on %q: validity %v", r.Name, c.device, r.Validity)
+			}
+		}
+	}
+}
