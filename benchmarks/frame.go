@@ -31,6 +31,9 @@ type Sum []Summand
 // measured alone, have frames of their own:
 //   - the first layer of a network (a map of at most 4 channels) has no pre: the
 //     model's entry is its own;
+//   - a block comes after another, the smallest there is, in both members: what stood
+//     alone would find its weights and buffers in nearer caches than inside a network
+//     (docs/decisions/0203);
 //   - switch, quantize and dequantize: the change before some use, less that use
 //     without the change. The use begins with a convolution, since runtimes move
 //     conversions past operators that only move data. The switch of a network's
@@ -75,6 +78,8 @@ func Frame(op lut.Op) (Sum, error) {
 		return difference(join(pre, Chain{op}, after(out, p)), join(pre, after(in, p))), nil
 	}
 	switch {
+	case repeated[op.Kind] && len(pre) > 0:
+		pre = append(pre, shortcut(in, p))
 	case ofPositive[op.Kind]:
 		pre = append(pre, lut.NewOp("sigmoid", p, nil, coordinates(in)))
 	case fusible[op.Kind] || op.Attr("skip") == "1":
@@ -90,6 +95,9 @@ func Frame(op lut.Op) (Sum, error) {
 		join(pre, Chain{op}, tap(out, p)),
 		join(pre, tap(in, p))), nil
 }
+
+// repeated are the blocks that convolutional networks consist of.
+var repeated = map[string]bool{"mbconv": true, "fusedmbconv": true, "resbasic": true, "resbottleneck": true}
 
 // fusible operators disappear into the operator before them.
 var fusible = map[string]bool{"add": true, "mul": true, "relu": true, "relu6": true, "hswish": true, "silu": true,
