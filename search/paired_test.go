@@ -141,20 +141,7 @@ func TestPairedAlarms(t *testing.T) {
 		}
 	}
 	p.common = 0
-	alarmed := 0
-	for seed := range uint64(20) {
-		s.Seed = seed
-		if res, err = Search(ctx, p.problem(0.05), s, p.noisy, nil); err != nil {
-			t.Fatal(err)
-		}
-		if len(res.Alarms) > 0 {
-			alarmed++
-			if res.Reached {
-				t.Error("a claim in spite of the alarm")
-			}
-		}
-	}
-	if alarmed < 20 {
+	if alarmed := p.alarms(t, s, p.noisy); alarmed < 20 {
 		t.Errorf("differences declared exact are not, and %d of 20 runs notice", alarmed)
 	}
 	exact := func(_ context.Context, reqs []Request) ([]Outcome, error) {
@@ -180,20 +167,8 @@ func TestPairedAlarms(t *testing.T) {
 		return out, err
 	}
 	diff := 0.5
-	s.SigmaDiff, alarmed = &diff, 0
-	for seed := range uint64(20) {
-		s.Seed = seed
-		if res, err = Search(ctx, p.problem(0.05), s, loud, nil); err != nil {
-			t.Fatal(err)
-		}
-		if len(res.Alarms) > 0 {
-			alarmed++
-			if res.Reached {
-				t.Error("a claim in spite of the alarm")
-			}
-		}
-	}
-	if alarmed < 10 {
+	s.SigmaDiff = &diff
+	if alarmed := p.alarms(t, s, loud); alarmed < 10 {
 		t.Errorf("twelve-fold noise of one choice raised an alarm in %d of 20 runs", alarmed)
 	}
 	pool := p.problem(0.05)

@@ -1,16 +1,12 @@
 package search_test
 
 import (
-	"encoding/json"
-	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/evaluator"
-	"github.com/isocost/isocost/search/space"
+	"github.com/isocost/isocost/search/searchtest"
 )
 
 // TestDrawnPoolsNeverStick: of three trainings an architecture, with more noise than
@@ -20,31 +16,15 @@ import (
 func TestDrawnPoolsNeverStick(t *testing.T) {
 	const epsilon = 0.5
 	dir := t.TempDir()
-	rng := rand.New(rand.NewPCG(1, 2))
-	var table strings.Builder
+	rows := searchtest.Rows()
 	means := map[string]float64{}
-	for i := range 243 {
-		var arch []string
-		u, cost := 0.0, 100.0
-		for l, n := 0, i; l < 5; l, n = l+1, n/3 {
-			arch = append(arch, string("abc"[n%3]))
-			u += float64((n%3*(l+3)*7)%5) / 2
-			cost += float64(n%3) * 1.5
+	for _, r := range rows {
+		for _, v := range r.Utility {
+			means[r.Arch] += v / 3
 		}
-		row := space.Row{Arch: strings.Join(arch, "|"), Utility: []float64{u, u + rng.Float64(), u - rng.Float64()}, Cost: map[string]float64{"us": cost}}
-		for _, v := range row.Utility {
-			means[row.Arch] += v / 3
-		}
-		line, err := json.Marshal(row)
-		if err != nil {
-			t.Fatal(err)
-		}
-		table.Write(append(line, '\n'))
 	}
 	path := filepath.Join(dir, "t.jsonl")
-	if err := os.WriteFile(path, []byte(table.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	searchtest.WriteRows(t, path, rows)
 	for seed := range uint64(20) {
 		s := search.DefaultSettings()
 		s.Epsilon, s.Seed = epsilon, seed+1

@@ -27,41 +27,19 @@ import (
 // finalTable has the same networks' final utilities, beside the table.
 const finalTable = "final.jsonl"
 
-// writeTable writes a table of 3^5 made-up networks of nearly equal cost.
+// writeTable writes a table of made-up networks.
 func writeTable(t testing.TB, dir string) string {
 	t.Helper()
-	var b, final bytes.Buffer
-	rng := rand.New(rand.NewPCG(1, 2))
-	for i := range 243 {
-		var arch []string
-		u, c := 0.0, 100.0
-		for l, n := 0, i; l < 5; l, n = l+1, n/3 {
-			arch = append(arch, string("abc"[n%3]))
-			u += float64((n%3*(l+3)*7)%5) / 2
-			c += float64(n%3) * 1.5
-		}
-		row := space.Row{Arch: strings.Join(arch, "|"), Utility: []float64{u, u + rng.Float64(), u - rng.Float64()}, Cost: map[string]float64{"us": c}}
-		line, err := json.Marshal(row)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Write(append(line, '\n'))
-		// What is final agrees with the proxy but for a part that depends on the key.
-		h := fnv.New32a()
-		h.Write([]byte(row.Arch))
-		row.Utility = []float64{u + float64(h.Sum32()%1000)/500}
-		if line, err = json.Marshal(row); err != nil {
-			t.Fatal(err)
-		}
-		final.Write(append(line, '\n'))
-	}
-	if err := os.WriteFile(filepath.Join(dir, finalTable), final.Bytes(), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	rows := searchtest.Rows()
 	path := filepath.Join(dir, "t.jsonl")
-	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-		t.Fatal(err)
+	searchtest.WriteRows(t, path, rows)
+	// What is final agrees with the proxy but for a part that depends on the key.
+	for i, r := range rows {
+		h := fnv.New32a()
+		h.Write([]byte(r.Arch))
+		rows[i].Utility = []float64{r.Utility[0] + float64(h.Sum32()%1000)/500}
 	}
+	searchtest.WriteRows(t, filepath.Join(dir, finalTable), rows)
 	return path
 }
 

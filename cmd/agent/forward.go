@@ -68,19 +68,32 @@ func (o *forwardOptions) run(ctx context.Context, env cli.Env, args []string) er
 	}
 	return forward.Serve(ctx, env.Stdin, stdout, forward.Hello{Backend: info.Backend, Version: info.Version, SHA256: info.SHA256},
 		func(ctx context.Context, r forward.Request) ([]forward.Tensor, error) {
-			return runOnce(ctx, backend, r, agent.Options{Provider: o.Provider, ProviderOptions: options, Threads: o.Threads, Transfers: true, Seed: r.Seed})
+			return answer(ctx, backend, r, agent.Options{Provider: o.Provider, ProviderOptions: options, Threads: o.Threads, Transfers: true, Seed: r.Seed})
 		})
 }
 
-// runOnce opens the requested model, runs it once and closes it.
-func runOnce(ctx context.Context, backend agent.Backend, r forward.Request, opt agent.Options) ([]forward.Tensor, error) {
+// answer runs the requested model once.
+func answer(ctx context.Context, backend agent.Backend, r forward.Request, opt agent.Options) ([]forward.Tensor, error) {
 	if len(r.Inputs) > 0 {
 		opt.Inputs = map[string]agent.Tensor{}
 		for _, in := range r.Inputs {
 			opt.Inputs[in.Name] = agent.Tensor(in)
 		}
 	}
-	session, err := backend.Open(ctx, agent.Model{Name: r.Model, Path: r.Model, Dims: r.Dims}, opt)
+	outputs, err := runOnce(ctx, backend, agent.Model{Name: r.Model, Path: r.Model, Dims: r.Dims}, opt)
+	if err != nil {
+		return nil, err
+	}
+	var list []forward.Tensor
+	for _, out := range outputs {
+		list = append(list, forward.Tensor(out))
+	}
+	return list, nil
+}
+
+// runOnce opens a model, runs it once, hands back its outputs and closes it.
+func runOnce(ctx context.Context, backend agent.Backend, m agent.Model, opt agent.Options) ([]agent.Tensor, error) {
+	session, err := backend.Open(ctx, m, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -92,13 +105,5 @@ func runOnce(ctx context.Context, backend agent.Backend, r forward.Request, opt 
 	if !ok {
 		return nil, errors.New("the backend does not hand back outputs")
 	}
-	outputs, err := reader.Outputs()
-	if err != nil {
-		return nil, err
-	}
-	var list []forward.Tensor
-	for _, out := range outputs {
-		list = append(list, forward.Tensor(out))
-	}
-	return list, nil
+	return reader.Outputs()
 }

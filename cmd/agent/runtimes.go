@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -336,19 +335,7 @@ func (o *backendOptions) probeOnce(ctx context.Context) (probeResult, error) {
 		return r, err
 	}
 	run := func(provider string) ([]agent.Tensor, error) {
-		session, err := backend.Open(ctx, model, agent.Options{Provider: provider, Threads: 1, Transfers: true, Seed: 1})
-		if err != nil {
-			return nil, err
-		}
-		defer session.Close()
-		if err := session.Run(); err != nil {
-			return nil, err
-		}
-		reader, ok := session.(agent.OutputReader)
-		if !ok {
-			return nil, errors.New("the backend does not hand back outputs")
-		}
-		return reader.Outputs()
+		return runOnce(ctx, backend, model, agent.Options{Provider: provider, Threads: 1, Transfers: true, Seed: 1})
 	}
 	got, err := run(o.Provider)
 	if err != nil {

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,7 +12,6 @@ import (
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/anchors"
 	"github.com/isocost/isocost/search/searchtest"
-	"github.com/isocost/isocost/search/space"
 )
 
 const childEnv = "ISOCOST_ISOSEARCH_TEST_ARGS"
@@ -29,30 +25,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// tabular writes a table of 3^5 made-up networks of nearly equal cost.
+// tabular writes a table of made-up networks whose memory falls as their time rises.
 func tabular(t *testing.T, dir string) string {
 	t.Helper()
-	var b bytes.Buffer
-	rng := rand.New(rand.NewPCG(1, 2))
-	for i := range 243 {
-		var arch []string
-		u, c := 0.0, 100.0
-		for l, n := 0, i; l < 5; l, n = l+1, n/3 {
-			arch = append(arch, string("abc"[n%3]))
-			u += float64((n%3*(l+3)*7)%5) / 2
-			c += float64(n%3) * 1.5
-		}
-		row := space.Row{Arch: strings.Join(arch, "|"), Utility: []float64{u, u + rng.Float64(), u - rng.Float64()}, Cost: map[string]float64{"us": c, "kB": 50 - c/4}}
-		line, err := json.Marshal(row)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Write(append(line, '\n'))
+	rows := searchtest.Rows()
+	for _, r := range rows {
+		r.Cost["kB"] = 50 - r.Cost["us"]/4
 	}
 	path := filepath.Join(dir, "t.jsonl")
-	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	searchtest.WriteRows(t, path, rows)
 	return path
 }
 

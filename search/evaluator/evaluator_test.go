@@ -89,7 +89,7 @@ func TestTableGaussianNoise(t *testing.T) {
 	}
 }
 
-// program is a shell program that answers by the seed.
+// goodProgram is a shell program that answers by the seed.
 const goodProgram = `while read line; do
   id=$(echo "$line" | sed 's/.*"id":"\([^"]*\)".*/\1/'); seed=$(echo "$line" | sed 's/.*"seed":\([0-9]*\).*/\1/')
   case $seed in
@@ -101,6 +101,7 @@ const goodProgram = `while read line; do
   6) echo "{\"id\":\"other\",\"utility\":1}";;
   7) echo "{\"id\":\"$id\",\"utility\":1e999}";;
   8) echo "last words" >&2; exit 1;;
+  9) echo "{\"id\":\"$id\",\"utility\":1,\"second\":2}";;
   *) echo "{\"id\":\"$id\",\"utility\":$seed.5,\"seconds\":2}";;
   esac
 done`
@@ -122,7 +123,7 @@ func TestExecSurvivesEverything(t *testing.T) {
 	if err != nil || a.Utility != 40.5 || a.Seconds != 2 {
 		t.Fatalf("answer %+v, %v", a, err)
 	}
-	for seed, want := range map[uint64]string{1: "garbage", 2: "exit status 3", 3: "no answer within", 4: "out of memory", 6: `id "other"`, 7: "1e999", 8: "last words"} {
+	for seed, want := range map[uint64]string{1: "garbage", 2: "exit status 3", 3: "no answer within", 4: "out of memory", 6: `id "other"`, 7: "1e999", 8: "last words", 9: `unknown field "second"; its fields are`} {
 		_, err := ask(seed)
 		var f *search.Failure
 		if !errors.As(err, &f) || !strings.Contains(f.Reason, want) {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/space"
 )
@@ -134,8 +135,8 @@ func (e *Exec) Evaluate(ctx context.Context, r search.Request) (search.Answer, e
 func (e *Exec) once(ctx context.Context, id string, line []byte) (a search.Answer, err error) {
 	err = e.pool.exchange(ctx, line, func(reply []byte) error {
 		var ans execAnswer
-		if err := json.Unmarshal(reply, &ans); err != nil {
-			return fmt.Errorf("the answer %.80q is no JSON object: %v", reply, err)
+		if err := strictjson.Decode(reply, &ans); err != nil {
+			return fmt.Errorf("the answer %.80q: %w; its fields are id, utility, parts, seconds and error", reply, err)
 		}
 		switch {
 		case ans.ID != id:

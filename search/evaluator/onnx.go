@@ -20,6 +20,7 @@ import (
 
 	"github.com/isocost/isocost/internal/forward"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/space"
 )
@@ -411,8 +412,8 @@ func spread(runs [][][2]float64, score func([2]float64) float64) (grand, within,
 // Restore implements search.Calibrated.
 func (e *ONNX) Restore(state json.RawMessage) error {
 	var s scale
-	if err := json.Unmarshal(state, &s); err != nil {
-		return err
+	if err := strictjson.Decode(state, &s); err != nil {
+		return fmt.Errorf("scale %.200s: %w", state, err)
 	}
 	if s.Format != scaleFormat || !(s.NASWOT.Weight > 0) || !(s.ACor.Weight > 0) {
 		return fmt.Errorf("scale %.200s is not of format %s", state, scaleFormat)
