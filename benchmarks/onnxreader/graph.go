@@ -97,7 +97,8 @@ type graph struct {
 	followed int // elements of constants followed so far
 	lowered  bool
 	warnings []string
-	dims     map[string]int // values given to symbolic dimensions
+	dims     map[string]int   // values given to symbolic dimensions
+	inUse    map[string]int64 // of a lowered graph: the activations in use while each of the file's nodes runs, by its part
 }
 
 func (g *graph) value(name string) *value {

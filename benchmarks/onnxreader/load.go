@@ -33,6 +33,9 @@ type Options struct {
 	// Root is the folder external data lies in; nil when there is none. Only small
 	// constants are read from it.
 	Root fs.FS
+	// Lowered says that the runtime wrote the model, optimised; many such are known by
+	// their operators.
+	Lowered bool
 }
 
 // ReadFile reads a model from disk.
@@ -97,6 +100,10 @@ func ReadModel(m *onnx.Model, opt Options) (*Network, error) {
 	}
 	if err := g.infer(); err != nil {
 		return nil, err
+	}
+	g.lowered = g.lowered || opt.Lowered
+	if g.lowered {
+		g.plan()
 	}
 	g.dynamic()
 	g.quantise()

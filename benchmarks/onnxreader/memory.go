@@ -141,6 +141,17 @@ func (g *graph) onlyLater(v *value, i int, sum *node, last map[*value]int) bool 
 // weigh writes the activations alive into the network; made says which kernel a node
 // became.
 func (g *graph) weigh(net *Network, blocked map[*value]bool, made map[*node]int) {
+	if g.inUse != nil {
+		for _, bytes := range g.inUse {
+			net.PeakBytes = max(net.PeakBytes, bytes)
+		}
+		for n, k := range made {
+			for _, part := range n.parts {
+				net.Kernels[k].LiveBytes = max(net.Kernels[k].LiveBytes, g.inUse[part])
+			}
+		}
+		return
+	}
 	alive, ok := g.liveness(blocked)
 	if !ok {
 		return

@@ -118,7 +118,11 @@ func convShape(x, w int) func(*graph, *node) {
 		}
 		win, ok := n.slide(in[2:], n.kernelOf(w))
 		if ok && slices.Equal(win.k, wt[2:]) {
-			n.set(0, n.in[x].dtype, append([]int{in[0], wt[0]}, win.out...))
+			dtype := n.in[x].dtype
+			if n.op == "ConvInteger" {
+				dtype = onnx.Int32
+			}
+			n.set(0, dtype, append([]int{in[0], wt[0]}, win.out...))
 		}
 	}
 }
