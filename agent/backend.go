@@ -65,6 +65,10 @@ type Options struct {
 	// Transfers includes host–device copies in Run when true.
 	Transfers bool
 	Seed      uint64 // of synthesised inputs
+	// CountMemory asks for a session whose every block of memory is counted, to the
+	// byte, where the runtime allows it: its MemoryStats then say FromRequests. Such a
+	// session is slower and never timed. A backend that cannot count ignores it.
+	CountMemory bool
 	// Inputs overrides synthesised inputs: name → raw little-endian elements with
 	// the declared type and shape.
 	Inputs map[string]Tensor
@@ -122,13 +126,21 @@ type MemoryStats struct {
 
 // Sources of MemoryStats.
 const (
-	FromAllocator = "allocator" // the runtime's own statistics
+	FromAllocator = "allocator" // the runtime's own statistics: an arena's blocks, rounded up
+	FromRequests  = "requests"  // what the runtime asked for, counted block by block without an arena
 	FromHeap      = "malloc"    // growth of the process's heap while the model was opened and run
 )
 
 // MemoryReporter is implemented by sessions whose runtime has allocator statistics.
 type MemoryReporter interface {
 	MemoryStats() (MemoryStats, error)
+}
+
+// Optimiser is implemented by backends that can show a model as the runtime runs it:
+// an ONNX file of fused kernels in the order in which they run. It opens a session of
+// its own: never the timed one.
+type Optimiser interface {
+	Optimised(ctx context.Context, model Model, opt Options) ([]byte, error)
 }
 
 // TensorType is the element type (numpy's name) and shape of a kernel's input or output.

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -21,6 +20,12 @@ import (
 
 // checkGroup does what the protocol asks for besides latency.
 func (r *run) checkGroup(ctx context.Context, g int) error {
+	var counting *talk // the child that counts memory
+	defer func() {
+		if counting != nil {
+			counting.close()
+		}
+	}()
 	for _, id := range r.j.groups[g].Models {
 		if r.j.checks[id] != nil || r.j.faults[id] != nil || r.j.opens[id] == nil {
 			continue
@@ -40,8 +45,8 @@ func (r *run) checkGroup(ctx context.Context, g int) error {
 				switch {
 				case m == "energy" && r.isTerm(id):
 					err = r.checkEnergy(ctx, g, &c)
-				case m == "memory" && r.wholeModel(id):
-					err = r.checkMemory(ctx, &c)
+				case m == "memory" && (r.wholeModel(id) || r.framed(id)):
+					err = r.checkMemory(ctx, &c, &counting)
 				default:
 					continue
 				}
@@ -67,14 +72,6 @@ func (r *run) checkGroup(ctx context.Context, g int) error {
 func (r *run) isTerm(id string) bool {
 	return slices.ContainsFunc(r.Plan.Cases, func(k benchmarks.Case) bool {
 		return slices.ContainsFunc(k.Terms, func(t benchmarks.Term) bool { return t.Model == id && t.Coef != 0 })
-	})
-}
-
-// wholeModel says whether some case's memory is this model's own. A cell's is its
-// operator's (cellMemory), whatever it is framed by.
-func (r *run) wholeModel(id string) bool {
-	return slices.ContainsFunc(r.Plan.Cases, func(k benchmarks.Case) bool {
-		return k.Role != benchmarks.RoleCell && len(k.Terms) == 1 && k.Terms[0].Model == id && k.Terms[0].Coef == 1
 	})
 }
 
@@ -179,49 +176,6 @@ func (r *run) checkEnergy(ctx context.Context, g int, c *record.Check) error {
 	}
 	c.Energy = &record.Energy{GrossMJ: e.GrossJ * per, IdleMJ: e.IdleJ * per, NetMJ: e.NetJ * per, StdErrMJ: math.Hypot(e.StdErrJ, moved) * per,
 		Source: info.String(), WindowS: roundS(e.Window.Seconds())}
-	return nil
-}
-
-// checkMemory opens the model in a child of its own, so that what the process
-// grows by belongs to the model: weights, working set and the runtime's own
-// share that its kernels pull in.
-func (r *run) checkMemory(ctx context.Context, c *record.Check) error {
-	p, err := r.Launch.Launch(ctx)
-	if err != nil {
-		return err
-	}
-	t := newTalk(p, r.talk.now)
-	defer t.close()
-	hello, err := t.ask(ctx, request{Hello: &helloRequest{Backend: r.Backend, Protocol: r.Protocol.Canonical(), ElapsedS: r.talk.now}}, r.openPatience(), nil)
-	if err == nil {
-		before := hello.RSS
-		var opened *record.Open
-		var done report
-		done, err = t.ask(ctx, request{Open: &openRequest{Models: []openModel{{Model: r.models[c.Model], Name: r.names[c.Model], Repeat: 1}}}}, r.openPatience(), func(rep report) error {
-			if rep.Opened != nil {
-				opened = rep.Opened
-			}
-			return nil
-		})
-		if err == nil && opened != nil {
-			m := r.memoryOf(opened)
-			if m == nil {
-				m = &record.Memory{}
-			}
-			if peak := done.HWM - before; peak > 0 {
-				m.PeakRSSBytes = &peak
-			}
-			if n, ok := liveness(r.models[c.Model].Chain, r.Protocol.Batch); ok {
-				m.LivenessBytes = &n
-			}
-			c.Memory = m
-			return nil
-		}
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	c.Absent = join(c.Absent, fmt.Sprintf("memory: a child of its own could not open the model: %v", err))
 	return nil
 }
 

@@ -128,6 +128,8 @@ func (s *childState) answer(ctx context.Context, q request) error {
 		err = s.close(q.Close.Models)
 	case q.Loop != nil:
 		done.Runs, err = s.loop(*q.Loop)
+	case q.Memory != nil:
+		err = s.countMemory(ctx, *q.Memory)
 	case q.Idle != nil:
 		s.clock.Sleep(time.Duration(q.Idle.Seconds * float64(time.Second)))
 	default:

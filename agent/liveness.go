@@ -3,8 +3,6 @@ package agent
 import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/graph"
-	"github.com/isocost/isocost/lut"
-	"github.com/isocost/isocost/record"
 )
 
 // liveness is the static lower bound of a model's activation memory: nodes run
@@ -22,20 +20,6 @@ func liveness(chain benchmarks.Chain, batch int) (bytes int64, ok bool) {
 		return 0, false
 	}
 	return peakLive(g), true
-}
-
-// cellMemory is what a cell of metric memory holds: the most bytes of activations
-// alive while its operator runs, its input and output among them, by the liveness of
-// the operator's own graph. It is not a difference of models – peaks do not add up –
-// and no allocator can tell it: the peak of a framed model may be its frame's. A
-// network's peak is the largest of its operators', plus what a branch around them
-// keeps alive, which a table of operators does not know.
-func cellMemory(op lut.Op, batch int) *record.Memory {
-	n, ok := liveness(benchmarks.Chain{op}, batch)
-	if !ok {
-		return nil
-	}
-	return &record.Memory{LivenessBytes: &n}
 }
 
 func peakLive(g *graph.Graph) int64 {

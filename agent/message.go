@@ -17,6 +17,7 @@ type request struct {
 	Close   *closeRequest   `json:"close,omitempty"`
 	Idle    *idleRequest    `json:"idle,omitempty"`
 	Loop    *loopRequest    `json:"loop,omitempty"`
+	Memory  *memoryRequest  `json:"memory,omitempty"`
 }
 
 // helloRequest names the runtime and the rules. It is answered by Info.
@@ -80,6 +81,13 @@ type loopRequest struct {
 	Seconds float64 `json:"seconds"`
 }
 
+// memoryRequest counts a model's memory, in a child that times nothing. It is
+// answered by Counted.
+type memoryRequest struct {
+	Model benchmarks.Model `json:"model"`
+	Name  string           `json:"name,omitempty"`
+}
+
 // report is what the child says. Model names what it is about.
 type report struct {
 	Begin   bool            `json:"begin,omitempty"` // work on Model starts now
@@ -87,6 +95,7 @@ type report struct {
 	Opened  *record.Open    `json:"opened,omitempty"`
 	Visit   *visitReport    `json:"visit,omitempty"`
 	Numeric *record.Numeric `json:"numeric,omitempty"`
+	Counted *record.Memory  `json:"counted,omitempty"`
 	// Failed is a failure of this model that the child survived.
 	Failed *failReport `json:"failed,omitempty"`
 	// Fatal ends the campaign: the runtime cannot be used at all.

@@ -191,7 +191,7 @@ func (r *run) addChecks(k benchmarks.Case, rec *record.Record) {
 	rec.Energy = r.energyOf(k)
 	if k.Role == benchmarks.RoleCell {
 		if slices.Contains(r.Protocol.Metrics, "memory") {
-			rec.Memory = cellMemory(*k.Key, r.Protocol.Batch)
+			rec.Memory = r.cellMemory(k)
 		}
 		return
 	}

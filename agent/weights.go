@@ -26,7 +26,7 @@ func (r *run) memoryOf(o *record.Open) *record.Memory {
 	if o.WeightsB > 0 || o.PeakActB > 0 {
 		m.Source = o.MemorySource
 	}
-	if m == (record.Memory{}) {
+	if m.WeightsBytes == nil && m.PeakActBytes == nil {
 		return nil
 	}
 	return &m

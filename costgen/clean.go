@@ -135,11 +135,11 @@ func (c *cleaner) take(s Source, set string) {
 		r := &l.Record
 		switch {
 		case r.Kind == benchmarks.RoleAnchor, set != "" && r.Kind != benchmarks.RoleNetwork:
-		case usable(r, c.opt.Accept):
+		case usable(r, c.opt.Accept, c.opt.Metric):
 			if c.use(named{l, s.Name}, set) && !r.IsOK() {
 				c.leave("accepted", title(r))
 			}
-		case usable(r, []string{record.Noisy}) && r.Kind != benchmarks.RoleNetwork:
+		case usable(r, []string{record.Noisy}, c.opt.Metric) && r.Kind != benchmarks.RoleNetwork:
 			c.noisy = append(c.noisy, named{l, s.Name})
 		default:
 			c.leave("dropped "+strings.Join(r.Validity, "+"), title(r))
@@ -409,8 +409,15 @@ func merge(key string, rs []reading) (cell, []lut.Warning) {
 	return out, warn
 }
 
-func usable(r *record.Record, accept []string) bool {
+// aboutTime are the codes that say how far a latency can be trusted and nothing of the
+// bytes that a model takes.
+var aboutTime = []string{record.Noisy, record.Preempted, record.Drift, record.Throttled, record.LowBattery, record.ThermalTimeout}
+
+func usable(r *record.Record, accept []string, metric string) bool {
 	for _, code := range r.Validity {
+		if metric == lut.Memory && slices.Contains(aboutTime, code) {
+			continue
+		}
 		if code != record.OK && !slices.Contains(accept, code) {
 			return false
 		}

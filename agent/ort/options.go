@@ -75,6 +75,13 @@ func (l *library) sessionOptions(model agent.Model, opt agent.Options, second se
 		config["session.disable_cpu_ep_fallback"] = "1"
 	}
 	maps.Copy(config, second.config)
+	if second.counted {
+		config["session.use_env_allocators"] = "1"
+		// With a pattern the second run asks for one block that holds all tensors.
+		if err := so.SetMemPattern(false); err != nil {
+			return nil, err
+		}
+	}
 	for _, k := range slices.Sorted(maps.Keys(config)) {
 		if err := so.AddSessionConfigEntry(k, config[k]); err != nil {
 			return nil, fmt.Errorf("set session option %s=%s: %w", k, config[k], err)

@@ -25,6 +25,7 @@ type secondPass struct {
 	config    map[string]string // session configuration entries
 	profile   string            // prefix of the profile's file
 	optimised string            // where to write the optimised model
+	counted   bool              // memory comes from the counting allocator, block by block
 }
 
 // Placement tells which provider owns each node of the model, as the runtime

@@ -56,6 +56,9 @@ func (b *Backend) Open(ctx context.Context, model agent.Model, opt agent.Options
 	if err != nil {
 		return nil, err
 	}
+	if opt.CountMemory {
+		return l.openCounted(ctx, model, opt)
+	}
 	s, err := l.open(ctx, model, opt, secondPass{})
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", describe(model), err)

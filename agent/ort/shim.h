@@ -32,7 +32,7 @@ typedef void iso_status;       // OrtStatus, NULL is success
 	X(DisablePerSessionThreads, 120) X(CreateThreadingOptions, 121)           \
 	X(ReleaseThreadingOptions, 122) X(AddFreeDimensionOverrideByName, 124)    \
 	X(GetAvailableProviders, 125) X(ReleaseAvailableProviders, 126)           \
-	X(CreateAllocator, 131) X(ReleaseAllocator, 132)                          \
+	X(CreateAllocator, 131) X(ReleaseAllocator, 132) X(RegisterAllocator, 176)   \
 	X(RunWithBinding, 133) X(CreateIoBinding, 134) X(ReleaseIoBinding, 135)   \
 	X(BindInput, 136) X(BindOutputToDevice, 138)                              \
 	X(SetGlobalIntraOpNumThreads, 147) X(SetGlobalInterOpNumThreads, 148)     \
