@@ -65,6 +65,9 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 	if len(models) > 1 && !isDir {
 		return cli.Usage(hint.Wrap(fmt.Errorf("%d models need a folder to be written to", len(models)), "name an existing folder with -o"))
 	}
+	if err := cli.NewOutput("-o", o.Output, models...); err != nil {
+		return err
+	}
 	for name, n := range o.Dims {
 		if n < 1 {
 			return cli.Usagef("--dim %s=%d is not at least 1", name, n)
@@ -92,9 +95,9 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 			_, err = env.Stdout.Write(data)
 		case isDir:
 			name := strings.TrimSuffix(filepath.Base(path), ".onnx") + ".kernels.json"
-			err = atomicfile.Write(filepath.Join(o.Output, name), data, 0o666)
+			err = atomicfile.Write(filepath.Join(o.Output, name), data, 0o644)
 		default:
-			err = atomicfile.Write(o.Output, data, 0o666)
+			err = atomicfile.Write(o.Output, data, 0o644)
 		}
 		if err != nil {
 			return err

@@ -133,6 +133,9 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 	if err := o.validate(args); err != nil {
 		return err
 	}
+	if err := cli.NewOutput("-o", o.Output, slices.Concat(o.Models, o.Calibrators, []string{o.Space, o.Protocol})...); err != nil {
+		return err
+	}
 	p := &benchmarks.Planner{Seed: o.Seed, Isolated: o.Isolated, Copies: o.Copies}
 	var err error
 	switch {
@@ -152,7 +155,7 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 		if _, err := env.Stdout.Write(data); err != nil {
 			return err
 		}
-	} else if err := atomicfile.Write(o.Output, data, 0o666); err != nil {
+	} else if err := atomicfile.Write(o.Output, data, 0o644); err != nil {
 		return fmt.Errorf("write plan: %w", err)
 	}
 	if err := o.summarise(env, plan); err != nil {

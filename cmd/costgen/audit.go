@@ -41,6 +41,9 @@ func (o *auditOptions) run(ctx context.Context, env cli.Env, args []string) erro
 	if len(records) == 0 {
 		return cli.Usagef("no records to audit by: --records names none")
 	}
+	if err := cli.NewOutput("-o", o.out, records...); err != nil {
+		return err
+	}
 	t, err := readTable(o.lut)
 	if err != nil {
 		return err

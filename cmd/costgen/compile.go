@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -63,6 +64,9 @@ func (o *compileOptions) run(ctx context.Context, env cli.Env, args []string) er
 	}
 	if err := o.Validate(); err != nil {
 		return cli.Usage(err)
+	}
+	if err := cli.NewOutput("-o", o.out, slices.Concat(args, o.calibrate, o.audit)...); err != nil {
+		return err
 	}
 	sources, err := readSources(args)
 	if err != nil {

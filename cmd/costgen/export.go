@@ -33,6 +33,9 @@ func (o *exportOptions) run(ctx context.Context, env cli.Env, args []string) err
 	if len(args) > 0 {
 		return cli.Usagef("export takes no arguments; --lut names the table")
 	}
+	if err := cli.NewOutput("-o", o.out, o.lut); err != nil {
+		return err
+	}
 	t, err := readTable(o.lut)
 	if err != nil {
 		return err

@@ -52,6 +52,9 @@ func (o *importOptions) run(ctx context.Context, env cli.Env, args []string) err
 	if o.from == "" {
 		return cli.Usagef("no --from: say the format, one of %s", strings.Join(exchange.Formats, ", "))
 	}
+	if err := cli.NewOutput("-o", o.out, args[0]); err != nil {
+		return err
+	}
 	o.Precision = lut.Precision(o.precision)
 	data, err := os.ReadFile(args[0])
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/costgen"
-	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/search/space"
@@ -53,6 +52,9 @@ func (o *nextOptions) run(ctx context.Context, env cli.Env, args []string) error
 		return cli.Usagef("no --space: which cells matter depends on who asks")
 	case o.n < 1 || o.archs < 1:
 		return cli.Usagef("-n %d and --archs %d must be at least 1", o.n, o.archs)
+	}
+	if err := cli.NewOutput("-o", o.out, o.lut, o.space); err != nil {
+		return err
 	}
 	t, err := readTable(o.lut)
 	if err != nil {
@@ -118,7 +120,7 @@ func (o *nextOptions) run(ctx context.Context, env cli.Env, args []string) error
 			return fmt.Errorf("plan %s: %w", p.Op, err)
 		}
 	}
-	if err := atomicfile.Write(o.out, planner.Plan().Encode(), 0o644); err != nil {
+	if err := writeOut(env, o.out, planner.Plan().Encode()); err != nil {
 		return err
 	}
 	fmt.Fprintf(env.Stderr, "costgen: wrote %s: %d cells\n", o.out, len(ps))

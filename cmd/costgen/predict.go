@@ -17,7 +17,6 @@ import (
 	"github.com/isocost/isocost/benchmarks/kernelfile"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/costgen"
-	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
@@ -80,6 +79,9 @@ func parseDims(list []string) (map[string]int, error) {
 func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) error {
 	if len(args) == 0 {
 		return cli.Usagef("no model to predict")
+	}
+	if err := cli.NewOutput("--emit-plan", o.emitPlan, append(args, o.lut)...); err != nil {
+		return err
 	}
 	dims, err := parseDims(o.dims)
 	if err != nil {
@@ -334,7 +336,7 @@ func (o *predictOptions) writePlan(env cli.Env, t *lut.Table, lacking []costgen.
 		fmt.Fprintf(env.Stderr, "costgen: nothing is missing that a plan could measure: wrote no plan\n")
 		return nil
 	}
-	if err := atomicfile.Write(o.emitPlan, planner.Plan().Encode(), 0o644); err != nil {
+	if err := writeOut(env, o.emitPlan, planner.Plan().Encode()); err != nil {
 		return err
 	}
 	fmt.Fprintf(env.Stderr, "costgen: wrote %s: %d cells\n", o.emitPlan, len(planned))

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/record"
 	"github.com/isocost/isocost/report"
@@ -27,6 +26,9 @@ func reportCommand() cli.Command {
 				if *table == "" || *out == "" || len(args) > 0 {
 					return cli.Usagef("report takes --lut FILE and -o FILE, and no arguments")
 				}
+				if err := cli.NewOutput("-o", *out, append(*records, *table)...); err != nil {
+					return err
+				}
 				t, err := readTable(*table)
 				if err != nil {
 					return err
@@ -39,7 +41,7 @@ func reportCommand() cli.Command {
 				if err := report.Table(&page, t, files); err != nil {
 					return err
 				}
-				if err := atomicfile.Write(*out, page.Bytes(), 0o644); err != nil {
+				if err := writeOut(env, *out, page.Bytes()); err != nil {
 					return err
 				}
 				fmt.Fprintf(env.Stderr, "costgen: wrote %s, %d kB\n", *out, (page.Len()+1023)/1024)

@@ -37,6 +37,9 @@ func reportCommand() cli.Command {
 				if err := draw(&page, args); err != nil {
 					return err
 				}
+				if err := cli.NewOutput("-o", *out); err != nil {
+					return err
+				}
 				if err := atomicfile.Write(*out, page.Bytes(), 0o644); err != nil {
 					return err
 				}

@@ -14,8 +14,22 @@ import (
 // Write replaces the file at path with data, or leaves it as it was: the bytes
 // go to a temporary name in the same folder, are synced, renamed over path, and
 // the folder is synced, so that a crash at any instant leaves the old file or
-// the new one. Missing parent folders are created.
+// the new one. Missing parent folders are created. A symbolic link stays and what it
+// points to is replaced; a pipe or a device is written to.
 func Write(path string, data []byte, perm os.FileMode) (err error) {
+	if at, err := os.Stat(path); err == nil && !at.IsDir() {
+		if !at.Mode().IsRegular() {
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			_, err = f.Write(data)
+			return errors.Join(err, f.Close())
+		}
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			path = real
+		}
+	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err

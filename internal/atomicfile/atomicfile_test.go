@@ -23,6 +23,36 @@ func TestWriteReplacesWhole(t *testing.T) {
 	}
 }
 
+func TestWriteKeepsLinksAndPipes(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "f"), filepath.Join(dir, "link")
+	if err := os.WriteFile(file, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(file, link); err != nil {
+		t.Skip(err)
+	}
+	if err := Write(link, []byte("new"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(file); string(got) != "new" {
+		t.Errorf("behind the link stands %q", got)
+	}
+	if at, err := os.Lstat(link); err != nil || at.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link became %v, %v", at, err)
+	}
+	null := filepath.Join(dir, "null")
+	if err := os.Symlink(os.DevNull, null); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(null, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if at, err := os.Stat(null); err != nil || at.Mode().IsRegular() {
+		t.Errorf("the device became %v, %v", at, err)
+	}
+}
+
 func TestLogCutsTornLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	if err := os.WriteFile(path, []byte("a\nb\nhalf"), 0o644); err != nil {
