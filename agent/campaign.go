@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/isocost/isocost/agent/device"
@@ -111,6 +112,9 @@ func (c *Campaign) Run(ctx context.Context) (*Outcome, error) {
 				r.names[m] = k.Name
 			}
 		}
+	}
+	if at, err := os.Stat(c.Path); err == nil && !at.Mode().IsRegular() {
+		return nil, hint.Wrap(fmt.Errorf("open records %s: not a regular file", c.Path), "records are appended and read back: give the path of a file")
 	}
 	defer r.end()
 	if err := r.start(ctx); err != nil {

@@ -85,7 +85,11 @@ func openJournal(path string, header record.Header) (*journal, error) {
 		return nil, fmt.Errorf("open records: %w", err)
 	}
 	if j.lock, err = filelock.Lock(path); err != nil {
-		return nil, hint.Wrap(fmt.Errorf("open records %s: %w", path, err), "another agent bench is writing there; wait for it or give another -o")
+		err = fmt.Errorf("open records %s: %w", path, err)
+		if held := (*fs.PathError)(nil); errors.As(err, &held) && held.Op == "lock" {
+			err = hint.Wrap(err, "another agent bench is writing there; wait for it or give another -o")
+		}
+		return nil, err
 	}
 	if j.log, _, _, err = atomicfile.OpenLog(path); err != nil {
 		j.lock.Close()
@@ -166,7 +170,7 @@ func (j *journal) write(lines ...record.Line) error {
 	}
 	if j.log != nil {
 		if err := j.log.AppendLines(texts...); err != nil {
-			return fmt.Errorf("journal: %w", err)
+			return hint.Wrap(fmt.Errorf("journal: %w", err), "what was measured before is kept: make room, and the same command goes on")
 		}
 	}
 	for _, l := range lines {

@@ -19,6 +19,7 @@ var npyTypes = map[string]string{
 	"|b1": "bool", "|i1": "int8", "|u1": "uint8",
 	"<i2": "int16", "<i4": "int32", "<i8": "int64", "<u2": "uint16", "<u4": "uint32", "<u8": "uint64",
 	"<f2": "float16", "<f4": "float32", "<f8": "float64",
+	"<V2": "bfloat16", // as numpy.save writes ml_dtypes.bfloat16, a type numpy has no letter for
 }
 
 var elementSize = map[string]int{
@@ -36,11 +37,12 @@ var (
 )
 
 // ParseNPY reads a .npy array (NumPy Enhancement Proposal 1, versions 1 to 3) of
-// a fixed-size little-endian type in C order. name stands for the file in errors.
+// a fixed-size type; numbers of either byte order, elements in C or Fortran order
+// (numpy saves a transposed matrix so). name stands for the file in errors.
 func ParseNPY(name string, data []byte) (Tensor, error) {
 	bad := func(format string, args ...any) (Tensor, error) {
 		return Tensor{}, hint.Wrap(fmt.Errorf("%s: "+format, append([]any{name}, args...)...),
-			"write the array with numpy.save, in C order and little-endian")
+			"write the array with numpy.save: numbers, bools or text, no objects")
 	}
 	if len(data) < 10 || string(data[:6]) != "\x93NUMPY" {
 		return bad("not a .npy file")
@@ -66,6 +68,11 @@ func ParseNPY(name string, data []byte) (Tensor, error) {
 		return bad("header %.100q lacks descr, fortran_order or shape", header)
 	}
 	dtype, ok := npyTypes[string(descr[1])]
+	bigEndian := false
+	if rest, is := strings.CutPrefix(string(descr[1]), ">"); is && rest[0] != 'V' {
+		dtype, ok = npyTypes["<"+rest]
+		bigEndian = true
+	}
 	size := elementSize[dtype]
 	if text := npyText.FindSubmatch(descr[1]); text != nil {
 		width, err := strconv.Atoi(string(text[2]))
@@ -93,20 +100,55 @@ func ParseNPY(name string, data []byte) (Tensor, error) {
 		t.Shape = append(t.Shape, d)
 		size *= d
 	}
-	if string(fortran[1]) == "True" && len(t.Shape) > 1 {
-		return bad("Fortran order")
-	}
 	if len(body) != size {
 		return bad("%d bytes of elements where shape %v of %s needs %d", len(body), t.Shape, dtype, size)
 	}
+	columns := string(fortran[1]) == "True" && len(t.Shape) > 1
 	if dtype == "string" {
 		list, err := npyStrings(body, width, descr[1][1] == 'U')
 		if err != nil {
 			return bad("%v", err)
 		}
+		if columns {
+			list = cOrder(list, t.Shape)
+		}
 		t.Data = JoinStrings(list)
+		return t, nil
 	}
+	if !columns && !bigEndian {
+		return t, nil
+	}
+	elements := slices.Collect(slices.Chunk(t.Data, width))
+	if bigEndian {
+		for _, e := range elements {
+			slices.Reverse(e)
+		}
+	}
+	if columns {
+		elements = cOrder(elements, t.Shape)
+	}
+	t.Data = slices.Concat(elements...)
 	return t, nil
+}
+
+// cOrder turns elements whose first index runs fastest into elements whose last does.
+func cOrder[E any](elements []E, shape []int) []E {
+	out := make([]E, 0, len(elements))
+	index := make([]int, len(shape))
+	for range elements {
+		at := 0
+		for d := len(shape) - 1; d >= 0; d-- {
+			at = at*shape[d] + index[d]
+		}
+		out = append(out, elements[at])
+		for d := len(shape) - 1; d >= 0; d-- {
+			if index[d]++; index[d] < shape[d] {
+				break
+			}
+			index[d] = 0
+		}
+	}
+	return out
 }
 
 // npyStrings cuts fixed-width text, padded with zeros: UCS-4 or bytes.

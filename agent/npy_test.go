@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,8 +46,7 @@ func TestParseNPY(t *testing.T) {
 	}
 	for want, data := range map[string][]byte{
 		"not a .npy":    []byte("PK\x03\x04 a zip file"),
-		"Fortran order": npy("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }", body),
-		"not supported": npy("{'descr': '>f4', 'fortran_order': False, 'shape': (1, 2), }", body),
+		"not supported": npy("{'descr': '|O', 'fortran_order': False, 'shape': (1, 2), }", body),
 		"needs 12":      npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", body),
 		"lacks":         npy("{'descr': '<f4'}", body),
 		"cut off":       []byte("\x93NUMPY\x01\x00\xff\xff"),
@@ -54,6 +54,36 @@ func TestParseNPY(t *testing.T) {
 		if _, err := ParseNPY("x.npy", data); err == nil || !strings.Contains(err.Error(), want) || hint.Of(err) == "" {
 			t.Errorf("want %q, got %v", want, err)
 		}
+	}
+}
+
+// What numpy.save writes for a 2×3 matrix of [[1 2 3] [4 5 6]] and its relatives.
+func TestParseNPYOrders(t *testing.T) {
+	i2 := func(o binary.AppendByteOrder, v ...uint16) (b []byte) {
+		for _, x := range v {
+			b = o.AppendUint16(b, x)
+		}
+		return b
+	}
+	want := i2(binary.LittleEndian, 1, 2, 3, 4, 5, 6)
+	for descr, body := range map[string][]byte{
+		"'<i2', 'fortran_order': False": want,
+		"'>i2', 'fortran_order': False": i2(binary.BigEndian, 1, 2, 3, 4, 5, 6),
+		"'<i2', 'fortran_order': True":  i2(binary.LittleEndian, 1, 4, 2, 5, 3, 6),
+		"'>i2', 'fortran_order': True":  i2(binary.BigEndian, 1, 4, 2, 5, 3, 6),
+		"'<V2', 'fortran_order': False": want,
+	} {
+		x, err := ParseNPY("x.npy", npy("{'descr': "+descr+", 'shape': (2, 3), }", body))
+		if err != nil || !slices.Equal(x.Data, want) {
+			t.Errorf("%s: %v, %v", descr, x.Data, err)
+		}
+	}
+	x, err := ParseNPY("x.npy", npy("{'descr': '|S1', 'fortran_order': True, 'shape': (2, 2), }", []byte("acbd")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list, err := x.Strings(); err != nil || strings.Join(list, "") != "abcd" {
+		t.Errorf("%q, %v", list, err)
 	}
 }
 

@@ -12,7 +12,7 @@ type Progress struct {
 	Group    int
 	Round    int
 	Done     float64 // share of the expected work, 0 to 1
-	LeftS    float64 // device seconds left, an estimate
+	LeftS    float64 // device seconds left, an estimate; negative: not known yet
 	DeviceS  float64 // device seconds used
 	Cases    int
 	Finished int // cases that need no more rounds
@@ -56,6 +56,7 @@ func (r *run) show(stage string, g int) {
 		expect = min(2*rounds, float64(r.Protocol.Stop.MaxRounds))
 	}
 	share := 0.0
+	p.LeftS = -1
 	if rounds > 0 {
 		share = rounds / expect
 		p.LeftS = p.DeviceS / rounds * (expect - rounds)

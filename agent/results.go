@@ -138,9 +138,10 @@ func (r *run) tooShort(g, rounds int) string {
 			need++
 		}
 	}
-	if closed := r.j.roundsClosed(g); closed > 0 && rounds < need {
+	if closed := r.j.roundsClosed(g); closed > 0 && rounds < need && len(r.j.visits[g]) > 0 {
+		before := r.j.visits[g][0].AtS // opening and warming up, once
 		return fmt.Sprintf("%d of the %d rounds that an interval needs; about %.0f s of device time would do",
-			rounds, need, math.Ceil(r.j.closedS*float64(need)/float64(closed)))
+			rounds, need, math.Ceil(before+(r.j.closedS-before)*float64(need)/float64(closed)))
 	}
 	return "too few undisturbed samples for an interval; allow more time"
 }

@@ -72,6 +72,10 @@ func Decode(name string, data []byte) (*File, error) {
 				"the file was changed or damaged; measure again into a new one"))
 		}
 		if n == 1 {
+			if !bytes.HasPrefix(line, []byte(`{"format":"`+Format+`"`)) {
+				return nil, hint.Wrap(fmt.Errorf("%s:1: not a record file: the first line has no format %q", name, Format),
+					"agent bench -o FILE writes record files")
+			}
 			if err := strictjson.Known(line, &f.Header); err != nil {
 				return nil, at(fmt.Errorf("header: %w", err))
 			}

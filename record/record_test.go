@@ -102,8 +102,8 @@ func TestRoundTrip(t *testing.T) {
 
 func TestDecodeRefuses(t *testing.T) {
 	cases := []struct{ name, old, new, want string }{
-		{"other version", "records/v1", "records/v9", ":1: header: format"},
-		{"other file", `"isocost/records/v1"`, `"something"`, ":1: header: format"},
+		{"other version", "records/v1", "records/v9", ":1: not a record file"},
+		{"other file", `"isocost/records/v1"`, `"something"`, ":1: not a record file"},
 		{"wrong protocol hash", "estimator: median", "estimator: min", ":1: header: protocol"},
 		{"unknown header field", `"agent":`, `"agnt":`, `:1: header: unknown field "agnt"`},
 		{"unknown field", `"load_us":`, `"load":`, `:4: unknown field`},

@@ -227,7 +227,7 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 		s := cli.State{Label: p.Stage, Done: p.Done, Left: time.Duration(p.LeftS * float64(time.Second)), Valid: p.Finished, Failed: p.Failed,
 			Total: p.Cases, Note: fmt.Sprintf("round %d  %s", p.Round+1, p.Case)}
 		if p.Stage == "opening" {
-			s.Note = fmt.Sprintf("%d models open", p.Open)
+			s.Note = plural(p.Open, "model") + " open"
 		}
 		if p.State != nil && p.State.Celsius != nil {
 			s.Temp = *p.State.Celsius
@@ -237,7 +237,10 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 	out, err := c.Run(ctx)
 	progress.Done()
 	if err != nil {
-		if ctx.Err() != nil && o.Output != "" {
+		if ctx.Err() != nil && o.Output == "" {
+			return hint.Wrap(ctx.Err(), "nothing was kept: with -o FILE an interrupted campaign goes on")
+		}
+		if ctx.Err() != nil {
 			return hint.Wrap(ctx.Err(), "what was measured is in %s; run the same command again to go on", output)
 		}
 		return err
@@ -252,14 +255,38 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 	if err != nil {
 		return err
 	}
-	if out.End.Failed > 0 {
-		if short := shortOfTime(out.Records); short != "" {
-			return cli.Partial(hint.Wrap(fmt.Errorf("%d of %d cases have no interval: --max-time was over after %s", out.End.Failed, out.End.Cases, short),
-				"allow more time, with another -o, or plan less"))
+	return o.verdict(out)
+}
+
+// verdict is the error of a campaign that finished with cases that have no cost. Of
+// models only those that were asked for count, not the anchor beside them.
+func (o *benchOptions) verdict(out *agent.Outcome) error {
+	what, failed, all := "cases", 0, 0
+	var records []*record.Record
+	for _, r := range out.Records {
+		if o.Plan == "" && r.Kind != benchmarks.RoleNetwork {
+			continue
 		}
-		return cli.Partial(hint.Wrap(fmt.Errorf("%d of %d cases failed", out.End.Failed, out.End.Cases), "their records say why: validity and detail"))
+		records = append(records, r)
+		if all++; r.EstimateUS == nil {
+			failed++
+		}
 	}
-	return nil
+	why, more := "their records say why: validity and detail", "allow more time, with another -o, or plan less"
+	if o.Plan == "" {
+		what, why, more = "models", "", "allow more time"
+	}
+	if failed == 0 {
+		return nil
+	}
+	if short := shortOfTime(records); short != "" {
+		return cli.Partial(hint.Wrap(fmt.Errorf("%d of %d %s have no interval: --max-time was over after %s", failed, all, what, short), "%s", more))
+	}
+	err := fmt.Errorf("%d of %d %s failed", failed, all, what)
+	if why != "" {
+		err = hint.Wrap(err, "%s", why)
+	}
+	return cli.Partial(err)
 }
 
 // shortOfTime is the detail of the cases that had too little time, when these are all

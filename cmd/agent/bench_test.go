@@ -181,3 +181,22 @@ func TestParseDims(t *testing.T) {
 		t.Error("a dimension was given twice")
 	}
 }
+
+// TestBenchRecordsGoToAFile: a pipe could not be read back, and opening it would wait for
+// ever.
+func TestBenchRecordsGoToAFile(t *testing.T) {
+	plan := filepath.Join(t.TempDir(), "plan.jsonl")
+	if code, _, talk := runAgent(t, "plan", "--family", "relu", "-o", plan); code != 0 {
+		t.Fatal(talk)
+	}
+	for _, path := range []string{os.DevNull, t.TempDir()} {
+		code, _, talk := runAgent(t, "bench", "--plan", plan, "--backend", "sim", "--sim-device", "../../examples/sim-device.yaml", "-o", path)
+		if code != 1 || !strings.Contains(talk, "not a regular file") {
+			t.Errorf("%s: exit %d, %s", path, code, talk)
+		}
+	}
+	code, _, talk := runAgent(t, "bench", "--plan", plan, "--backend", "sim", "--sim-device", "../../examples/sim-device.yaml", "-o", plan)
+	if code != 1 || !strings.Contains(talk, "not a record file") {
+		t.Errorf("exit %d, %s", code, talk)
+	}
+}

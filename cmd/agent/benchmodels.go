@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/isocost/isocost/agent"
@@ -197,13 +198,13 @@ func modelPlan(paths, dimFlags []string, inputs map[string]string, p agent.Proto
 		return nil, nil, err
 	}
 	planner := &benchmarks.Planner{Seed: p.Seed, Source: "models"}
-	arrays, err := givenShapes(inputs)
+	arrays, err := givenArrays(inputs)
 	if err != nil {
 		return nil, nil, err
 	}
 	used, fed := map[string]bool{}, map[string]bool{}
 	takes := make([]map[string]string, len(paths)) // input → file, by model
-	var missing, shapeless []string
+	var missing, shapeless, unlike []string
 	names := modelNames(paths)
 	for i, path := range paths {
 		sum, err := filehash.SHA256(path)
@@ -257,11 +258,19 @@ func modelPlan(paths, dimFlags []string, inputs map[string]string, p agent.Proto
 				}
 				dims[s] = n
 			}
+			for _, v := range io.Inputs {
+				if a, is := arrays[arrayOf[v.Name]]; is && !v.takes(a, dims) {
+					unlike = append(unlike, fmt.Sprintf("%s: %s is given %s%v", path, v, a.DType, a.Shape))
+				}
+			}
 		}
 		planner.File("", names[i], path, sum, dims, nil)
 	}
 	if len(missing) > 0 {
 		return nil, nil, cli.Usage(hint.Wrap(errors.New("values are missing: "+strings.Join(missing, "; ")), "give each as --dim NAME=N"))
+	}
+	if len(unlike) > 0 {
+		return nil, nil, cli.Usage(hint.Wrap(errors.New("an array does not fit its input: "+strings.Join(unlike, "; ")), "--list-io shows what a model takes"))
 	}
 	if len(shapeless) > 0 {
 		return nil, nil, cli.Usage(hint.Wrap(errors.New("declared without a shape, not even a rank: "+strings.Join(shapeless, "; ")),
@@ -291,9 +300,33 @@ func modelPlan(paths, dimFlags []string, inputs map[string]string, p agent.Proto
 	return plan, perModel, nil
 }
 
-// givenShapes reads the shapes of the arrays of --input.
-func givenShapes(inputs map[string]string) (map[string][]int, error) {
-	out := map[string][]int{}
+// takes reports whether an array is of the declared type and shape, with the open
+// dimensions as they were settled.
+func (v ioValue) takes(a agent.Tensor, dims map[string]int) bool {
+	if a.DType != v.DType {
+		return false
+	}
+	if slices.Contains(v.Shape, "…") {
+		return true
+	}
+	if len(a.Shape) != len(v.Shape) {
+		return false
+	}
+	for i, s := range v.Shape {
+		want, err := strconv.Atoi(s)
+		if err != nil {
+			want = dims[s]
+		}
+		if want != a.Shape[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// givenArrays reads the arrays of --input, and keeps their types and shapes.
+func givenArrays(inputs map[string]string) (map[string]agent.Tensor, error) {
+	out := map[string]agent.Tensor{}
 	for name, path := range inputs {
 		data, err := os.ReadFile(path)
 		if err != nil {
@@ -303,7 +336,7 @@ func givenShapes(inputs map[string]string) (map[string][]int, error) {
 		if err != nil {
 			return nil, fmt.Errorf("input %s: %w", name, err)
 		}
-		out[name] = t.Shape
+		out[name] = agent.Tensor{DType: t.DType, Shape: t.Shape}
 	}
 	return out, nil
 }
@@ -311,22 +344,22 @@ func givenShapes(inputs map[string]string) (map[string][]int, error) {
 // arrayDims are the open dimensions that the arrays given for the model's inputs
 // settle, and which array each input takes: the one named for this model
 // ("net.onnx/x"), else the one named for any ("x").
-func (m *modelIO) arrayDims(model string, arrays map[string][]int) (out map[string]int, arrayOf map[string]string) {
+func (m *modelIO) arrayDims(model string, arrays map[string]agent.Tensor) (out map[string]int, arrayOf map[string]string) {
 	out, arrayOf = map[string]int{}, map[string]string{}
 	for _, v := range m.Inputs {
 		name := model + "/" + v.Name
-		shape, ok := arrays[name]
+		array, ok := arrays[name]
 		if !ok {
 			name = v.Name
-			shape, ok = arrays[name]
+			array, ok = arrays[name]
 		}
 		if !ok {
 			continue
 		}
 		arrayOf[v.Name] = name
 		for i, s := range v.Shape {
-			if len(shape) == len(v.Shape) && out[s] == 0 {
-				out[s] = shape[i]
+			if len(array.Shape) == len(v.Shape) && out[s] == 0 {
+				out[s] = array.Shape[i]
 			}
 		}
 	}

@@ -185,6 +185,8 @@ func TestBenchModelsRefusals(t *testing.T) {
 		{"everything that is missing", []string{half, mixed, text, unnamed}, []string{"feat", "tokens", "width", "count", "x[0]", "--dim NAME=N"}},
 		{"an array settles a dimension", []string{mixed, "--input", "ids=" + ids}, []string{"width"}},
 		{"an input without a rank", []string{anyRank}, []string{"input x", "not even a rank", "--input NAME=FILE.npy"}},
+		{"an array of another type", []string{half, "--dim", "feat=5", "--input", "x=" + ids}, []string{"x float16[N,feat] is given int64[5]", "--list-io"}},
+		{"an array of another size", []string{mixed, "--dim", "width=2", "--dim", "tokens=4", "--input", "ids=" + ids}, []string{"is given int64[5]"}},
 		{"an input that no model has", []string{text, "--dim", "count=1", "--input", "ids=" + ids}, []string{`no model has an input "ids"`, "--list-io"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -263,5 +265,17 @@ func TestTableGivesWayInTheNames(t *testing.T) {
 	}
 	if !strings.Contains(b.String(), "…") || !strings.Contains(b.String(), ".onnx  3.5 ms") {
 		t.Errorf("the end of the name is lost:\n%s", b.String())
+	}
+}
+
+// TestBenchCountsModels: of one model that cannot run, one failed; the anchor beside it
+// is no concern of the user's.
+func TestBenchCountsModels(t *testing.T) {
+	nativelib.Require(t, "onnxruntime")
+	path := writeModel(t, t.TempDir(), "odd", &onnx.Graph{Inputs: []*onnx.ValueInfo{open("x", onnx.Float, 2)},
+		Outputs: []*onnx.ValueInfo{open("y", onnx.Float, 2)}, Nodes: []*onnx.Node{node("Frobnicate", "x", "y")}})
+	code, _, talk := runAgent(t, "bench", path, "--max-time", "1ms")
+	if code != 3 || !strings.Contains(talk, "error: 1 of 1 models failed") || strings.Contains(talk, "records") {
+		t.Errorf("exit %d: %s", code, talk)
 	}
 }

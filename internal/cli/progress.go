@@ -108,7 +108,8 @@ func (p *Progress) draw(s State, now time.Time) {
 		text += fmt.Sprintf("  %.0f °C", s.Temp)
 	}
 	if !p.tty {
-		fmt.Fprintf(p.w, "%s %s  %s\n", s.Label, text, s.Note)
+		line := []rune(fmt.Sprintf("%s %s  %s", s.Label, text, s.Note))
+		fmt.Fprintf(p.w, "%s\n", string(line[:min(len(line), p.width)]))
 		return
 	}
 	const cells = 12
