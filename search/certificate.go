@@ -236,6 +236,7 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 	if h.Settings.Schedule == ScheduleComparisons && !h.Settings.Published {
 		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("δ is shared over %d comparisons chosen as the search went: the proof covers δ(1+ln n) for n = %d architectures sampled", r.Comparisons, r.Archs))
 	}
+	c.restsOnNoise(r)
 	if s := h.Settings; s.trusted() > 0 {
 		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("the declared bias bounds of differences between neighbours, %s: %d of %d neighbours are retired on them, the others at full fidelity; noise at low fidelity at most the σ given for it, or the full one's",
 			s.lowNames(), r.OnTrust, len(r.Neighbours)))
@@ -256,6 +257,28 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 	}
 	c.Claim.Text = c.text()
 	return c
+}
+
+// restsOnNoise says what is assumed of the noise, and of what could not be had.
+func (c *Certificate) restsOnNoise(r *Result) {
+	s := c.Header.Settings
+	rests := func(format string, args ...any) {
+		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf(format, args...))
+	}
+	paired := r.Sigma.Diff != nil && r.Sigma.Diff.Used // says so of differences
+	switch {
+	case s.Published || paired || len(r.Neighbours) == 0:
+	case r.Sigma.Source == "declared":
+		rests("independent samples whose noise is sub-Gaussian with σ at most %.4g, as declared, for every neighbour", r.Sigma.Value)
+	case r.Sigma.Source == "calibrated":
+		rests("independent samples whose noise is sub-Gaussian with σ at most %.4g for every neighbour: the upper bound of %d samples of each of %d architectures, for normal noise of one size", r.Sigma.Value, r.Sigma.Repeats, r.Sigma.Archs)
+	}
+	if r.Failures > 0 {
+		rests("samples that could be had: %d of %d failed, and the utility is the expected one of those that do not", r.Failures, r.Failures+r.Samples)
+	}
+	if r.Reached && len(r.Neighbours) == 0 {
+		rests("nothing: none of the %d proposals at the final is feasible, so that there was nothing to compare", len(r.Infeasible))
+	}
 }
 
 func certArch(s Summary) CertArch {
@@ -379,6 +402,10 @@ func (c *Certificate) text() string {
 	change := "no single compensated change"
 	if s.Neighbours == NeighboursAll {
 		change = "no change of one layer, whatever its choice, width and precision,"
+	}
+	if c.Claim.Reached && len(c.Neighbours) == 0 {
+		return fmt.Sprintf("no single compensated change of %s has a predicted cost within ±%g %% of the anchor's (|ln ĝ/B| ≤ ln(1+τ))%s: there was nothing to compare",
+			c.Final.Arch, 100*s.Tau, c.otherBands())
 	}
 	if c.Claim.Reached {
 		return fmt.Sprintf("%s %s of %s improves %s by more than %g at predicted cost within ±%g %% of the anchor's (|ln ĝ/B| ≤ ln(1+τ))%s",

@@ -167,5 +167,12 @@ func (s *Settings) calibrates() bool {
 	return s.Sigma == nil
 }
 
-// SelectionDelta is the part of δ left for the comparisons.
-func (s *Settings) SelectionDelta() float64 { return s.Delta - s.SigmaBeta }
+// SelectionDelta is the part of δ left for the comparisons. Of finite pools three
+// kinds of martingale may speak about a pair – of both arms, and of either one when
+// the other's pool is drawn and known – and each has a third.
+func (s *Settings) SelectionDelta() float64 {
+	if s.Pool {
+		return (s.Delta - s.SigmaBeta) / 3
+	}
+	return s.Delta - s.SigmaBeta
+}

@@ -1,0 +1,66 @@
+package search
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A certificate says what is assumed of the noise, what could not be had, and when
+// there was nothing to compare.
+func TestWhatAClaimRestsOn(t *testing.T) {
+	certify := func(change func(p *planted, s *Settings, out []Outcome)) *Certificate {
+		t.Helper()
+		p := &planted{layers: 5, choices: 3, widths: 3, seed: 2, spread: 2}
+		s := simulationSettings()
+		change(p, &s, nil)
+		prob := p.problem(s.Tau)
+		ask := func(c context.Context, reqs []Request) ([]Outcome, error) {
+			out, err := p.noisy(c, reqs)
+			change(p, &s, out)
+			return out, err
+		}
+		res, err := Search(context.Background(), prob, s, ask, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Complete(); err != nil {
+			t.Fatal(err)
+		}
+		return NewCertificate(Header{Settings: s, Tables: []TableRef{{FileRef: FileRef{Name: "t"}}}}, res, nil, "", nil, nil)
+	}
+	has := func(c *Certificate, want string) {
+		t.Helper()
+		if !slices.ContainsFunc(c.Claim.Rests, func(s string) bool { return strings.Contains(s, want) }) {
+			t.Errorf("nothing says %q: %q", want, c.Claim.Rests)
+		}
+	}
+	one := 1.0
+	has(certify(func(*planted, *Settings, []Outcome) {}), "for every neighbour: the upper bound of 4 samples of each of")
+	has(certify(func(_ *planted, s *Settings, _ []Outcome) { s.Sigma = &one }), "as declared, for every neighbour")
+	n := 0
+	has(certify(func(_ *planted, s *Settings, out []Outcome) {
+		s.Sigma = &one
+		for i := range out {
+			if n++; n%7 == 0 {
+				out[i] = Outcome{Failed: "diverged"}
+			}
+		}
+	}), "failed, and the utility is the expected one of those that do not")
+	alone := certify(func(p *planted, s *Settings, _ []Outcome) { p.widths, p.inversions, s.Tau, s.Sigma = 1, 1, 1e-6, &one })
+	if !alone.Claim.Reached || !strings.Contains(alone.Claim.Text, "nothing to compare") {
+		t.Errorf("without a feasible neighbour: %q", alone.Claim.Text)
+	}
+	has(alone, "none of the 10 proposals at the final is feasible")
+}
+
+// The three martingales a pair of pools may be judged by have a third of δ each.
+func TestPoolsShareDelta(t *testing.T) {
+	s := Settings{Delta: 0.05, SigmaBeta: 0.02}
+	whole := s.SelectionDelta()
+	s.Pool = true
+	if got := 3 * s.SelectionDelta(); got < whole*0.999 || got > whole*1.001 {
+		t.Errorf("three thirds are %g of %g", got, whole)
+	}
+}
