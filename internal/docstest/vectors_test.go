@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/anchors"
 	"github.com/isocost/isocost/search/space"
 )
 
@@ -72,6 +75,13 @@ var codecs = map[string]func(t *testing.T, data []byte) ([]byte, error){
 			return nil, err
 		}
 		return c.Encode()
+	},
+	"several/pareto.json": func(_ *testing.T, data []byte) ([]byte, error) {
+		s, err := anchors.Decode("pareto.json", data)
+		if err != nil {
+			return nil, err
+		}
+		return s.Encode()
 	},
 	"run/journal.jsonl": func(_ *testing.T, data []byte) ([]byte, error) {
 		_, err := search.DecodeJournal("journal.jsonl", data)
@@ -139,5 +149,37 @@ func TestVectorRunVerifies(t *testing.T) {
 	}
 	if !v.Certificate.Claim.Reached {
 		t.Error("the vector's claim was not reached")
+	}
+}
+
+// The vector of several anchors follows from its searches, and no number of it can
+// be another.
+func TestVectorOfSeveralAnchorsVerifies(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root, "testdata", "vectors", "several"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := anchors.Verify(dir); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, anchors.ParetoFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers := regexp.MustCompile(`[0-9]+(\.[0-9]+)?`).FindAllIndex(data, -1)
+	if len(numbers) < 20 {
+		t.Fatalf("pareto.json has %d numbers", len(numbers))
+	}
+	for _, at := range numbers {
+		forged := slices.Clone(data)
+		last := at[1] - 1
+		forged[last] = '0' + (forged[last]-'0'+1)%10
+		if err := os.WriteFile(path, forged, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := anchors.Verify(dir); err == nil {
+			t.Errorf("a forged number goes unnoticed: %s", forged[max(0, at[0]-30):at[1]])
+		}
 	}
 }
