@@ -45,6 +45,9 @@ func Study(w io.Writer, r *study.Results) error {
 		}
 		p.Sections = append(p.Sections, s)
 	}
+	if len(r.Selectors) > 0 {
+		p.Sections = append(p.Sections, selectors(r))
+	}
 	p.Sections = append(p.Sections, studyFronts(r))
 	if len(r.Transfers) > 0 {
 		p.Sections = append(p.Sections, transfers(r))
@@ -119,6 +122,42 @@ func gains(r *study.Results, table string) page.Section {
 	add(&perMethod, mean, beyond)
 	s.Blocks = append(s.Blocks, page.Figures{scatter, perMethod}, rows,
 		page.Text("Optimism is the search's own mean of its final less the fresh one: the winner's curse of reporting the samples one selected by. Costs are the table's."))
+	return s
+}
+
+// selectors compares what the certifying search spends with each of them.
+func selectors(r *study.Results) page.Section {
+	s := page.Section{Title: "Selectors", Lead: "The certifying search with each selector from the same anchors, with the same seeds, evaluator and budget: how often it certified and what it spent, in samples of full fidelity, the calibration of the noise included."}
+	var names []string
+	for _, row := range r.Selectors {
+		if !slices.Contains(names, row.Selector) {
+			names = append(names, row.Selector)
+		}
+	}
+	chart := plot.Chart{Title: "Spent, as a multiple of the default selector's", Width: 980, X: plot.Axis{Label: "selector", Categories: names}, Y: plot.Axis{Label: "times the default's samples", FromZero: true}, HLines: []float64{1},
+		Caption: "Geometric mean over the anchors and seeds from which both certified, with its 95 % interval."}
+	rows := page.Table{Columns: []page.Column{{Name: "table"}, {Name: "selector"}, {Name: "certified", Numeric: true}, {Name: "spent", Numeric: true}, {Name: "times the default's", Numeric: true}, {Name: "95 % from", Numeric: true}, {Name: "to", Numeric: true}, {Name: "pairs", Numeric: true}}}
+	for i, table := range r.Tables {
+		series := plot.Series{Name: table.Name, Colour: i}
+		for _, row := range r.Selectors {
+			if row.Table != table.Name {
+				continue
+			}
+			if row.Ratio != nil {
+				x := float64(slices.Index(names, row.Selector)) + 0.2*(float64(i)-float64(len(r.Tables)-1)/2)
+				series.Points = append(series.Points, plot.Point{X: x, Y: *row.Ratio, Lo: *row.Lo, Hi: *row.Hi, Label: fmt.Sprintf("%s, %d pairs", row.Selector, row.Pairs)})
+			}
+			rows.Rows = append(rows.Rows, []page.Cell{page.Str(row.Table), page.Str(row.Selector), {Text: fmt.Sprintf("%d of %d", row.Certified, row.Units), Value: float64(row.Certified)},
+				page.Num(row.Spent, ""), optional(row.Ratio), optional(row.Lo), optional(row.Hi), page.Num(float64(row.Pairs), "")})
+		}
+		if len(series.Points) > 0 {
+			add(&chart, series)
+		}
+	}
+	if len(chart.Series) > 0 {
+		s.Blocks = append(s.Blocks, page.Figure{Chart: chart})
+	}
+	s.Blocks = append(s.Blocks, rows)
 	return s
 }
 

@@ -20,6 +20,9 @@ func TestStudyReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	config.RandomAnchors, config.Budget, config.Seeds = 1, 400, config.Seeds[:1]
+	if err := config.AddSelectors([]string{"lucb", "elimination", "uniform"}); err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	if IsStudy(dir) {
 		t.Error("an empty folder passes for a study")
@@ -41,7 +44,7 @@ func TestStudyReport(t *testing.T) {
 	if err := Study(&b, results); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Gain and cost on space:cpu_us", "Gain and cost on space:dsp_us", "Fronts", "Carried to another table", "What the proxy is worth", "Every search", "as-published"} {
+	for _, want := range []string{"Gain and cost on space:cpu_us", "Gain and cost on space:dsp_us", "Selectors", "elimination, 2 pairs", "Fronts", "Carried to another table", "What the proxy is worth", "Every search", "as-published"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the report lacks %q", want)
 		}

@@ -51,6 +51,13 @@ func ParseFidelities(text string) ([]Fidelity, error) {
 	return out, nil
 }
 
+// CheckFidelities says what is wrong with fidelities, were they and their selector
+// these settings'.
+func (s Settings) CheckFidelities(selector string, f []Fidelity) error {
+	s.Selector, s.Fidelities = selector, f
+	return s.checkFidelities()
+}
+
 // checkFidelities says what is wrong with them.
 func (s *Settings) checkFidelities() error {
 	if s.Selector != "multi-fidelity" {

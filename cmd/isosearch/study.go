@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -25,13 +26,14 @@ func studyCommand() cli.Command {
 		Long: `
 Runs the certifying search, the paper's literal one and the baselines in the same space with the same evaluator, and
 writes results.json and results.md: improvement with cost and deviation, hypervolume and dominated fraction, transfer
-to the other tables. With measure: in the file the finals are measured on the tables' devices. Gains are on fresh seeds. Killed or interrupted, the same command goes on; methods, seeds and
-anchors may be added.`,
+to the other tables. With measure: in the file the finals are measured on the tables' devices. Gains are on fresh
+seeds. Killed or interrupted, the same command goes on; methods, selectors, seeds and anchors may be added.`,
 		Example: "isosearch study --config examples/study/study.yaml -o study/",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o studyOptions
 			flags.StringVar(&o.config, "config", "", "the study `file`")
 			flags.StringVarP(&o.out, "output", "o", "", "study directory")
+			flags.StringSliceVar(&o.selectors, "selectors", nil, "run the certifying search with these selectors, too, and compare them: "+strings.Join(search.SelectorNames(), ", "))
 			flags.IntVar(&o.workers, "workers", 1, "evaluations at a time; does not change the result")
 			flags.DurationVar(&o.timeout, "timeout", 0, "of one evaluation (default: none)")
 			flags.IntVar(&o.retries, "retries", 2, "further attempts after a failed evaluation")
@@ -46,7 +48,7 @@ anchors may be added.`,
 
 type studyOptions struct {
 	config, out, agent, ortLib string
-	benchArgs                  []string
+	benchArgs, selectors       []string
 	workers, retries           int
 	timeout                    time.Duration
 	json                       bool
@@ -66,6 +68,9 @@ func (o *studyOptions) run(ctx context.Context, env cli.Env, args []string) erro
 	config, err := study.OpenConfig(o.config)
 	if err != nil {
 		return err
+	}
+	if err := config.AddSelectors(o.selectors); err != nil {
+		return cli.Usage(err)
 	}
 	bar := cli.NewProgress(env.Stderr, env.Getenv)
 	s := &study.Study{

@@ -30,8 +30,48 @@ const (
 	Published = "as-published" // the paper's literal algorithm
 )
 
-// MethodNames lists every method a study can run.
+// MethodNames lists every method a study can run besides those of Selector.
 func MethodNames() []string { return append([]string{Isocost, All, Published}, baseline.Names()...) }
+
+// Selector is the method of the certifying search with another selector than the
+// default one: isocost:NAME.
+func Selector(name string) string { return Isocost + ":" + name }
+
+// SelectorOf is the selector of a certifying method at full width: the default one's
+// name for Isocost, NAME for isocost:NAME; ok is false for every other method.
+func SelectorOf(method string) (name string, ok bool) {
+	if method == Isocost {
+		return search.DefaultSettings().Selector, true
+	}
+	return strings.CutPrefix(method, Isocost+":")
+}
+
+// selectorMethods lists the methods of the other selectors.
+func selectorMethods() (out []string) {
+	for _, s := range search.SelectorNames() {
+		if s != search.DefaultSettings().Selector {
+			out = append(out, Selector(s))
+		}
+	}
+	return out
+}
+
+// AddSelectors has the study run the certifying search with each of these selectors,
+// the default one among them or not; methods it has already stay as they are.
+func (c *Config) AddSelectors(names []string) error {
+	for _, n := range names {
+		m := Selector(n)
+		if n == search.DefaultSettings().Selector {
+			m = Isocost
+		} else if !slices.Contains(selectorMethods(), m) {
+			return fmt.Errorf("unknown selector %q: there are %s", n, strings.Join(search.SelectorNames(), ", "))
+		}
+		if !slices.Contains(c.Methods, m) {
+			c.Methods = append(c.Methods, m)
+		}
+	}
+	return nil
+}
 
 // Bounds of a study file.
 const (
@@ -61,6 +101,8 @@ type Config struct {
 	Params, FLOPs string
 	// Measure names the tables' devices: one for all, or one a table (none for none).
 	Measure []string
+	// Fidelities are those of isocost:multi-fidelity; unused without it.
+	Fidelities []search.Fidelity
 	// Final is an evaluator of final utilities, for the fidelity line; "" without.
 	Final string
 }
@@ -101,6 +143,7 @@ type configFile struct {
 	Params        at[string]   `yaml:"parameters"`
 	FLOPs         at[string]   `yaml:"flops"`
 	Final         at[string]   `yaml:"final"`
+	Fidelities    at[string]   `yaml:"fidelities"`
 	Measure       []at[string] `yaml:"measure"`
 }
 
@@ -223,7 +266,7 @@ func ReadConfig(name string, data []byte) (*Config, error) {
 		return out
 	}
 	c.Tables = list(f.Tables, "tables", nil)
-	c.Methods = list(f.Methods, "methods", MethodNames())
+	c.Methods = list(f.Methods, "methods", append(MethodNames(), selectorMethods()...))
 	c.Anchors = list(f.Anchors, "anchors", nil)
 	if len(c.Tables) == 0 {
 		bad(1, "field %q is missing", "tables")
@@ -239,6 +282,15 @@ func ReadConfig(name string, data []byte) (*Config, error) {
 	}
 	if len(c.Methods) == 0 {
 		c.Methods = MethodNames()
+	}
+	if f.Fidelities.Line > 0 {
+		var err error
+		if c.Fidelities, err = search.ParseFidelities(f.Fidelities.V); err == nil {
+			err = s.CheckFidelities("multi-fidelity", c.Fidelities)
+		}
+		if err != nil {
+			bad(f.Fidelities.Line, "%v", err)
+		}
 	}
 	for _, x := range f.Seeds {
 		if slices.Contains(c.Seeds, x.V) {

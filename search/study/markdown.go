@@ -48,6 +48,20 @@ func (r *Results) Markdown() string {
 	b.WriteString("Gain: final over anchor on fresh samples, mean ± deviation over anchors and seeds. Beyond control: over the anchor rescaled to the\n" +
 		"final's cost (the anchor itself where its space cannot rescale). Optimism: the search's own mean of its final less the fresh one.\n" +
 		"Costs are the table's.\n\n")
+	if len(r.Selectors) > 0 {
+		b.WriteString("### Selectors\n\n")
+		rows = nil
+		for _, s := range r.Selectors {
+			ratio := "–"
+			if s.Ratio != nil {
+				ratio = fmt.Sprintf("%.3g [%.3g, %.3g]", *s.Ratio, *s.Lo, *s.Hi)
+			}
+			rows = append(rows, []string{s.Table, s.Selector, fmt.Sprintf("%d/%d", s.Certified, s.Units), fmt.Sprintf("%.0f", s.Spent), ratio, fmt.Sprint(s.Pairs)})
+		}
+		table("table|selector|certified|spent|times the default's|pairs", rows)
+		b.WriteString("The certifying search with each selector: same anchors, seeds, evaluator and budget. Spent: mean, in samples of full fidelity, σ's calibration\n" +
+			"included. Times the default's: geometric mean over the anchors and seeds where both certified, with its 95 % interval.\n\n")
+	}
 	rows = nil
 	for _, m := range r.Methods {
 		if d := m.Measured; d != nil {

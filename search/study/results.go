@@ -27,6 +27,8 @@ type Header struct {
 	Epsilon   float64          `json:"epsilon"`
 	Delta     float64          `json:"delta"`
 	Sigma     *float64         `json:"sigma,omitempty"`
+	// Fidelities are those of isocost:multi-fidelity; absent without.
+	Fidelities []search.Fidelity `json:"fidelities,omitempty"`
 }
 
 // Results is results.json.
@@ -36,6 +38,8 @@ type Results struct {
 	Methods   []MethodRow   `json:"methods"`
 	Fronts    []FrontRow    `json:"fronts"`
 	Transfers []TransferRow `json:"transfers"`
+	// Selectors compares them where a study has several; absent otherwise.
+	Selectors []SelectorRow `json:"selectors,omitempty"`
 	Fidelity  *Fidelity     `json:"fidelity,omitempty"`
 	Units     []Unit        `json:"units"`
 }
@@ -53,7 +57,7 @@ type MethodRow struct {
 	Deviation float64  `json:"deviation"`                // mean |dev|
 	Worst     float64  `json:"worst_deviation"`          // the one of largest size, with its sign
 	Outside   int      `json:"outside"`
-	Samples   float64  `json:"samples"` // mean
+	Samples   float64  `json:"samples"` // mean, in samples of full fidelity
 	Certified int      `json:"certified"`
 	// Measured sums up what the devices said of the finals; nil without.
 	Measured *MeasuredRow `json:"measured,omitempty"`
@@ -140,7 +144,7 @@ func (r *Results) distinct(f func(Unit) string) (out []string) {
 
 // summarise computes every table from the units.
 func (r *Results) summarise() {
-	r.Methods, r.Fronts, r.Transfers = []MethodRow{}, []FrontRow{}, []TransferRow{}
+	r.Methods, r.Fronts, r.Transfers, r.Selectors = []MethodRow{}, []FrontRow{}, []TransferRow{}, nil
 	methods := r.distinct(func(u Unit) string { return u.Method })
 	for _, table := range r.distinct(func(u Unit) string { return u.Table }) {
 		var units []Unit
@@ -152,6 +156,7 @@ func (r *Results) summarise() {
 		for _, m := range methods {
 			r.Methods = append(r.Methods, methodRow(table, m, units))
 		}
+		r.Selectors = append(r.Selectors, selectorRows(table, methods, units)...)
 		r.Fronts = append(r.Fronts, fronts(table, methods, units)...)
 		for _, to := range r.Tables {
 			if to.Name == table {
@@ -172,7 +177,7 @@ func methodRow(table, method string, units []Unit) MethodRow {
 			continue
 		}
 		row.Units++
-		row.Samples += float64(u.Samples)
+		row.Samples += u.spent()
 		row.Deviation += math.Abs(u.Deviation)
 		if math.Abs(u.Deviation) > math.Abs(row.Worst) {
 			row.Worst = u.Deviation

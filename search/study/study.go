@@ -133,7 +133,7 @@ func (r *runner) prepare(ctx context.Context) error {
 		r.anchors = []string{sp.Default().Key()}
 	}
 	r.header = Header{Format: Format, Space: search.FileRef{Name: sp.Name(), SHA256: sp.Hash()}, Budget: c.Budget, Samples: c.Samples,
-		Fresh: c.Fresh, Tau: c.Tau, Epsilon: c.Epsilon, Delta: c.Delta, Sigma: c.Sigma}
+		Fresh: c.Fresh, Tau: c.Tau, Epsilon: c.Epsilon, Delta: c.Delta, Sigma: c.Sigma, Fidelities: c.Fidelities}
 	for i, anchor := range r.anchors {
 		for _, t := range c.Tables {
 			s := r.settings(1)
@@ -160,6 +160,9 @@ func (r *runner) prepare(ctx context.Context) error {
 	for _, m := range c.Methods {
 		if _, err := r.proxy(m); err != nil {
 			return err
+		}
+		if m == Selector("multi-fidelity") && len(c.Fidelities) == 0 {
+			return hint.Wrap(fmt.Errorf("method %s needs fidelities", m), "name them in the study file, as in fidelities: 0.1:0.5,0.3")
 		}
 	}
 	ev, err := r.evaluator(ctx, c.Seeds[0])
@@ -436,16 +439,27 @@ func (r *runner) unit(ctx context.Context, u *Unit) error {
 
 // search runs the unit's method.
 func (r *runner) search(ctx context.Context, u *Unit, o *search.Opened, ev search.Evaluator) (space.Arch, error) {
-	spent := 0
+	spent := 0.0 // in full samples: a low one costs its fidelity, as everywhere
 	ask := func(ctx context.Context, reqs []search.Request) ([]search.Outcome, error) {
-		if spent+len(reqs) > r.Config.Budget {
+		cost := 0.0
+		for _, q := range reqs {
+			cost += q.Fidelity
+		}
+		if spent+cost > float64(r.Config.Budget) {
 			return nil, fmt.Errorf("%w: the budget of %d evaluations is spent", search.ErrStop, r.Config.Budget)
 		}
-		spent += len(reqs)
+		spent += cost
 		return r.ask(ctx, ev, reqs)
 	}
-	if u.Method == Isocost || u.Method == All || u.Method == Published {
+	selector, certifying := SelectorOf(u.Method)
+	if certifying || u.Method == All || u.Method == Published {
 		s := o.Header.Settings
+		if certifying {
+			s.Selector = selector
+		}
+		if selector == "multi-fidelity" {
+			s.Fidelities = r.Config.Fidelities
+		}
 		s.Published = u.Method == Published
 		if u.Method == All {
 			s.Neighbours = search.NeighboursAll
@@ -456,6 +470,9 @@ func (r *runner) search(ctx context.Context, u *Unit, o *search.Opened, ev searc
 		}
 		u.Samples, u.Archs, u.Moves, u.Stop = res.Samples, res.Archs, len(res.Moves), res.Stop
 		u.Certified, u.Naive = res.Reached, finite(res.Final.Mean)
+		if len(s.Fidelities) > 0 {
+			u.Spent = finite(res.Cost)
+		}
 		if !s.Published {
 			u.EpsilonHat = finite(res.EpsilonHat)
 		}

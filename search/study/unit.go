@@ -15,16 +15,18 @@ import (
 // Unit is one search: a method from an anchor on a table with a seed. Costs are
 // the table's; deviations are fractions of the anchor's cost.
 type Unit struct {
-	Method     string   `json:"method"`
-	Table      string   `json:"table"`
-	Anchor     string   `json:"anchor"`
-	Seed       uint64   `json:"seed"`
-	Final      string   `json:"final"`
-	AnchorCost float64  `json:"anchor_cost"`
-	Cost       float64  `json:"cost"`
-	Deviation  float64  `json:"deviation"`
-	Inside     bool     `json:"inside"`
-	Samples    int      `json:"samples"`
+	Method     string  `json:"method"`
+	Table      string  `json:"table"`
+	Anchor     string  `json:"anchor"`
+	Seed       uint64  `json:"seed"`
+	Final      string  `json:"final"`
+	AnchorCost float64 `json:"anchor_cost"`
+	Cost       float64 `json:"cost"`
+	Deviation  float64 `json:"deviation"`
+	Inside     bool    `json:"inside"`
+	Samples    int     `json:"samples"`
+	// Spent is what the samples cost in full ones, where some are of low fidelity.
+	Spent      *float64 `json:"spent,omitempty"`
 	Archs      int      `json:"archs"`
 	Moves      int      `json:"moves"`
 	Naive      *float64 `json:"naive,omitempty"` // the final's mean by the search's own samples
@@ -67,6 +69,14 @@ type Transfer struct {
 	Inside    bool        `json:"inside"`
 	Utility   *Estimate   `json:"utility,omitempty"`
 	Measured  *DeviceCost `json:"measured,omitempty"` // by that table's device
+}
+
+// spent is what the samples cost in full ones.
+func (u *Unit) spent() float64 {
+	if u.Spent != nil {
+		return *u.Spent
+	}
+	return float64(u.Samples)
 }
 
 // Gain is the final's utility over the anchor's; ok is false without both.
