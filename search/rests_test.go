@@ -52,6 +52,11 @@ func TestWhatAClaimRestsOn(t *testing.T) {
 	if !alone.Claim.Reached || !strings.Contains(alone.Claim.Text, "nothing to compare") {
 		t.Errorf("without a feasible neighbour: %q", alone.Claim.Text)
 	}
+	if c := certify(func(p *planted, s *Settings, _ []Outcome) {
+		p.widths, p.inversions, s.Tau, s.Selector = 1, 1, 1e-6, "paired"
+	}); c.Claim.Text != alone.Claim.Text {
+		t.Errorf("paired, without a feasible neighbour: %q", c.Claim.Text)
+	}
 	has(alone, "none of the 10 proposals at the final is feasible")
 }
 

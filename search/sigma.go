@@ -48,6 +48,9 @@ func (r *searcher) deterministic() error {
 // the union bound over "σ exceeds its bound" and "a radius with the true σ is
 // crossed" needs no independence.
 func (r *searcher) calibrate(ctx context.Context) error {
+	if r.pairing && len(r.hood.arms) == 0 && r.s.SigmaDiff == nil { // nothing to pair with
+		r.unpair()
+	}
 	if r.pairing {
 		if ok, err := r.pair(ctx); ok || err != nil {
 			if r.s.Sigma != nil { // for reports alone
