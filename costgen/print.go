@@ -1,6 +1,7 @@
 package costgen
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -30,8 +31,8 @@ func WriteSummary(w io.Writer, t *lut.Table) error {
 		fmt.Fprintf(&b, "%-12s %s\n", name, clip(fmt.Sprintf(format, args...), 66))
 	}
 	row("table", "%s in %s, %s", f.Metric, f.Unit, t.Hash()[:12])
-	row("device", "%s", strings.Join(nonEmpty(f.Device.CPU, f.Device.OS+"/"+f.Device.Arch, cores(f.Device.Cores)), ", "))
-	row("runtime", "%s %s, %s, %d threads", f.Runtime.Backend, f.Runtime.Version, f.Runtime.Provider, f.Runtime.Threads)
+	row("device", "%s", strings.Join(nonEmpty(cmp.Or(f.Device.CPU, f.Device.Model, f.Device.ID), f.Device.OS+"/"+f.Device.Arch, cores(f.Device.Cores)), ", "))
+	row("runtime", "%s", strings.Join(nonEmpty(strings.TrimSpace(f.Runtime.Backend+" "+f.Runtime.Version), f.Runtime.Provider, threads(f.Runtime.Threads)), ", "))
 	if f.Runtime.Options != "" {
 		row("options", "%s", f.Runtime.Options)
 	}
@@ -227,6 +228,16 @@ func cores(set string) string {
 		return ""
 	}
 	return "cores " + set
+}
+
+func threads(n int) string {
+	switch n {
+	case 0: // of an imported table, whose file does not say
+		return ""
+	case 1:
+		return "1 thread"
+	}
+	return fmt.Sprintf("%d threads", n)
 }
 
 func nonEmpty(list ...string) []string {

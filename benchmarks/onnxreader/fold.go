@@ -20,6 +20,7 @@ func init() {
 		"Slice":           foldSlice,
 		"Concat":          foldConcat,
 		"ConstantOfShape": foldConstantOfShape,
+		"EyeLike":         foldEyeLike,
 		"Range":           foldRange,
 		"Where":           foldWhere,
 		"Cast":            foldCast,
@@ -251,6 +252,20 @@ func foldConstantOfShape(_ *graph, n *node) ([]float64, bool) {
 	out := make([]float64, elements(n.out[0].shape))
 	for i := range out {
 		out[i] = v
+	}
+	return out, true
+}
+
+func foldEyeLike(_ *graph, n *node) ([]float64, bool) {
+	if _, ok := n.data(0); !ok {
+		return nil, false
+	}
+	rows, cols, k := n.out[0].shape[0], n.out[0].shape[1], n.int("k", 0)
+	out := make([]float64, rows*cols)
+	for r := range rows {
+		if c := r + k; c >= 0 && c < cols {
+			out[r*cols+c] = 1
+		}
 	}
 	return out, true
 }

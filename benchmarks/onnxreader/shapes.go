@@ -21,7 +21,7 @@ func init() {
 		"Gemm": gemmShape, "Reshape": reshapeShape, "Flatten": flattenShape, "Squeeze": squeezeShape, "Unsqueeze": unsqueezeShape,
 		"Transpose": transposeShape, "Concat": concatShape, "Split": splitShape, "Slice": sliceShape, "Gather": gatherShape,
 		"Expand": expandShape, "Tile": tileShape, "Pad": padShape, "Resize": resizeShape, "Upsample": resizeShape,
-		"DepthToSpace": depthToSpaceShape, "SpaceToDepth": spaceToDepthShape, "ConstantOfShape": constantOfShapeShape,
+		"DepthToSpace": depthToSpaceShape, "SpaceToDepth": spaceToDepthShape, "ConstantOfShape": constantOfShapeShape, "EyeLike": eyeLikeShape,
 		"Range": rangeShape, "Cast": castShape, "Where": broadcastAs(0), "Einsum": einsumShape,
 		"LSTM": recurrentShape, "GRU": recurrentShape, "RNN": recurrentShape,
 		"ArgMax": argShape, "ArgMin": argShape, "GatherElements": gatherElementsShape, "TopK": topKShape,
@@ -662,6 +662,12 @@ func constantOfShapeShape(_ *graph, n *node) {
 			typ = a.T.Type
 		}
 		n.set(0, typ, dataInts(want))
+	}
+}
+
+func eyeLikeShape(_ *graph, n *node) {
+	if n.knownInputs(1) && len(n.in[0].shape) == 2 {
+		n.set(0, onnx.DataType(n.int("dtype", int(n.in[0].dtype))), n.in[0].shape)
 	}
 }
 

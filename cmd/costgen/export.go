@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -32,6 +33,9 @@ func exportCommand() cli.Command {
 func (o *exportOptions) run(ctx context.Context, env cli.Env, args []string) error {
 	if len(args) > 0 {
 		return cli.Usagef("export takes no arguments; --lut names the table")
+	}
+	if !slices.Contains(exchange.Exports, o.to) {
+		return cli.Usagef("--to %q is none of %s", o.to, strings.Join(exchange.Exports, ", "))
 	}
 	if err := cli.NewOutput("-o", o.out, o.lut); err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -51,6 +52,9 @@ func (o *importOptions) run(ctx context.Context, env cli.Env, args []string) err
 	}
 	if o.from == "" {
 		return cli.Usagef("no --from: say the format, one of %s", strings.Join(exchange.Formats, ", "))
+	}
+	if !slices.Contains(exchange.Formats, o.from) {
+		return cli.Usagef("--from %q is none of %s", o.from, strings.Join(exchange.Formats, ", "))
 	}
 	if err := cli.NewOutput("-o", o.out, args[0]); err != nil {
 		return err

@@ -178,11 +178,20 @@ func TestCSVAndJSONRoundTrip(t *testing.T) {
 	for what, text := range map[string]string{
 		"unknown column": "key,ms\n", "no cost": "key,n\n", "bad key": "key,us\nConv,1\n", "bad number": "key,us\n\"linear/fp32@cin=1,cout=1,m=1\",x\n",
 		"NaN": "key,us\n\"linear/fp32@cin=1,cout=1,m=1\",NaN\n", "negative": "key,us\n\"linear/fp32@cin=1,cout=1,m=1\",-3\n", "empty": "",
-		"ragged": "key,us\n\"linear/fp32@cin=1,cout=1,m=1\"\n",
+		"interval":          "key,us,lo_us,hi_us,n\n\"linear/fp32@cin=1,cout=1,m=1\",5,6,7,3\n",
+		"reversed interval": "key,us,lo_us,hi_us,n\n\"linear/fp32@cin=1,cout=1,m=1\",5,6,4,3\n",
+		"ragged":            "key,us\n\"linear/fp32@cin=1,cout=1,m=1\"\n",
 	} {
 		if _, err := Import("csv", []byte(text), Options{}); err == nil {
 			t.Errorf("%s: accepted", what)
 		}
+	}
+}
+
+// A spreadsheet begins its CSV with a byte order mark.
+func TestCSVOfASpreadsheet(t *testing.T) {
+	if _, err := Import("csv", []byte("\ufeffkey,us\r\n\"linear/fp32@cin=1,cout=1,m=1\",5\r\n"), Options{}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -24,6 +24,15 @@ type item struct {
 	N   int     `json:"n,omitempty"`
 }
 
+// check refuses an interval that does not hold its cost. Whether the cost itself can be
+// one is said of all cells at once.
+func (i item) check() error {
+	if (i.Lo != 0 || i.Hi != 0) && !(i.Lo <= i.US && i.US <= i.Hi) {
+		return fmt.Errorf("the interval [%v, %v] does not hold the cost %v", i.Lo, i.Hi, i.US)
+	}
+	return nil
+}
+
 func (i item) entry(where string) entry {
 	e := entry{op: i.Key, us: i.US, n: i.N, where: where}
 	if i.Hi > i.Lo {
@@ -39,6 +48,9 @@ func readJSON(data []byte) (published, error) {
 		return out, fmt.Errorf("JSON list: %w", err)
 	}
 	for _, i := range items {
+		if err := i.check(); err != nil {
+			return out, fmt.Errorf("JSON list: %s: %w", i.Key, err)
+		}
 		out.entries = append(out.entries, i.entry(i.Key.String()))
 	}
 	return out, nil
@@ -70,7 +82,7 @@ var csvColumns = []string{"key", "us", "lo_us", "hi_us", "n"}
 
 func readCSV(data []byte) (published, error) {
 	var out published
-	r := csv.NewReader(bytes.NewReader(data))
+	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff")))) // a spreadsheet's byte order mark
 	header, err := r.Read()
 	if err != nil {
 		return out, fmt.Errorf("CSV: %w", err)
@@ -113,6 +125,9 @@ func readCSV(data []byte) (published, error) {
 			if it.N, err = strconv.Atoi(row[i]); err != nil || it.N < 0 {
 				return out, fmt.Errorf("CSV: line %d: n %q is no count", line, row[i])
 			}
+		}
+		if err := it.check(); err != nil {
+			return out, fmt.Errorf("CSV: line %d: %w", line, err)
 		}
 		out.entries = append(out.entries, it.entry(fmt.Sprintf("line %d %s", line, it.Key)))
 	}
