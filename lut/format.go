@@ -47,11 +47,12 @@ type wireFamily struct {
 type wireFile struct {
 	*File
 	Families []wireFamily `json:"families"`
+	SHA256   string       `json:"sha256"` // of all bytes before the field
 }
 
 // Decode reads a table file. It accepts exactly what Encode writes: an unknown
-// field, a doubled one, a value out of its domain, a different order or a torn
-// end is a *FormatError with its line.
+// field, a doubled one, a value out of its domain, a different order, a torn end or
+// a byte that its hash does not vouch for is a *FormatError with its line.
 func Decode(data []byte) (*Table, error) {
 	var probe struct {
 		Format string `json:"format"`
@@ -85,6 +86,10 @@ func Decode(data []byte) (*Table, error) {
 	}
 	if canon := t.Encode(); !bytes.Equal(canon, data) {
 		line := firstDifference(canon, data)
+		if line == 1+bytes.Count(canon[:bytes.LastIndex(canon, []byte(hashField))], []byte("\n"))+1 {
+			return nil, &FormatError{Line: line, Err: errors.New("the table does not have the hash that its end names: it was changed or damaged"),
+				hint: "copy the file again, or compile the records again"}
+		}
 		return nil, &FormatError{Line: line, Err: fmt.Errorf("not canonical: written by costgen this line would read %.120q", lineOf(canon, line))}
 	}
 	return t, nil
@@ -125,8 +130,13 @@ func lineOf(data []byte, line int) []byte {
 	return lines[line-1]
 }
 
+// hashField begins the last line of a table. What the line names is the SHA-256 of
+// the bytes before it: most numbers of a table could be off by a digit and still make
+// sense, and a cost is acted on.
+const hashField = ",\n\"sha256\":\""
+
 // Encode writes the canonical bytes of the table: fixed field order, families by
-// name, one knot a line, shortest numbers.
+// name, one knot a line, shortest numbers, the hash of all that at the end.
 func (t *Table) Encode() []byte {
 	var b bytes.Buffer
 	f := t.file
@@ -181,7 +191,9 @@ func (t *Table) Encode() []byte {
 		lines(&b, "knots", fam.Knots)
 		b.WriteByte('}')
 	}
-	b.WriteString("]}\n")
+	b.WriteByte(']')
+	sum := sha256.Sum256(b.Bytes())
+	b.WriteString(hashField + hex.EncodeToString(sum[:]) + "\"}\n")
 	return b.Bytes()
 }
 

@@ -281,11 +281,13 @@ func TestEncodeDecode(t *testing.T) {
 		"bad hash":           {"abab", "ab"},
 		"cost off its range": {`"lo":126.72`, `"lo":129`},
 		"eta without n":      {`"missing":0`, `"missing":3`},
-		"trailing":           {"]}\n", "]}\n{}"},
+		"trailing":           {"\"}\n", "\"}\n{}"},
 		"period of one":      {`"period":16`, `"period":1`},
 		"foreign axis":       {`"axis":"cout","period"`, `"axis":"h","period"`},
 		"residue too large":  {`"residue":8`, `"residue":16`},
 		"negative se":        {`"se":0.1`, `"se":-0.1`},
+		"damaged cost":       {`"hi":129.28`, `"hi":129.29`},
+		"no hash":            {`"sha256":"` + hashOf(data), `"sha256":"`},
 		"doubled factor":     {`"at":[32,0]`, `"at":[]`},
 	} {
 		edited := bytes.Replace(data, []byte(edit[0]), []byte(edit[1]), 1)
@@ -418,4 +420,10 @@ func TestVector(t *testing.T) {
 	if want := 1.01*(11+9*23+2) + 3; err != nil || math.Abs(got.Value-want) > 1e-9 {
 		t.Errorf("the vector's network costs %+v, %v; want %v", got, err, want)
 	}
+}
+
+// hashOf is the hash that a table's last line names.
+func hashOf(table []byte) string {
+	at := bytes.LastIndex(table, []byte(hashField)) + len(hashField)
+	return string(table[at : at+64])
 }
