@@ -30,7 +30,7 @@ func architecture(r Run) page.Section {
 		if from.Layers[l] != to.Layers[l] {
 			changed = page.Cell{Text: "yes", Mark: "warn"}
 		}
-		t.Rows = append(t.Rows, []page.Cell{page.Num(float64(l+1), ""), page.Str(a), page.Str(b), changed})
+		t.Rows = append(t.Rows, []page.Cell{page.Num(float64(l), ""), page.Str(a), page.Str(b), changed})
 	}
 	s.Blocks = append(s.Blocks, t)
 	return s
@@ -74,7 +74,7 @@ func drawArchs(s space.Space, from, to space.Arch) string {
 				class = " strong"
 			}
 			fmt.Fprintf(&b, `<g class="c%d"><rect class="mark%s" x="%.1f" y="%.1f" width="%g" height="%.1f" rx="3"><title>%s</title></rect></g><text class="tick" text-anchor="middle" x="%.1f" y="%.1f">%s</text><text class="tick" text-anchor="middle" x="%.1f" y="%.1f">%s</text>`,
-				precisionColour[layer.Precision], class, x, top+tall-h+4, box, h, html.EscapeString(fmt.Sprintf("layer %d: %s", l+1, layerText(s, a, l))),
+				precisionColour[layer.Precision], class, x, top+tall-h+4, box, h, html.EscapeString(fmt.Sprintf("layer %d: %s", l, layerText(s, a, l))),
 				x+box/2, top+tall+17, html.EscapeString(layer.Choice), x+box/2, top+tall+31, html.EscapeString(string(layer.Precision)))
 		}
 	}

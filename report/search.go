@@ -188,10 +188,11 @@ func band(r Run) page.Section {
 // final architecture at equal cost.
 func neighbours(r Run) page.Section {
 	c := r.Certificate
-	s := page.Section{Title: "Candidates at equal cost", Lead: "Every feasible proposal of the last sweep: its mean difference to the final architecture with the anytime-valid interval. A candidate retires when its upper end is at most ε."}
+	s := page.Section{Title: "Candidates at equal cost", Lead: "Every feasible proposal of the last sweep: its mean difference to the final architecture, and the upper bound of it that holds at any time. A candidate retires when that bound is, or once was, at most ε."}
 	retired := plot.Series{Name: "retired", Colour: 2}
 	open := plot.Series{Name: "not retired", Colour: 1}
 	table := page.Table{Columns: []page.Column{{Name: "layer", Numeric: true}, {Name: "change"}, {Name: "becomes"}, {Name: "cost", Numeric: true}, {Name: "difference", Numeric: true}, {Name: "upper end", Numeric: true}, {Name: "n", Numeric: true}, {Name: "state"}}}
+	var names []string
 	for i, n := range c.Neighbours {
 		state := page.Cell{Text: "retired", Mark: "good"}
 		if !n.Retired {
@@ -204,11 +205,16 @@ func neighbours(r Run) page.Section {
 		if len(n.Dev) > 0 {
 			dev = page.Cell{Text: signed(n.Dev[0]), Value: n.Dev[0]}
 		}
-		table.Rows = append(table.Rows, []page.Cell{page.Num(float64(n.Layer+1), ""), page.Str(n.Choice), page.Str(field(n.Arch, n.Layer)), dev, optional(n.D), optional(n.Upper), page.Num(float64(n.N), ""), state})
+		table.Rows = append(table.Rows, []page.Cell{page.Num(float64(n.Layer), ""), page.Str(n.Choice), page.Str(field(n.Arch, n.Layer)), dev, optional(n.D), optional(n.Upper), page.Num(float64(n.N), ""), state})
+		names = append(names, fmt.Sprintf("%d: %s", n.Layer, n.Choice))
 		if n.D == nil || n.W == nil {
 			continue
 		}
-		pt := plot.Point{X: float64(i), Y: *n.D, Lo: *n.D - *n.W, Hi: *n.D + *n.W, Label: fmt.Sprintf("layer %d: %s, n = %d", n.Layer+1, n.Choice, n.N)}
+		lo, hi := *n.D, *n.D+*n.W // one-sided: only the upper end carries the claim
+		if c.Header.Settings.Schedule == search.ScheduleComparisons {
+			lo = *n.D - *n.W
+		}
+		pt := plot.Point{X: float64(i), Y: *n.D, Lo: lo, Hi: hi, Label: fmt.Sprintf("layer %d: %s, n = %d", n.Layer, n.Choice, n.N)}
 		if n.Retired {
 			retired.Points = append(retired.Points, pt)
 		} else {
@@ -216,7 +222,7 @@ func neighbours(r Run) page.Section {
 		}
 	}
 	chart := plot.Chart{Title: "Utility of each candidate minus the final's", Width: 980, Height: 340,
-		X: plot.Axis{Label: "candidates, in the order of layers"}, Y: plot.Axis{Label: "difference in utility"},
+		X: plot.Axis{Label: "candidate: layer and choice", Categories: names}, Y: plot.Axis{Label: "difference in utility"},
 		HLines: []float64{0, c.Header.Settings.Epsilon}, Caption: "Dashed: no difference, and ε."}
 	add(&chart, retired, open)
 	if len(chart.Series) > 0 {
@@ -241,9 +247,10 @@ func course(r Run) page.Section {
 	moves := plot.Series{Name: "move", Colour: 1}
 	table := page.Table{Columns: []page.Column{{Name: "move", Numeric: true}, {Name: "layer", Numeric: true}, {Name: "from"}, {Name: "to"}, {Name: "difference", Numeric: true}, {Name: "at least", Numeric: true}, {Name: "samples", Numeric: true}}}
 	for i, m := range r.Certificate.Moves {
-		table.Rows = append(table.Rows, []page.Cell{page.Num(float64(i+1), ""), page.Num(float64(m.Layer+1), ""), page.Str(field(m.From, m.Layer)), page.Str(field(m.To, m.Layer)), page.Num(m.D, ""), page.Num(m.Lower, ""), page.Num(float64(m.Samples), "")})
+		table.Rows = append(table.Rows, []page.Cell{page.Num(float64(i+1), ""), page.Num(float64(m.Layer), ""), page.Str(field(m.From, m.Layer)), page.Str(field(m.To, m.Layer)), page.Num(m.D, ""), page.Num(m.Lower, ""), page.Num(float64(m.Samples), "")})
 	}
 	if r.Journal != nil {
+		left := 0 // candidates not yet retired
 		for _, e := range r.Journal.Entries {
 			if e.Samples == nil {
 				continue
@@ -255,27 +262,45 @@ func course(r Run) page.Section {
 					moves.Points = append(moves.Points, plot.Point{X: x, Y: *e.EpsHat, Label: "move to " + e.To, Strong: true})
 				}
 			}
-			if e.Open != nil {
-				open.Points = append(open.Points, plot.Point{X: x, Y: float64(*e.Open)})
+			switch {
+			case e.Open != nil:
+				left = *e.Open
+			case e.Kind == search.EntryRetire && left > 0:
+				left--
+			default:
+				continue
 			}
+			open.Points = append(open.Points, plot.Point{X: x, Y: float64(left)})
 		}
+		end := float64(r.Certificate.Samples)
+		if e := r.Certificate.Claim.EpsilonHat; e != nil {
+			eps.Points = append(eps.Points, plot.Point{X: end, Y: *e})
+		}
+		open.Points = append(open.Points, plot.Point{X: end, Y: float64(r.Certificate.Claim.Unretired)})
 	}
-	var charts page.Figures
-	if len(eps.Points) > 0 {
+	var charts page.Figures // of what has a course: a single moment is in the facts above
+	if len(eps.Points) > 1 {
 		c := plot.Chart{Title: "What could be claimed at each moment", X: plot.Axis{Label: "samples"}, Y: plot.Axis{Label: "ε̂ (utility)"}, HLines: []float64{r.Certificate.Header.Settings.Epsilon}, Caption: "The dashed line is ε: the certificate is reached below it."}
 		add(&c, eps, moves)
 		charts = append(charts, c)
 	}
-	if len(open.Points) > 0 {
+	if len(open.Points) > 1 {
 		c := plot.Chart{Title: "Candidates still open", X: plot.Axis{Label: "samples"}, Y: plot.Axis{Label: "candidates", FromZero: true}}
 		add(&c, open)
 		charts = append(charts, c)
+	}
+	if len(charts) == 1 {
+		charts[0].Width = 980
 	}
 	if len(charts) > 0 {
 		s.Blocks = append(s.Blocks, charts)
 	}
 	if len(table.Rows) == 0 {
-		s.Blocks = append(s.Blocks, page.Text("The anchor itself is locally optimal: no move was made."))
+		text := "No move was made."
+		if c := r.Certificate.Claim; c.Reached {
+			text = "No move was made: the claim is about the anchor itself."
+		}
+		s.Blocks = append(s.Blocks, page.Text(text))
 		return s
 	}
 	s.Blocks = append(s.Blocks, table)
@@ -289,7 +314,7 @@ func infeasible(r Run) page.Section {
 		if len(m.Dev) > 0 {
 			dev = page.Cell{Text: signed(m.Dev[0]), Value: m.Dev[0]}
 		}
-		t.Rows = append(t.Rows, []page.Cell{page.Num(float64(m.Layer+1), ""), page.Str(m.Choice), page.Str(field(m.Arch, m.Layer)), dev, page.Str(m.Reason)})
+		t.Rows = append(t.Rows, []page.Cell{page.Num(float64(m.Layer), ""), page.Str(m.Choice), page.Str(field(m.Arch, m.Layer)), dev, page.Str(m.Reason)})
 	}
 	return page.Section{Title: "Infeasible proposals", Lead: "No width and precision of the layer brings these into the band; the claim does not speak of them.", Blocks: []page.Block{t}}
 }

@@ -339,7 +339,9 @@ func (c *Certificate) measure(table int, path []Visited, ms []Measured) {
 		x := CertMeasured{Measured: m, Predicted: v.Costs[table].Value, Refused: v.Refused, Deviation: m.Measurement.Deviation()}
 		if m.Value > 0 {
 			x.Error = x.Predicted/m.Value - 1
-			d.Eta = max(d.Eta, math.Abs(x.Error))
+			if m.Valid() {
+				d.Eta = max(d.Eta, math.Abs(x.Error))
+			}
 		}
 		if x.Deviation != nil {
 			x.DeviationError = ptr(x.Predicted/budget - 1 - *x.Deviation)

@@ -120,14 +120,20 @@ type Measurement struct {
 	Device   string   `json:"device"`
 	Protocol string   `json:"protocol,omitempty"` // hash of what it was measured under
 	// Reference is the anchor's value in the same interleaved campaign; 0 when it has
-	// none. Ratios to it are free of drift between campaigns.
+	// no valid one. Ratios to it are free of drift between campaigns.
 	Reference float64 `json:"reference,omitempty"`
 }
 
-// Deviation is the measured cost over the anchor's less 1; nil when either has no
-// valid value.
+// Valid says that there is a cost and nothing against it: one that is noisy, drifted
+// or preempted carries no claim.
+func (m *Measurement) Valid() bool {
+	return m.Value > 0 && len(m.Validity) == 1 && m.Validity[0] == "ok"
+}
+
+// Deviation is the measured cost over the anchor's less 1; nil when either is not
+// valid.
 func (m *Measurement) Deviation() *float64 {
-	if !(m.Value > 0 && m.Reference > 0) {
+	if !(m.Valid() && m.Reference > 0) {
 		return nil
 	}
 	return ptr(m.Value/m.Reference - 1)

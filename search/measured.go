@@ -65,7 +65,7 @@ func (r *recorder) admit(ctx context.Context, a space.Arch) (string, error) {
 	}
 	p := r.d.Problem
 	for _, m := range ms {
-		if c, err := p.Bands[m.table].Cost.Cost(a); err == nil && m.Value > 0 {
+		if c, err := p.Bands[m.table].Cost.Cost(a); err == nil && m.Valid() {
 			r.eta = max(r.eta, math.Abs(c.Value/m.Value-1))
 		}
 	}
@@ -131,7 +131,9 @@ func (r *recorder) measure(ctx context.Context, table int, archs []space.Arch) e
 			continue // the anchor, again
 		}
 		m := got[i]
-		m.Reference = got[0].Value
+		if got[0].Valid() {
+			m.Reference = got[0].Value
+		}
 		if err := r.w.append(Entry{Kind: EntryMeasure, Arch: id.arch, Table: table, Measured: &m}); err != nil {
 			return err
 		}

@@ -69,3 +69,22 @@ func TestPoolsShareDelta(t *testing.T) {
 		t.Errorf("three thirds are %g of %g", got, whole)
 	}
 }
+
+// A cost that is noisy, drifted or preempted is none that a claim rests on.
+func TestOnlyValidMeasurementsAreCompared(t *testing.T) {
+	m := Measurement{Value: 110, Reference: 100, Validity: []string{"ok"}}
+	if d := m.Deviation(); d == nil || *d < 0.09 {
+		t.Fatalf("a valid one: %v", d)
+	}
+	for _, bad := range []Measurement{
+		{Value: 110, Reference: 100, Validity: []string{"noisy"}},
+		{Value: 110, Reference: 100, Validity: []string{"preempted", "drift"}},
+		{Value: 110, Reference: 100},
+		{Value: 110, Validity: []string{"ok"}},
+		{Reference: 100, Validity: []string{"ok"}},
+	} {
+		if d := bad.Deviation(); d != nil {
+			t.Errorf("%+v deviates by %g", bad, *d)
+		}
+	}
+}

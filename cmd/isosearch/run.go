@@ -434,6 +434,9 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 				case m.Arch != a.Arch:
 				case m.Value <= 0:
 					fmt.Fprintf(w, "  measured   failed on %s: %s\n", d.Table, strings.Join(m.Validity, ", "))
+				case m.Deviation == nil:
+					fmt.Fprintf(w, "  measured   %.5g %s [%.5g, %.5g] on %s: %s\n", m.Value, m.Unit, m.Lo, m.Hi, d.Table, strings.Join(m.Validity, ", "))
+					fmt.Fprintln(w, "             (not compared: it or the anchor's measurement is not valid)")
 				default:
 					fmt.Fprintf(w, "  measured   %.5g %s [%.5g, %.5g], %s of x0's (%s), %s\n", m.Value, m.Unit, m.Lo, m.Hi,
 						opt(scale(m.Deviation, 100), "%+.2f %%"), d.Table, inside(m.Inside))

@@ -382,6 +382,11 @@ func (c Chart) draw(b *strings.Builder, s Series, sx, sy scale) {
 			if p.Strong {
 				class = "mark strong"
 			}
+			if s.diamond() {
+				const r = markRadius * 1.3 // of the same area as the disc, about
+				fmt.Fprintf(b, `<path class="%s" d="M%.1f %.1fl%g %gl%g %gl%g %gz"><title>%s</title></path>`, class, x, y-r, r, r, -r, r, -r, -r, title)
+				continue
+			}
 			fmt.Fprintf(b, `<circle class="%s" cx="%.1f" cy="%.1f" r="%g"><title>%s</title></circle>`, class, x, y, markRadius, title)
 		default: // lines get an invisible mark, so that hovering finds the value
 			fmt.Fprintf(b, `<circle class="mark ghost" cx="%.1f" cy="%.1f" r="%g"><title>%s</title></circle>`, x, y, markRadius*1.5, title)
@@ -417,6 +422,10 @@ func withUnit(v float64, unit string) string {
 	return Number(v) + " " + unit
 }
 
+// diamond says that a series is beyond the palette's eight colours: they begin again
+// with another mark.
+func (s Series) diamond() bool { return s.Kind == Points && s.Colour/8%2 == 1 }
+
 // Legend lists the named series and bands as HTML, to stand above the drawing.
 func (c Chart) Legend() string {
 	var b strings.Builder
@@ -428,6 +437,9 @@ func (c Chart) Legend() string {
 			continue
 		}
 		shape := map[Kind]string{Points: "dot", Line: "stroke", Step: "stroke", Bars: "area"}[s.Kind]
+		if shape == "dot" && s.diamond() {
+			shape = "diamond"
+		}
 		fmt.Fprintf(&b, `<span class="key c%d"><i class="swatch %s"></i>%s</span>`, s.Colour%8, shape, html.EscapeString(s.Name))
 	}
 	return b.String()

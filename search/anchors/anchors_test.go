@@ -55,7 +55,7 @@ func run(name, anchor string, cost, utility float64, measured ...float64) Run {
 	c.Final = search.CertArch{Arch: "final of " + anchor, Costs: []search.Bounds{{Value: cost}}, N: 1, Mean: &utility}
 	if len(measured) > 0 {
 		m := search.CertMeasured{}
-		m.Arch, m.Value, m.Reference = c.Final.Arch, measured[0], measured[0]
+		m.Arch, m.Value, m.Reference, m.Validity = c.Final.Arch, measured[0], measured[0], []string{"ok"}
 		c.Measured = []search.CertDevice{{Table: "t", Archs: []search.CertMeasured{m}}}
 	}
 	return Run{Name: name, Certificate: c, Journal: &search.Journal{}}

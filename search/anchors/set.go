@@ -213,12 +213,12 @@ func NewFront(runs []Run, table int) Front {
 }
 
 // measured is what a table's device said of final and anchor in one campaign;
-// nil where either has no value.
+// nil where either has no valid value.
 func measured(c *search.Certificate, table int) (final, anchor *float64) {
 	name := c.Header.Tables[table].Name
 	for _, d := range c.Measured {
 		for _, m := range d.Archs {
-			if d.Table == name && m.Arch == c.Final.Arch && m.Value > 0 && m.Reference > 0 {
+			if d.Table == name && m.Arch == c.Final.Arch && m.Measurement.Deviation() != nil {
 				return &m.Value, &m.Reference
 			}
 		}

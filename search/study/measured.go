@@ -194,10 +194,11 @@ func (f *measuredFile) cost(table, anchor, key string, tau float64) *DeviceCost 
 		if c.Table != table {
 			continue
 		}
-		a, x := c.Archs[anchor].Value, c.Archs[key].Value
-		if !(a > 0 && x > 0) {
+		ma, mx := c.Archs[anchor], c.Archs[key]
+		if !ma.Valid() || !mx.Valid() {
 			continue
 		}
+		a, x := ma.Value, mx.Value
 		return &DeviceCost{Cost: x, Anchor: a, Deviation: x/a - 1, Inside: math.Abs(math.Log(x/a)) <= math.Log1p(tau)}
 	}
 	return nil
