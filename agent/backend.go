@@ -7,6 +7,7 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/graph"
 	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/record"
 )
 
 // ErrUnsupported is wrapped by Backend.Open when the runtime, not isocost,
@@ -126,9 +127,9 @@ type MemoryStats struct {
 
 // Sources of MemoryStats.
 const (
-	FromAllocator = "allocator" // the runtime's own statistics: an arena's blocks, rounded up
-	FromRequests  = "requests"  // what the runtime asked for, counted block by block without an arena
-	FromHeap      = "malloc"    // growth of the process's heap while the model was opened and run
+	FromAllocator = "allocator"     // the runtime's own statistics: an arena's blocks, rounded up
+	FromRequests  = record.Requests // what the runtime asked for, counted block by block without an arena
+	FromHeap      = "malloc"        // growth of the process's heap while the model was opened and run
 )
 
 // MemoryReporter is implemented by sessions whose runtime has allocator statistics.

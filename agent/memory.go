@@ -22,23 +22,16 @@ func (r *run) wholeModel(id string) bool {
 
 // framed says whether the memory of some cell is read off this model.
 func (r *run) framed(id string) bool {
-	return slices.ContainsFunc(r.Plan.Cases, func(k benchmarks.Case) bool {
-		with, without := frameOf(k)
-		return with != "" && (with == id || without == id)
-	})
+	return slices.ContainsFunc(r.Plan.Cases, func(k benchmarks.Case) bool { return frameOf(k) == id })
 }
 
-// frameOf are the model that holds a cell's operator and the same without it (""
-// where the operator is all there is); with is "" for a cell that is no difference of
-// two models, a slope.
-func frameOf(k benchmarks.Case) (with, without string) {
+// frameOf is the model that holds a cell's operator, "" for a cell that is no
+// difference of models: a slope.
+func frameOf(k benchmarks.Case) string {
 	if k.Role != benchmarks.RoleCell || len(k.Terms) == 0 || k.Terms[0].Coef != 1 {
-		return "", ""
+		return ""
 	}
-	if len(k.Terms) > 1 && k.Terms[1].Coef == -1 {
-		without = k.Terms[1].Model
-	}
-	return k.Terms[0].Model, without
+	return k.Terms[0].Model
 }
 
 // checkMemory counts what a model takes in a child that times nothing, so that
@@ -114,9 +107,6 @@ func (r *run) count(ctx context.Context, t *talk, id string, m *record.Memory) e
 		}
 		if n := rep.Counted; n != nil {
 			m.LivenessBytes = n.LivenessBytes
-			if r.models[id].File != "" { // a chain's own operators say it all
-				m.Kernels = n.Kernels
-			}
 			if n.PeakActBytes != nil {
 				weights := max(*n.WeightsBytes, r.constants(r.models[id]))
 				m.WeightsBytes, m.PeakActBytes, m.Source = &weights, n.PeakActBytes, n.Source
@@ -148,32 +138,16 @@ func (r *run) growth(ctx context.Context, t *talk, id string, m *record.Memory) 
 // cellMemory is a cell's memory: by what its framed model took where that was counted,
 // else by the liveness of the operator's own graph.
 func (r *run) cellMemory(k benchmarks.Case) *record.Memory {
-	figure := func(model string) *record.Memory {
-		if c := r.j.checks[model]; c != nil && c.Memory != nil && c.Memory.PeakActBytes != nil && c.Memory.Source == FromRequests {
-			return c.Memory
-		}
-		return nil
-	}
-	with, without := frameOf(k)
-	of := figure(with)
-	if of == nil {
+	c := r.j.checks[frameOf(k)]
+	if c == nil || c.Memory == nil || c.Memory.PeakActBytes == nil || c.Memory.Source != FromRequests {
 		n, ok := liveness(benchmarks.Chain{*k.Key}, r.Protocol.Batch)
 		if !ok {
 			return nil
 		}
 		return &record.Memory{LivenessBytes: &n}
 	}
-	m := &record.Memory{PeakActBytes: of.PeakActBytes, LivenessBytes: of.LivenessBytes, Source: of.Source}
-	// Where the frame alone takes as much, the peak is the frame's, and nothing is seen of
-	// what the operator takes beside its tensors.
-	if frame := figure(without); of.LivenessBytes != nil && (without == "" || frame != nil) {
-		own := int64(0)
-		if frame == nil || *frame.PeakActBytes < *of.PeakActBytes {
-			own = max(0, *of.PeakActBytes-*of.LivenessBytes)
-		}
-		m.WorkspaceBytes = &own
-	}
-	return m
+	of := c.Memory
+	return &record.Memory{PeakActBytes: of.PeakActBytes, LivenessBytes: of.LivenessBytes, Source: of.Source}
 }
 
 // countMemory opens the model on a counting allocator, runs it twice and closes it; and
@@ -233,7 +207,8 @@ func (s *childState) counted(ctx context.Context, q memoryRequest) (*record.Memo
 		return nil, err
 	}
 	peak := max(0, after.MaxInUse-idle.InUse)
-	m.WeightsBytes, m.PeakActBytes, m.Source = &idle.InUse, &peak, after.Source
+	weights := max(idle.InUse, constantBytes(info.Format, model.Bytes)) // it may use them where they lie
+	m.WeightsBytes, m.PeakActBytes, m.Source = &weights, &peak, after.Source
 	return m, nil
 }
 
@@ -253,7 +228,4 @@ func plan(ctx context.Context, o Optimiser, model Model, opt Options, m *record.
 		return
 	}
 	m.LivenessBytes = &net.PeakBytes
-	for _, k := range net.Kernels {
-		m.Kernels = append(m.Kernels, record.KernelMemory{Key: k.Op, Alive: k.LiveBytes})
-	}
 }

@@ -44,12 +44,17 @@ func (r *run) constants(m benchmarks.Model) int64 {
 		path = filepath.Join(r.Backend.PlanDir, path)
 	}
 	data, err := os.ReadFile(path)
-	if err != nil {
+	if err != nil || filepath.Ext(path) == "" {
 		return 0
 	}
+	return constantBytes(filepath.Ext(path)[1:], data)
+}
+
+// constantBytes are those of a model's constant tensors; format is onnx or tflite.
+func constantBytes(format string, data []byte) int64 {
 	total := int64(0)
-	switch filepath.Ext(path) {
-	case ".onnx":
+	switch format {
+	case "onnx":
 		f, err := onnx.Decode(data)
 		if err != nil || f.Graph == nil {
 			return 0
@@ -59,7 +64,7 @@ func (r *run) constants(m benchmarks.Model) int64 {
 				total += (int64(n)*int64(t.Type.Bits()) + 7) / 8
 			}
 		}
-	case ".tflite":
+	case "tflite":
 		f, err := tflitefb.Decode(data)
 		if err != nil {
 			return 0

@@ -52,6 +52,9 @@ func price(t *lut.Table, nets []network) (out []priced, lacking []string) {
 	for _, n := range nets {
 		p := priced{network: n}
 		failed := false
+		if peak, ok := plannedPeak(t, n); ok {
+			p.sum, n.ops = peak, nil
+		}
 		for _, op := range n.ops {
 			c, err := t.Cost(op)
 			if err != nil {
@@ -78,7 +81,7 @@ func price(t *lut.Table, nets []network) (out []priced, lacking []string) {
 		if cal := t.File().Calibration; cal != nil && cal.Traffic != nil {
 			sum += beyond(cal, movedBy(n.ops))
 		}
-		p.predicted = t.Total(sum, p.lower, p.upper, len(n.ops))
+		p.predicted = t.Total(sum, p.lower, p.upper, len(p.ops))
 		p.relativeError = math.Abs(p.predicted.Value/p.value - 1)
 		out = append(out, p)
 	}

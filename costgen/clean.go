@@ -38,6 +38,8 @@ type network struct {
 	between  float64 // standard deviation between rounds, 0 when unknown
 	anchor   float64 // anchor ratio − 1
 	n        int
+	counted  bool    // its memory, request by request
+	planned  float64 // bytes by the plan of the runtime's own graph, 0 when unknown
 }
 
 // campaign is what cleaning leaves of the records.
@@ -136,7 +138,7 @@ func (c *cleaner) take(s Source, set string) {
 		switch {
 		case r.Kind == benchmarks.RoleAnchor, set != "" && r.Kind != benchmarks.RoleNetwork:
 		case usable(r, c.opt.Accept, c.opt.Metric):
-			if c.use(named{l, s.Name}, set) && !r.IsOK() {
+			if c.use(named{l, s.Name}, set) && !r.IsOK() && !usable(r, nil, c.opt.Metric) {
 				c.leave("accepted", title(r))
 			}
 		case usable(r, []string{record.Noisy}, c.opt.Metric) && r.Kind != benchmarks.RoleNetwork:
@@ -208,6 +210,9 @@ func (c *cleaner) use(l named, set string) bool {
 		}
 		c.readings[i] = append(c.readings[i], reading{r.Case, v, lo, hi, n})
 	case benchmarks.RoleOverhead:
+		if c.opt.Metric == lut.Memory { // a peak has none
+			return true
+		}
 		c.print.add(fingerprint(r.Case, "overhead", v, lo, hi, n))
 		c.fixed = append(c.fixed, reading{r.Case, v, lo, hi, n})
 	case benchmarks.RoleNetwork:
@@ -242,6 +247,12 @@ func (c *cleaner) network(l named, set string, v, lo, hi float64, n int) bool {
 	}
 	if r.AnchorRatio != nil {
 		nw.anchor = *r.AnchorRatio - 1
+	}
+	if m := r.Memory; m != nil && m.Source == record.Requests {
+		nw.counted = true
+		if m.LivenessBytes != nil {
+			nw.planned = float64(*m.LivenessBytes)
+		}
 	}
 	// One record given twice, as records and with --audit, counts once.
 	print := set + string(fingerprint(r.Case, "", v, lo, hi, n))

@@ -3,6 +3,7 @@ package costgen
 import (
 	"errors"
 
+	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -11,6 +12,20 @@ type Alive struct {
 	Name  string
 	Op    lut.Op
 	Bytes int64
+}
+
+// plannedPeak is the peak of a network by the runtime's plan: of its operators where
+// they make a chain, else of the runtime's own graph as its record has it. ok is false
+// where the runtime plans otherwise or nobody counted; the largest operator stands then.
+func plannedPeak(t *lut.Table, n network) (bytes float64, ok bool) {
+	f := t.File()
+	if f.Metric != lut.Memory || !onnxreader.Plans(f.Runtime) || !n.counted {
+		return 0, false
+	}
+	if b, err := onnxreader.ChainPeak(n.ops); err == nil {
+		return float64(b), true
+	}
+	return n.planned, n.planned > 0
 }
 
 // PredictMemory is the peak activation memory of a network by a memory table. Peaks

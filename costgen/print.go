@@ -147,10 +147,14 @@ func writeAudit(b *strings.Builder, f *lut.File) {
 	}
 	fmt.Fprintf(b, "\naudit on %d networks the fit never saw\n", a.Errors.N)
 	fmt.Fprintf(b, "  %-14s %8s %8s %8s %8s %8s\n", "", "bias", "RMSPE", "in 5 %", "in 10 %", "max")
+	plain := "plain sum"
+	if f.Metric == lut.Memory {
+		plain = "by the plan"
+	}
 	for _, r := range []struct {
 		name string
 		e    lut.Errors
-	}{{"plain sum", a.Raw}, {"calibrated", a.Errors}} {
+	}{{plain, a.Raw}, {"calibrated", a.Errors}} {
 		fmt.Fprintf(b, "  %-14s %+7.2f%% %7.2f%% %7.1f%% %7.1f%% %7.2f%%\n", r.name,
 			100*r.e.Bias, 100*r.e.RMSPE, 100*r.e.Acc5, 100*r.e.Acc10, 100*r.e.Max)
 	}

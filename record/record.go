@@ -125,37 +125,30 @@ type Energy struct {
 	WindowS  float64 `json:"window_s"`
 }
 
+// Requests is the source of memory figures that were counted block by block, as the
+// runtime asked for them.
+const Requests = "requests"
+
 // Memory of one model in bytes; absent figures are nil. A network's inputs and outputs
 // are the caller's and in none of them.
 //
-// A cell's figures are of its operator. Where the runtime's requests were counted,
-// PeakActBytes is the peak of the model that frames it – its frame takes less, its
-// input and output are within – and WorkspaceBytes what its kernels took beyond
-// tensors. Elsewhere LivenessBytes alone is there: the most bytes of tensors alive
-// while it runs, its input and output included.
+// A cell's figures are of its operator. Where the runtime's requests were counted
+// they are those of the model that frames it: its frame takes less, its input and
+// output are within. Elsewhere LivenessBytes alone is there, of the operator's own
+// graph, its input and output included.
 type Memory struct {
 	// WeightsBytes is what the allocator held after initialisation, or the model's
 	// constants where those are more (a runtime may use them where they lie).
 	WeightsBytes *int64 `json:"weights_bytes,omitempty"`
 	PeakActBytes *int64 `json:"peak_activation_bytes,omitempty"` // MaxInUse − InUse after initialisation
-	// LivenessBytes are the tensors alive at once: by the runtime's plan of its own
-	// optimised graph where it shows that, else of the model's graph as it was made.
+	// LivenessBytes is what a plan says without running anything: by the runtime's rules
+	// over its own optimised graph where it shows that, else the tensors alive at once in
+	// the model's graph as it was made.
 	LivenessBytes *int64 `json:"liveness_bytes,omitempty"`
-	// WorkspaceBytes are what an operator's kernels take beyond tensors while they run.
-	WorkspaceBytes *int64 `json:"workspace_bytes,omitempty"`
-	PeakRSSBytes   *int64 `json:"peak_rss_bytes,omitempty"`
+	PeakRSSBytes  *int64 `json:"peak_rss_bytes,omitempty"`
 	// Source of weights and activations: requests, what the runtime asked for, counted
 	// block by block; allocator, the runtime's own statistics, rounded up by its arena;
 	// malloc, the growth of the process's heap; "" where nobody counted and weights are
 	// the model's constants.
 	Source string `json:"source,omitempty"`
-	// Kernels are a network's as the runtime runs them, where it shows them: the tensors
-	// alive while each runs.
-	Kernels []KernelMemory `json:"kernels,omitempty"`
-}
-
-// KernelMemory is what is alive while one kernel of a network runs.
-type KernelMemory struct {
-	Key   lut.Op `json:"key"`
-	Alive int64  `json:"alive_bytes"`
 }

@@ -3,6 +3,7 @@ package search
 import (
 	"errors"
 
+	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search/space"
 )
@@ -25,8 +26,15 @@ func (c *LUTCost) Cost(a space.Arch) (Bounds, error) {
 	if err != nil {
 		return Bounds{}, err
 	}
-	cost, err := c.Table.Network(chain)
-	if err != nil {
+	var cost lut.Cost
+	if f := c.Table.File(); f.Metric == lut.Memory && onnxreader.Plans(f.Runtime) {
+		// No figure of an operator tells a peak: see onnxreader.ChainPeak.
+		peak, err := onnxreader.ChainPeak(chain)
+		if err != nil {
+			return Bounds{}, err
+		}
+		cost = c.Table.Total(float64(peak), 0, 0, len(chain))
+	} else if cost, err = c.Table.Network(chain); err != nil {
 		return Bounds{}, err
 	}
 	if !(cost.Value > 0) {

@@ -18,7 +18,7 @@ func TestPeakBytes(t *testing.T) {
 		keys []string
 		want int64
 	}{
-		{"one convolution: its output alone, the input is the caller's", []string{"conv[k=3,s=1]/fp32@cin=3,cout=32,h=48,w=48"}, 32 * pixel},
+		{"one convolution: its output in blocks; what it is given and what it hands out are the caller's", []string{"conv[k=3,s=1]/fp32@cin=3,cout=32,h=48,w=48"}, 32 * pixel},
 		{"a chain: the largest neighbours", []string{
 			"conv[act=relu,k=3,s=1]/fp32@cin=3,cout=32,h=48,w=48", "conv[act=relu,k=1,s=1]/fp32@cin=32,cout=64,h=48,w=48", "conv[k=1,s=1]/fp32@cin=64,cout=16,h=48,w=48"},
 			(32 + 64) * pixel},
@@ -27,8 +27,8 @@ func TestPeakBytes(t *testing.T) {
 		{"a residual: the block's input stays, the last convolution adds onto it", []string{
 			"conv[act=relu,k=3,s=1]/fp32@cin=3,cout=24,h=48,w=48", "mbconv[act=relu6,k=3,res=1,s=1]/fp32@cin=24,cout=24,h=48,mid=72,w=48"},
 			(32 + 80 + 80) * pixel},
-		{"squeeze and excite: the map waits for its own mean", []string{
-			"conv[act=relu,k=3,s=1]/fp32@cin=3,cout=64,h=48,w=48", "se[r=4]/fp32@c=64,h=48,w=48"}, 64*pixel + (64+16)*4},
+		{"squeeze and excite: the product takes the map out of its blocks", []string{
+			"conv[act=relu,k=3,s=1]/fp32@cin=3,cout=64,h=48,w=48", "se[r=4]/fp32@c=64,h=48,w=48"}, (64+64)*pixel + 64*4},
 	} {
 		net, err := Read(written(t, c.keys...), Options{})
 		if err != nil {
@@ -39,12 +39,14 @@ func TestPeakBytes(t *testing.T) {
 			for _, k := range net.Kernels {
 				alive = append(alive, fmt.Sprintf("%s %d", k.Op, k.LiveBytes/pixel))
 			}
-			t.Errorf("%s: %d maps' worth of bytes, want %d: %s", c.what, net.PeakBytes/pixel, c.want/pixel, strings.Join(alive, "; "))
+			t.Errorf("%s: %d maps' worth of bytes and %d, want %d: %s", c.what, net.PeakBytes/pixel, net.PeakBytes%pixel, c.want/pixel, strings.Join(alive, "; "))
 		}
 	}
 }
 
-// Against what ONNX Runtime took: testdata/peaks.txt, written by scripts/peak-memory.sh.
+// Models as exported, planned without the runtime, against what ONNX Runtime took:
+// testdata/peaks.txt, which make memory counts again. What the runtime's own graph says is
+// exact (agent/ort, TestPeaksOfExportedModels).
 func TestPeakBytesOfExportedModels(t *testing.T) {
 	dir := os.Getenv("ISOCOST_MODELS")
 	if dir == "" {
@@ -55,7 +57,7 @@ func TestPeakBytesOfExportedModels(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	near, all, ss := 0, 0, 0.0
+	exact, all, ss := 0, 0, 0.0
 	for sc := bufio.NewScanner(f); sc.Scan(); {
 		var name string
 		var took int64
@@ -70,22 +72,18 @@ func TestPeakBytesOfExportedModels(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		ratio := float64(net.PeakBytes) / float64(took)
-		t.Logf("%-32s %9d bytes taken, %9d alive: %.3f", name, took, net.PeakBytes, ratio)
-		if ratio > 1.001 {
-			t.Errorf("%s: the lower bound is above what was taken", name)
-		}
-		if strings.Contains(name, ".qdq.") {
-			continue // the runtime's int8 kernels take room that no tensor is
-		}
+		off := float64(net.PeakBytes)/float64(took) - 1
 		all++
-		ss += (ratio - 1) * (ratio - 1)
-		if ratio > 0.97 {
-			near++
+		ss += off * off
+		if net.PeakBytes == took {
+			exact++
+			continue
 		}
+		t.Logf("%-32s %9d bytes taken, %9d planned: %+.1f %%", name, took, net.PeakBytes, 100*off)
 	}
-	t.Logf("fp32: %d of %d within 3 %%, RMSPE %.1f %%", near, all, 100*math.Sqrt(ss/float64(all)))
-	if near < 13 {
-		t.Errorf("only %d of %d networks within 3 %%", near, all)
+	rmspe := math.Sqrt(ss / float64(all))
+	t.Logf("%d of %d to the byte, RMSPE %.1f %%", exact, all, 100*rmspe)
+	if rmspe > 0.06 || exact < all/2 {
+		t.Errorf("%d of %d networks to the byte, RMSPE %.1f %%", exact, all, 100*rmspe)
 	}
 }

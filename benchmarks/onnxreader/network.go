@@ -15,8 +15,10 @@ type Network struct {
 	Unpriced []Unpriced     `json:"unpriced"` // nodes without a key, never silently 0
 	Free     []Free         `json:"free"`     // nodes that cost nothing at run time
 	Warnings []string       `json:"warnings,omitempty"`
-	// PeakBytes is the most activation bytes alive at once, nodes in the order of the
-	// file: what liveness says, no allocator. 0 where a shape is not known.
+	// PeakBytes is the most activation bytes in use at once beside the network's inputs
+	// and outputs, as ONNX Runtime's CPU provider plans its buffers, room of its kernels'
+	// own included: of a lowered model what it asks for, of others what its optimiser
+	// would make of them. 0 where a shape is not known.
 	PeakBytes int64 `json:"peak_bytes,omitempty"`
 }
 
@@ -26,7 +28,7 @@ type Kernel struct {
 	Op   lut.Op `json:"key"`
 	// Nodes are the file's nodes that the kernel is made of, "Op name" each.
 	Nodes []string `json:"nodes"`
-	// LiveBytes are the activations alive while it runs, its output among them.
+	// LiveBytes are the activations in use while it runs, its output among them.
 	LiveBytes int64 `json:"live_bytes,omitempty"`
 }
 

@@ -164,7 +164,7 @@ func (g *graph) steps() (list []*step, of []*node, ok bool) {
 				wide.shape = s.shape
 			}
 			var known bool
-			if s.bytes, known = wide.bytes(false); !known && !s.foreign {
+			if s.bytes, known = wide.bytes(); !known && !s.foreign {
 				ok = false
 			}
 			slots[v] = s

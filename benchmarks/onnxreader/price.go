@@ -46,7 +46,7 @@ func (g *graph) price() *Network {
 			}
 		}
 	}
-	g.weigh(net, p.blocked, made)
+	g.weigh(net, made)
 	return net
 }
 

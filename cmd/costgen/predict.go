@@ -43,8 +43,9 @@ folded, nodes fused by rules; or its kernels are taken from what agent lower wro
 which had the runtime itself do it. Each kernel is looked up; the sum is calibrated. What
 the table lacks is listed, never counted as nothing: a model with a missing kernel
 has no total, and --emit-plan writes the plan that would measure what is missing.
-By a memory table the total is the peak of the model's own schedule, buffers freed
-after their last use, turned into what the device's allocator takes.
+By a memory table the total is the peak of the model's own schedule, its buffers
+shared and freed as the runtime plans them; of the kernels that agent lower wrote it
+is exact.
 
 With --json one object a model is printed:
 {"model","total_us","lo_us","hi_us","kernels":[{"name","key","us","lo_us","hi_us"}],"missing":[…]}`,
@@ -250,7 +251,7 @@ func writePrediction(w io.Writer, t *lut.Table, p *costgen.Prediction, net *onnx
 		return cmp.Or(cmp.Compare(byKind[y][0], byKind[x][0]), cmp.Compare(x, y))
 	})
 	if peak { // which kinds do not add up to
-		fmt.Fprintf(&b, "  %.4g %s alive at once by the graph; below, what is alive while each kernel runs\n", p.Known, p.Unit)
+		fmt.Fprintf(&b, "  %.4g %s in use at once by the plan; below, what is alive while each kernel runs\n", p.Known, p.Unit)
 		kinds = nil
 	}
 	for _, k := range kinds {

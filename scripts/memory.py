@@ -1,0 +1,79 @@
+"""Writes the section "memory" of docs/results.md from what scripts/memory.sh measured."""
+
+import glob
+import json
+import math
+import os
+import re
+import sys
+
+folder = sys.argv[1]
+
+
+def peak(path):
+    """What the one network of a record file took, in bytes; None if it could not be counted."""
+    for line in open(path):
+        record = json.loads(line).get("record") or {}
+        memory = record.get("memory") or {}
+        if record.get("kind") == "e2e" and memory.get("source") == "requests":
+            return memory["peak_activation_bytes"]
+    return None
+
+
+def total(path):
+    """The plan's bytes alone: the table's calibration is of the space's networks."""
+    try:
+        return json.load(open(path))["known_bytes"]
+    except (ValueError, KeyError):
+        return None
+
+
+def summary(errors):
+    errors = [e for e in errors if e is not None]
+    rms = math.sqrt(sum(e * e for e in errors) / len(errors))
+    exact = sum(e == 0 for e in errors)
+    worst = max(errors, key=abs)
+    return f"{exact} of {len(errors)} | {100 * rms:.2f} % | {100 * worst:+.1f} %"
+
+
+print("## Peak memory (`make memory`)\n")
+print("Peak activation memory is what ONNX Runtime asks for during an inference beyond weights, inputs and outputs, counted")
+print("request by request in a second pass without an arena, and predicted by the runtime's own plan of buffers")
+print("(decision 0410). Bytes repeat exactly: no interval is needed.\n")
+print("**A space.** The table of examples/mobile-cnn, fp32 and int8 mixed in each network, judged by networks that it never saw,")
+print("from their operators alone:\n\n```text")
+shown = False
+for line in open(os.path.join(folder, "compile.txt")):
+    if line.startswith(("calibration on", "audit on")):
+        shown = True
+    if "rank in band" in line:
+        break
+    if shown:
+        print(line.rstrip())
+print("```")
+
+rows = []
+for path in sorted(glob.glob(os.path.join(folder, "*.rec.jsonl"))):
+    stem = path[: -len(".rec.jsonl")]
+    took = peak(path)
+    if took is None:
+        continue
+    by = [total(stem + s) for s in (".file.json", ".kernels.json")]
+    rows.append((os.path.basename(stem), took, [b / took - 1 if b else None for b in by]))
+if rows:
+    kinds = {"fp32": lambda n: not re.search(r"\.(qdq|dyn)$", n), "int8": lambda n: re.search(r"\.(qdq|dyn)$", n)}
+    print("\n**Exported networks** of torchvision and timm, predicted by `costgen predict` with that table: from the model as its")
+    print("exporter left it, and from its kernels as `agent lower` has the runtime here make them. Arenas round such figures up by a")
+    print("quarter to a half.\n")
+    print("| | to the byte | RMSPE | worst |\n|---|---|---|---|")
+    for what, i in (("as exported", 0), ("its kernels by agent lower", 1)):
+        for kind, match in kinds.items():
+            errors = [r[2][i] for r in rows if match(r[0])]
+            if any(e is not None for e in errors):
+                print(f"| {kind}, {what} | {summary(errors)} |")
+    print("\n| network | bytes taken | as exported | by its kernels |\n|---|---|---|---|")
+    for name, took, errors in rows:
+        cells = ["–" if e is None else "exact" if e == 0 else f"{100 * e:+.2f} %" for e in errors]
+        if cells != ["exact", "exact"]:
+            print(f"| {name} | {took:,} | {cells[0]} | {cells[1]} |")
+    print(f"\nThe other {sum(r[2] == [0, 0] for r in rows)} are exact both ways.")
