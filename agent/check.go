@@ -1,15 +1,11 @@
 package agent
 
 import (
+	"cmp"
 	"context"
-	"errors"
-	"math"
 	"slices"
-	"time"
 
-	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/benchmarks"
-	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
@@ -26,6 +22,13 @@ func (r *run) checkGroup(ctx context.Context, g int) error {
 			counting.close()
 		}
 	}()
+	var energies map[string]modelEnergy
+	if slices.Contains(r.Protocol.Metrics, "energy") {
+		var err error
+		if energies, err = r.energyRounds(ctx, g); err != nil {
+			return err
+		}
+	}
 	for _, id := range r.j.groups[g].Models {
 		if r.j.checks[id] != nil || r.j.faults[id] != nil || r.j.opens[id] == nil {
 			continue
@@ -44,7 +47,9 @@ func (r *run) checkGroup(ctx context.Context, g int) error {
 				var err error
 				switch {
 				case m == "energy" && r.isTerm(id):
-					err = r.checkEnergy(ctx, g, &c)
+					if c.Energy = energies[id].energy; c.Energy == nil && r.j.faults[id] == nil {
+						c.Absent = join(c.Absent, "energy: "+cmp.Or(energies[id].absent, "it was not measured"))
+					}
 				case m == "memory" && (r.wholeModel(id) || r.framed(id)):
 					err = r.checkMemory(ctx, &c, &counting)
 				default:
@@ -128,55 +133,6 @@ func (r *run) checkNumeric(ctx context.Context, c *record.Check) (asked bool, er
 		c.Absent = "numeric: " + failed.detail
 	}
 	return true, nil
-}
-
-// energySlice is how long the child runs a model between two looks at the
-// window: long against the exchange of a request, short against the window.
-const energySlice = 0.25
-
-func (r *run) checkEnergy(ctx context.Context, g int, c *record.Check) error {
-	meter := r.Meter
-	if meter == nil && r.talk.joules != nil {
-		meter = &worldMeter{r: r}
-	}
-	if meter == nil {
-		c.Absent = join(c.Absent, "energy: "+r.MeterAbsent)
-		return nil
-	}
-	if err := r.openModels(ctx, []string{c.Model}); err != nil || !r.open[c.Model] {
-		return err
-	}
-	runs := 0
-	info := meter.Info()
-	window := max(seconds(r.Protocol.Energy.WindowSeconds), time.Duration(r.Protocol.Energy.CounterPeriods)*info.Period)
-	e, err := device.MeasureEnergy(ctx, meter, window, seconds(r.Protocol.Energy.IdleSeconds), func() error {
-		done, err := r.talk.ask(ctx, request{Loop: &loopRequest{Model: c.Model, Seconds: energySlice}}, r.visitPatience(), nil)
-		runs += done.Runs
-		return err
-	})
-	var f *childFailure
-	switch {
-	case errors.As(err, &f):
-		return r.survive(ctx, err)
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		c.Absent = join(c.Absent, "energy: "+cleanDetail(err.Error()))
-		return nil
-	case runs == 0:
-		c.Absent = join(c.Absent, "energy: no run ended within the window")
-		return nil
-	}
-	per := 1e3 / float64(runs) // joules of all runs to millijoules of one
-	// Windows stand one after another: what the device was slower or faster by than in
-	// the interleaved rounds is how well the energy is known, too.
-	moved := 0.0
-	if m := analyse(r.Protocol, r.j, g, math.MaxInt, r.anchor).models[c.Model]; m != nil {
-		moved = math.Abs(e.Window.Seconds()*1e6/float64(runs)/stats.Median(m.pool())-1) * math.Abs(e.NetJ)
-	}
-	c.Energy = &record.Energy{GrossMJ: e.GrossJ * per, IdleMJ: e.IdleJ * per, NetMJ: e.NetJ * per, StdErrMJ: math.Hypot(e.StdErrJ, moved) * per,
-		Source: info.String(), WindowS: roundS(e.Window.Seconds())}
-	return nil
 }
 
 func join(a, b string) string {

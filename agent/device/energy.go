@@ -53,18 +53,51 @@ func MeasureEnergy(ctx context.Context, m EnergyMeter, window, idle time.Duratio
 	info := m.Info()
 	window = max(window, info.Window())
 	idle = max(idle, info.Window()/2)
-	var clock Timekeeper = wall{}
-	if own, ok := m.(Timekeeper); ok {
-		clock = own
-	}
-	before, err := idlePower(ctx, m, clock, idle)
+	before, err := IdlePower(ctx, m, idle)
 	if err != nil {
 		return Energy{}, fmt.Errorf("idle before: %w", err)
 	}
-	if err := m.Start(ctx); err != nil {
+	gross, runs, err := EnergyWindow(ctx, m, window, run)
+	if err != nil {
 		return Energy{}, err
 	}
-	runs := 0
+	after, err := IdlePower(ctx, m, idle)
+	if err != nil {
+		return Energy{}, fmt.Errorf("idle after: %w", err)
+	}
+	w := gross.Window.Seconds()
+	rest := Between(before, after)
+	return Energy{
+		GrossJ: gross.Value, IdleJ: rest.W * w, NetJ: gross.Value - rest.W*w,
+		StdErrJ: math.Hypot(gross.StdErr, rest.StdErrW*w),
+		IdleW:   [2]float64{before.W, after.W}, Runs: runs, Window: gross.Window, Source: info,
+	}, nil
+}
+
+// Power is a mean power and its standard error, in watts.
+type Power struct{ W, StdErrW float64 }
+
+// Between is the idle power between two idle windows. It moves while the chip warms
+// up: half of what it moved is how well it is known in between.
+func Between(before, after Power) Power {
+	return Power{(before.W + after.W) / 2, math.Hypot(math.Hypot(after.StdErrW, before.StdErrW)/2, math.Abs(after.W-before.W)/2)}
+}
+
+// timekeeper is the meter's own time, or the machine's.
+func timekeeper(m Meter) Timekeeper {
+	if own, ok := m.(Timekeeper); ok {
+		return own
+	}
+	return wall{}
+}
+
+// EnergyWindow repeats run for at least window and returns what the meter saw and how
+// often it ran.
+func EnergyWindow(ctx context.Context, m Meter, window time.Duration, run func() error) (r Reading, runs int, err error) {
+	clock := timekeeper(m)
+	if err := m.Start(ctx); err != nil {
+		return Reading{}, 0, err
+	}
 	start := clock.Now()
 	for clock.Now().Sub(start) < window && err == nil {
 		if err = ctx.Err(); err == nil {
@@ -73,26 +106,18 @@ func MeasureEnergy(ctx context.Context, m EnergyMeter, window, idle time.Duratio
 			}
 		}
 	}
-	gross, stopErr := m.Stop()
-	if err := errors.Join(err, stopErr); err != nil {
-		return Energy{}, err
-	}
-	after, err := idlePower(ctx, m, clock, idle)
+	r, stopErr := m.Stop()
+	return r, runs, errors.Join(err, stopErr)
+}
+
+// IdlePower is the power while nothing runs, over a window.
+func IdlePower(ctx context.Context, m Meter, window time.Duration) (Power, error) {
+	r, err := idlePower(ctx, m, timekeeper(m), window)
 	if err != nil {
-		return Energy{}, fmt.Errorf("idle after: %w", err)
+		return Power{}, err
 	}
-	w := gross.Window.Seconds()
-	b, bse := before.Value/before.Window.Seconds(), before.StdErr/before.Window.Seconds()
-	a, ase := after.Value/after.Window.Seconds(), after.StdErr/after.Window.Seconds()
-	rest := (a + b) / 2
-	// Idle power moves while the chip warms up; half of what it moved is how well
-	// it is known during the run.
-	idleSE := math.Hypot(math.Hypot(ase, bse)/2, math.Abs(a-b)/2)
-	return Energy{
-		GrossJ: gross.Value, IdleJ: rest * w, NetJ: gross.Value - rest*w,
-		StdErrJ: math.Hypot(gross.StdErr, idleSE*w),
-		IdleW:   [2]float64{b, a}, Runs: runs, Window: gross.Window, Source: info,
-	}, nil
+	w := r.Window.Seconds()
+	return Power{r.Value / w, r.StdErr / w}, nil
 }
 
 func idlePower(ctx context.Context, m Meter, clock Timekeeper, window time.Duration) (Reading, error) {
