@@ -223,7 +223,11 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 		return ctx.Err()
 	}
 	if !cert.Claim.Reached && !o.Settings.Published {
-		return cli.Partial(fmt.Errorf("the claim was not reached: %s", unreached(cert)))
+		err := fmt.Errorf("the claim was not reached: %s", unreached(cert))
+		if strings.Contains(cert.Claim.Stop, "budget") {
+			err = hint.Wrap(err, "the same command with a larger --budget goes on from here")
+		}
+		return cli.Partial(err)
 	}
 	return nil
 }
