@@ -117,6 +117,14 @@ type Placer interface {
 	Placement(ctx context.Context, model Model, opt Options) (Placement, error)
 }
 
+// ProviderChecker is implemented by backends that can tell without a model whether a
+// provider and its options can be had on this machine.
+type ProviderChecker interface {
+	// CheckProvider's error is of the provider, whatever the model: a library that
+	// lacks it, a plugin without a device, an unknown option. hint.Of has the cure.
+	CheckProvider(opt Options) error
+}
+
 // MemoryStats are the figures of a runtime's allocator, or of the process's, in bytes.
 type MemoryStats struct {
 	InUse    int64 `json:"in_use_bytes"`

@@ -188,6 +188,12 @@ func (s *childState) hello(h helloRequest) error {
 	s.backend, s.spec, s.protocol = b, h.Backend, p
 	s.options = Options{Provider: h.Backend.Provider, ProviderOptions: h.Backend.ProviderOptions,
 		Threads: p.Threads, Transfers: p.Transfers, Seed: p.Seed, Inputs: inputs}
+	// What fails for every model is said once, not by every case.
+	if c, ok := b.(ProviderChecker); ok {
+		if err := c.CheckProvider(s.options); err != nil {
+			return err
+		}
+	}
 	s.sampler.switches = func() int64 { return involuntarySwitches(p.Threads) }
 	if w, ok := b.(World); ok {
 		s.world, s.clock, s.sampler.switches = w, w.Clock(), w.Switches

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/internal/hint"
 )
 
 // Config says how to reach the backend and what it can run.
@@ -189,6 +190,16 @@ func testProvider(t *testing.T, c Config) {
 	}
 	if !strings.Contains(err.Error(), opt.Provider) {
 		t.Errorf("the error does not name the provider: %v", err)
+	}
+	checker, ok := b.(agent.ProviderChecker)
+	if !ok {
+		return
+	}
+	if err := checker.CheckProvider(opt); err == nil || !strings.Contains(err.Error(), opt.Provider) || hint.Of(err) == "" {
+		t.Errorf("without a model: %v with the hint %q", err, hint.Of(err))
+	}
+	if err := checker.CheckProvider(c.options()); err != nil {
+		t.Errorf("a provider that runs models fails without one: %v", err)
 	}
 }
 

@@ -9,6 +9,7 @@ package ort
 import "C"
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -114,6 +115,29 @@ func ownThreads(options map[string]string) bool {
 		}
 	}
 	return false
+}
+
+var _ agent.ProviderChecker = (*Backend)(nil)
+
+// CheckProvider opens the least model. That a provider cannot run it proves nothing
+// about others; that it is not made at all does.
+func (b *Backend) CheckProvider(opt agent.Options) error {
+	l, err := b.load()
+	if err != nil {
+		return err
+	}
+	opt.Inputs = nil // other models'
+	s, err := l.open(context.Background(), agent.Model{Bytes: tinyModel()}, opt, secondPass{})
+	if err == nil {
+		return s.Close()
+	}
+	switch text := err.Error(); {
+	case !errors.Is(err, agent.ErrUnsupported) && !errors.Is(err, agent.ErrFallback):
+		return err // of the library, the provider or its options
+	case strings.Contains(text, "CreateProvider"), strings.Contains(text, "EP_FAIL"):
+		return hint.Wrap(fmt.Errorf("provider %s: %w", opt.Provider, err), "%s", providerHint(opt.Provider, text))
+	}
+	return nil
 }
 
 // appendProvider asks for a provider by the user's name.

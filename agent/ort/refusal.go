@@ -42,7 +42,7 @@ func providerHint(name, text string) string {
 var makers = map[string]string{
 	"openvino": "the OpenVINO plugin takes Intel's processors and GPUs alone; ONNX Runtime with OpenVINO built in takes any x86 processor (scripts/setup-native.sh onnxruntime-openvino, then --ort-lib)",
 	"qnn":      "QNN runs on Qualcomm's NPUs and GPUs, with the vendor's driver for them",
-	"webgpu":   "it needs a GPU with a Vulkan driver (see vulkaninfo); on software Vulkan set ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER=1",
+	"webgpu":   "it needs a GPU with a Vulkan driver (see vulkaninfo); on software Vulkan run scripts/setup-software-vulkan.sh and . .native/swiftshader.env",
 }
 
 // packageFor names the package of this repository's that has a provider.

@@ -118,6 +118,39 @@ func (b *Backend) Open(ctx context.Context, model agent.Model, opt agent.Options
 	return s, nil
 }
 
+var _ agent.ProviderChecker = (*Backend)(nil)
+
+// CheckProvider looks for the provider's device.
+func (b *Backend) CheckProvider(opt agent.Options) error {
+	if opt.Provider == "" {
+		opt.Provider = "cpu"
+	}
+	_, err := deviceOf(opt)
+	return err
+}
+
+// deviceOf is TensorFlow's name of a provider's device.
+func deviceOf(opt agent.Options) (string, error) {
+	device, ok := devices[opt.Provider]
+	if !ok {
+		return "", hint.Wrap(fmt.Errorf("provider %s: TensorFlow has only cpu and gpu", opt.Provider), "take --provider cpu or gpu")
+	}
+	for k := range opt.ProviderOptions {
+		return "", hint.Wrap(fmt.Errorf("provider %s has no option %q", opt.Provider, k), "leave it out")
+	}
+	if opt.Provider != "cpu" {
+		gpu, err := hasGPU()
+		if err != nil {
+			return "", err
+		}
+		if !gpu {
+			return "", hint.Wrap(fmt.Errorf("provider %s: TensorFlow %s sees no GPU", opt.Provider, tf.Version()),
+				"it needs the package tensorflow (not tensorflow-cpu), CUDA's libraries and the NVIDIA driver")
+		}
+	}
+	return device, nil
+}
+
 func open(ctx context.Context, model agent.Model, opt agent.Options) (_ *session, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -127,13 +160,6 @@ func open(ctx context.Context, model agent.Model, opt agent.Options) (_ *session
 	}
 	if opt.Provider == "" {
 		opt.Provider = "cpu"
-	}
-	device, ok := devices[opt.Provider]
-	if !ok {
-		return nil, hint.Wrap(fmt.Errorf("provider %s: TensorFlow has only cpu and gpu", opt.Provider), "take --provider cpu or gpu")
-	}
-	for k := range opt.ProviderOptions {
-		return nil, hint.Wrap(fmt.Errorf("provider %s has no option %q", opt.Provider, k), "leave it out")
 	}
 	if opt.Threads < 1 {
 		return nil, fmt.Errorf("threads must be at least 1, not %d", opt.Threads)
@@ -148,15 +174,9 @@ func open(ctx context.Context, model agent.Model, opt agent.Options) (_ *session
 		return nil, hint.Wrap(fmt.Errorf("%d threads: this process already runs TensorFlow on %d, which it fixes once", opt.Threads, threads),
 			"measure another number of threads in a process of its own")
 	}
-	if opt.Provider != "cpu" {
-		gpu, err := hasGPU()
-		if err != nil {
-			return nil, err
-		}
-		if !gpu {
-			return nil, hint.Wrap(fmt.Errorf("provider %s: TensorFlow %s sees no GPU", opt.Provider, tf.Version()),
-				"it needs the package tensorflow (not tensorflow-cpu), CUDA's libraries and the NVIDIA driver")
-		}
+	device, err := deviceOf(opt)
+	if err != nil {
+		return nil, err
 	}
 	w := newWriter(device)
 	if err := w.write(model.Graph); err != nil {

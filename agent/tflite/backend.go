@@ -35,7 +35,32 @@ var (
 	_ agent.Profiler       = (*Backend)(nil)
 
 	_ agent.ExecutionProver = (*Backend)(nil)
+	_ agent.ProviderChecker = (*Backend)(nil)
 )
+
+// CheckProvider looks for the provider and, with LiteRT, at its options; a delegate is
+// made for a model only.
+func (b *Backend) CheckProvider(opt agent.Options) error {
+	l, err := b.load()
+	if err != nil {
+		return err
+	}
+	if opt.Provider == "" {
+		opt.Provider = CPU
+	}
+	if l.kind == LiteRT {
+		_, err := l.litertPlan(opt)
+		return err
+	}
+	switch opt.Provider {
+	case CPU, XNNPACK, Builtin, Delegate:
+		return nil
+	case GPU:
+		_, err := b.gpuLibrary()
+		return err
+	}
+	return l.noProvider(opt.Provider)
+}
 
 // session is an open model.
 type session struct {

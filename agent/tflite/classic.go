@@ -97,6 +97,11 @@ func (b *Backend) openClassic(file []byte, model agent.Model, opt agent.Options)
 	return s, s.verify(opt.Provider)
 }
 
+func (l *library) noProvider(name string) error {
+	return hint.Wrap(fmt.Errorf("provider %s: TensorFlow Lite (%s) has none of that name", name, l.path),
+		"use cpu, xnnpack, builtin, gpu or delegate")
+}
+
 // addDelegate creates the delegate the provider stands for.
 func (b *Backend) addDelegate(s *classicSession, opt agent.Options) error {
 	l := b.lib
@@ -153,8 +158,7 @@ func (b *Backend) addDelegate(s *classicSession, opt agent.Options) error {
 	case Delegate:
 		return b.addExternal(s, opt)
 	}
-	return hint.Wrap(fmt.Errorf("provider %s: TensorFlow Lite (%s) has none of that name", opt.Provider, l.path),
-		"use cpu, xnnpack, builtin, gpu or delegate")
+	return l.noProvider(opt.Provider)
 }
 
 func (b *Backend) addExternal(s *classicSession, opt agent.Options) error {

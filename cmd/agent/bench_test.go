@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/record"
 )
 
@@ -68,6 +69,29 @@ func TestBenchSaysThatSomeFailed(t *testing.T) {
 	files, err := record.Read(rec)
 	if err != nil || files[0].End == nil || files[0].End.Failed == 0 || files[0].End.Failed == files[0].End.Cases {
 		t.Errorf("%v, %+v: some must fail, not all", err, files)
+	}
+}
+
+// TestBenchRefusesAProviderOnce: what fails for every model is one error, not a record
+// for every case.
+func TestBenchRefusesAProviderOnce(t *testing.T) {
+	nativelib.Require(t, "onnxruntime")
+	dir := t.TempDir()
+	plan, rec := filepath.Join(dir, "plan.jsonl"), filepath.Join(dir, "rec.jsonl")
+	if code, _, talk := runAgent(t, "plan", "--family", "conv", "-o", plan); code != 0 {
+		t.Fatalf("plan: %d %s", code, talk)
+	}
+	for _, c := range []struct{ flag, want string }{
+		{"--provider=nonesuch", "provider nonesuch: "},
+		{"--provider-option=fast=1", `provider cpu has no option "fast"`},
+	} {
+		code, out, talk := runAgent(t, "bench", "--plan", plan, "--backend", "ort", c.flag, "-o", rec)
+		if code != 1 || out != "" || strings.Count(talk, "error:") != 1 || !strings.Contains(talk, c.want) || !strings.Contains(talk, "hint: ") {
+			t.Errorf("%s: exit code %d, want 1, one error and its cure:\n%s%s", c.flag, code, out, talk)
+		}
+		if _, err := os.Stat(rec); err == nil {
+			t.Errorf("%s left records behind", c.flag)
+		}
 	}
 }
 
