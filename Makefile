@@ -61,8 +61,8 @@ torch-search: setup build ## a whole search that trains its networks with PyTorc
 	scripts/torch-search.sh
 
 .PHONY: marginal
-marginal: setup ## marginal costs by frames and as slopes over copies, one campaign → docs/results.md (3 minutes)
-	ISOCOST_STUDY=$(CURDIR)/.study.md ISOCOST_SECONDS=150s $(GO) test ./cmd/agent -run TestFramesAgainstChains -count=1 -v
+marginal: setup ## marginal costs by frames and as slopes over copies, one campaign → docs/results.md (5 minutes)
+	ISOCOST_STUDY=$(CURDIR)/.study.md ISOCOST_SECONDS=240s $(GO) test ./cmd/agent -run TestFramesAgainstChains -count=1 -v
 	scripts/results.sh frames-and-chains < .study.md && rm .study.md
 
 .PHONY: runtimes

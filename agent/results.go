@@ -14,20 +14,24 @@ import (
 // that are not there yet, then the end.
 func (r *run) writeRecords() error {
 	analyses := map[int]*analysis{}
+	of := func(k benchmarks.Case) (g int, a *analysis) {
+		g, ok := groupOf(r.j, k)
+		if !ok {
+			return g, nil
+		}
+		if analyses[g] == nil {
+			analyses[g] = analyse(r.Protocol, r.j, g, math.MaxInt, r.anchor)
+		}
+		return g, analyses[g]
+	}
+	places := r.places(of)
 	var lines []record.Line
 	for _, k := range r.Plan.Cases {
 		if r.j.recorded[k.ID] != nil {
 			continue
 		}
-		g, ok := groupOf(r.j, k)
-		var a *analysis
-		if ok {
-			if analyses[g] == nil {
-				analyses[g] = analyse(r.Protocol, r.j, g, math.MaxInt, r.anchor)
-			}
-			a = analyses[g]
-		}
-		lines = append(lines, record.Line{Record: r.record(k, g, a)})
+		g, a := of(k)
+		lines = append(lines, record.Line{Record: r.record(k, g, a, places)})
 	}
 	if err := r.j.write(lines...); err != nil {
 		return err
@@ -48,7 +52,7 @@ func (r *run) writeRecords() error {
 }
 
 // record makes one case's record. a is nil when the case was in no group.
-func (r *run) record(k benchmarks.Case, g int, a *analysis) *record.Record {
+func (r *run) record(k benchmarks.Case, g int, a *analysis, places spreads) *record.Record {
 	rec := &record.Record{Kind: k.Role, Case: k.ID, Name: k.Name, Set: k.Set, Key: k.Key, Ops: k.Ops}
 	for _, t := range k.Terms {
 		if f := r.j.faults[t.Model]; f != nil {
@@ -68,6 +72,9 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis) *record.Record {
 	var e estimate
 	if a != nil {
 		e = a.sum(k.Terms)
+	}
+	if e.ok {
+		e, rec.Context = places.widen(k, e)
 	}
 	if !e.ok {
 		rec.Validity = []string{record.Noisy}
@@ -98,6 +105,9 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis) *record.Record {
 		if ie := a.model(k.Isolated); ie.n > 0 {
 			rec.IsolatedUS = ptr(ie.us)
 		}
+	}
+	if ee, ok := r.elsewhere(a, k); ok {
+		rec.ElsewhereUS = ptr(ee.us)
 	}
 	rec.Validity = a.validity(k, e)
 	if ratio, ok := anchorRatio(r.Protocol, r.j, g, r.anchor); ok {

@@ -63,6 +63,9 @@ func modelsOf(c benchmarks.Case) []string {
 		add(t.Model)
 	}
 	add(c.Isolated)
+	for _, t := range c.Elsewhere {
+		add(t.Model)
+	}
 	return out
 }
 

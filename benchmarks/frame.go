@@ -77,9 +77,10 @@ func Frame(op lut.Op) (Sum, error) {
 		pre := Chain{lut.NewOp("conv", p, map[string]string{"k": "1", "act": "relu"}, map[string]int{"cin": preChannels, "cout": in[0], "h": in[1], "w": in[2]})}
 		return difference(join(pre, Chain{op}, after(out, p)), join(pre, after(in, p))), nil
 	}
+	if neighboured(op) {
+		return frameBeside(op, shortcut(in, p)), nil
+	}
 	switch {
-	case repeated[op.Kind] && len(pre) > 0:
-		pre = append(pre, shortcut(in, p))
 	case ofPositive[op.Kind]:
 		pre = append(pre, lut.NewOp("sigmoid", p, nil, coordinates(in)))
 	case fusible[op.Kind] || op.Attr("skip") == "1":
@@ -98,6 +99,27 @@ func Frame(op lut.Op) (Sum, error) {
 
 // repeated are the blocks that convolutional networks consist of.
 var repeated = map[string]bool{"mbconv": true, "fusedmbconv": true, "resbasic": true, "resbottleneck": true}
+
+// neighboured says whether an operator's frame has a block beside it.
+func neighboured(op lut.Op) bool {
+	return repeated[op.Kind] && kinds[op.Kind].in(args{op})[0] > stemChannels
+}
+
+// frameBeside is the marginal cost of a block that comes after another.
+func frameBeside(op, neighbour lut.Op) Sum {
+	a := args{op}
+	in, out := kinds[op.Kind].in(a), kinds[op.Kind].out(a)
+	p := framePrecision(op.Precision)
+	pre := join(before(in, p), Chain{neighbour})
+	return difference(join(pre, Chain{op}, tap(out, p)), join(pre, tap(in, p)))
+}
+
+// inverted is a neighbour as networks have it: an inverted bottleneck of expansion 3.
+func inverted(op lut.Op) lut.Op {
+	s := kinds[op.Kind].in(args{op})
+	return lut.NewOp("mbconv", framePrecision(op.Precision), map[string]string{"k": "3", "act": "relu6", "res": "1"},
+		map[string]int{"cin": s[0], "mid": 3 * s[0], "cout": s[0], "h": s[1], "w": s[2]})
+}
 
 // fusible operators disappear into the operator before them.
 var fusible = map[string]bool{"add": true, "mul": true, "relu": true, "relu6": true, "hswish": true, "silu": true,

@@ -322,3 +322,73 @@ func mobileNetV2(t testing.TB) benchmarks.Chain {
 	fmt.Fprint(&keys, "conv[act=relu6,k=1]/fp32@cin=320,cout=1280,h=7,w=7 gap/fp32@c=1280,h=7,w=7 linear/fp32@cin=1280,cout=1000,m=1")
 	return chain(t, keys.String())
 }
+
+// A planner that is asked for second places gives them to at most a quarter of the
+// framed blocks, of every precision, and to nothing else; each is the cost of the same
+// block beside another neighbour, and its coefficients cancel.
+func TestSecondPlaces(t *testing.T) {
+	var ops benchmarks.Chain
+	for mid := 24; mid <= 152; mid += 8 {
+		for _, p := range []string{"fp32", "int8"} {
+			ops = append(ops, chain(t, fmt.Sprintf("mbconv[act=relu6,k=3,s=2]/%s@cin=24,cout=40,h=48,mid=%d,w=48", p, mid))...)
+		}
+	}
+	ops = append(ops, chain(t, "conv[act=relu6,k=3,s=2]/fp32@cin=3,cout=16,h=96,w=96")...)
+	ops = append(ops, chain(t, "mbconv[act=relu6,k=3]/fp32@cin=3,cout=16,h=96,mid=16,w=96")...)
+	plan := func(change func(*benchmarks.Planner)) *benchmarks.Plan {
+		p := &benchmarks.Planner{Seed: 3, Source: "a test", Elsewhere: 100}
+		change(p)
+		for _, op := range ops {
+			if err := p.Cell(op); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return p.Plan()
+	}
+	p := plan(func(*benchmarks.Planner) {})
+	models := map[string]benchmarks.Chain{}
+	for _, m := range p.Models {
+		models[m.ID] = m.Chain
+	}
+	seen := map[lut.Precision]int{}
+	for _, c := range p.Cases {
+		if len(c.Elsewhere) == 0 {
+			continue
+		}
+		seen[c.Key.Precision]++
+		total := 0.0
+		for i, term := range c.Elsewhere {
+			here, there := models[c.Terms[i].Model], models[term.Model]
+			total += term.Coef
+			differ := 0
+			for j := range here {
+				if len(there) != len(here) || there[j].String() != here[j].String() {
+					differ++
+				}
+			}
+			if term.Coef != c.Terms[i].Coef || differ != 1 {
+				t.Errorf("%s: place %v against %v", c.Key, there, here)
+			}
+		}
+		if total != 0 {
+			t.Errorf("%s: coefficients sum to %v", c.Key, total)
+		}
+	}
+	if n := seen[lut.FP32] + seen[lut.INT8]; n != len(ops[:34])/4 || seen[lut.FP32] < 2 || seen[lut.INT8] < 2 {
+		t.Errorf("second places %v of 34 blocks", seen)
+	}
+	back, err := benchmarks.ReadPlan("plan.jsonl", p.Encode())
+	if err != nil || !bytes.Equal(back.Encode(), p.Encode()) {
+		t.Errorf("a plan with second places read and written again differs: %v", err)
+	}
+	for name, none := range map[string]*benchmarks.Plan{
+		"none asked for": plan(func(p *benchmarks.Planner) { p.Elsewhere = 0 }),
+		"cold":           plan(func(p *benchmarks.Planner) { p.Cold = true }),
+	} {
+		for _, c := range none.Cases {
+			if c.Elsewhere != nil {
+				t.Errorf("%s: %s has a second place", name, c.Key)
+			}
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/isocost/isocost/internal/hint"
@@ -229,7 +230,10 @@ func (c *Case) validate(models, used map[string]bool) error {
 	if len(c.Terms) == 0 {
 		return errors.New("no terms: there is nothing to measure")
 	}
-	for _, t := range c.Terms {
+	if len(c.Elsewhere) > 0 && c.Role != RoleCell {
+		return fmt.Errorf("role %s is measured in one place", c.Role)
+	}
+	for _, t := range slices.Concat(c.Terms, c.Elsewhere) {
 		if t.Coef == 0 || math.IsNaN(t.Coef) || math.IsInf(t.Coef, 0) {
 			return fmt.Errorf("coefficient %v of model %s", t.Coef, t.Model)
 		}

@@ -21,6 +21,9 @@ type Planner struct {
 	// Cold takes marginal costs with the caches as a network of many megabytes
 	// leaves them: see cold.
 	Cold bool
+	// Elsewhere is how many of the framed blocks are measured beside a second neighbour
+	// too, spread evenly over the cells; at most a quarter of them, and none in a cold plan.
+	Elsewhere int
 
 	models []Model
 	cases  []Case
@@ -122,12 +125,35 @@ func (p *Planner) File(set, name, file, sha256 string, dims map[string]int, ops 
 func (p *Planner) Plan() *Plan {
 	rng := rand.New(rand.NewPCG(p.Seed, 0x706c616e)) // "plan"
 	cases := append([]Case{}, p.cases...)
+	p.elsewhere(cases)
 	rng.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
 	anchor := Case{Role: RoleAnchor, Name: "anchor", Terms: []Term{{Coef: 1, Model: p.chain(Anchor())}}}
 	anchor.ID = anchor.id()
 	overhead := Case{Role: RoleOverhead, Name: "overhead", Terms: []Term{{Coef: 1, Model: p.chain(Overhead())}}}
 	overhead.ID = overhead.id()
 	return &Plan{Seed: p.Seed, Source: p.Source, Models: p.models, Cases: append([]Case{anchor, overhead}, cases...)}
+}
+
+// elsewhere adds the second neighbour to some of the framed blocks among the cases.
+func (p *Planner) elsewhere(cases []Case) {
+	if p.Cold {
+		return
+	}
+	var framed []*Case
+	for i := range cases {
+		c := &cases[i]
+		if c.Role == RoleCell && c.Terms[0].Copies == 0 && neighboured(*c.Key) {
+			framed = append(framed, c)
+		}
+	}
+	n := min(p.Elsewhere, len(framed)/4)
+	for i := range n {
+		c := framed[(2*i+1)*len(framed)/(2*n)]
+		for _, s := range frameBeside(*c.Key, inverted(*c.Key)) {
+			c.Elsewhere = append(c.Elsewhere, Term{Coef: s.Coef, Model: p.chain(s.Chain)})
+		}
+		c.ID = c.id()
+	}
 }
 
 // Counts of a plan by role.

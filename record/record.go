@@ -95,8 +95,14 @@ type Record struct {
 	Stop        string    `json:"stop"`                   // target, max-samples, max-time, failed…
 	AnchorRatio *float64  `json:"anchor_ratio,omitempty"` // anchor now / anchor at start
 
-	IsolatedUS *float64      `json:"isolated_us,omitempty"` // the whole one-case model
-	Terms      []TermSamples `json:"terms,omitempty"`
+	IsolatedUS *float64 `json:"isolated_us,omitempty"` // the whole one-case model
+	// ElsewhereUS is the same operator's marginal cost beside another neighbour.
+	ElsewhereUS *float64 `json:"elsewhere_us,omitempty"`
+	// Context is the standard deviation of a marginal cost between places, relative to
+	// the cost, that CI95US holds besides the samples' own: by the campaign's cells that
+	// have an ElsewhereUS.
+	Context float64       `json:"context,omitempty"`
+	Terms   []TermSamples `json:"terms,omitempty"`
 
 	Energy *Energy `json:"energy,omitempty"`
 	Memory *Memory `json:"memory,omitempty"`

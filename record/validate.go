@@ -179,7 +179,7 @@ func (r *Record) Validate() error {
 	if !utf8.ValidString(r.Detail) {
 		return bad("detail is not UTF-8")
 	}
-	for _, p := range []*float64{r.EstimateUS, r.MedianUS, r.MADUS, r.WithinUS, r.BetweenUS, r.AnchorRatio, r.IsolatedUS} {
+	for _, p := range []*float64{r.EstimateUS, r.MedianUS, r.MADUS, r.WithinUS, r.BetweenUS, r.AnchorRatio, r.IsolatedUS, r.ElsewhereUS} {
 		if !finite(p) {
 			return bad("a figure is not finite")
 		}
@@ -187,12 +187,15 @@ func (r *Record) Validate() error {
 	if r.N < 0 || r.Rounds < 0 {
 		return bad("negative count")
 	}
+	if !nonNegative(r.Context) {
+		return bad("a spread between places of %v", r.Context)
+	}
 	if r.EstimateUS == nil {
 		if r.IsOK() {
 			return bad("ok without an estimate")
 		}
-		if r.CI95US != nil || r.MedianUS != nil || r.IsolatedUS != nil {
-			return bad("an interval, a median or an isolated cost without an estimate")
+		if r.CI95US != nil || r.MedianUS != nil || r.IsolatedUS != nil || r.ElsewhereUS != nil || r.Context != 0 {
+			return bad("an interval, a median or a cost of another place without an estimate")
 		}
 		return nil
 	}

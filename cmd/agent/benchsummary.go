@@ -101,6 +101,22 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
+// placesLine says how far marginal costs depend on where they are measured; "" when no
+// cell was measured in two places.
+func placesLine(records []*record.Record) string {
+	twice, most := 0, 0.0
+	for _, r := range records {
+		if r.ElsewhereUS != nil {
+			twice++
+		}
+		most = max(most, r.Context)
+	}
+	if twice == 0 {
+		return ""
+	}
+	return fmt.Sprintf("places: %d cells beside a second neighbour too; a block's cost varies by %.1f %% from place to place, which the intervals hold", twice, 100*most)
+}
+
 // summaryPlan is what a person wants to know after a campaign: how much was
 // measured, how good it is, and what failed.
 func summaryPlan(w io.Writer, plan *benchmarks.Plan, out *agent.Outcome, path string) error {
@@ -127,6 +143,9 @@ func summaryPlan(w io.Writer, plan *benchmarks.Plan, out *agent.Outcome, path st
 		slices.Sort(widths)
 		fmt.Fprintf(w, "intervals: ±%.1f %% in the middle, ±%.1f %% at the ninetieth of a hundred\n",
 			100*widths[len(widths)/2], 100*widths[len(widths)*9/10])
+	}
+	if line := placesLine(out.Records); line != "" {
+		fmt.Fprintln(w, line)
 	}
 	for _, r := range out.Records {
 		if r.Kind == benchmarks.RoleAnchor && r.AnchorRatio != nil {
