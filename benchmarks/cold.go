@@ -11,6 +11,10 @@ import (
 // 2 MiB), so that the operator's weights have left it when its turn comes again.
 const coldBytes = 4 << 20
 
+// warmBytes is what the tensors of an operator without weights must reach to be
+// measured cold: an eighth of the smallest second-level cache above.
+const warmBytes = 64 << 10
+
 // coldInputs is the number of inputs of the layer that reads them: few, so that it
 // is a stream of weights and little else.
 const coldInputs = 16
@@ -39,15 +43,20 @@ func cold(op lut.Op, sum Sum) (Sum, error) {
 			}
 		}
 	}
+	stream := true
 	if m, err := MemoryOf(op); err != nil {
 		return nil, err
 	} else if m.Weights == 0 {
 		// Tensors that exceed the cache leave nothing of the operator in it. With more
 		// added they would leave the last cache, too, as they do not in a network that
 		// goes on with smaller tensors (a padded map of 5 MB: 240 µs instead of 130).
-		if over, err := outgrows(sum); err != nil || over {
+		// Small ones are warm in a network, too: its memory is used again and again. And the
+		// layer's noise, a microsecond, is more than they cost.
+		total, err := largest(sum)
+		if err != nil || total > coldBytes {
 			return sum, err
 		}
+		stream = max(total, m.In+m.Out) >= warmBytes
 	}
 	out := make(Sum, len(sum))
 	for i, s := range sum {
@@ -70,27 +79,28 @@ func cold(op lut.Op, sum Sum) (Sum, error) {
 		// In fp32 whatever the operator's precision: members of a difference may end
 		// in different ones, and an int8 layer of so few inputs computes, not streams.
 		const p = lut.FP32
-		out[i] = Summand{s.Coef, append(chain,
-			lut.NewOp("linear", p, nil, map[string]int{"m": 1, "cin": n, "cout": coldInputs}),
-			lut.NewOp("linear", p, nil, map[string]int{"m": 1, "cin": coldInputs, "cout": coldBytes / coldInputs / 4}))}
+		chain = append(chain, lut.NewOp("linear", p, nil, map[string]int{"m": 1, "cin": n, "cout": coldInputs}))
+		if stream {
+			chain = append(chain, lut.NewOp("linear", p, nil, map[string]int{"m": 1, "cin": coldInputs, "cout": coldBytes / coldInputs / 4}))
+		}
+		out[i] = Summand{s.Coef, chain}
 	}
 	return out, nil
 }
 
-// outgrows reports that a frame's tensors exceed coldBytes by themselves.
-func outgrows(sum Sum) (bool, error) {
+// largest is how many bytes of tensors the largest model of a difference writes.
+func largest(sum Sum) (int, error) {
+	most := 0
 	for _, s := range sum {
 		total := 0
 		for _, op := range s.Chain {
 			m, err := MemoryOf(op)
 			if err != nil {
-				return false, err
+				return 0, err
 			}
 			total += m.Out
 		}
-		if total > coldBytes {
-			return true, nil
-		}
+		most = max(most, total)
 	}
-	return false, nil
+	return most, nil
 }

@@ -134,15 +134,21 @@ var exportedKinds = map[string]kind{
 		},
 	},
 	// A batch normalisation that stands where no convolution can take it in: a scale
-	// and a shift for every channel.
+	// and a shift for every channel. One of a sequence takes its rows as the batch.
 	"batchnorm": {
-		axes: []string{"c", "h", "w"}, in: mapShape, out: mapShape,
+		axes: []string{"c", "h", "w"}, sequence: true, in: mapShape, out: mapShape,
 		build: func(b *builder, a args, x *graph.Value) *graph.Value {
-			c := a.axis("c")
-			st := b.stats[x]
-			n := b.node(graph.BatchNorm, b.layer+".batchnorm", x.Shape, st, x,
-				b.floats(".gamma", c, 1), b.floats(".beta", c, 0), b.floats(".mean", c, 0), b.floats(".var", c, 1))
-			return n.Out[0]
+			in, c := x, x.Shape[1]
+			if a.has("seq") {
+				c = x.Shape[2]
+				in = b.move(graph.Reshape, x, b.layer+".rows", []int{x.Shape[0] * x.Shape[1], c}).Out[0]
+			}
+			y := b.node(graph.BatchNorm, b.layer+".batchnorm", in.Shape, b.stats[x], in,
+				b.floats(".gamma", c, 1), b.floats(".beta", c, 0), b.floats(".mean", c, 0), b.floats(".var", c, 1)).Out[0]
+			if a.has("seq") {
+				y = b.move(graph.Reshape, y, b.layer+".sequence", x.Shape).Out[0]
+			}
+			return y
 		},
 	},
 }

@@ -41,7 +41,8 @@ type Sum []Summand
 //   - matmul comes after a sigmoid, and transpose is set against one that changes
 //     nothing and is therefore removed;
 //   - activations and binary operators come after an average pool or a normalisation,
-//     into which nothing fuses them; cuts at constant numbers after a tanh besides.
+//     into which nothing fuses them; cuts at constant numbers after a tanh besides;
+//     quantised maps need none of it.
 //
 // It fails like Check.
 func Frame(op lut.Op) (Sum, error) {
@@ -70,7 +71,7 @@ func Frame(op lut.Op) (Sum, error) {
 	if op.Attr("fused") == "1" { // the addition alone, inside the convolution it is fused into
 		return residualFrame(in, p), nil
 	}
-	if a.str("b") == "c" && len(in) == 3 && in[0] > stemChannels {
+	if a.str("b") == "c" && len(in) == 3 && !isImage(in) {
 		// A product with one number a channel, as in squeeze-excite, lies between
 		// convolutions and in the plain layout: the change of layout on either side is
 		// part of it. The relu keeps a constant operand from being folded into pre.
@@ -84,10 +85,7 @@ func Frame(op lut.Op) (Sum, error) {
 	case ofPositive[op.Kind]:
 		pre = append(pre, lut.NewOp("sigmoid", p, nil, coordinates(in)))
 	case fusible[op.Kind] || op.Attr("skip") == "1":
-		pre = append(pre, unfused(in, p)...)
-		if clamps(op) && p != lut.INT8 { // XNNPACK lets float pools and sums clamp their results
-			pre = append(pre, lut.NewOp("tanh", p, nil, coordinates(in)))
-		}
+		pre = append(pre, apart(op, in, p)...)
 	case op.Kind == "concat" && !in.equal(laterShape(a)):
 		// Unequal parts: the first and an earlier value of the width of the others.
 		pre = join(before(laterShape(a), p), widen(laterShape(a), in, p))
@@ -249,6 +247,9 @@ const preChannels = 8
 // own input: RGB, RGBD.
 const stemChannels = 4
 
+// isImage tells a network's input from a few channels squeezed to one pixel.
+func isImage(s Shape) bool { return len(s) == 3 && s[0] <= stemChannels && s[1]*s[2] > 1 }
+
 // matMulFrame has a sigmoid as producer, because the product's operands are no map.
 // The conversion of the second operand, a graph input, stays in the difference.
 func matMulFrame(op lut.Op, in Shape) Sum {
@@ -259,7 +260,7 @@ func matMulFrame(op lut.Op, in Shape) Sum {
 // before is the producer of a tensor of shape s; empty for a network's input.
 func before(s Shape, p lut.Precision) Chain {
 	switch {
-	case len(s) == 3 && s[0] <= stemChannels:
+	case isImage(s):
 		return nil
 	case len(s) == 3:
 		return Chain{lut.NewOp("conv", p, map[string]string{"k": "1"}, map[string]int{"cin": preChannels, "cout": s[0], "h": s[1], "w": s[2]})}
@@ -284,6 +285,28 @@ func side(h, w int) string {
 	return fmt.Sprintf("%dx%d", h, w)
 }
 
+// apart is what stands between the producer and an operator that would fuse with it.
+//
+// Among quantised maps only a clamp fuses. There an average pool computes in floats
+// and takes up to a hundred times as long as the operator, which is then lost in its
+// noise (a sigmoid of a megabyte: 256 µs ±150); all that is needed is a second operand.
+func apart(op lut.Op, in Shape, p lut.Precision) Chain {
+	if p == lut.INT8 && len(in) == 3 && !clamps(op) {
+		if binary[op.Kind] && op.Attr("b") == "" {
+			return Chain{lut.NewOp("sigmoid", p, nil, coordinates(in))}
+		}
+		return nil
+	}
+	pre := unfused(in, p)
+	if clamps(op) && p != lut.INT8 { // XNNPACK lets float pools and sums clamp their results
+		pre = append(pre, lut.NewOp("tanh", p, nil, coordinates(in)))
+	}
+	return pre
+}
+
+// binary operators take an earlier tensor as their second operand (builder.operand).
+var binary = map[string]bool{"add": true, "mul": true, "sub": true, "div": true, "min": true, "max": true}
+
 // unfused keeps an operator after it from fusing with the producer: an average
 // pool of a map, a normalisation of a sequence.
 func unfused(s Shape, p lut.Precision) Chain {
@@ -303,7 +326,7 @@ func unfused(s Shape, p lut.Precision) Chain {
 // taken off.
 func switchFrame(s Shape, from, to lut.Precision, plain, res bool) Sum {
 	from, to = framePrecision(from), framePrecision(to)
-	if len(s) == 3 && s[0] <= stemChannels && activationType(from) == floatType(from) {
+	if isImage(s) && activationType(from) == floatType(from) {
 		// The network's input: the conversion stands at the entry, where Build puts it
 		// for the first operator's precision.
 		return difference(tap(s, to), tap(s, from))
