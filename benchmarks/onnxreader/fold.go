@@ -8,7 +8,7 @@ import (
 )
 
 // folds evaluate operators that shapes are computed with, on small constants. All
-// numbers are float64: shapes are exact up to 2^53. Inputs and the output have
+// numbers are float64: shapes are exact up to 2^53; what has type float is rounded to it. Inputs and the output have
 // known shapes; ok is false when an input's elements are not known.
 var folds map[string]func(*graph, *node) ([]float64, bool)
 

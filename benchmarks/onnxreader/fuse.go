@@ -39,6 +39,7 @@ func (g *graph) fuse() {
 			g.bias(n)
 		}
 	}
+	g.scales()
 	for _, n := range g.nodes {
 		if !n.dead {
 			g.fuseActivation(n)
@@ -176,9 +177,43 @@ func (g *graph) absorb(n, next *node) {
 	n.out[0].from = n
 }
 
+// scaleConv is a batch norm that stays one among blocked maps: the runtime makes it
+// a depthwise 1×1 convolution (NchwcTransformer), which additions and activations
+// go into as into any other.
+const scaleConv = "@scaleconv"
+
+// scales finds them: batch norms of constants on maps that lie blocked since a float
+// convolution.
+func (g *graph) scales() {
+	blocked := map[*value]bool{}
+	all := func(in []*value) bool {
+		return !slices.ContainsFunc(in, func(v *value) bool { return !blocked[v] })
+	}
+	for _, n := range g.nodes {
+		if n.dead || n.int8 || len(n.in) == 0 || n.in[0].rank() != 4 || n.in[0].dtype != onnx.Float || len(n.out) == 0 {
+			continue
+		}
+		on := false
+		switch n.op {
+		case "Conv":
+			w := n.input(1)
+			on = n.groups == 1 || w.rank() == 4 && w.shape[1] == 1
+		case "Relu", "Sigmoid", "Tanh", "MaxPool", "AveragePool", "GlobalAveragePool":
+			on = blocked[n.in[0]]
+		case "Add", "Mul", "Concat":
+			on = all(n.in)
+		case "BatchNormalization":
+			if on = len(n.in) == 5 && blocked[n.in[0]] && !slices.ContainsFunc(n.in[1:], func(v *value) bool { return v == nil || !v.constant }); on {
+				n.op = scaleConv
+			}
+		}
+		blocked[n.out[0]] = on
+	}
+}
+
 func isConv(op string) bool {
 	switch op {
-	case "Conv", "com.microsoft:FusedConv", "com.microsoft.nchwc:Conv", "com.microsoft:NhwcConv", "com.microsoft:NhwcFusedConv":
+	case "Conv", scaleConv, "com.microsoft:FusedConv", "com.microsoft.nchwc:Conv", "com.microsoft:NhwcConv", "com.microsoft:NhwcFusedConv":
 		return true
 	}
 	return false
@@ -271,6 +306,9 @@ func (g *graph) fuseActivation(n *node) {
 	p := x.from
 	if p.act != "" || p.int8 != n.int8 || p.out[0] != x || runtimeAct(p) != "" {
 		return
+	}
+	if n.int8 && act != "relu" && act != "relu6" {
+		return // between quantised tensors only a clamp is no operator of its own
 	}
 	if (act == "relu" || act == "relu6") && inConv(p) && elements(p.in[0].shape) == elements(p.in[1].shape) { // the convolution's own activation
 		g.absorb(p, n)

@@ -24,6 +24,9 @@ type value struct {
 	tensor   *onnx.Tensor
 	quant    bool    // a constant that is dequantised from int8 weights
 	scale    float64 // of a tensor that QuantizeLinear makes, when it is one constant; else 0
+	late     bool    // a constant that the runtime computes in every inference
+	vague    bool    // the shape follows from late constants: the runtime does not know it when it loads the model
+	asked    int     // how many ask for the shape then, in every inference
 	output   bool    // of the graph
 	from     *node
 	to       []*node // consumers, one entry a use

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/isocost/isocost/internal/onnx"
 )
@@ -43,6 +44,7 @@ func (g *graph) infer() error {
 			}
 			v.constant = constant
 		}
+		n.postpone(constant)
 		if constant {
 			n.dead = true
 			n.why = FreeConstant
@@ -69,6 +71,30 @@ func (g *graph) infer() error {
 	return nil
 }
 
+// postpone notes what the runtime does not compute when it loads the model: it leaves
+// quantisations and dequantisations, also of constants, to the inference, and what
+// depends on them. A quantiser puts them into shape arithmetic that was done in floats.
+func (n *node) postpone(constant bool) {
+	late, vague := strings.HasSuffix(n.op, "uantizeLinear"), false
+	for i, v := range n.in {
+		if v == nil {
+			continue
+		}
+		late = late || v.late
+		vague = vague || v.vague || i > 0 && v.late && onWord[n.op]
+	}
+	if x := n.input(0); (n.op == "Shape" || n.op == "Size") && x != nil {
+		if late = x.vague; late {
+			x.asked++
+		}
+	}
+	for _, v := range n.out {
+		if v != nil {
+			v.late, v.vague = constant && late, !constant && vague
+		}
+	}
+}
+
 // random operators are not constant although their inputs are.
 var random = map[string]bool{"RandomNormal": true, "RandomUniform": true, "RandomNormalLike": true, "RandomUniformLike": true, "Multinomial": true, "Bernoulli": true}
 
@@ -84,6 +110,12 @@ func (g *graph) fold(n *node, f func(*graph, *node) ([]float64, bool)) {
 	}
 	data, ok := f(g, n)
 	if ok && len(data) == size {
+		if v.dtype == onnx.Float { // as the runtime rounds: a cast to integers cuts 2.9999998 to 2
+			data = slices.Clone(data)
+			for i, x := range data {
+				data[i] = float64(float32(x))
+			}
+		}
 		v.data, v.hasData = data, true
 		g.followed += size
 	}

@@ -1,7 +1,6 @@
 package onnxreader
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/isocost/isocost/lut"
@@ -10,7 +9,7 @@ import (
 // price gives every node that remains its key, or a reason why it has none.
 func (g *graph) price() *Network {
 	net := &Network{Name: g.opt.Name, Lowered: g.lowered, Dims: g.dims, Kernels: []Kernel{}, Unpriced: []Unpriced{}, Free: []Free{}, Warnings: g.warnings}
-	p := &pricer{g: g, blocked: map[*value]bool{}, last: map[*value]bool{}, batch: g.batch()}
+	p := &pricer{g: g, blocked: map[*value]bool{}, last: map[*value]bool{}, inner: map[*value]bool{}, leads: map[*value]bool{}, turned: map[*value]bool{}, ran: map[*node]bool{}, batch: g.batch()}
 	made := map[*node]int{} // its kernel
 	for _, n := range g.nodes {
 		if n.dead {
@@ -19,7 +18,7 @@ func (g *graph) price() *Network {
 			}
 			continue
 		}
-		p.again, p.also = 0, nil
+		p.also = p.also[:0]
 		op, why := p.node(n)
 		if why == "" && op.Kind != "" {
 			if _, err := lut.ParseOp(op.String()); err != nil { // a damaged file's shape of billions
@@ -37,11 +36,11 @@ func (g *graph) price() *Network {
 		default:
 			made[n] = len(net.Kernels)
 			net.Kernels = append(net.Kernels, Kernel{Name: n.name, Op: op, Nodes: n.parts})
-			more := slices.Repeat([]lut.Op{op}, p.again)
-			if p.also != nil {
-				more = append(more, *p.also)
-			}
-			for _, op := range more { // work that belongs to no further node
+		}
+		if why == "" {
+			p.wideConstants(n, op)
+			p.lateSizes(n)
+			for _, op := range p.also {
 				net.Kernels = append(net.Kernels, Kernel{Name: n.name + "+", Op: op, Nodes: []string{}})
 			}
 		}

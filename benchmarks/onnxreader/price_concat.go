@@ -31,8 +31,7 @@ func (p *pricer) concat(n *node) (lut.Op, string) {
 	}
 	part := min(width, max(1, int(share*float64(width)/float64(parts)+0.5))*parts)
 	if rest := width - part; rest >= parts {
-		copied := op.With(name, rest/parts*parts)
-		p.also = &copied
+		p.also = append(p.also, op.With(name, rest/parts*parts))
 	}
 	op = op.With(name, part)
 	op.Attrs = append(slices.Clone(op.Attrs), lut.Attr{Name: "rescale", Value: "1"}) // after n
@@ -109,8 +108,10 @@ func (p *pricer) joined(n *node, kind string, whole *value, ax, parts int) (lut.
 		s, a = channelsFirst(s), []int{0, 2, 3, 1}[a]
 	}
 	if a == 1 && p.isMap(s) {
-		if kind == "concat" {
-			p.blocked[n.out[0]] = p.touchesBlocked(n)
+		if kind == "concat" || prec == lut.INT8 {
+			for _, v := range n.out {
+				p.blocked[v] = p.touchesBlocked(n)
+			}
 		}
 		return lut.NewOp(kind, prec, attrs, ofMap(s)), ""
 	}

@@ -50,7 +50,6 @@ func (o operands) conv(p *pricer, n *node) (lut.Op, string) {
 	if in[0] < p.batch || in[0]%p.batch != 0 || in[0]/p.batch > maxWindows {
 		return lut.Op{}, fmt.Sprintf("its batch is %d, the network's %d", in[0], p.batch)
 	}
-	p.again = in[0]/p.batch - 1 // windows of a map, side by side as a batch
 	win, ok := n.slide(x.shape[2:len(x.shape):len(x.shape)], w.shape[2:])
 	if last {
 		win, ok = n.slide(x.shape[1:len(x.shape)-1], w.shape[2:])
@@ -66,18 +65,23 @@ func (o operands) conv(p *pricer, n *node) (lut.Op, string) {
 	p.last[n.out[0]] = last
 	if n.op == "com.microsoft.nchwc:Conv" && n.input(3) != nil && len(n.out[0].shape) == 4 { // its sum: an addition inside
 		add := lut.NewOp("add", prec, map[string]string{"fused": "1"}, ofMap(out))
-		p.also = &add
+		p.also = append(p.also, add)
+	}
+	if !last {
+		p.enterMaps(x, prec)
 	}
 	g := n.groups
 	// The runtime's blocked weights are padded to whole blocks, the map it reorders is not.
 	padded := n.op == "com.microsoft.nchwc:Conv" && g == out[1] && w.shape[1] == 1 && in[1] < g
-	if g > 1 && g == out[1] && (in[1] == g || padded) {
-		return lut.NewOp("dwconv", prec, attrs, map[string]int{"h": in[2], "w": in[3], "c": in[1]}), ""
+	op := lut.NewOp("dwconv", prec, attrs, map[string]int{"h": in[2], "w": in[3], "c": in[1]})
+	if g == 1 || g != out[1] || in[1] != g && !padded {
+		if g > 1 {
+			attrs["g"] = strconv.Itoa(g)
+		}
+		op = lut.NewOp("conv", prec, attrs, map[string]int{"h": in[2], "w": in[3], "cin": in[1], "cout": out[1]})
 	}
-	if g > 1 {
-		attrs["g"] = strconv.Itoa(g)
-	}
-	return lut.NewOp("conv", prec, attrs, map[string]int{"h": in[2], "w": in[3], "cin": in[1], "cout": out[1]}), ""
+	p.repeat(op, in[0]/p.batch-1) // windows of a map, side by side as a batch
+	return op, ""
 }
 
 func (p *pricer) deconv(n *node) (lut.Op, string) {

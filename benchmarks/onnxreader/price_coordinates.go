@@ -74,7 +74,9 @@ func (p *pricer) at(v *value, mapped bool) (map[string]int, string) {
 		return ofMap(s), ""
 	}
 	dim := 1
-	if len(s) > 0 {
+	if p.isMap(s) && (p.inner[v] || s[2]*s[3] == 1) {
+		dim = s[1]
+	} else if len(s) > 0 {
 		dim = s[len(s)-1]
 	}
 	seq := total / dim

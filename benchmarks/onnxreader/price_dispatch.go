@@ -16,10 +16,13 @@ type pricer struct {
 	g       *graph
 	blocked map[*value]bool
 	last    map[*value]bool // maps whose shape here has the channels last
+	inner   map[*value]bool // float maps that the runtime keeps with the channels last, whatever the file says
+	leads   map[*value]bool // what leadsOn says
+	ran     map[*node]bool  // of lateSizes: what is counted
+	turned  map[*value]bool // quantised maps whose transposition is priced
 	batch   int
-	free    string  // why the node is free
-	again   int     // how often more the node's kernel runs
-	also    *lut.Op // a second kernel of the node
+	free    string   // why the node is free
+	also    []lut.Op // kernels of the node beside the one it is named by
 }
 
 var prices map[string]func(*pricer, *node) (lut.Op, string)
@@ -45,6 +48,7 @@ func init() {
 		"LayerNormalization": (*pricer).layerNorm, "@layernorm": (*pricer).layerNorm, "@layernormtail": (*pricer).layerNorm,
 		"RMSNormalization": (*pricer).rmsNorm, "SimplifiedLayerNormalization": (*pricer).rmsNorm, "@rmsnorm": (*pricer).rmsNorm,
 		ms + "SkipLayerNormalization": (*pricer).layerNorm,
+		scaleConv:                     (*pricer).scale,
 		"BatchNormalization":          channelwise("batchnorm"), "InstanceNormalization": channelwise("instancenorm"),
 		"Concat": (*pricer).concat, ms + "QLinearConcat": (*pricer).concat, "Split": (*pricer).split,
 		"Slice": copies("slice"), "Gather": (*pricer).gather, "Pad": copies("pad"), "Expand": copies("expand"), "Tile": copies("expand"),
@@ -55,6 +59,11 @@ func init() {
 		nchwc + "ReorderInput": (*pricer).reorder, nchwc + "ReorderOutput": (*pricer).reorder,
 		"Cast": (*pricer).cast,
 	}
+}
+
+// repeat adds more kernels like the one the node is named by.
+func (p *pricer) repeat(op lut.Op, more int) {
+	p.also = append(p.also, slices.Repeat([]lut.Op{op}, more)...)
 }
 
 func (p *pricer) node(n *node) (lut.Op, string) {
@@ -85,13 +94,15 @@ func (p *pricer) node(n *node) (lut.Op, string) {
 	}
 	if keepsLayout(n) {
 		for _, v := range n.in {
-			if v != nil && p.last[v] && v.rank() == n.out[0].rank() {
-				p.last[n.out[0]] = true
+			if v != nil && v.rank() == n.out[0].rank() {
+				p.last[n.out[0]] = p.last[n.out[0]] || p.last[v]
+				p.inner[n.out[0]] = (p.inner[n.out[0]] || p.inner[v]) && !isBytes(n.out[0].dtype)
 			}
 		}
 	}
 	if views[n.op] {
 		p.free = FreeView
+		p.leaveMaps(n)
 		if x := n.input(0); x != nil {
 			p.blocked[n.out[0]] = p.blocked[x] && slices.Equal(x.shape, n.out[0].shape)
 		}

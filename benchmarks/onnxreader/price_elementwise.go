@@ -23,8 +23,8 @@ func (p *pricer) elementOp(n *node, kind string, attrs map[string]string) (lut.O
 
 func (p *pricer) unary(n *node) (lut.Op, string) {
 	act := activationOf(n)
-	switch act {
-	case "relu", "sigmoid", "tanh": // the blocked layout has these (NchwcTransformer)
+	switch {
+	case act == "relu", act == "sigmoid", act == "tanh", n.int8: // the blocked layout has these (NchwcTransformer)
 		p.blocked[n.out[0]] = p.touchesBlocked(n)
 	}
 	if n.int8 && (act == "relu" || act == "relu6") {
@@ -93,7 +93,15 @@ func (p *pricer) binary(n *node) (lut.Op, string) {
 		p.blocked[n.out[0]] = true
 		attrs["fused"], mapped = "1", true
 	case kind == "add" || kind == "mul": // the blocked layout has these
-		p.blocked[n.out[0]] = p.blocked[a] && p.blocked[b] || n.int8 && mapped
+		p.blocked[n.out[0]] = p.blocked[a] && p.blocked[b]
+	}
+	if n.int8 && p.isMap(out) && p.touchesBlocked(n) {
+		p.blocked[n.out[0]] = true
+		for _, v := range n.in {
+			if v != nil && !v.constant && isBytes(v.dtype) && v.rank() == 4 {
+				p.enterMaps(v, lut.INT8) // a plain one beside it
+			}
+		}
 	}
 	if act := runtimeAct(n); act != "" {
 		attrs["act"] = act
@@ -116,7 +124,7 @@ func inConv(n *node) bool {
 		return false
 	}
 	for _, v := range n.in {
-		if only(v) && v.from != nil && v.from.op == "Conv" && !v.from.int8 && v.from.act == "" && v.dtype == onnx.Float && v.from.input(0).rank() == 4 {
+		if only(v) && v.from != nil && (v.from.op == "Conv" || v.from.op == scaleConv) && !v.from.int8 && v.from.act == "" && v.dtype == onnx.Float && v.from.input(0).rank() == 4 {
 			return true
 		}
 	}

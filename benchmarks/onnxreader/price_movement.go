@@ -30,6 +30,10 @@ func copies(kind string) func(*pricer, *node) (lut.Op, string) {
 			p.free = FreeView // nothing is cut off or added: removed when the model is loaded
 			return lut.Op{}, ""
 		}
+		if s := n.out[0].shape; kind == "pad" && p.inner[n.out[0]] && p.isMap(s) { // whole rows of pixels
+			return lut.NewOp(kind, lut.FP32, nil, map[string]int{"seq": s[2], "dim": s[1] * s[3]}), ""
+		}
+		p.blocked[n.out[0]] = isBytes(n.out[0].dtype) && p.touchesBlocked(n)
 		return p.elementOp(n, kind, nil)
 	}
 }
@@ -66,6 +70,7 @@ func (p *pricer) resize(n *node) (lut.Op, string) {
 		p.free = FreeView
 		return lut.Op{}, ""
 	}
+	p.blocked[n.out[0]] = prec == lut.INT8 && p.blocked[n.in[0]]
 	attrs := map[string]string{"mode": mode}
 	if f := out[2] / in[2]; out[2] == f*in[2] && out[3] == f*in[3] {
 		attrs["f"] = strconv.Itoa(f)

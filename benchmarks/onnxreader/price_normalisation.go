@@ -54,6 +54,20 @@ func (p *pricer) layerNorm(n *node) (lut.Op, string) {
 
 func (p *pricer) rmsNorm(n *node) (lut.Op, string) { return p.norm(n, "rmsnorm", -1) }
 
+// scale is a batch norm that runs as a depthwise 1×1 convolution.
+func (p *pricer) scale(n *node) (lut.Op, string) {
+	s := n.out[0].shape
+	if !p.isMap(s) {
+		return lut.Op{}, "not a map"
+	}
+	attrs := map[string]string{"k": "1", "s": "1"}
+	if n.act != "" {
+		attrs["act"] = n.act
+	}
+	p.blocked[n.out[0]] = true
+	return lut.NewOp("dwconv", lut.FP32, attrs, ofMap(s)), ""
+}
+
 // channelwise is an operator with numbers for every channel of a map.
 func channelwise(kind string) func(*pricer, *node) (lut.Op, string) {
 	return func(p *pricer, n *node) (lut.Op, string) {
@@ -66,8 +80,12 @@ func channelwise(kind string) func(*pricer, *node) (lut.Op, string) {
 		}
 		s := n.out[0].shape
 		switch {
+		case kind == "batchnorm" && p.isMap(s) && !p.touchesBlocked(n) && p.apart(n.out[0]): // not among convolutions, where it is one
+			return lut.NewOp(kind, prec, nil, map[string]int{"seq": s[2] * s[3], "dim": s[1]}), ""
 		case p.isMap(s):
 			return lut.NewOp(kind, prec, nil, ofMap(s)), ""
+		case kind == "batchnorm" && len(s) == 2 && elements(s) > 0 && s[0] > p.batch: // rows taken for a batch
+			return lut.NewOp(kind, prec, nil, map[string]int{"seq": p.outer(s, 1), "dim": s[1]}), ""
 		case len(s) >= 2 && elements(s) > 0: // numbers of a row stand side by side
 			return lut.NewOp(kind, prec, nil, map[string]int{"c": s[1], "h": 1, "w": max(1, elements(s)/s[1]/max(1, s[0]))}), ""
 		}

@@ -62,7 +62,13 @@ func (p *pricer) reduce(n *node) (lut.Op, string) {
 		return lut.Op{}, "an empty tensor"
 	}
 	if n.op == "ReduceMean" {
-		if p.isMap(s) && !axes[0] && !axes[1] && axes[2] && axes[3] {
+		if p.isMap(s) && !axes[0] && !axes[1] && axes[2] && axes[3] && p.inner[n.in[0]] {
+			// The channels lie last: their means are taken side by side.
+			p.inner[n.out[0]] = true
+			return lut.NewOp("reduce", prec, map[string]string{"op": "mean", "axis": "inner"}, map[string]int{"b": 1, "m": s[2] * s[3], "n": s[1]}), ""
+		}
+		if p.isMap(s) && !axes[0] && !axes[1] && axes[2] && axes[3] && prec != lut.FP32 {
+			p.blocked[n.out[0]] = p.blocked[n.in[0]]
 			return lut.NewOp("gap", prec, nil, ofMap(s)), ""
 		}
 		if len(s) == 3 && s[0] == p.batch && !axes[0] && axes[1] && !axes[2] {

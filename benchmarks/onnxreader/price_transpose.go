@@ -17,18 +17,34 @@ func (p *pricer) transpose(n *node) (lut.Op, string) {
 		return lut.Op{}, why
 	}
 	order, shape := n.perm(), n.in[0].shape
-	if q := n.in[0].from; slices.Equal(order, toLast) && q != nil && isQuantize(q) && only(n.in[0]) {
+	x := n.in[0]
+	switch q := x.from; {
+	case slices.Equal(order, toLast) && q != nil && isQuantize(q) && only(x) && p.blocked[x]:
 		p.free = FreeReorder // the quantisation's key has it
 		p.last[n.out[0]], p.blocked[n.out[0]] = true, true
 		return lut.Op{}, ""
-	}
-	if slices.Equal(order, toFirst) && p.last[n.in[0]] && dequantisedOnly(n.out[0]) {
+	case slices.Equal(order, toFirst) && p.last[x] && dequantisedForConv(n.out[0]):
 		p.free = FreeReorder // the dequantisation's key has it
 		p.blocked[n.out[0]] = true
 		return lut.Op{}, ""
+	case p.g.lowered:
+		// What it says is what is done. A map's bytes turned for a convolution:
+		if slices.Equal(order, toLast) && isBytes(x.dtype) {
+			p.last[n.out[0]], p.blocked[n.out[0]] = true, true
+		}
+	case slices.Equal(order, toLast) && isBytes(x.dtype) && p.blocked[x]:
+		p.free = FreeReorder // they are last
+		return lut.Op{}, ""
+	case slices.Equal(order, toFirst) && isBytes(x.dtype) && n.out[0].forConvs():
+		p.free = FreeReorder // they stay last
+		p.blocked[n.out[0]] = true
+		return lut.Op{}, ""
 	}
-	if parts := n.partsAfter(); !p.g.lowered && parts > 1 { // the key is one part's
-		p.again = parts - 1
+	parts := n.partsAfter()
+	if p.g.lowered {
+		parts = 1
+	}
+	if parts > 1 { // the key is one part's
 		cut := order[0]
 		shape = slices.Delete(slices.Clone(shape), cut, cut+1)
 		order = slices.Clone(order[1:])
@@ -52,19 +68,26 @@ func (p *pricer) transpose(n *node) (lut.Op, string) {
 		text[i] = strconv.Itoa(v)
 		at["d"+strconv.Itoa(i)] = dims[i]
 	}
-	return lut.NewOp("transpose", prec, map[string]string{"perm": strings.Join(text, "-")}, at), ""
+	op := lut.NewOp("transpose", prec, map[string]string{"perm": strings.Join(text, "-")}, at)
+	p.repeat(op, parts-1)
+	return op, ""
 }
 
 // The transpositions between maps with the channels first and last.
 var toLast, toFirst = []int{0, 2, 3, 1}, []int{0, 3, 1, 2}
 
-func dequantisedOnly(v *value) bool {
-	for _, user := range v.to {
-		if !isDequantize(user) {
-			return false
-		}
-	}
-	return !v.output && len(v.to) > 0
+// dequantisedForConv reports that a value is only dequantised, for float convolutions.
+func dequantisedForConv(v *value) bool {
+	return usedOnly(v, func(n *node) bool { return isDequantize(n) && feedsConv(n.out[0]) })
+}
+
+// forConvs reports that a value is only convolved, quantised.
+func (v *value) forConvs() bool {
+	return usedOnly(v, func(n *node) bool { return n.int8 && n.op == "Conv" })
+}
+
+func usedOnly(v *value, by func(*node) bool) bool {
+	return !v.output && len(v.to) > 0 && !slices.ContainsFunc(v.to, func(n *node) bool { return !by(n) })
 }
 
 // partsAfter is in how many parts a transposition's result is at once cut apart along

@@ -136,12 +136,14 @@ func TestBlocksReadAsKernels(t *testing.T) {
 			"add[fused=1]/fp32@c=40,h=28,w=28",
 		}},
 		{"mbconv[act=relu6,k=3,res=1,s=1]/int8@cin=24,cout=24,h=28,mid=72,w=28", []string{
-			"quantize/int8@c=24,h=28,w=28",
+			"quantize/int8@dim=28,seq=672",
 			"conv[k=1,s=1]/int8@cin=24,cout=72,h=28,w=28",
+			"transpose[perm=1-0]/int8@d0=24,d1=784",
 			"dwconv[k=3,s=1]/int8@c=72,h=28,w=28",
 			"conv[k=1,s=1]/int8@cin=72,cout=24,h=28,w=28",
 			"add/int8@c=24,h=28,w=28",
-			"dequantize/int8@c=24,h=28,w=28",
+			"dequantize/int8@dim=28,seq=672",
+			"transpose[perm=1-0]/int8@d0=784,d1=24",
 		}},
 	} {
 		net, err := Read(written(t, c.key), Options{})
