@@ -184,6 +184,7 @@ func (c *cleaner) use(l named, set string) bool {
 		c.print.add(fingerprint(r.Case, key, v, lo, hi, n))
 		if hi <= 0 && c.opt.Metric == lut.Latency && -v <= residue*dearest(r) {
 			hi = residue * dearest(r) // censored in finish
+			lo = min(lo, 2*v-hi)
 		}
 		if hi <= 0 && c.opt.Metric == lut.Energy && -v <= residue*c.least {
 			// A meter cannot tell the frames' power from the operator's: the difference
@@ -193,8 +194,8 @@ func (c *cleaner) use(l named, set string) bool {
 		if hi <= 0 && !r.IsOK() {
 			// Noise, by the record's own word, and too large for its interval: what the
 			// operator costs is lost in that noise, which bounds it. See decision 0402.
-			lo, hi = 0, (hi-lo)/2
-			v = 0
+			hi = (hi - lo) / 2
+			v, lo = 0, -hi
 		}
 		if hi <= 0 {
 			c.leave("non-positive", fmt.Sprintf("%s:%d %s (%.4g)", l.file, l.Line.Line, key, v))
@@ -274,19 +275,22 @@ func (c *cleaner) finish() {
 		m, warn := merge(c.keys[i], c.readings[i])
 		m.op = op
 		m.family = op.Grid()
-		if m.value <= 0 || m.lo < 0 && m.value < m.hi/4 {
-			m.censored = true
-			m.lo = 0
-			m.value = m.hi / 2
+		if m.value <= 0 || m.lo <= 0 {
+			m.censored = true // its value stays signed until borrow has seen the family
 			c.leave("censored", c.keys[i])
+			if c.opt.Metric != lut.Latency { // a bound is no standard error
+				m.value, m.lo = m.hi/2, 0
+			}
 		}
-		m.lo = max(0, m.lo)
 		c.cells = append(c.cells, m)
 		c.warnings = append(c.warnings, warn...)
 	}
 	slices.SortFunc(c.cells, func(a, b cell) int {
 		return cmp.Or(cmp.Compare(a.family, b.family), compareAt(a.op.At, b.op.At))
 	})
+	if c.opt.Metric == lut.Latency {
+		borrow(c.cells)
+	}
 	if len(c.fixed) > 0 {
 		m, warn := merge("overhead", c.fixed)
 		m.value, m.lo, m.hi = max(0, m.value), max(0, m.lo), max(0, m.hi)
@@ -324,7 +328,7 @@ func (c *cleaner) finish() {
 		case "non-positive":
 			c.warn(why, "%d records have a cost that is not positive and were refused: %s", n, names)
 		case "censored":
-			c.warn(why, "%d cells cost too little to tell from zero; half the upper bound stands for them: %s", n, names)
+			c.warn(why, "%d cells cost too little to tell from zero; what their families tell stands for them: %s", n, names)
 		case "no-ops":
 			c.warn(why, "%d networks do not name their operators and cannot be predicted: %s", n, names)
 		case "no-set":

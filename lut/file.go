@@ -112,7 +112,7 @@ const (
 	Measured = "measured" // equal to raw
 	Isotonic = "isotonic" // moved by the projection on the monotone cone
 	Regime   = "regime"   // a significant violation kept: the axis changes regime here
-	Censored = "censored" // not distinguishable from zero: raw is the middle of the positive part of its interval
+	Censored = "censored" // not distinguishable from zero: raw is what the family expects of it, weighed against its own measurement
 	Imported = "imported" // from a published table, without evidence of ours
 )
 
