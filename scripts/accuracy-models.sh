@@ -13,8 +13,9 @@
 #   PYTHON         the interpreter that has these (default python3)
 #   ACCURACY_DIR   where the campaigns are kept (default demo/accuracy-models); they start anew
 #   ACCURACY_TIME  device time of each campaign, opening its models included (default 290s)
-#   ACCURACY_MEMORY  bytes that the models may take together (default 0, half of what is free);
-#                  too little parts the campaign into groups, and no network meets all its kernels
+#   ACCURACY_MEMORY  bytes that the models may take together (default three quarters of what is
+#                  free); too little – 13 GB for all – parts the campaign into groups, and no
+#                  network meets all its kernels
 #   REUSE          1 judges the campaigns that are there, without measuring
 #   AUDIT, OTHERS, PRECISIONS   other networks or fewer, for a quick look
 #   RESULTS        0 prints the section and leaves docs/results.md alone (default 1)
@@ -24,6 +25,7 @@ models=${MODELS_DIR:-demo/models}
 python=${PYTHON:-python3}
 dir=${ACCURACY_DIR:-demo/accuracy-models}
 time=${ACCURACY_TIME:-290s}
+memory=${ACCURACY_MEMORY:-$(awk '/MemAvailable/ {printf "%d", $2 * 768}' /proc/meminfo 2>/dev/null || echo 0)}
 read -ra audit <<<"${AUDIT:-mobilenet_v1 mobilenet_v2 mobilenet_v3_large mnasnet1_0 efficientnet_lite0 resnet18 resnet50 squeezenet1_1 deit_tiny mobilevit_xs}"
 # Of other families or other widths, light to heavy. The first six were chosen before any
 # was measured, the others before any of them was predicted.
@@ -79,7 +81,7 @@ for p in "${precisions[@]}"; do
 		[ "$code" = 0 ] || [ "$code" = 3 ] || exit "$code"
 		code=0
 		bin/agent bench --plan "$dir/$p.plan.jsonl" --backend ort --provider cpu --protocol "$dir/protocol.yaml" \
-			--memory "${ACCURACY_MEMORY:-0}" --max-time "$time" -o "$dir/$p.rec.jsonl" || code=$?
+			--memory "$memory" --max-time "$time" -o "$dir/$p.rec.jsonl" || code=$?
 		[ "$code" = 0 ] || [ "$code" = 3 ] || exit "$code"
 	fi
 	: >"$dir/$p.predict.jsonl"
