@@ -429,13 +429,3 @@ func eventEntry(e Event) (Entry, bool) {
 	}
 	return Entry{}, false
 }
-
-// RemoveRun deletes what a run wrote, for -f; other files in the folder stay.
-func RemoveRun(dir string) error {
-	for _, name := range []string{JournalFile, CertificateFile, BestFile} {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}

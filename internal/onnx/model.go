@@ -154,16 +154,10 @@ type Attr struct {
 	Types   []*Type         // one element for AttrTypeProto
 }
 
-// IntAttr, IntsAttr, FloatAttr, FloatsAttr, StringAttr and TensorAttr make
-// attributes of the usual types.
-func IntAttr(name string, v int64) *Attr      { return &Attr{Name: name, Type: AttrInt, I: v} }
-func IntsAttr(name string, v ...int64) *Attr  { return &Attr{Name: name, Type: AttrInts, Ints: v} }
-func FloatAttr(name string, v float32) *Attr  { return &Attr{Name: name, Type: AttrFloat, F: v} }
-func StringAttr(name, v string) *Attr         { return &Attr{Name: name, Type: AttrString, S: []byte(v)} }
-func TensorAttr(name string, v *Tensor) *Attr { return &Attr{Name: name, Type: AttrTensor, T: v} }
-func FloatsAttr(name string, v ...float32) *Attr {
-	return &Attr{Name: name, Type: AttrFloats, Floats: v}
-}
+// IntAttr, FloatAttr and StringAttr make attributes of the usual types.
+func IntAttr(name string, v int64) *Attr     { return &Attr{Name: name, Type: AttrInt, I: v} }
+func FloatAttr(name string, v float32) *Attr { return &Attr{Name: name, Type: AttrFloat, F: v} }
+func StringAttr(name, v string) *Attr        { return &Attr{Name: name, Type: AttrString, S: []byte(v)} }
 
 // Function is a FunctionProto: a node type defined by a graph of others.
 type Function struct {

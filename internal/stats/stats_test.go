@@ -153,29 +153,6 @@ func TestWithinBetween(t *testing.T) {
 	}
 }
 
-func TestBootstrapIsSeeded(t *testing.T) {
-	x := []float64{3, 1, 4, 1, 5, 9, 2, 6}
-	stat := func(idx []int) float64 {
-		var s float64
-		for _, i := range idx {
-			s += x[i]
-		}
-		return s / float64(len(idx))
-	}
-	run := func() (float64, float64) {
-		return BootstrapInterval(rand.New(rand.NewPCG(1, 1)), len(x), 2000, 0.95, stat)
-	}
-	lo, hi := run()
-	lo2, hi2 := run()
-	if lo != lo2 || hi != hi2 {
-		t.Error("the same seed gave another interval")
-	}
-	// The normal approximation: mean ± 1.96·sd/√n with the population's sd.
-	if m := Mean(x); lo > m-1 || hi < m+1 || lo < m-3 || hi > m+3 {
-		t.Errorf("interval [%v, %v] around %v", lo, hi, m)
-	}
-}
-
 func TestStudentQuantile(t *testing.T) {
 	// Two-sided 95 %: Abramowitz and Stegun, table 26.10.
 	for df, want := range map[int]float64{1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 10: 2.228, 30: 2.042} {

@@ -6,12 +6,6 @@ import "math"
 // δ-correct procedure has to gather (Kaufmann, Cappé and Garivier 2016).
 func KLBernoulli(delta float64) float64 { return (1 - 2*delta) * math.Log((1-delta)/delta) }
 
-// TwoArms is the number of samples, both arms together, that any procedure needs
-// to tell which of two arms is better: 8σ²/Δ²·ln(1/(2.4δ)).
-func TwoArms(sigma, gap, delta float64) float64 {
-	return 8 * sigma * sigma / (gap * gap) * math.Log(1/(2.4*delta))
-}
-
 // Certificate is the number of samples that any δ-correct procedure needs, on
 // this instance, to show that no candidate beats the incumbent by more than ε.
 // gaps[z] = Δ_z + ε, with Δ_z = f(x) − f(z); all must be positive, otherwise the

@@ -24,16 +24,6 @@ func Radius(sigma float64, n int, rho, alpha float64) float64 {
 	return sigma * math.Sqrt((x+rho)*(math.Log(1+x/rho)+2*math.Log(1/alpha))) / x
 }
 
-// FixedRadius is Hoeffding's half-width for one n chosen in advance,
-// σ·√(2 ln(2/α)/n). Under adaptive stopping it does not hold; it is here for
-// the published rule and for the test that shows so.
-func FixedRadius(sigma float64, n int, alpha float64) float64 {
-	if n == 0 {
-		return math.Inf(1)
-	}
-	return sigma * math.Sqrt(2*math.Log(2/alpha)/float64(n))
-}
-
 // Evidence is what an arm's samples say about its mean.
 type Evidence struct {
 	N      int     // samples
