@@ -15,7 +15,6 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/graph"
-	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/lut"
@@ -34,13 +33,8 @@ var startORT = sync.OnceValue(func() error {
 // native tests are required.
 func needORT(t *testing.T) {
 	t.Helper()
-	err := startORT()
-	switch {
-	case err == nil:
-	case os.Getenv(nativelib.RequireEnv) == "1":
-		t.Fatalf("%v; %s", err, hint.Of(err))
-	default:
-		t.Skipf("%v; %s", err, hint.Of(err))
+	if err := startORT(); err != nil {
+		nativelib.MissingRuntime(t, "onnxruntime", err)
 	}
 }
 

@@ -52,6 +52,15 @@ func newKey(t *testing.T, file string) ssh.PublicKey {
 	return key
 }
 
+// lacking skips, or fails where everything must be there (CI).
+func lacking(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("ISOCOST_REQUIRE_NATIVE") == "1" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
 func newSSHWorld(t *testing.T, base string) *sshWorld {
 	t.Helper()
 	sshd, err := exec.LookPath("sshd")
@@ -59,11 +68,7 @@ func newSSHWorld(t *testing.T, base string) *sshWorld {
 		sshd = "/usr/sbin/sshd"
 	}
 	if _, err := os.Stat(sshd); err != nil {
-		msg := "sshd is not installed: apt-get install openssh-server"
-		if os.Getenv("ISOCOST_REQUIRE_NATIVE") == "1" {
-			t.Fatal(msg)
-		}
-		t.Skip(msg)
+		lacking(t, "sshd is not installed: apt-get install openssh-server")
 	}
 	if os.Geteuid() == 0 {
 		os.MkdirAll("/run/sshd", 0o755) // where sshd started by root separates its privileges
@@ -236,7 +241,7 @@ func TestSSHKeys(t *testing.T) {
 	}
 	// and through a real ssh-agent it does log in
 	if _, err := exec.LookPath("ssh-agent"); err != nil {
-		t.Skip("ssh-agent is not installed: apt-get install openssh-client")
+		lacking(t, "ssh-agent is not installed: apt-get install openssh-client")
 	}
 	sock := filepath.Join(t.TempDir(), "sock")
 	ag := exec.Command("ssh-agent", "-D", "-a", sock)
