@@ -135,6 +135,22 @@ func (h *ClockHold) apply(ctx context.Context) error {
 // Policy returns the policy in force.
 func (h *ClockHold) Policy() string { return h.journal.Policy }
 
+// Evidence says by what the policy is known to be in force: "read back", "nothing to
+// set", or, for Android's fixed-performance mode, "unverified". The mode has a command
+// that sets it and whose exit status says that the power HAL took the request; neither
+// PowerManager nor its shell command has one that reads it, and what a vendor's HAL
+// dumps is its own (frameworks/base: PowerManagerShellCommand, PowerManagerService;
+// hardware/interfaces/power/aidl: IPower has setMode and isModeSupported).
+func (h *ClockHold) Evidence() string {
+	switch {
+	case h.journal.Android:
+		return "unverified"
+	case len(h.journal.Changes) == 0:
+		return "nothing to set"
+	}
+	return "read back"
+}
+
 // Check reads the settings back and returns an error that names the first that
 // something else has changed meanwhile.
 func (h *ClockHold) Check() error {

@@ -66,6 +66,9 @@ func TestLockedIsReadBackAndRestored(t *testing.T) {
 			t.Errorf("held settings lack %s:\n%s", want, held)
 		}
 	}
+	if h.Evidence() != "read back" {
+		t.Errorf("the settings were read back, and are %q", h.Evidence())
+	}
 	if err := h.Check(); err != nil {
 		t.Error(err)
 	}
@@ -222,6 +225,9 @@ func TestAndroidFixedPerformance(t *testing.T) {
 	h, err := d.HoldClocks(context.Background(), FixedPerformance, journal)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if h.Evidence() != "unverified" {
+		t.Errorf("the mode cannot be read, and is %q", h.Evidence())
 	}
 	if err := h.Release(context.Background()); err != nil {
 		t.Fatal(err)

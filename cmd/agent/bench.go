@@ -213,9 +213,12 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 		if err != nil {
 			return err
 		}
-		release, err := holdClocks(ctx, env, d, protocol.Clock)
+		release, evidence, err := holdClocks(ctx, env, d, protocol.Clock)
 		if err != nil {
 			return err
+		}
+		if evidence != "" {
+			c.Flags = map[string]string{"clock": protocol.Clock + ", " + evidence}
 		}
 		defer release()
 	}

@@ -11,30 +11,31 @@ import (
 )
 
 // holdClocks sets the protocol's clock policy and returns what restores the
-// clocks. What a killed run left behind is restored first, whatever the policy.
-func holdClocks(ctx context.Context, env cli.Env, d *device.Device, policy string) (release func(), err error) {
+// clocks, and by what it is known to be in force. What a killed run left behind is
+// restored first, whatever the policy.
+func holdClocks(ctx context.Context, env cli.Env, d *device.Device, policy string) (release func(), evidence string, err error) {
 	dir, err := os.UserCacheDir()
 	if err != nil { // Android has no home: the folder of the agent is the user's own
 		exe, err := os.Executable()
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		dir = filepath.Dir(exe)
 	}
 	journal := filepath.Join(dir, "isocost", "clocks.json")
 	restored, err := d.RestoreClocks(ctx, journal)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	for _, s := range restored {
 		fmt.Fprintf(env.Stderr, "agent: restored what a killed run left: %s\n", s)
 	}
 	if policy == device.Observe {
-		return func() {}, nil
+		return func() {}, "", nil
 	}
 	hold, err := d.HoldClocks(ctx, policy, journal)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	return func() {
 		if err := hold.Check(); err != nil {
@@ -44,5 +45,5 @@ func holdClocks(ctx context.Context, env cli.Env, d *device.Device, policy strin
 		if err := hold.Release(context.WithoutCancel(ctx)); err != nil {
 			fmt.Fprintf(env.Stderr, "agent: %v\n", err)
 		}
-	}, nil
+	}, hold.Evidence(), nil
 }

@@ -107,6 +107,11 @@ func runDevice(ctx context.Context, env cli.Env, o deviceOptions) error {
 	}
 	r.Absent = append(r.State.Absent, absent...)
 	r.State.Absent = nil
+	if r.Identity.OS == "android" {
+		r.Absent = append(r.Absent, device.Absence{What: "reading of fixed-performance mode",
+			Reason: "Android sets the mode but has no way to read it: records call it unverified",
+			Cure:   "believe the clocks and the anchor that records carry; with root, clock: locked is read back"})
+	}
 	if d.Live() {
 		r.nvidia()
 		if r.Runtimes, err = runtimes(ctx); err != nil {
