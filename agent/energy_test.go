@@ -3,6 +3,10 @@ package agent_test
 import (
 	"context"
 	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,6 +163,66 @@ func TestEnergyOfADriftingDevice(t *testing.T) {
 		t.Errorf("%d of %d intervals hold the true energy", held, len(p.Cases))
 	}
 }
+
+// TestEnergyThroughRAPLFiles: the same device, its joules in the files of a processor's
+// energy counter that wraps every 60 J.
+func TestEnergyThroughRAPLFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := planOf(conv(lut.FP32, 64, 64, 14), conv(lut.INT8, 96, 128, 14))
+		d := simDevice(t, "")
+		spent, begun := 0.0, time.Now()
+		root := t.TempDir()
+		zone := filepath.Join(root, "sys/class/powercap/intel-rapl:0")
+		if err := os.MkdirAll(zone, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write := func(name, text string) {
+			if err := os.WriteFile(filepath.Join(zone, name), []byte(text+"\n"), 0o644); err != nil {
+				t.Error(err)
+			}
+		}
+		tick := func() {
+			uj := int64(1e6 * (idleW*time.Since(begun).Seconds() + spent))
+			write("energy_uj", strconv.FormatInt(uj%60e6, 10))
+		}
+		write("name", "package-0")
+		write("max_energy_range_uj", "60000000")
+		tick()
+		machine, err := device.Open(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		meters, _ := machine.EnergyMeters()
+		if len(meters) != 1 {
+			t.Fatalf("%d meters", len(meters))
+		}
+		c := campaign(t, p, d, func(q *agent.Protocol) {
+			q.Metrics = []string{"latency", "energy"}
+			q.Stop.MinSamples, q.Sample.MinSeconds = 30, 0
+		})
+		c.Launch = agent.InProcess{Child: agent.Child{Build: agent.Build,
+			NewBackend: func(agent.BackendSpec) (agent.Backend, error) { return powered{sim.New(d, nil), d, &spent}, nil }}}
+		c.Meter = ticking{meters[0], tick}
+		for i, r := range runCampaign(t, c).Records {
+			if r.Energy == nil {
+				t.Fatalf("%s (%s) has no energy", r.Name, r.Kind)
+			}
+			want := truth(t, d, p, p.Cases[i]) / 1e3 * runW
+			if math.Abs(r.Energy.NetMJ/want-1) > 0.02 || !strings.HasPrefix(r.Energy.Source, "rapl") {
+				t.Errorf("%s: %.4f mJ net by %s, the truth is %.4f", r.Name, r.Energy.NetMJ, r.Energy.Source, want)
+			}
+		}
+	})
+}
+
+// ticking brings the counter's file up to date before it is read.
+type ticking struct {
+	device.EnergyMeter
+	tick func()
+}
+
+func (m ticking) Start(ctx context.Context) error { m.tick(); return m.EnergyMeter.Start(ctx) }
+func (m ticking) Stop() (device.Reading, error)   { m.tick(); return m.EnergyMeter.Stop() }
 
 // TestMemoryOfCells: a cell's memory is what lives while its operator runs, not a
 // difference of models, and it scales with the batch.
