@@ -133,9 +133,14 @@ func (p *Page) Hover(selector string, n int) string {
 	p.t.Helper()
 	at := Eval[[]float64](p, fmt.Sprintf(`(() => { const e = document.querySelectorAll(%q)[%d]; e.scrollIntoView({block: "center"}); const r = e.getBoundingClientRect(); return [r.x + r.width/2, r.y + r.height/2]; })()`, selector, n))
 	time.Sleep(settle) // the scroll hides the tooltip
-	p.Do(chromedp.MouseEvent("mouseMoved", at[0], at[1]))
-	time.Sleep(settle)
-	return Eval[string](p, `document.getElementById("tip").hidden ? "" : document.getElementById("tip").textContent`)
+	for range 20 {     // on a busy machine scroll and pointer may still be under way
+		p.Do(chromedp.MouseEvent("mouseMoved", 0, 0), chromedp.MouseEvent("mouseMoved", at[0], at[1]))
+		time.Sleep(settle)
+		if text := Eval[string](p, `document.getElementById("tip").hidden ? "" : document.getElementById("tip").textContent`); text != "" {
+			return text
+		}
+	}
+	return ""
 }
 
 // Screenshot saves the first height pixels of the page as PNG.
