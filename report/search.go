@@ -149,6 +149,9 @@ func band(r Run) page.Section {
 	tau := c.Header.Settings.Tau
 	ends := []float64{-0.5, float64(len(names)) - 0.5}
 	for _, tb := range c.TrueBands {
+		if tb.Enforced { // the true band is ±τ, the predicted one narrower
+			continue
+		}
 		chart.Bands = append(chart.Bands, plot.Band{Name: "true cost, " + tb.Table, X: ends, Lo: []float64{-100 * tb.Down, -100 * tb.Down}, Hi: []float64{100 * tb.Up, 100 * tb.Up}, Colour: 4})
 	}
 	chart.Bands = append(chart.Bands, plot.Band{Name: "±τ = " + percent(tau), X: ends, Lo: []float64{-100 * tau / (1 + tau), -100 * tau / (1 + tau)}, Hi: []float64{100 * tau, 100 * tau}, Colour: 2})

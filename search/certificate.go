@@ -236,7 +236,7 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 	if h.Settings.Schedule == ScheduleComparisons && !h.Settings.Published {
 		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("δ is shared over %d comparisons chosen as the search went: the proof covers δ(1+ln n) for n = %d architectures sampled", r.Comparisons, r.Archs))
 	}
-	c.restsOnNoise(r)
+	c.restsOnSamples(r)
 	if s := h.Settings; s.trusted() > 0 {
 		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("the declared bias bounds of differences between neighbours, %s: %d of %d neighbours are retired on them, the others at full fidelity; noise at low fidelity at most the σ given for it, or the full one's",
 			s.lowNames(), r.OnTrust, len(r.Neighbours)))
@@ -259,8 +259,22 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 	return c
 }
 
-// restsOnNoise says what is assumed of the noise, and of what could not be had.
-func (c *Certificate) restsOnNoise(r *Result) {
+// unpriced counts the proposals no table has a price for, with the first one's
+// reason.
+func unpriced(infeasible []Proposal) (n int, why string) {
+	for _, p := range infeasible {
+		if len(p.Dev) == 0 {
+			if n++; n == 1 {
+				why = p.Reason
+			}
+		}
+	}
+	return n, why
+}
+
+// restsOnSamples says what is assumed of the noise, and what could not be had or
+// compared.
+func (c *Certificate) restsOnSamples(r *Result) {
 	s := c.Header.Settings
 	rests := func(format string, args ...any) {
 		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf(format, args...))
@@ -275,6 +289,9 @@ func (c *Certificate) restsOnNoise(r *Result) {
 	}
 	if r.Failures > 0 {
 		rests("samples that could be had: %d of %d failed, and the utility is the expected one of those that do not", r.Failures, r.Failures+r.Samples)
+	}
+	if n, why := unpriced(r.Infeasible); n > 0 {
+		rests("what the tables can price: %d of the %d infeasible proposals have no predicted cost and were not compared (%s)", n, len(r.Infeasible), why)
 	}
 	if r.Reached && len(r.Neighbours) == 0 {
 		rests("nothing: none of the %d proposals at the final is feasible, so that there was nothing to compare", len(r.Infeasible))

@@ -2,9 +2,12 @@ package search
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/isocost/isocost/search/space"
 )
 
 // A certificate says what is assumed of the noise, what could not be had, and when
@@ -86,5 +89,34 @@ func TestOnlyValidMeasurementsAreCompared(t *testing.T) {
 		if d := bad.Deviation(); d != nil {
 			t.Errorf("%+v deviates by %g", bad, *d)
 		}
+	}
+}
+
+// noPrice has no price for a choice of layer 1.
+type noPrice struct{ *planted }
+
+func (p noPrice) Cost(a space.Arch) (Bounds, error) {
+	if a.Layers[1].Choice == "b" {
+		return Bounds{}, errors.New("unknown operator conv7")
+	}
+	return p.planted.Cost(a)
+}
+
+func TestProposalsWithoutAPriceAreCounted(t *testing.T) {
+	p := &planted{layers: 5, choices: 3, widths: 3, seed: 2, spread: 2}
+	s := simulationSettings()
+	one := 1.0
+	s.Sigma = &one
+	prob := p.problem(s.Tau)
+	prob.Bands[0].Cost = noPrice{p}
+	res, err := Search(context.Background(), prob, s, p.noisy, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := NewCertificate(Header{Settings: s, Tables: []TableRef{{FileRef: FileRef{Name: "t"}}}}, res, nil, "", nil, nil)
+	if !slices.ContainsFunc(c.Claim.Rests, func(s string) bool {
+		return strings.Contains(s, "1 of the") && strings.Contains(s, "unknown operator conv7")
+	}) {
+		t.Errorf("nothing says what could not be priced: %q", c.Claim.Rests)
 	}
 }

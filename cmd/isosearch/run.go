@@ -478,7 +478,11 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 	}
 	fmt.Fprintf(w, "             samples / lower bound %s\n", opt(c.Ratio, "%.3g"))
 	fmt.Fprintf(w, "ε̂            %s (ε %g, τ %g, δ %g)\n", opt(c.Claim.EpsilonHat, "%.4g"), c.Header.Settings.Epsilon, c.Header.Settings.Tau, c.Header.Settings.Delta)
-	for _, b := range c.TrueBands {
+	for i, b := range c.TrueBands {
+		if b.Enforced {
+			fmt.Fprintf(w, "true band    %s: ±%.3g %% enforced at η %.3g\n", b.Table, 100*c.Header.TauOf(i), b.Eta)
+			continue
+		}
 		fmt.Fprintf(w, "true band    %s: +%.3g/−%.3g %% at η %.3g;\n", b.Table, 100*b.Up, 100*b.Down, b.Eta)
 		fmt.Fprintf(w, "             published τ′ %.3g %% (%s)\n", 100*b.Published, holds(b.PublishedHolds))
 	}
