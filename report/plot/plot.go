@@ -81,6 +81,7 @@ const (
 	underSlanted     = 96 // and when the ticks' names are slanted
 	slantFrom        = 7  // so many names do not fit side by side
 	markRadius       = 3.2
+	wideFrom         = 700
 	maxBar           = 60
 )
 
@@ -224,7 +225,11 @@ func (c Chart) SVG() string {
 	sy := newScale(c.Y, append(ys, c.HLines...), h-bottom, top)
 
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="chart" role="img" viewBox="0 0 %g %g" aria-label="%s">`, w, h, html.EscapeString(c.Title))
+	class := "chart"
+	if w > wideFrom { // on a phone its letters would shrink with it: it scrolls instead
+		class += " wide"
+	}
+	fmt.Fprintf(&b, `<svg class="%s" role="img" viewBox="0 0 %g %g" aria-label="%s">`, class, w, h, html.EscapeString(c.Title))
 	c.axes(&b, sx, sy, w, h, bottom)
 	for _, band := range c.Bands {
 		drawBand(&b, band, sx, sy)
