@@ -31,7 +31,6 @@ type modelData struct {
 	rounds    []roundSamples // ascending
 	samples   int
 	preempted int
-	outliers  int
 	seconds   float64 // of samples
 	// hopeless: nearly every sample was preempted, so that leaving them out would
 	// leave nothing; all are used and the case is flagged.
@@ -66,6 +65,7 @@ type analysis struct {
 	p      Protocol
 	models map[string]*modelData
 	speed  speedCurve
+	known  map[string]estimate // of models asked for before: a frame is a term of many cases
 }
 
 // minUsable: below so many undisturbed samples, and below half of all, a model is
@@ -75,7 +75,7 @@ const minUsable = 10
 // analyse looks at the group's rounds before upto, so that what is decided at the
 // beginning of a round is decided alike when it is resumed in its middle.
 func analyse(p Protocol, j *journal, group, upto int, anchor string) *analysis {
-	a := &analysis{p: p, models: map[string]*modelData{}}
+	a := &analysis{p: p, models: map[string]*modelData{}, known: map[string]estimate{}}
 	void := func(round int) bool {
 		r := j.rounds[[2]int{group, round}]
 		return round >= upto || r != nil && r.Void != ""
@@ -112,24 +112,23 @@ func analyse(p Protocol, j *journal, group, upto int, anchor string) *analysis {
 		if n := m.samples - m.preempted; n < minUsable && 2*n < m.samples {
 			m.hopeless = true
 		}
-		var all []float64
-		for _, r := range m.rounds {
-			if m.hopeless {
-				all = append(all, r.all...)
-			} else {
-				all = append(all, r.usable...)
-			}
-		}
-		if len(all) >= 4 {
-			lo, hi := stats.TukeyFences(all)
-			for _, v := range all {
-				if v < lo || v > hi {
-					m.outliers++
-				}
-			}
-		}
 	}
 	return a
+}
+
+// outliers counts the samples beyond Tukey's fences, which are labelled and kept.
+func (m *modelData) outliers() (n int) {
+	all := m.pool()
+	if len(all) < 4 {
+		return 0
+	}
+	lo, hi := stats.TukeyFences(all)
+	for _, v := range all {
+		if v < lo || v > hi {
+			n++
+		}
+	}
+	return n
 }
 
 // estimate is a cost with its interval, in microseconds. ok is false when the
@@ -142,6 +141,15 @@ type estimate struct {
 
 // model estimates one model's latency.
 func (a *analysis) model(id string) estimate {
+	e, ok := a.known[id]
+	if !ok {
+		e = a.estimated(id)
+		a.known[id] = e
+	}
+	return e
+}
+
+func (a *analysis) estimated(id string) estimate {
 	m := a.models[id]
 	if m == nil {
 		return estimate{}

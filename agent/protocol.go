@@ -16,6 +16,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
 )
 
 // ProtocolFormat is the first field of a protocol file.
@@ -303,6 +304,7 @@ func (p *Protocol) problems() []problem {
 	within("energy.counter_periods", float64(p.Energy.CounterPeriods), 1, 1e6)
 	within("energy.idle_seconds", p.Energy.IdleSeconds, 0, 86400)
 	for name, v := range p.Check.Tolerance {
+		need(slices.Contains(lut.Precisions, lut.Precision(name)), "check.tolerance", "unknown precision %q; there are %v", name, lut.Precisions)
 		need(v > 0 && v <= 10, "check.tolerance", "%s: %v is not from 0 to 10", name, v)
 	}
 	within("limits.open_seconds", p.Limits.OpenSeconds, 1e-3, 86400)

@@ -36,6 +36,7 @@ func TestProtocolErrorsNameTheirLines(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"", `p.yaml:1: format: "" is not`},
 		{"format: isocost/protocol/v2\n", "p.yaml:1: format"},
+		{"format: isocost/protocol/v1\ncheck: {tolerance: {fp13: 0.1}}\n", `unknown precision "fp13"`},
 		{head + "batch: 1\nwarmpu: {}\n", `p.yaml:3: unknown field "warmpu"`},
 		{head + "stop:\n  interval: 0.01\n  intreval: 2\n", `p.yaml:4: unknown field "intreval"`},
 		{head + "batch: many\n", "p.yaml:2: str `many` where a int belongs"},

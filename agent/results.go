@@ -99,7 +99,7 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis, places spreads) *rec
 		us := max(record.RoundUS(te.us), 0.001)
 		rec.Terms = append(rec.Terms, record.TermSamples{Coef: t.Coef, Model: t.Model, EstimateUS: us,
 			CI95US: record.Interval{min(record.RoundUS(te.lo), us), max(record.RoundUS(te.hi), us)},
-			N:      te.n, Preempted: m.preempted, Outliers: m.outliers})
+			N:      te.n, Preempted: m.preempted, Outliers: m.outliers()})
 	}
 	if k.Isolated != "" && r.j.faults[k.Isolated] == nil {
 		if ie := a.model(k.Isolated); ie.n > 0 {

@@ -66,7 +66,7 @@ type reading struct {
 // with them, while a hole would cost every network that has the operator. (A cell
 // that costs next to nothing is always noisy beside its own cost.)
 func clean(sources []Source, opt Options) *campaign {
-	c := cleaner{campaign: &campaign{}, opt: opt, index: map[string]int{}, left: map[string][]string{}, seen: map[string]bool{}}
+	c := cleaner{campaign: &campaign{}, opt: opt, index: map[string]int{}, left: map[string][]string{}, seen: map[string]bool{}, several: len(sources) > 1}
 	c.least = leastOf(slices.Concat(sources, opt.Calibrate, opt.Audit), opt.Metric)
 	for _, s := range sources {
 		c.take(s, "")
@@ -105,7 +105,8 @@ type cleaner struct {
 	noisy    []named   // cells and overheads that are noisy and nothing worse
 	left     map[string][]string
 	print    multiset
-	seen     map[string]bool // networks taken
+	several  bool            // files of cells
+	seen     map[string]bool // records taken
 	least    float64         // of the whole networks' costs; 0 when there are none
 }
 
@@ -181,7 +182,9 @@ func (c *cleaner) use(l named, set string) bool {
 			return false
 		}
 		key := r.Key.String()
-		c.print.add(fingerprint(r.Case, key, v, lo, hi, n))
+		if !c.once(benchmarks.RoleCell, fingerprint(r.Case, key, v, lo, hi, n)) {
+			return false
+		}
 		if hi <= 0 && c.opt.Metric == lut.Latency && -v <= residue*dearest(r) {
 			hi = residue * dearest(r) // censored in finish
 			lo = min(lo, 2*v-hi)
@@ -214,11 +217,28 @@ func (c *cleaner) use(l named, set string) bool {
 		if c.opt.Metric == lut.Memory { // a peak has none
 			return true
 		}
-		c.print.add(fingerprint(r.Case, "overhead", v, lo, hi, n))
+		if !c.once(benchmarks.RoleOverhead, fingerprint(r.Case, "overhead", v, lo, hi, n)) {
+			return false
+		}
 		c.fixed = append(c.fixed, reading{r.Case, v, lo, hi, n})
 	case benchmarks.RoleNetwork:
 		return c.network(l, set, v, lo, hi, n)
 	}
+	return true
+}
+
+// once takes note of a cell's or an overhead's record, and reports whether it is new:
+// a file named twice, or a copy of it, is no further evidence. Within a file no case
+// has two records.
+func (c *cleaner) once(kind string, print []byte) bool {
+	if c.several {
+		key := kind + string(print)
+		if c.seen[key] {
+			return false
+		}
+		c.seen[key] = true
+	}
+	c.print.add(print)
 	return true
 }
 

@@ -156,7 +156,11 @@ func (p *Program) report(env Env, err error, cmd string) int {
 	case errors.Is(err, context.Canceled):
 		code = ExitInterrupted
 	}
-	fmt.Fprintf(env.Stderr, "%s: error: %v\n", p.Name, err)
+	text := err.Error()
+	if code == ExitInterrupted { // as people say it
+		text = strings.Replace(text, context.Canceled.Error(), "interrupted", 1)
+	}
+	fmt.Fprintf(env.Stderr, "%s: error: %s\n", p.Name, text)
 	h := hint.Of(err)
 	if h == "" && code == ExitUsage {
 		h = "see " + strings.TrimSpace(p.Name+" "+cmd) + " -h"

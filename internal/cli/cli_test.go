@@ -44,7 +44,7 @@ func TestExitCodesAndStreams(t *testing.T) {
 		{"hint", "do", hint.Wrap(errors.New("gone"), "look at %s", "y"), 1, "", "prog: error: gone\nprog: hint: look at y\n"},
 		{"usage", "do", Usagef("n is odd"), 2, "", "prog: error: n is odd\nprog: hint: see prog do -h\n"},
 		{"partial", "do", Partial(errors.New("2 of 9 failed")), 3, "", "prog: error: 2 of 9 failed\n"},
-		{"interrupted", "do", context.Canceled, 130, "", "prog: error: context canceled\nprog: hint: run the same command again to go on\n"},
+		{"interrupted", "do", context.Canceled, 130, "", "prog: error: interrupted\nprog: hint: run the same command again to go on\n"},
 		{"unknown command", "fly", nil, 2, "", "prog: error: unknown command \"fly\"\nprog: hint: see prog -h\n"},
 		{"unknown flag", "do --wings", nil, 2, "", "prog: error: unknown flag: --wings\nprog: hint: see prog do -h\n"},
 		{"version", "--version", nil, 0, "prog v1\n", ""},
