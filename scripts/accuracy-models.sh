@@ -13,8 +13,8 @@
 #   PYTHON         the interpreter that has these (default python3)
 #   ACCURACY_DIR   where the campaigns are kept (default demo/accuracy-models); they start anew
 #   ACCURACY_TIME  device time of each campaign, opening its models included (default 290s)
-#   ACCURACY_MEMORY  bytes that the models may take together (default three quarters of what is
-#                  free); too little – 13 GB for all – parts the campaign into groups, and no
+#   ACCURACY_MEMORY  bytes that the models may take together (default seven eighths of what is
+#                  free); too little – below 17 GB for all – parts the campaign into groups, and no
 #                  network meets all its kernels
 #   REUSE          1 judges the campaigns that are there, without measuring
 #   AUDIT, OTHERS, PRECISIONS   other networks or fewer, for a quick look
@@ -25,7 +25,7 @@ models=${MODELS_DIR:-demo/models}
 python=${PYTHON:-python3}
 dir=${ACCURACY_DIR:-demo/accuracy-models}
 time=${ACCURACY_TIME:-290s}
-memory=${ACCURACY_MEMORY:-$(awk '/MemAvailable/ {printf "%d", $2 * 768}' /proc/meminfo 2>/dev/null || echo 0)}
+memory=${ACCURACY_MEMORY:-$(awk '/MemAvailable/ {printf "%d", $2 * 896}' /proc/meminfo 2>/dev/null || echo 0)}
 read -ra audit <<<"${AUDIT:-mobilenet_v1 mobilenet_v2 mobilenet_v3_large mnasnet1_0 efficientnet_lite0 resnet18 resnet50 squeezenet1_1 deit_tiny mobilevit_xs}"
 # Of other families or other widths, light to heavy. The first six were chosen before any
 # was measured, the others before any of them was predicted.
