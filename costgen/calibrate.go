@@ -46,7 +46,9 @@ const pays = 0.98
 // predicted by a fit that did not see it. Points are sorted by id. It returns nil
 // when there are too few networks even for a scale.
 //
-// With traffic, models that price the bytes a network moves are tried, too.
+// With traffic, models that price the bytes a network moves are tried, too, and none
+// that prices kernels: exported networks have 30 to 600, most of them next to nothing,
+// and one price for each fits those networks by what they lack otherwise.
 func calibrate(points []point, traffic bool) *lut.Calibration {
 	if len(points) < models[0].needs {
 		return nil
@@ -56,7 +58,7 @@ func calibrate(points []point, traffic bool) *lut.Calibration {
 	cv := map[string][]float64{}
 	var candidates []lut.Candidate
 	for _, m := range models {
-		if len(points) < m.needs || m.traffic > 0 && !traffic {
+		if len(points) < m.needs || m.traffic > 0 && !traffic || m.kernels && traffic {
 			continue
 		}
 		pred, ok := crossValidate(m, points)
