@@ -212,7 +212,7 @@ func TestPredictMemory(t *testing.T) {
 		t.Errorf("predicted %.0f bytes, %.0f at the largest kernel, %d missing; the graph keeps %d alive", got.Total, largest, len(got.Missing), net.PeakBytes)
 	}
 	text, _, code := run("predict", "--lut", path, tinyModel)
-	if code != 0 || !strings.Contains(text, "alive at once") || strings.Contains(text, " × ") {
+	if code != 0 || !strings.Contains(text, "in use at once") || strings.Contains(text, " × ") {
 		t.Errorf("exit %d:\n%s", code, text)
 	}
 }
