@@ -76,6 +76,10 @@ func Decode(data []byte) (*Table, error) {
 	if err := dec.Decode(&w); err != nil {
 		return nil, decodeError(data, dec, err)
 	}
+	if w.SHA256 == "" {
+		return nil, &FormatError{Line: 1 + bytes.Count(bytes.TrimRight(data, "\n"), []byte("\n")), Err: errors.New("the table does not end with its hash"),
+			hint: "tables compiled before they had one are no longer read: compile the records again"}
+	}
 	f := w.File
 	for _, wf := range w.Families {
 		f.Families = append(f.Families, Family{wf.Family, wf.Axes, wf.Knots, wf.Stairs})
