@@ -68,7 +68,7 @@ func (r *run) places(of func(benchmarks.Case) (int, *analysis)) spreads {
 
 // half is the analysis of the even (0) or the odd (1) rounds alone.
 func (a *analysis) half(parity int) *analysis {
-	out := &analysis{p: a.p, speed: a.speed, models: make(map[string]*modelData, len(a.models))}
+	out := &analysis{p: a.p, speed: a.speed, models: make(map[string]*modelData, len(a.models)), known: map[string]estimate{}}
 	for id, m := range a.models {
 		h := *m
 		h.rounds = nil

@@ -62,11 +62,14 @@ func (r *run) show(stage string, g int) {
 		p.LeftS = p.DeviceS / rounds * (expect - rounds)
 	}
 	if r.MaxSeconds > 0 {
-		p.LeftS = min(max(p.LeftS, 0), max(0, r.MaxSeconds-p.DeviceS))
-		if rounds == 0 {
-			p.LeftS = max(0, r.MaxSeconds-p.DeviceS)
+		// Where time is bounded, the bound is what can be said: how many rounds the
+		// intervals still want is a guess that doubles whenever it is missed.
+		p.LeftS = max(0, r.MaxSeconds-p.DeviceS)
+		share = min(1, p.DeviceS/r.MaxSeconds)
+		if most := float64(r.Protocol.Stop.MaxRounds); rounds > 0 {
+			p.LeftS = min(p.LeftS, p.DeviceS/rounds*max(0, most-rounds))
+			share = max(share, rounds/most)
 		}
-		share = max(share, min(1, p.DeviceS/r.MaxSeconds))
 	}
 	p.Done = share
 	r.Progress(p)

@@ -15,14 +15,10 @@ type moved struct {
 	live         float64 // of the largest operator's input and output
 }
 
-// nearBytes is what a core keeps of a tensor between two operators: the second-level
-// cache of a core of today's servers and phones, 0.5 to 2 MiB.
-const nearBytes = 1 << 20
-
-// spills are the kinds whose large tensors a frame finds nearer than a network does:
-// those that compute between others like them. Operators that only convert, pad or
-// move a large tensor are measured in frames that outgrow the cache by themselves.
-var spills = map[string]bool{"conv": true, "dwconv": true, "deconv": true, "linear": true, "maxpool": true, "avgpool": true}
+// nearBytes is what a core keeps of a tensor between two operators: a quarter of a
+// second-level cache of today's servers and phones, 0.5 to 2 MiB, which an operator's
+// input, its output, its weights and the tensors of other branches share.
+const nearBytes = 256 << 10
 
 // movedBy adds up what operators move. One that the catalogue does not know adds
 // nothing: the table does not price it either.
@@ -38,9 +34,7 @@ func movedBy(ops []lut.Op) moved {
 		} else {
 			sum.conv += float64(m.Weights)
 		}
-		if spills[op.Kind] {
-			sum.spill += float64(max(0, m.In-nearBytes) + max(0, m.Out-nearBytes))
-		}
+		sum.spill += float64(max(0, m.In-nearBytes) + max(0, m.Out-nearBytes))
 		sum.live = max(sum.live, float64(m.In+m.Out))
 	}
 	return sum
@@ -77,6 +71,11 @@ const (
 	convBeside  = 0.7
 	spillBeside = 0.35
 )
+
+// besideSpread is how far, relative to itself, a kind's price is believed to lie from
+// what stands beside the common one: the three profiled prices varied by a third
+// between networks.
+const besideSpread = 1.0 / 3
 
 // fitTraffic minimises the squared relative error Σ w·((A·x + traffic − y)/y)² over A
 // and prices that are not negative, for each pair of cache sizes: every subset of the
@@ -117,11 +116,16 @@ func fitTraffic(form int, points []point) (best lut.Calibration, ok bool) {
 // weightedTraffic is one step of fitTraffic.
 func weightedTraffic(form int, points []point, weights []float64) (best lut.Calibration, ok bool) {
 	least := math.Inf(1)
+	rows := make([][5]float64, len(points))
 	prices := 1
 	if form == 2 {
 		prices = 3
+		common, found := weightedTraffic(1, points, weights)
+		if !found || common.Traffic.Linear == 0 {
+			return common, found // where no byte has a price, no kind of byte has its own
+		}
+		rows = append(rows, beside(common, points, weights)...)
 	}
-	rows := make([][5]float64, len(points))
 	for _, from := range cacheFrom {
 		for _, to := range cacheTo {
 			for i, p := range points {
@@ -148,6 +152,26 @@ func weightedTraffic(form int, points []point, weights []float64) (best lut.Cali
 		}
 	}
 	return best, ok
+}
+
+// beside is what is believed of the prices before the networks are seen, as further
+// equations (ridge regression, Hoerl and Kennard 1970): each kind's price is the common
+// one's part, give or take besideSpread of itself, weighed against what the common
+// prices leave of the networks. Without it a network that streams more of one kind
+// than all others together was predicted at twice its latency.
+func beside(common lut.Calibration, points []point, weights []float64) [][5]float64 {
+	ss := 0.0
+	for i, p := range points {
+		r := (common.A*(p.x+beyond(&common, p.moved)) - p.y) / p.y
+		ss += weights[i] * r * r
+	}
+	w := math.Sqrt(ss/float64(len(points))) / besideSpread
+	t := common.Traffic
+	return [][5]float64{
+		{0, w / t.Linear, 0, 0, w},
+		{0, 0, w / t.Conv, 0, w},
+		{0, 0, 0, w / t.Spill, w},
+	}
 }
 
 // subsetSquares fits the first four columns of rows times beta to the fifth, with only those prices that subset has a bit for.

@@ -58,6 +58,35 @@ func TestTrafficIsNotNegative(t *testing.T) {
 	}
 }
 
+// Law: a network that streams far more of a kind than those of the fit together is not
+// predicted by what their noise says of that kind: the common price holds it.
+func TestTrafficBeyondTheFit(t *testing.T) {
+	truth := lut.Calibration{A: 1.02, Traffic: &lut.Traffic{Linear: 30e-6, Conv: 21e-6, Spill: 10.5e-6, Near: nearBytes, From: 4 << 20, To: 16 << 20}}
+	stranger := point{x: 5000, kernels: 50, moved: moved{linear: 60e6, conv: 1e6, live: 4e6}}
+	want := truth.Apply(stranger.x+beyond(&truth, stranger.moved), stranger.kernels)
+	worst := 0.0
+	for seed := range uint64(40) {
+		rng := rand.New(rand.NewPCG(seed, 7))
+		var points []point
+		for i := range 23 {
+			m := moved{linear: 1e6 * rng.Float64(), conv: 30e6 * rng.Float64() * rng.Float64(), spill: 20e6 * rng.Float64(), live: 4e6}
+			x := 1000 + 9000*rng.Float64()
+			y := truth.Apply(x+beyond(&truth, m), 50) * (1 + 0.03*rng.NormFloat64())
+			points = append(points, point{fmt.Sprintf("n%02d", i), x, y, 50, m})
+		}
+		c, ok := fitTraffic(2, points)
+		if !ok {
+			t.Fatalf("seed %d: no fit", seed)
+		}
+		got := c.Apply(stranger.x+beyond(&c, stranger.moved), stranger.kernels)
+		worst = max(worst, math.Abs(got/want-1))
+	}
+	if worst > 0.7 { // 8 without what is believed of the prices
+		t.Errorf("the stranger is off by up to %.0f %%", 100*worst)
+	}
+	t.Logf("off by at most %.0f %%", 100*worst)
+}
+
 func TestMovedBy(t *testing.T) {
 	var ops []lut.Op
 	for _, key := range []string{"conv[k=3,s=2]/fp32@cin=64,cout=128,h=112,w=112", "dwconv[k=3,s=1]/int8@c=128,h=56,w=56", "linear/fp32@cin=512,cout=1000,m=1", "unknown/fp32@c=3"} {
@@ -68,7 +97,7 @@ func TestMovedBy(t *testing.T) {
 		ops = append(ops, op)
 	}
 	want := moved{linear: 512 * 1000 * 4, conv: 64*128*9*4 + 128*9,
-		spill: 4*64*112*112 - nearBytes + 4*128*56*56 - nearBytes, live: 4*64*112*112 + 4*128*56*56}
+		spill: 4*64*112*112 - nearBytes + 4*128*56*56 - nearBytes + 2*(128*56*56-nearBytes), live: 4*64*112*112 + 4*128*56*56}
 	if got := movedBy(ops); got != want {
 		t.Errorf("moved %+v, want %+v", got, want)
 	}

@@ -222,7 +222,7 @@ func Judge(id Identity, s State, n *Noise) Verdict {
 		worse(Fair)
 	}
 	if id.Virtual != "" && v.Grade != Good && v.Grade != Unknown {
-		v.Advice = append(v.Advice, "a shared "+id.Virtual+" only ever adds time: use the estimator min in protocol.yaml")
+		v.Advice = append(v.Advice, "a shared "+id.Virtual+" mostly adds time: use the estimator quantile, 0.25, in protocol.yaml")
 	}
 	if s.Battery != nil && s.Battery.Percent >= 0 && s.Battery.Percent < 25 {
 		// AndroidX Microbenchmark refuses below 25 %.
