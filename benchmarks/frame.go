@@ -293,7 +293,8 @@ func side(h, w int) string {
 func apart(op lut.Op, in Shape, p lut.Precision) Chain {
 	if p == lut.INT8 && len(in) == 3 && !clamps(op) {
 		if binary[op.Kind] && op.Attr("b") == "" {
-			return Chain{lut.NewOp("sigmoid", p, nil, coordinates(in))}
+			// No function of the first operand alone: XNNPACK would make one table of both.
+			return Chain{lut.NewOp("dwconv", p, map[string]string{"k": "3", "s": "1"}, coordinates(in))}
 		}
 		return nil
 	}
