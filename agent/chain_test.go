@@ -14,32 +14,11 @@ import (
 // operator's own cost, and each other's interval.
 func TestChainsAndFramesFindTheTruth(t *testing.T) {
 	d := simDevice(t, "  - {match: '.', us: 4}\nnoise: {jitter: 0.01, wander: 0.003, wander_s: 0.001}\ndrift: {per_hour: 6}\n")
-	plan := &benchmarks.Plan{Seed: 3, Source: "test"}
-	have := map[string]bool{}
 	var ops []lut.Op
 	for i := range 20 {
 		ops = append(ops, conv(lut.FP32, 24+8*i, 24+8*i, 14))
 	}
-	for _, copies := range []int{0, 4} {
-		p := &benchmarks.Planner{Seed: 3, Source: "test", Copies: copies}
-		for _, op := range ops {
-			if err := p.Cell(op); err != nil {
-				t.Fatal(err)
-			}
-		}
-		part := p.Plan()
-		for _, m := range part.Models {
-			if !have[m.ID] {
-				have[m.ID] = true
-				plan.Models = append(plan.Models, m)
-			}
-		}
-		for _, c := range part.Cases {
-			if c.Role == benchmarks.RoleCell || c.Role == benchmarks.RoleAnchor && copies == 0 {
-				plan.Cases = append(plan.Cases, c)
-			}
-		}
-	}
+	plan := framesAndSlopes(t, ops, 4, 0)
 	c := campaign(t, plan, d, nil)
 	c.Path = ""
 	type interval struct{ lo, hi float64 }
@@ -70,4 +49,33 @@ func TestChainsAndFramesFindTheTruth(t *testing.T) {
 	if agree < 18 {
 		t.Errorf("frame and chain agree within their intervals in %d of %d cells, want 90 %%", agree, len(ops))
 	}
+}
+
+// framesAndSlopes is one plan with every operator's frame and its slope over 1…copies
+// copies; of the frames, elsewhere blocks stand in a second place too.
+func framesAndSlopes(t *testing.T, ops []lut.Op, copies, elsewhere int) *benchmarks.Plan {
+	t.Helper()
+	plan := &benchmarks.Plan{Seed: 3, Source: "test"}
+	have := map[string]bool{}
+	for _, n := range []int{0, copies} {
+		p := &benchmarks.Planner{Seed: 3, Source: "test", Copies: n, Elsewhere: elsewhere}
+		for _, op := range ops {
+			if err := p.Cell(op); err != nil {
+				t.Fatal(err)
+			}
+		}
+		part := p.Plan()
+		for _, m := range part.Models {
+			if !have[m.ID] {
+				have[m.ID] = true
+				plan.Models = append(plan.Models, m)
+			}
+		}
+		for _, c := range part.Cases {
+			if c.Role == benchmarks.RoleCell || c.Role == benchmarks.RoleAnchor && n == 0 {
+				plan.Cases = append(plan.Cases, c)
+			}
+		}
+	}
+	return plan
 }

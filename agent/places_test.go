@@ -12,34 +12,16 @@ import (
 // neighbour too when elsewhere is set, and all of them as slopes over five copies.
 func blocksPlan(t *testing.T, n int, elsewhere bool) *benchmarks.Plan {
 	t.Helper()
-	plan := &benchmarks.Plan{Seed: 3, Source: "test"}
-	have := map[string]bool{}
-	for _, copies := range []int{0, 5} {
-		p := &benchmarks.Planner{Seed: 3, Source: "test", Copies: copies}
-		if elsewhere {
-			p.Elsewhere = n
-		}
-		for i := range n {
-			op := lut.NewOp("mbconv", lut.FP32, map[string]string{"k": "3", "act": "relu6", "res": "1"},
-				map[string]int{"cin": 24, "mid": 24 + 8*i, "cout": 24, "h": 14, "w": 14})
-			if err := p.Cell(op); err != nil {
-				t.Fatal(err)
-			}
-		}
-		part := p.Plan()
-		for _, m := range part.Models {
-			if !have[m.ID] {
-				have[m.ID] = true
-				plan.Models = append(plan.Models, m)
-			}
-		}
-		for _, c := range part.Cases {
-			if c.Role == benchmarks.RoleCell || c.Role == benchmarks.RoleAnchor && copies == 0 {
-				plan.Cases = append(plan.Cases, c)
-			}
-		}
+	var ops []lut.Op
+	for i := range n {
+		ops = append(ops, lut.NewOp("mbconv", lut.FP32, map[string]string{"k": "3", "act": "relu6", "res": "1"},
+			map[string]int{"cin": 24, "mid": 24 + 8*i, "cout": 24, "h": 14, "w": 14}))
 	}
-	return plan
+	places := 0
+	if elsewhere {
+		places = n
+	}
+	return framesAndSlopes(t, ops, 5, places)
 }
 
 // TestIntervalsHoldThePlace: on a device where an operator's cost depends on the model
