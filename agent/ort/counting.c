@@ -20,11 +20,11 @@ static void *memory_info;
 
 static void *counted_alloc(struct ort_allocator *self, size_t n) {
 	(void)self;
-	char *p;
+	void *block;
 	if (n == 0 || n > SIZE_MAX - 2 * HEAD) return NULL;
-	// The size is a multiple of the alignment: C11 asks for that.
-	p = aligned_alloc(HEAD, (n + HEAD + HEAD - 1) / HEAD * HEAD);
-	if (p == NULL) return NULL;
+	// Not C11's aligned_alloc: Android has that from 9 on only.
+	if (posix_memalign(&block, HEAD, n + HEAD) != 0) return NULL;
+	char *p = block;
 	*(size_t *)p = n;
 	int64_t now = __atomic_add_fetch(&in_use, (int64_t)n, __ATOMIC_RELAXED);
 	int64_t most = __atomic_load_n(&peak, __ATOMIC_RELAXED);
