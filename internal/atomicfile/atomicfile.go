@@ -14,7 +14,8 @@ import (
 // Write replaces the file at path with data, or leaves it as it was: the bytes
 // go to a temporary name in the same folder, are synced, renamed over path, and
 // the folder is synced, so that a crash at any instant leaves the old file or
-// the new one. Missing parent folders are created. A symbolic link stays and what it
+// the new one. What a crash leaves under the temporary name is overwritten by the next
+// Write to path. Missing parent folders are created. A symbolic link stays and what it
 // points to is replaced; a pipe or a device is written to.
 func Write(path string, data []byte, perm os.FileMode) (err error) {
 	if at, err := os.Stat(path); err == nil && !at.IsDir() {
@@ -34,14 +35,13 @@ func Write(path string, data []byte, perm os.FileMode) (err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".tmp-*")
+	f, err := temporary(dir, "."+filepath.Base(path)+".tmp")
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
+			discard(f)
 		}
 	}()
 	if _, err = f.Write(data); err != nil {
@@ -53,14 +53,14 @@ func Write(path string, data []byte, perm os.FileMode) (err error) {
 	if err = f.Sync(); err != nil {
 		return err
 	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
+	if err = publish(f, path); err != nil {
 		return err
 	}
 	return syncDir(dir)
 }
+
+// fresh opens a file no other writer has.
+func fresh(dir, name string) (*os.File, error) { return os.CreateTemp(dir, name+"-*") }
 
 func syncDir(dir string) error {
 	d, err := os.Open(dir)

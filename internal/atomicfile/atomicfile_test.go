@@ -1,9 +1,15 @@
 package atomicfile
 
 import (
+	"bytes"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"testing"
+	"time"
 )
 
 func TestWriteReplacesWhole(t *testing.T) {
@@ -17,10 +23,90 @@ func TestWriteReplacesWhole(t *testing.T) {
 			t.Fatalf("read %q, %v; want %q", got, err, want)
 		}
 	}
-	entries, _ := os.ReadDir(filepath.Dir(path))
-	if len(entries) != 1 {
-		t.Errorf("left behind: %v", entries)
+	if got := names(t, filepath.Dir(path)); len(got) != 1 {
+		t.Errorf("left behind: %v", got)
 	}
+}
+
+// What killed programs leave behind is gone with the next write.
+func TestKilledWriterLeavesNothing(t *testing.T) {
+	if path := os.Getenv("ATOMICFILE_WRITES"); path != "" {
+		for data := make([]byte, 1<<20); ; {
+			if err := Write(path, data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("a killed program's temporary files stay here")
+	}
+	path := filepath.Join(t.TempDir(), "f")
+	for tries, interrupted := 0, 0; interrupted < 3; tries++ {
+		if tries == 500 {
+			t.Fatalf("only %d writes were interrupted: this shows nothing", interrupted)
+		}
+		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledWriterLeavesNothing$")
+		cmd.Env = append(os.Environ(), "ATOMICFILE_WRITES="+path)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			if _, err := os.Stat(path); err == nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond)
+		cmd.Process.Kill()
+		cmd.Wait()
+		if len(names(t, filepath.Dir(path))) > 1 {
+			interrupted++
+		}
+	}
+	if err := Write(path, []byte("whole"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, filepath.Dir(path)); len(got) != 1 {
+		t.Errorf("left behind: %v", got)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "whole" {
+		t.Errorf("the file holds %d bytes", len(got))
+	}
+}
+
+// Writers of one path take turns: the file is always one of theirs, whole.
+func TestWritersOfOnePath(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	var all sync.WaitGroup
+	for w := range 8 {
+		all.Go(func() {
+			for range 20 {
+				if err := Write(path, bytes.Repeat([]byte{byte('a' + w)}, 10_000+w), 0o644); err != nil {
+					t.Error(err)
+				}
+				got, err := os.ReadFile(path)
+				if err != nil || len(got) != 10_000+int(got[0]-'a') || bytes.Count(got, got[:1]) != len(got) {
+					t.Errorf("read %d bytes, %v", len(got), err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if got := names(t, filepath.Dir(path)); len(got) != 1 {
+		t.Errorf("left behind: %v", got)
+	}
+}
+
+func names(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 func TestWriteKeepsLinksAndPipes(t *testing.T) {

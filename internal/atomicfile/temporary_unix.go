@@ -1,0 +1,66 @@
+//go:build unix
+
+package atomicfile
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// temporary opens the empty file dir/name, locked (flock(2)) against other writers of
+// the same path until it is closed. One name a path, and not a fresh one a write, so
+// that killed programs leave at most one such file, which the next write takes over.
+// Where the name cannot be had – another user's file, a file system without locks – it
+// is a fresh one.
+func temporary(dir, name string) (*os.File, error) {
+	path := filepath.Join(dir, name)
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return fresh(dir, name)
+		}
+		if err := lock(f); err != nil {
+			f.Close()
+			return fresh(dir, name)
+		}
+		// Whoever held the lock has renamed or removed the file meanwhile: what the name
+		// means now is another one, or none.
+		if mine, err := f.Stat(); err == nil {
+			if now, err := os.Lstat(path); err != nil || !os.SameFile(mine, now) {
+				f.Close()
+				continue
+			}
+		}
+		if err := f.Truncate(0); err != nil {
+			f.Close()
+			return nil, err
+		}
+		return f, nil
+	}
+}
+
+func lock(f *os.File) error {
+	for {
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// publish gives the written file its name and closes it, in this order: the lock must
+// hold until the temporary name is free.
+func publish(f *os.File, path string) error {
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// discard removes the file, and only then lets go of its lock.
+func discard(f *os.File) {
+	os.Remove(f.Name())
+	f.Close()
+}
