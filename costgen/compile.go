@@ -32,6 +32,10 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 		if len(c.warnings) > 0 {
 			why = c.warnings[0].Detail
 		}
+		if s := sources[0]; s.Unfinished && len(s.Records) == 0 {
+			return nil, hint.Wrap(fmt.Errorf("%s: the campaign was interrupted, and its records are written when it ends", s.Name),
+				"the agent bench command that began it goes on")
+		}
 		return nil, hint.Wrap(fmt.Errorf("%s: no usable %s of any cell: %s", sources[0].Name, opt.Metric, why),
 			"agent bench --plan measures cells; look at the validity of its records")
 	}

@@ -20,6 +20,9 @@ type Source struct {
 	Name    string // for messages
 	Header  record.Header
 	Records []Line
+	// Unfinished is a campaign that was interrupted: its records are written when
+	// it ends.
+	Unfinished bool
 }
 
 // Line is a record and the line of its file it stands on.
@@ -30,7 +33,7 @@ type Line struct {
 
 // FromFile takes the records out of a file that record.Read has read.
 func FromFile(f *record.File) Source {
-	s := Source{Name: f.Path, Header: f.Header}
+	s := Source{Name: f.Path, Header: f.Header, Unfinished: f.End == nil}
 	for _, e := range f.Records {
 		if e.Record != nil {
 			s.Records = append(s.Records, Line{e.Row, *e.Record})

@@ -2,7 +2,6 @@ package record
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 
@@ -50,20 +49,23 @@ func Read(paths ...string) ([]*File, error) {
 }
 
 // Decode reads one record file's content; name stands for the file in errors.
+// The lines behind the header may stand in any order: each says which round or case
+// it is of. That none is lost, the end says, which counts the cases.
 func Decode(name string, data []byte) (*File, error) {
 	f := &File{Path: name}
-	end := bytes.LastIndexByte(data, '\n') + 1
-	f.Torn = data[end:]
+	whole := bytes.LastIndexByte(data, '\n') + 1
+	f.Torn = data[whole:]
 	if len(f.Torn) == 0 {
 		f.Torn = nil
 	}
-	data = data[:end]
+	data = data[:whole]
 	if len(data) == 0 {
 		return nil, hint.Wrap(fmt.Errorf("%s:1: no header: the file is empty or its only line is cut off", name),
 			"delete it and run agent bench again")
 	}
 	cases := map[string]int{}
 	visits := map[[3]int]int{}
+	end := 0 // the line that ends the campaign
 	for n := 1; len(data) > 0; n++ {
 		var line []byte
 		line, data, _ = bytes.Cut(data, []byte{'\n'})
@@ -72,6 +74,10 @@ func Decode(name string, data []byte) (*File, error) {
 				"the file was changed or damaged; measure again into a new one"))
 		}
 		if n == 1 {
+			if bytes.HasSuffix(line, []byte{'\r'}) {
+				return nil, hint.Wrap(fmt.Errorf("%s:1: lines end in CR LF: something rewrote the file as text of Windows", name),
+					"copy it as binary, or strip the CRs: tr -d '\\r'")
+			}
 			if !bytes.HasPrefix(line, []byte(`{"format":"`+Format+`"`)) {
 				return nil, hint.Wrap(fmt.Errorf("%s:1: not a record file: the first line has no format %q", name, Format),
 					"agent bench -o FILE writes record files")
@@ -87,6 +93,10 @@ func Decode(name string, data []byte) (*File, error) {
 			}
 			continue
 		}
+		if bytes.HasPrefix(line, []byte(`{"format":`)) {
+			return nil, hint.Wrap(fmt.Errorf("%s:%d: a second header: several files run together", name, n),
+				"name them one by one; costgen compile takes any number of files")
+		}
 		e := Entry{Row: n}
 		if err := strictjson.Known(line, &e.Line); err != nil {
 			return nil, at(err)
@@ -96,9 +106,6 @@ func Decode(name string, data []byte) (*File, error) {
 		}
 		if err := canonical(line, e.Line); err != nil {
 			return nil, at(err)
-		}
-		if f.End != nil {
-			return nil, at(errors.New("a line after the end of the campaign"))
 		}
 		switch {
 		case e.Record != nil:
@@ -115,9 +122,16 @@ func Decode(name string, data []byte) (*File, error) {
 			}
 			visits[id] = n
 		case e.End != nil:
-			f.End = e.End
+			if f.End != nil {
+				return nil, at(fmt.Errorf("the campaign ended already, on line %d", end))
+			}
+			f.End, end = e.End, n
 		}
 		f.Journal = append(f.Journal, e)
+	}
+	if f.End != nil && f.End.Cases != len(f.Records) {
+		return nil, hint.Wrap(fmt.Errorf("%s:%d: the campaign ended with %d cases, and the file holds the records of %d", name, end, f.End.Cases, len(f.Records)),
+			"lines were taken out or added; measure again into a new file")
 	}
 	return f, nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -119,6 +120,10 @@ func TestDecodeRefuses(t *testing.T) {
 		{"failure with a cost", `"validity":["ok"]`, `"validity":["timeout"]`, `a cost beside "timeout"`},
 		{"bad key", `/fp32@`, `/fp33@`, `unknown precision "fp33"`},
 		{"case twice", `"case":"c2"`, `"case":"c1"`, `:9: case c1 has a record already, on line 8`},
+		{"record taken out", `{"end":{"cases":2`, `{"end":{"cases":3`, ":10: the campaign ended with 3 cases, and the file holds the records of 2"},
+		{"two ends", `{"fault":{"model":"b","validity":"crashed:SIGSEGV","final":true}}`, `{"end":{"cases":2,"failed":1,"flagged":0,"device_s":0.7,"visits":1}}`, ":10: the campaign ended already, on line 7"},
+		{"run together", `{"round":`, `{"format":`, ":6: a second header"},
+		{"Windows", `"provider":"cpu","threads":1}}`, `"provider":"cpu","threads":1}}` + "\r", ":1: lines end in CR LF"},
 		{"two in one", `{"round":`, `{"end":{"cases":0,"failed":0,"flagged":0,"device_s":0,"visits":0},"round":`, "exactly one of"},
 		{"spaces", `{"round":`, `{ "round":`, "not canonical at column 2"},
 		{"trailing", `"device_s":0.7}}`, `"device_s":0.7}}{}`, "follows the value"},
@@ -144,6 +149,20 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	if _, err := Read(filepath.Join(t.TempDir(), "absent")); err == nil || hint.Of(err) == "" {
 		t.Errorf("an absent file gives %v", err)
+	}
+}
+
+// Lines behind the header may be shuffled: the file says the same.
+func TestDecodeAnyOrder(t *testing.T) {
+	lines := bytes.SplitAfter(good(t), []byte("\n"))
+	body := lines[1 : len(lines)-1]
+	slices.Reverse(body)
+	f, err := Decode("rec.jsonl", bytes.Join(lines, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(f.Records) != 2 || len(f.Journal) != 7 || f.End == nil {
+		t.Errorf("records %d, journal %d, end %v", len(f.Records), len(f.Journal), f.End)
 	}
 }
 
