@@ -1,6 +1,7 @@
 package target
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
@@ -19,6 +20,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
+	"golang.org/x/sys/unix"
 
 	"github.com/isocost/isocost/internal/hint"
 )
@@ -77,8 +79,7 @@ func newSSHWorld(t *testing.T, base string) *sshWorld {
 	hostKey := newKey(t, filepath.Join(dir, "host"))
 	userKey := newKey(t, filepath.Join(dir, "user"))
 	put(t, filepath.Join(dir, "authorized"), string(ssh.MarshalAuthorizedKey(userKey)))
-	port := freePort(t)
-	put(t, filepath.Join(dir, "config"), fmt.Sprintf(`ListenAddress 127.0.0.1:%d
+	put(t, filepath.Join(dir, "config"), fmt.Sprintf(`ListenAddress 127.0.0.1
 HostKey %s
 AuthorizedKeysFile %s
 PidFile none
@@ -88,31 +89,8 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 MaxStartups 100
-`, port, filepath.Join(dir, "host"), filepath.Join(dir, "authorized")))
-	cmd := exec.Command(sshd, "-D", "-e", "-f", filepath.Join(dir, "config"))
-	log, err := os.Create(filepath.Join(dir, "sshd.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stderr = log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait(); log.Close() })
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			c.Close()
-			break
-		}
-		if time.Now().After(deadline) {
-			text, _ := os.ReadFile(log.Name())
-			t.Fatalf("sshd does not answer: %s", text)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	p := newProxy(t, port)
+`, filepath.Join(dir, "host"), filepath.Join(dir, "authorized")))
+	p := newProxy(t, startSSHD(t, sshd, filepath.Join(dir, "config")))
 	me, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +104,46 @@ MaxStartups 100
 	return &sshWorld{&SSHDialer{Spec: spec, Dir: base, KnownHosts: []string{known}, KeyFiles: []string{filepath.Join(dir, "user")}}, p, dir, hostKey}
 }
 
+// startSSHD starts sshd and returns its port, once it listens there.
+func startSSHD(t *testing.T, sshd, config string) int {
+	t.Helper()
+	var text []byte
+	for range 5 { // a port that is free now may be another's a moment later
+		port := freePort(t)
+		log, err := os.Create(filepath.Join(filepath.Dir(config), "sshd.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(sshd, "-D", "-e", "-f", config, "-p", fmt.Sprint(port))
+		cmd.Stderr = log
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() { cmd.Wait(); close(ended) }()
+		t.Cleanup(func() { cmd.Process.Kill(); <-ended; log.Close() })
+		listens := within(time.Minute, func() bool {
+			select {
+			case <-ended:
+				return true
+			default:
+			}
+			text, _ = os.ReadFile(log.Name())
+			return bytes.Contains(text, []byte("Server listening on"))
+		})
+		select {
+		case <-ended:
+			continue
+		default:
+		}
+		if listens {
+			return port
+		}
+	}
+	t.Fatalf("sshd does not start: %s", text)
+	return 0
+}
+
 func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -134,6 +152,24 @@ func freePort(t *testing.T) int {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
+}
+
+// deadPort is a port that nobody listens on as long as the test runs.
+func deadPort(t *testing.T) int {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at.(*unix.SockaddrInet4).Port
 }
 
 // proxy passes connections on and can cut all of them at once.
@@ -256,7 +292,7 @@ func TestSSHKeys(t *testing.T) {
 		if err == nil {
 			break
 		}
-		if i == 100 {
+		if i == 1000 {
 			t.Fatalf("ssh-add: %v\n%s", err, text)
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -272,7 +308,7 @@ func TestSSHKeys(t *testing.T) {
 func TestSSHNobodyThere(t *testing.T) {
 	w := newSSHWorld(t, t.TempDir())
 	d := *w.dialer
-	d.Spec.Port = freePort(t)
+	d.Spec.Port = deadPort(t)
 	put(t, d.KnownHosts[0], knownhosts.Line([]string{fmt.Sprintf("[127.0.0.1]:%d", d.Spec.Port)}, w.hostKey)+"\n")
 	if _, err := d.Dial(t.Context()); !errors.Is(err, ErrLost) {
 		t.Errorf("%v, want ErrLost", err)

@@ -110,7 +110,7 @@ func TestExecSurvivesEverything(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var mu sync.Mutex
 	var notes []string
-	e, err := NewExec(ExecOptions{Command: goodProgram, Workers: 2, Timeout: 700 * time.Millisecond, Retries: 1,
+	e, err := NewExec(ExecOptions{Command: goodProgram, Workers: 2, Timeout: time.Minute, Retries: 1,
 		Note: func(s string) { mu.Lock(); notes = append(notes, s); mu.Unlock() }})
 	if err != nil {
 		t.Fatal(err)
@@ -123,13 +123,19 @@ func TestExecSurvivesEverything(t *testing.T) {
 	if err != nil || a.Utility != 40.5 || a.Seconds != 2 {
 		t.Fatalf("answer %+v, %v", a, err)
 	}
-	for seed, want := range map[uint64]string{1: "garbage", 2: "exit status 3", 3: "no answer within", 4: "out of memory", 6: `id "other"`, 7: "1e999", 8: "last words", 9: `unknown field "second"; its fields are`} {
+	for seed, want := range map[uint64]string{1: "garbage", 2: "exit status 3", 4: "out of memory", 6: `id "other"`, 7: "1e999", 8: "last words", 9: `unknown field "second"; its fields are`} {
 		_, err := ask(seed)
 		var f *search.Failure
 		if !errors.As(err, &f) || !strings.Contains(f.Reason, want) {
 			t.Errorf("seed %d: %v, want a Failure with %q", seed, err, want)
 		}
 	}
+	e.pool.timeout = 300 * time.Millisecond // a busy machine may need as long for a good answer
+	var f *search.Failure
+	if _, err := ask(3); !errors.As(err, &f) || !strings.Contains(f.Reason, "no answer within 300ms") {
+		t.Errorf("no answer: %v", err)
+	}
+	e.pool.timeout = time.Minute
 	if a, err := ask(5); err != nil || a.Utility != 5 {
 		t.Errorf("killed once, then well: %+v, %v", a, err)
 	}
@@ -159,14 +165,16 @@ func TestExecThatNeverWorksEndsTheRun(t *testing.T) {
 	}
 }
 
+// Nobody is answered before four have asked.
 func TestExecParallel(t *testing.T) {
-	e, err := NewExec(ExecOptions{Command: `while read l; do sleep 0.2; echo "$l" | sed 's/{"id":"\([^"]*\)".*/{"id":"\1","utility":1}/'; done`, Workers: 4})
+	t.Chdir(t.TempDir())
+	e, err := NewExec(ExecOptions{Command: `while read l; do touch asked.$$; until [ $(ls asked.* | wc -l) -ge 4 ]; do sleep 0.01; done
+		echo "$l" | sed 's/{"id":"\([^"]*\)".*/{"id":"\1","utility":1}/'; done`, Workers: 4, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
 	var wg sync.WaitGroup
-	begin := time.Now()
 	for i := range 8 {
 		wg.Go(func() {
 			if _, err := e.Evaluate(context.Background(), request(t, "a", i, uint64(i))); err != nil {
@@ -175,8 +183,8 @@ func TestExecParallel(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if d := time.Since(begin); d > 1200*time.Millisecond { // 8 × 0.2 s one after another is 1.6 s
-		t.Errorf("4 workers took %v for 8 requests of 0.2 s", d)
+	if asked, _ := filepath.Glob("asked.*"); len(asked) != 4 {
+		t.Errorf("%d processes for 4 workers", len(asked))
 	}
 }
 
