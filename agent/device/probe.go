@@ -28,9 +28,12 @@ const probeUnit = 200 * time.Microsecond
 // blocks of this length split the probe
 const probeBlock = 250 * time.Millisecond
 
+// A distribution of fewer samples has no tail to speak of.
+const leastSamples = 100
+
 // Probe times a fixed computation on the calling goroutine for about the given
-// time (3 s is enough) and returns how much the time moved. It keeps one core
-// busy and reads no sensor.
+// time (3 s is enough; where others leave too few samples of it, up to ten times as
+// long) and returns how much the time moved. It keeps one core busy and reads no sensor.
 func (d *Device) Probe(ctx context.Context, length time.Duration) (Noise, error) {
 	unlock, preempted := probeThread()
 	defer unlock()
@@ -41,7 +44,7 @@ func (d *Device) Probe(ctx context.Context, length time.Duration) (Noise, error)
 		// ticks are 10 ms (USER_HZ is 100 on every Linux architecture of ours) and
 		// summed over all CPUs
 		cpus := max(1, len(d.Topology().Online()))
-		n.StealPct = float64(*after-*before) / 100 / length.Seconds() / float64(cpus) * 100
+		n.StealPct = float64(*after-*before) / 100 / time.Since(start).Seconds() / float64(cpus) * 100
 	}
 	return n, err
 }
@@ -58,10 +61,14 @@ func busyWork(n int) float64 {
 
 func probe(ctx context.Context, length time.Duration, now func() time.Duration, work func(int) float64, preempted func() int64) (Noise, error) {
 	n := 1000
-	for { // find the size of a work unit
-		t := now()
-		runtime.KeepAlive(work(n))
-		if dt := now() - t; dt >= probeUnit {
+	for { // find the size of a work unit, by the fastest of a few: another program's turn is no work
+		fastest := time.Duration(math.MaxInt64)
+		for range 5 {
+			t := now()
+			runtime.KeepAlive(work(n))
+			fastest = min(fastest, now()-t)
+		}
+		if fastest >= probeUnit {
 			break
 		}
 		if n *= 2; n > 1<<30 {
@@ -74,7 +81,7 @@ func probe(ctx context.Context, length time.Duration, now func() time.Duration, 
 	}
 	var s []sample
 	begin := now()
-	for now()-begin < length {
+	for now()-begin < length || len(s) < leastSamples && now()-begin < 10*length {
 		if err := ctx.Err(); err != nil {
 			return Noise{}, err
 		}
@@ -84,8 +91,8 @@ func probe(ctx context.Context, length time.Duration, now func() time.Duration, 
 		took := now() - t
 		s = append(s, sample{t - begin, took, preempted() != p})
 	}
-	if len(s) < 100 {
-		return Noise{}, fmt.Errorf("noise probe: only %d samples in %v", len(s), length)
+	if len(s) < leastSamples {
+		return Noise{}, fmt.Errorf("noise probe: only %d samples in %v", len(s), now()-begin)
 	}
 	var clean, all []float64
 	blocks := map[int][]float64{}

@@ -104,25 +104,28 @@ func TestWebGPURefusesFallback(t *testing.T) {
 // is done; Run must not.
 func TestWebGPUWaits(t *testing.T) {
 	b := webgpu(t)
-	best := map[bool]time.Duration{}
-	for _, transfers := range []bool{true, false} {
-		s, err := b.Open(context.Background(), agent.Model{Bytes: squareModel(256)}, webgpuOptions(transfers))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range 5 {
-			start := time.Now()
-			if err := s.Run(); err != nil {
+	best := map[bool]time.Duration{true: time.Hour, false: time.Hour}
+	waits := func() bool { return best[false] >= best[true]/4 }
+	for round := 0; round == 0 || round < 5 && !waits(); round++ { // a busy machine may need some to show its best
+		for _, transfers := range []bool{true, false} {
+			s, err := b.Open(context.Background(), agent.Model{Bytes: squareModel(256)}, webgpuOptions(transfers))
+			if err != nil {
 				t.Fatal(err)
 			}
-			if d := time.Since(start); i > 0 && (i == 1 || d < best[transfers]) {
-				best[transfers] = d
+			for i := range 5 {
+				start := time.Now()
+				if err := s.Run(); err != nil {
+					t.Fatal(err)
+				}
+				if i > 0 {
+					best[transfers] = min(best[transfers], time.Since(start))
+				}
 			}
+			s.Close()
 		}
-		s.Close()
 	}
 	t.Logf("transfers included %v, excluded %v", best[true], best[false])
-	if best[false] < best[true]/4 {
+	if !waits() {
 		t.Errorf("without transfers a run takes %v, with them %v: it did not wait for the device", best[false], best[true])
 	}
 }

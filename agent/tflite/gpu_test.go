@@ -90,22 +90,22 @@ func TestGPUComputes(t *testing.T) {
 func TestGPURunWaits(t *testing.T) {
 	b := gpuBackend(t)
 	s := open(t, b, convModel(t, 64, 24, false), agent.Options{Provider: GPU, Threads: 1, Seed: 7})
-	var run, read time.Duration
-	for range 3 {
+	run, read := time.Hour, time.Hour // the shortest: other programs make each longer at times
+	for range 5 {
 		start := time.Now()
 		if err := s.Run(); err != nil {
 			t.Fatal(err)
 		}
-		run += time.Since(start)
+		run = min(run, time.Since(start))
 		start = time.Now()
 		if _, err := s.Outputs(); err != nil {
 			t.Fatal(err)
 		}
-		read += time.Since(start)
+		read = min(read, time.Since(start))
 	}
-	t.Logf("run %v, read %v", run/3, read/3)
+	t.Logf("run %v, read %v", run, read)
 	if run < 2*read {
-		t.Errorf("Run takes %v and reading the results %v: Run did not wait for the device", run/3, read/3)
+		t.Errorf("Run takes %v and reading the results %v: Run did not wait for the device", run, read)
 	}
 }
 

@@ -218,9 +218,16 @@ func TestBenchGivesARanklessInputItsArray(t *testing.T) {
 	path := writeModel(t, dir, "anyrank", &onnx.Graph{Inputs: []*onnx.ValueInfo{x}, Outputs: []*onnx.ValueInfo{y}, Nodes: []*onnx.Node{node("Relu", "x", "y")}})
 	array := writeNPY(t, filepath.Join(dir, "x.npy"), "<f4", "(2, 3)", make([]byte, 24))
 	code, out, talk := runAgent(t, "bench", path, "--input", "x="+array, "--json", "--estimator", "min")
-	if code != 0 || !strings.Contains(out, `"validity":["ok"]`) {
-		t.Errorf("exit %d: %s %s", code, out, talk)
+	var report benchReport
+	if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 {
+		t.Fatalf("exit %d, %v: %s %s", code, err, out, talk)
 	}
+	for _, r := range report.Results { // a busy machine may be noisy; what failed has no estimate
+		if r.Kind == benchmarks.RoleNetwork && r.EstimateUS != nil {
+			return
+		}
+	}
+	t.Errorf("the model has no time: %s", out)
 }
 
 func TestListIO(t *testing.T) {

@@ -77,20 +77,25 @@ func TestBundleRunsFromItsOwnFolder(t *testing.T) {
 
 	there("plan", "--family", "gap", "-o", filepath.Join(out, "plan.jsonl"))
 	for _, backend := range []string{"ort", "tflite"} {
-		rec := filepath.Join(out, backend+".jsonl")
-		there("bench", "--plan", filepath.Join(out, "plan.jsonl"), "--backend", backend, "--max-time", "3s", "-o", rec)
-		files, err := record.Read(rec)
-		if err != nil {
-			t.Fatal(err)
-		}
 		timed := 0
-		for _, r := range files[0].Records {
-			if r.Record != nil && r.Record.EstimateUS != nil {
-				timed++
+		for s := 3; timed == 0 && s <= 48; s *= 2 { // a busy machine may not get through six rounds in the first
+			rec := filepath.Join(out, fmt.Sprint(backend, s, ".jsonl"))
+			there("bench", "--plan", filepath.Join(out, "plan.jsonl"), "--backend", backend, "--max-time", fmt.Sprint(s, "s"), "-o", rec)
+			files, err := record.Read(rec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range files[0].Records {
+				if r.Record != nil && r.Record.EstimateUS != nil {
+					timed++
+				}
+			}
+			if files[0].Header.Runtime.Backend != backend {
+				t.Errorf("%s: %+v", backend, files[0].Header.Runtime)
 			}
 		}
-		if timed == 0 || files[0].Header.Runtime.Backend != backend {
-			t.Errorf("%s: %d of %d records hold a time; %+v", backend, timed, len(files[0].Records), files[0].Header.Runtime)
+		if timed == 0 {
+			t.Errorf("%s: no record holds a time", backend)
 		}
 	}
 }

@@ -55,6 +55,7 @@ func Open(t *testing.T, file string, width, height int) *Page {
 			chromedp.ExecPath(browser),
 			chromedp.NoSandbox, // containers run tests as root, where the sandbox cannot start
 			chromedp.WindowSize(width, height),
+			chromedp.WSURLReadTimeout(2*time.Minute), // a busy machine takes its time to start it
 			chromedp.Flag("disable-quic", true),
 			chromedp.Flag("disable-component-update", true),
 			chromedp.Flag("disable-background-networking", true),

@@ -19,15 +19,11 @@ var output = regexp.MustCompile(` -o (\S+)`)
 
 // Every example of -h works as written, in a folder that holds the files it names.
 func TestExamplesWork(t *testing.T) {
-	fixture := exampleFiles(t)
 	for _, p := range programs {
 		for _, name := range subcommands(t, p) {
 			for _, line := range examples(t, p, name) {
 				t.Run(p+" "+name, func(t *testing.T) {
-					dir := t.TempDir()
-					if err := os.CopyFS(dir, os.DirFS(fixture)); err != nil {
-						t.Fatal(err)
-					}
+					dir := exampleFiles(t)
 					if m := output.FindStringSubmatch(line); m != nil { // made by the example itself
 						if err := os.RemoveAll(filepath.Join(dir, m[1])); err != nil {
 							t.Fatal(err)
@@ -101,7 +97,7 @@ func examples(t *testing.T, program, name string) (lines []string) {
 // exit code and everything it printed.
 func shell(t *testing.T, dir, line string) (int, []byte) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", line)
 	cmd.Dir = dir

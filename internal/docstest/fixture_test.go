@@ -11,12 +11,29 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// exampleFiles makes the files that examples name: a small plan, records of the
-// simulated device for the example space, tables, a finished search, two models.
+// fixture is the folder of exampleFiles once it is made; "" before.
+var fixture string
+
+// exampleFiles returns a folder of its own with the files that examples name: a small
+// plan, records of the simulated device for the example space, tables, a finished
+// search, two models.
 func exampleFiles(t *testing.T) string {
 	t.Helper()
 	nativelib.Require(t, "onnxruntime")
+	if fixture == "" {
+		made := filepath.Join(filepath.Dir(bin), "fixture")
+		makeExampleFiles(t, made)
+		fixture = made
+	}
 	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(fixture)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func makeExampleFiles(t *testing.T, dir string) {
+	t.Helper()
 	if err := os.CopyFS(filepath.Join(dir, "examples"), os.DirFS(filepath.Join(root, "examples"))); err != nil {
 		t.Fatal(err)
 	}
@@ -55,5 +72,8 @@ func exampleFiles(t *testing.T) string {
 			t.Fatalf("%s\nexit code %d\n%s", line, code, out)
 		}
 	}
-	return dir
+	// Each copy gets a link of its own.
+	if err := os.Remove(filepath.Join(dir, ".native")); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -19,7 +19,7 @@ var programs = []string{"agent", "costgen", "isosearch"}
 // root is the repository's folder.
 var root = filepath.Join("..", "..")
 
-// bin holds the three commands, built once.
+// bin holds the three commands, built once; beside it lies what else the tests share.
 var bin string
 
 func TestMain(m *testing.M) {
@@ -30,9 +30,9 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer os.RemoveAll(dir)
-		bin = dir
+		bin = filepath.Join(dir, "bin")
 		for _, p := range programs {
-			cmd := exec.Command("go", "build", "-o", filepath.Join(dir, p), "./cmd/"+p)
+			cmd := exec.Command("go", "build", "-o", filepath.Join(bin, p), "./cmd/"+p)
 			cmd.Dir = root
 			if out, err := cmd.CombinedOutput(); err != nil {
 				os.Stderr.Write(out)

@@ -204,7 +204,8 @@ func TestInterruptedStudyGoesOnWithoutRepeating(t *testing.T) {
 	t.Logf("%d interruptions, %d + %d evaluations", cuts, total.Load(), sum-total.Load())
 }
 
-// TestKilledStudy kills a study with SIGKILL at random moments.
+// TestKilledStudy kills a study with SIGKILL at random moments, of which five at least
+// fall between its first and its last evaluation.
 func TestKilledStudy(t *testing.T) {
 	if dir := os.Getenv("STUDY_TO_KILL"); dir != "" {
 		s, _ := countedStudy(example(t), dir, func(int64) { time.Sleep(20 * time.Microsecond) })
@@ -222,30 +223,48 @@ func TestKilledStudy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, rng, killed := t.TempDir(), rand.New(rand.NewPCG(2, 2)), 0
-	for try := 0; ; try++ {
-		cmd := exec.Command(os.Args[0], "-test.run=TestKilledStudy$")
-		cmd.Env = append(os.Environ(), "STUDY_TO_KILL="+dir)
-		var stderr bytes.Buffer
-		cmd.Stderr = &stderr
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
+	rng := rand.New(rand.NewPCG(2, 2))
+	// A busy machine may need longer than this to get anywhere at all, and gets more
+	// time; a fast one may be done before it is killed, and starts over.
+	killed, between, span := 0, 0, 200*time.Millisecond
+	for studies := 0; between < 5; studies++ {
+		if studies == 100 {
+			t.Fatalf("only %d kills fell between evaluations: this shows nothing", between)
 		}
-		if try < 15 {
-			time.AfterFunc(time.Duration(20+rng.IntN(250))*time.Millisecond, func() { cmd.Process.Kill() })
+		dir, size := t.TempDir(), int64(0)
+		for done := false; !done; {
+			cmd := exec.Command(os.Args[0], "-test.run=TestKilledStudy$")
+			cmd.Env = append(os.Environ(), "STUDY_TO_KILL="+dir)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if between < 15 {
+				time.AfterFunc(time.Duration(rng.Int64N(int64(span))), func() { cmd.Process.Kill() })
+			}
+			if err := cmd.Wait(); err == nil {
+				done = true
+				continue
+			} else if cmd.ProcessState.Exited() {
+				t.Fatalf("%v: %s", err, stderr.String())
+			}
+			if killed++; killed > 1000 {
+				t.Fatal("the study does not get on")
+			}
+			if info, err := os.Stat(filepath.Join(dir, EvaluationsFile)); err == nil && info.Size() > size {
+				size = info.Size()
+				between++
+			} else {
+				span += span / 10
+			}
 		}
-		if err := cmd.Wait(); err == nil {
-			break
-		} else if cmd.ProcessState.Exited() {
-			t.Fatalf("%v: %s", err, stderr.String())
+		got, err := os.ReadFile(filepath.Join(dir, ResultsFile))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("killed %d times, it ends with other results (%v)", killed, err)
 		}
-		killed++
 	}
-	got, err := os.ReadFile(filepath.Join(dir, ResultsFile))
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("killed %d times, it ends with other results (%v)", killed, err)
-	}
-	t.Logf("killed %d times", killed)
+	t.Logf("killed %d times, %d of them between evaluations", killed, between)
 }
 
 func TestBadLedgerAndUnits(t *testing.T) {
