@@ -6,9 +6,12 @@ import "math"
 // used up.
 type flow struct {
 	first, next, to []int
-	cap             []float64
+	cap             []twofold
 	level, it       []int
 }
+
+// unlimited is the capacity of an edge that no flow uses up.
+var unlimited = single(math.Inf(1))
 
 func newFlow(n int) *flow {
 	g := &flow{first: make([]int, n), level: make([]int, n), it: make([]int, n)}
@@ -18,23 +21,23 @@ func newFlow(n int) *flow {
 	return g
 }
 
-func (g *flow) edge(a, b int, capacity float64) {
+func (g *flow) edge(a, b int, capacity twofold) {
 	g.to = append(g.to, b, a)
-	g.cap = append(g.cap, capacity, 0)
+	g.cap = append(g.cap, capacity, twofold{})
 	g.next = append(g.next, g.first[a], g.first[b])
 	g.first[a], g.first[b] = len(g.to)-2, len(g.to)-1
 }
 
-func (g *flow) max(source, sink int, eps float64) float64 {
-	total := 0.0
+func (g *flow) max(source, sink int, eps float64) twofold {
+	var total twofold
 	for g.layer(source, sink, eps) {
 		copy(g.it, g.first)
 		for {
-			f := g.push(source, sink, math.Inf(1), eps)
-			if f <= eps {
+			f := g.push(source, sink, unlimited, eps)
+			if !f.exceeds(eps) {
 				break
 			}
-			total += f
+			total = total.plus(f)
 		}
 	}
 	return total
@@ -50,7 +53,7 @@ func (g *flow) layer(source, sink int, eps float64) bool {
 		a := queue[0]
 		queue = queue[1:]
 		for e := g.first[a]; e >= 0; e = g.next[e] {
-			if b := g.to[e]; g.cap[e] > eps && g.level[b] < 0 {
+			if b := g.to[e]; g.cap[e].exceeds(eps) && g.level[b] < 0 {
 				g.level[b] = g.level[a] + 1
 				queue = append(queue, b)
 			}
@@ -59,23 +62,31 @@ func (g *flow) layer(source, sink int, eps float64) bool {
 	return g.level[sink] >= 0
 }
 
-func (g *flow) push(a, sink int, limit, eps float64) float64 {
+func (g *flow) push(a, sink int, limit twofold, eps float64) twofold {
 	if a == sink {
 		return limit
 	}
 	for ; g.it[a] >= 0; g.it[a] = g.next[g.it[a]] {
 		e := g.it[a]
 		b := g.to[e]
-		if g.cap[e] <= eps || g.level[b] != g.level[a]+1 {
+		if !g.cap[e].exceeds(eps) || g.level[b] != g.level[a]+1 {
 			continue
 		}
-		if f := g.push(b, sink, min(limit, g.cap[e]), eps); f > eps {
-			g.cap[e] -= f
-			g.cap[e^1] += f
+		room := limit
+		if g.cap[e].less(room) {
+			room = g.cap[e]
+		}
+		if f := g.push(b, sink, room, eps); f.exceeds(eps) {
+			if g.cap[e] != unlimited {
+				g.cap[e] = g.cap[e].minus(f)
+			}
+			if g.cap[e^1] != unlimited {
+				g.cap[e^1] = g.cap[e^1].plus(f)
+			}
 			return f
 		}
 	}
-	return 0
+	return twofold{}
 }
 
 func (g *flow) reachable(source int, eps float64) []bool {
@@ -86,7 +97,7 @@ func (g *flow) reachable(source int, eps float64) []bool {
 		a := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		for e := g.first[a]; e >= 0; e = g.next[e] {
-			if b := g.to[e]; g.cap[e] > eps && !seen[b] {
+			if b := g.to[e]; g.cap[e].exceeds(eps) && !seen[b] {
 				seen[b] = true
 				stack = append(stack, b)
 			}

@@ -60,21 +60,25 @@ func brute(y, w []float64, less func(i, j int) bool) []float64 {
 
 func TestOrderAgainstBruteForce(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
-	for range 300 {
-		n, dims := 2+rng.IntN(7), 1+rng.IntN(3)
-		at := make([][]int, n)
-		y, w := make([]float64, n), make([]float64, n)
-		for i := range n {
-			for range dims {
-				at[i] = append(at[i], rng.IntN(4))
+	// Decades that the weights spread over: those of one family are the inverse
+	// squares of standard errors, and its costs may lie six decades apart.
+	for _, decades := range []float64{0, 1, 6, 12, 18} {
+		for range 300 {
+			n, dims := 2+rng.IntN(7), 1+rng.IntN(3)
+			at := make([][]int, n)
+			y, w := make([]float64, n), make([]float64, n)
+			for i := range n {
+				for range dims {
+					at[i] = append(at[i], rng.IntN(4))
+				}
+				y[i], w[i] = math.Round(rng.Float64()*20), math.Pow(10, decades*(rng.Float64()-0.5))
 			}
-			y[i], w[i] = math.Round(rng.Float64()*20), 0.5+rng.Float64()*3
-		}
-		less := product(at)
-		got, want := Order(y, w, less), brute(y, w, less)
-		for i := range n {
-			if math.Abs(got[i]-want[i]) > 1e-9 {
-				t.Fatalf("points %v values %v weights %v:\n got %v\nwant %v", at, y, w, got, want)
+			less := product(at)
+			got, want := Order(y, w, less), brute(y, w, less)
+			for i := range n {
+				if math.Abs(got[i]-want[i]) > 1e-9 {
+					t.Fatalf("weights over %v decades, points %v values %v weights %v:\n got %v\nwant %v", decades, at, y, w, got, want)
+				}
 			}
 		}
 	}

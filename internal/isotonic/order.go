@@ -20,6 +20,8 @@ import "math"
 //     zero the component is one level set. (Maxwell and Muckstadt, Oper. Res. 33,
 //     1985; Luss, Rosset, Shahar, Ann. Appl. Stat. 6, 2012.)
 //
+// Sums and flows are carried with 106 bits: weights may lie 18 decades apart.
+//
 // Weakness: comparisons are quadratic in n and a cut is cubic in the worst case;
 // families of some thousand points with mild noise take milliseconds.
 func Order(y, w []float64, less func(i, j int) bool) []float64 {
@@ -132,23 +134,24 @@ type solver struct {
 
 // split solves one set of points by recursive partitioning.
 func (s *solver) split(set []int) {
-	var sum, weight, scale float64
-	for _, i := range set {
-		sum += s.w[i] * s.y[i]
-		weight += s.w[i]
-	}
-	mean := sum / weight
 	if len(set) == 1 {
 		s.x[set[0]] = s.y[set[0]]
 		return
 	}
+	var sum, weight twofold
 	for _, i := range set {
-		scale += s.w[i] * math.Abs(s.y[i]-mean)
+		sum = sum.plus(exactProduct(s.w[i], s.y[i]))
+		weight = weight.plus(single(s.w[i]))
+	}
+	mean := sum.over(weight)
+	scale := 0.0
+	for _, i := range set {
+		scale += s.w[i] * max(math.Abs(s.y[i]), math.Abs(mean.hi))
 	}
 	upper := s.closure(set, mean, scale)
 	if len(upper) == 0 || len(upper) == len(set) {
 		for _, i := range set {
-			s.x[i] = mean
+			s.x[i] = mean.hi
 		}
 		return
 	}
@@ -168,17 +171,17 @@ func (s *solver) split(set []int) {
 
 // closure returns the upper set of the points that maximises Σ w·(y−mean), or
 // nothing when no upper set is better than zero by more than rounding.
-func (s *solver) closure(set []int, mean, scale float64) []int {
+func (s *solver) closure(set []int, mean twofold, scale float64) []int {
 	g := newFlow(len(set) + 2)
 	source, sink := len(set), len(set)+1
-	var gain float64
+	var gain twofold
 	for a, i := range set {
-		v := s.w[i] * (s.y[i] - mean)
-		if v > 0 {
+		v := single(s.y[i]).minus(mean).times(s.w[i])
+		if v.hi > 0 {
 			g.edge(source, a, v)
-			gain += v
-		} else if v < 0 {
-			g.edge(a, sink, -v)
+			gain = gain.plus(v)
+		} else if v.hi < 0 {
+			g.edge(a, sink, v.negative())
 		}
 	}
 	for a, i := range set {
@@ -186,15 +189,16 @@ func (s *solver) closure(set []int, mean, scale float64) []int {
 			// Choosing i forces every larger j. Only covering pairs are needed; the
 			// transitive ones are redundant but harmless, and small sets are usual.
 			if a != b && s.less(i, j) {
-				g.edge(a, b, math.Inf(1))
+				g.edge(a, b, unlimited)
 			}
 		}
 	}
-	cut := g.max(source, sink, 1e-13*scale)
-	if gain-cut <= 1e-12*scale {
+	eps := twofoldEps * scale
+	cut := g.max(source, sink, eps)
+	if !gain.minus(cut).exceeds(float64(len(set)) * eps) {
 		return nil
 	}
-	reach := g.reachable(source, 1e-13*scale)
+	reach := g.reachable(source, eps)
 	var upper []int
 	for a, i := range set {
 		if reach[a] {
