@@ -1,10 +1,14 @@
 package docstest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/isocost/isocost/record"
 )
 
 // Every command of the tutorial runs, in order, in one folder, as a reader would.
@@ -18,26 +22,66 @@ func TestTutorial(t *testing.T) {
 		t.Fatalf("the tutorial shows %d commands", len(lines))
 	}
 	dir := exampleFiles(t)
+	if err := follow(t, dir, lines); err != nil && !steady(t, filepath.Join(dir, "rec.jsonl")) {
+		// Others took the cores away in the middle of most samples: then a reader measures
+		// longer and accepts what there is.
+		t.Logf("on a busy machine: %v", err)
+		for i, line := range lines {
+			line = strings.Replace(line, "costgen compile ", "costgen compile --accept preempted,noisy,drift ", 1)
+			lines[i] = maxTime.ReplaceAllString(line, "--max-time 2m")
+		}
+		if err := follow(t, exampleFiles(t), lines); err != nil {
+			t.Fatal(err)
+		}
+	} else if err != nil {
+		t.Fatal(err)
+	}
+}
+
+var maxTime = regexp.MustCompile(`--max-time \w+`)
+
+// follow runs the tutorial's commands in a folder of example files.
+func follow(t *testing.T, dir string, lines []string) error {
+	t.Helper()
 	for _, f := range []string{"plan.jsonl", "rec.jsonl", "device.lut.json", "run"} {
 		if err := os.RemoveAll(filepath.Join(dir, f)); err != nil {
-			t.Fatal(err)
+			return err
 		}
 	}
 	for _, line := range lines {
 		code, out := shell(t, dir, line)
 		t.Logf("$ %s\n%s", line, out)
 		if code != 0 && code != 3 { // 3: finished, but the claim was not reached, or kernels are missing
-			t.Fatalf("%s: exit code %d\n%s", line, code, out)
+			return fmt.Errorf("%s: exit code %d\n%s", line, code, out)
 		}
 		if strings.Contains(line, "wider.lut.json net.onnx") && code != 0 {
-			t.Errorf("%s: exit code %d: no prediction although what was missing has been measured\n%s", line, code, out)
+			return fmt.Errorf("%s: exit code %d: no prediction although what was missing has been measured\n%s", line, code, out)
 		}
 	}
 	for _, f := range []string{"table.html", "report.html", "run/certificate.json"} {
 		if _, err := os.Stat(filepath.Join(dir, f)); err != nil {
-			t.Errorf("the tutorial did not make %s: %v", f, err)
+			return fmt.Errorf("the tutorial did not make %s: %w", f, err)
 		}
 	}
+	return nil
+}
+
+// steady says whether nine of ten records are ok.
+func steady(t *testing.T, path string) bool {
+	t.Helper()
+	files, err := record.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ok, all := 0, 0
+	for _, l := range files[0].Records {
+		if l.Record.IsOK() {
+			ok++
+		}
+		all++
+	}
+	t.Logf("%d of %d records are ok", ok, all)
+	return 10*ok >= 9*all
 }
 
 // commands are the lines of a Markdown text's ```sh blocks.
