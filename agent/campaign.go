@@ -77,7 +77,12 @@ type run struct {
 	anchor   string
 	models   map[string]benchmarks.Model
 	names    map[string]string // model → a name for people
-	open     map[string]bool   // in the present child
+	caseOf   map[string]string // model → what people call the first case it is a term of
+	tally    tally
+	open     map[string]bool  // in the present child
+	members  map[int][]member // by group
+	analyses map[int]*analysis
+	paces    map[int]*anchorPace
 	stops    map[string]string // case → why it stopped
 	deaths   int               // children lost in a row without an offender
 	info     Info
@@ -99,7 +104,8 @@ func (c *Campaign) Run(ctx context.Context) (*Outcome, error) {
 		return nil, err
 	}
 	r := &run{Campaign: c, models: map[string]benchmarks.Model{}, names: map[string]string{}, open: map[string]bool{},
-		stops: map[string]string{}, anchor: anchorOf(c.Plan)}
+		stops: map[string]string{}, anchor: anchorOf(c.Plan), members: map[int][]member{}, analyses: map[int]*analysis{}, paces: map[int]*anchorPace{},
+		caseOf: namesOfCases(c.Plan.Cases)}
 	for _, m := range c.Plan.Models {
 		r.models[m.ID] = m
 	}

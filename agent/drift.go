@@ -6,31 +6,16 @@ import (
 	"sort"
 
 	"github.com/isocost/isocost/internal/stats"
+	"github.com/isocost/isocost/record"
 )
 
-// speedCurve is how slow the device is over time, by the anchor: 1 at the start
-// of the group. The zero value is 1 everywhere.
-type speedCurve struct {
-	t, f []float64 // ascending times, factor at each
-}
-
-// at interpolates linearly, flat beyond the ends.
-func (c speedCurve) at(t float64) float64 {
-	n := len(c.t)
-	if n == 0 {
-		return 1
-	}
-	i := sort.SearchFloat64s(c.t, t)
-	switch {
-	case i == 0:
-		return c.f[0]
-	case i == n:
-		return c.f[n-1]
-	case c.t[i] == c.t[i-1]:
-		return c.f[i]
-	}
-	w := (t - c.t[i-1]) / (c.t[i] - c.t[i-1])
-	return c.f[i-1] + w*(c.f[i]-c.f[i-1])
+// anchorCurve is how slow the device is over time, by the anchor: 1 at the start of the
+// group. The zero value is 1 everywhere.
+type anchorCurve struct {
+	t, us  []float64 // the anchor's visits: device time, ascending, and median
+	line   []float64 // the local line at each
+	factor []float64 // line over its start
+	moved  bool      // the anchor moved: factor counts
 }
 
 // curveWindow visits of the anchor share one local line: with three visits a
@@ -38,63 +23,112 @@ func (c speedCurve) at(t float64) float64 {
 // visit's.
 const curveWindow = 15
 
-// anchorCurve fits the anchor's visits by local lines (Theil–Sen: the median of
-// the slopes, so that a burst at one visit does not bend it; Sen 1968). When the
-// anchor moved less than drift.allow over the group, or the protocol does not
-// correct, the curve is 1.
-func anchorCurve(p Protocol, j *journal, group int, anchor string, void func(int) bool) speedCurve {
-	if !p.Drift.Correct {
-		return speedCurve{}
+// at interpolates linearly, flat beyond the ends.
+func (c *anchorCurve) at(t float64) float64 {
+	if !c.moved {
+		return 1
 	}
-	t, y := anchorSeries(j, group, anchor, void)
-	if len(t) < 6 { // two rounds: nothing to fit
-		return speedCurve{}
+	n := len(c.t)
+	i := sort.SearchFloat64s(c.t, t)
+	switch {
+	case i == 0:
+		return c.factor[0]
+	case i == n:
+		return c.factor[n-1]
+	case c.t[i] == c.t[i-1]:
+		return c.factor[i]
 	}
-	c := speedCurve{t: t, f: make([]float64, len(t))}
-	for i := range t {
-		lo := min(max(0, i-curveWindow/2), max(0, len(t)-curveWindow))
-		hi := min(len(t), lo+curveWindow)
-		// Visits are only ever added: most windows are those of the last round's curve.
-		key := [3]float64{t[lo], t[hi-1], float64(hi - lo)}
-		line, ok := j.lines[key]
-		if !ok {
-			line[0], line[1] = theilSen(t[lo:hi], y[lo:hi])
-			j.lines[key] = line
-		}
-		a, b := line[0], line[1]
-		c.f[i] = a + b*t[i]
-	}
-	first := c.f[0]
-	lowest, highest := math.Inf(1), math.Inf(-1)
-	for i := range c.f {
-		c.f[i] /= first
-		lowest, highest = min(lowest, c.f[i]), max(highest, c.f[i])
-	}
-	if !(first > 0) || !(lowest > 0) || highest/lowest-1 <= p.Drift.Allow {
-		return speedCurve{}
-	}
-	return c
+	w := (t - c.t[i-1]) / (c.t[i] - c.t[i-1])
+	return c.factor[i-1] + w*(c.factor[i]-c.factor[i-1])
 }
 
-// anchorSeries is the anchor's visits: device time and median of the samples
-// that were not preempted.
-func anchorSeries(j *journal, group int, anchor string, void func(int) bool) (t, y []float64) {
-	for _, v := range j.visits[group] {
-		if v.Model != anchor || void(v.Round) {
-			continue
+// add takes a visit of the anchor: its device time and the median of the samples that
+// were not preempted.
+func (c *anchorCurve) add(v *record.Visit) {
+	us := make([]float64, 0, len(v.US))
+	for i, x := range v.US {
+		if !slices.Contains(v.Preempted, i) {
+			us = append(us, x)
 		}
-		var us []float64
-		for i, x := range v.US {
-			if !slices.Contains(v.Preempted, i) {
-				us = append(us, x)
-			}
-		}
-		if len(us) == 0 {
-			us = v.US
-		}
-		t, y = append(t, v.AtS), append(y, stats.Median(us))
 	}
-	return t, y
+	if len(us) == 0 {
+		us = v.US
+	}
+	c.t, c.us = append(c.t, v.AtS), append(c.us, stats.Median(us))
+}
+
+// fit fits the anchor's visits by local lines (Theil–Sen: the median of the slopes, so
+// that a burst at one visit does not bend it; Sen 1968). When the anchor moved no more
+// than allow, the curve is 1.
+//
+// Visits are only ever added, so that most windows are those of the last fit: up to the
+// device time same the curve is what it was before, and up to settled all its windows
+// are whole.
+func (c *anchorCurve) fit(allow float64) (same, settled float64) {
+	n, had, moved := len(c.t), len(c.line), c.moved
+	c.moved = false
+	if n < 6 { // two rounds: nothing to fit
+		return math.Inf(1), math.Inf(1)
+	}
+	from, a, b, at := 0, 0.0, 0.0, -1
+	if had >= curveWindow {
+		from = whole(had)
+	}
+	c.line = append(c.line, make([]float64, n-had)...)
+	c.factor = append(c.factor, make([]float64, n-had)...)
+	for i := from; i < n; i++ {
+		lo := min(max(0, i-curveWindow/2), max(0, n-curveWindow))
+		if hi := min(n, lo+curveWindow); lo != at {
+			a, b = theilSen(c.t[lo:hi], c.us[lo:hi])
+			at = lo
+		}
+		c.line[i] = a + b*c.t[i]
+	}
+	first, changed := c.line[0], had
+	lowest, highest := math.Inf(1), math.Inf(-1)
+	for i, v := range c.line {
+		f := v / first
+		if f != c.factor[i] && i < changed {
+			changed = i
+		}
+		c.factor[i] = f
+		lowest, highest = min(lowest, f), max(highest, f)
+	}
+	c.moved = first > 0 && lowest > 0 && highest/lowest-1 > allow
+	switch {
+	case !c.moved && !moved:
+		return math.Inf(1), math.Inf(1)
+	case !c.moved:
+		return math.Inf(-1), math.Inf(1)
+	}
+	same, settled = math.Inf(-1), math.Inf(-1)
+	if moved && changed > 0 {
+		same = c.t[changed-1]
+	}
+	if n >= curveWindow {
+		settled = c.t[whole(n)-1]
+	}
+	return same, settled
+}
+
+// whole is how many of n visits have their whole window within them, n at least curveWindow:
+// what is added does not change their lines.
+func whole(n int) int { return n - curveWindow/2 }
+
+// ratio is the anchor at the end of a group over the anchor at its start: the last
+// quarter of its visits against the first, by the protocol's estimator (their minima for
+// min, where interference only adds).
+func (c *anchorCurve) ratio(estimator string) (ratio float64, ok bool) {
+	n := len(c.us) / 4
+	centre := stats.Median
+	if estimator == EstimatorMin {
+		n = len(c.us) / 2 // minima need many draws to be comparable
+		centre = slices.Min[[]float64]
+	}
+	if n < 1 {
+		return 1, false
+	}
+	return centre(c.us[len(c.us)-n:]) / centre(c.us[:n]), true
 }
 
 // theilSen fits y = a + b·t: b is the median of the pairwise slopes, a the
@@ -118,49 +152,47 @@ func theilSen(t, y []float64) (a, b float64) {
 	return stats.Median(rest), b
 }
 
-// anchorRatio is the anchor at the end of a group over the anchor at its start:
-// the last quarter of its visits against the first, by the protocol's estimator
-// (their minima for min, where interference only adds).
-func anchorRatio(p Protocol, j *journal, group int, anchor string) (ratio float64, ok bool) {
-	t, y := anchorSeries(j, group, anchor, func(round int) bool {
-		r := j.rounds[[2]int{group, round}]
-		return r != nil && r.Void != ""
-	})
-	n := len(t) / 4
-	if p.Estimator == EstimatorMin {
-		n = len(t) / 2 // minima need many draws to be comparable
-	}
-	if n < 1 {
-		return 1, false
-	}
-	centre := stats.Median
-	if p.Estimator == EstimatorMin {
-		centre = slices.Min[[]float64]
-	}
-	return centre(y[len(y)-n:]) / centre(y[:n]), true
+// anchorPace is how fast the anchor was in the rounds so far, void ones included; the
+// evidence of throttling.
+type anchorPace struct {
+	next int     // visits of the group looked at
+	best float64 // of the rounds before
 }
 
-// roundRatio is the anchor in one round over the anchor in the group's first
-// good rounds; the evidence of throttling.
-func roundRatio(p Protocol, j *journal, group, round int, anchor string) (ratio float64, ok bool) {
-	perRound := map[int][]float64{}
-	for _, v := range j.visits[group] {
-		if v.Model == anchor {
-			perRound[v.Round] = append(perRound[v.Round], v.US...)
-		}
-	}
+// ratio is the anchor in a round over the anchor in the best round so far: how fast the
+// device can be; the median would follow a throttled phase down. taken are the group's
+// visits up to the round's, further the round's that are not among them yet.
+func (a *anchorPace) ratio(estimator, anchor string, taken []*record.Visit, further []*record.Visit, round int) (ratio float64, ok bool) {
 	centre := stats.Median
-	if p.Estimator != EstimatorMedian {
+	if estimator != EstimatorMedian {
 		centre = slices.Min[[]float64]
 	}
-	if len(perRound[round]) == 0 {
+	for a.next < len(taken) && taken[a.next].Round < round {
+		one := taken[a.next].Round
+		var us []float64
+		for ; a.next < len(taken) && taken[a.next].Round == one; a.next++ {
+			if taken[a.next].Model == anchor {
+				us = append(us, taken[a.next].US...)
+			}
+		}
+		if len(us) > 0 && (a.best == 0 || centre(us) < a.best) {
+			a.best = centre(us)
+		}
+	}
+	var us []float64
+	for _, list := range [][]*record.Visit{taken[a.next:], further} {
+		for _, v := range list {
+			if v.Model == anchor {
+				us = append(us, v.US...)
+			}
+		}
+	}
+	if len(us) == 0 {
 		return 1, false
 	}
-	// The best of the rounds so far is how fast the device can be; the median would
-	// follow a throttled phase down.
-	best := math.Inf(1)
-	for _, us := range perRound {
-		best = min(best, centre(us))
+	now := centre(us)
+	if a.best == 0 {
+		return 1, true
 	}
-	return centre(perRound[round]) / best, true
+	return now / min(a.best, now), true
 }

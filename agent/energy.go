@@ -85,7 +85,7 @@ func (r *run) energyRounds(ctx context.Context, g int) (map[string]modelEnergy, 
 			}
 		}
 		taken := map[string]slice{}
-		for _, v := range roundOrder(r.Protocol.Seed, g, energyRoundNumbers+round, r.j.groups[g].Models, models, "", 1) {
+		for _, v := range roundOrder(r.Protocol.Seed, g, energyRoundNumbers+round, r.j.groups[g].Models, set(models), "", 1) {
 			s, why, err := r.energySlice(ctx, meter, v.model, window/time.Duration(rounds))
 			switch {
 			case err != nil:
@@ -111,9 +111,9 @@ func (r *run) energyRounds(ctx context.Context, g int) (map[string]modelEnergy, 
 		r.show("energy", g)
 	}
 	drift := energyDrift(of, rounds)
-	a := analyse(r.Protocol, r.j, g, math.MaxInt, r.anchor)
+	a := r.analysis(g).extend(math.MaxInt)
 	for _, id := range models {
-		out[id] = modelEnergy{energy: r.sumSlices(of[id], drift, a.models[id], info.String())}
+		out[id] = modelEnergy{energy: r.sumSlices(of[id], drift, a, id, info.String())}
 	}
 	return out, nil
 }
@@ -127,6 +127,14 @@ func (r *run) noEnergy(ctx context.Context, out map[string]modelEnergy, models [
 		out[id] = modelEnergy{absent: cleanDetail(err.Error())}
 	}
 	return out, nil
+}
+
+func set(list []string) map[string]bool {
+	out := map[string]bool{}
+	for _, s := range list {
+		out[s] = true
+	}
+	return out
 }
 
 func without(list []string, one string) []string {
@@ -189,7 +197,7 @@ func energyDrift(of map[string][]slice, rounds int) []float64 {
 // sumSlices is the energy of one run, as it was in the first round. Its standard error
 // holds the meter's, what the rounds differ by beyond their common drift, and what a run
 // took longer in the first slice than in the rounds of latency.
-func (r *run) sumSlices(list []slice, drift []float64, m *modelData, source string) *record.Energy {
+func (r *run) sumSlices(list []slice, drift []float64, a *analysis, model, source string) *record.Energy {
 	if len(list) == 0 {
 		return nil
 	}
@@ -220,8 +228,8 @@ func (r *run) sumSlices(list []slice, drift []float64, m *modelData, source stri
 		}
 		e.StdErrMJ = max(e.StdErrMJ, 1e3*math.Sqrt(ss/(n-1)/n))
 	}
-	if m != nil {
-		e.StdErrMJ = math.Hypot(e.StdErrMJ, math.Abs(first/stats.Median(m.pool())-1)*math.Abs(e.NetMJ))
+	if m := a.models[model]; m != nil {
+		e.StdErrMJ = math.Hypot(e.StdErrMJ, math.Abs(first/stats.Median(a.pool(m))-1)*math.Abs(e.NetMJ))
 	}
 	e.Source, e.WindowS = source, roundS(e.WindowS)
 	return &e

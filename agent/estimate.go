@@ -3,6 +3,7 @@ package agent
 import (
 	"math"
 	"slices"
+	"sort"
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/stats"
@@ -18,24 +19,24 @@ const (
 	endpointIndex = 2
 )
 
-// roundSamples are one model's samples of one round, in microseconds; drift
-// corrected when the protocol says so.
-type roundSamples struct {
-	round  int
-	usable []float64
-	all    []float64
-}
-
 // modelData is what the journal holds of one model within one group.
 type modelData struct {
-	rounds    []roundSamples // ascending
+	visits    []*record.Visit // in order
+	stays     []stay          // the visits by round, ascending
 	samples   int
 	preempted int
 	seconds   float64 // of samples
 	// hopeless: nearly every sample was preempted, so that leaving them out would
 	// leave nothing; all are used and the case is flagged.
 	hopeless bool
+
+	latency series // value of each round
+	known   estimate
+	knownAt int // step in which it was made
 }
+
+// stay is a model's part of one round: visits from to to.
+type stay struct{ round, from, to int32 } // round: its place among the rounds that count
 
 func (m *modelData) usable() int {
 	if m.hopeless {
@@ -44,81 +45,165 @@ func (m *modelData) usable() int {
 	return m.samples - m.preempted
 }
 
-// value is the model's latency in a round: the median of its samples for
-// estimator median, their minimum otherwise. ok is false without samples.
-func (m *modelData) value(r roundSamples, estimator string) (us float64, ok bool) {
-	x := r.usable
-	if m.hopeless {
-		x = r.all
+// stayIn finds the model's part of a round.
+func (m *modelData) stayIn(round int) (stay, bool) {
+	i := round // of a model that is in every round
+	if i >= len(m.stays) || int(m.stays[i].round) != round {
+		i = sort.Search(len(m.stays), func(i int) bool { return int(m.stays[i].round) >= round })
 	}
-	if len(x) == 0 {
-		return 0, false
+	if i == len(m.stays) || int(m.stays[i].round) != round {
+		return stay{}, false
 	}
-	if estimator == EstimatorMedian {
-		return stats.Median(x), true
-	}
-	return slices.Min(x), true
+	return m.stays[i], true
 }
 
-// analysis turns a group's journal into estimates.
+// analysis turns a group's journal into estimates. It looks at rounds as they are closed,
+// and does again only what a further round changes.
 type analysis struct {
 	p      Protocol
+	j      *journal
+	group  int
+	anchor string
+
+	next   int       // visits looked at
+	rounds []int     // that count: not void; everything below names a round by its place here
+	until  []float64 // device time of each round's last visit
 	models map[string]*modelData
-	speed  speedCurve
-	known  map[string]estimate // of models asked for before: a frame is a term of many cases
+	curve  anchorCurve
+	pairs  map[*benchmarks.Term]*pairing
+
+	// step counts extensions. The samples of the rounds before same are corrected as
+	// they were one step ago; those before settled will hardly be corrected otherwise.
+	step, same, settled int
+
+	samplesOf []float64 // scratch
+	ranks     knownRanks
+	halves    [2]*analysis
+}
+
+// pairing is Σ coef·T in each round in which every term was measured.
+type pairing struct {
+	terms  []benchmarks.Term
+	models []*modelData
+	sum    series
+}
+
+// knownRanks are the ranks of the last interval that was asked for: all models have about
+// the same number of rounds.
+type knownRanks struct {
+	n, lo, hi int
+	ok        bool
 }
 
 // minUsable: below so many undisturbed samples, and below half of all, a model is
 // hopeless. Ten still give a median interval (six would, barely).
 const minUsable = 10
 
-// analyse looks at the group's rounds before upto, so that what is decided at the
-// beginning of a round is decided alike when it is resumed in its middle.
-func analyse(p Protocol, j *journal, group, upto int, anchor string) *analysis {
-	a := &analysis{p: p, models: map[string]*modelData{}, known: map[string]estimate{}}
-	void := func(round int) bool {
-		r := j.rounds[[2]int{group, round}]
-		return round >= upto || r != nil && r.Void != ""
-	}
-	if p.Estimator != EstimatorMin {
-		a.speed = anchorCurve(p, j, group, anchor, void)
-	}
-	for _, v := range j.visits[group] {
-		if void(v.Round) {
+// newAnalysis has looked at nothing yet.
+func newAnalysis(p Protocol, j *journal, group int, anchor string) *analysis {
+	return &analysis{p: p, j: j, group: group, anchor: anchor, models: map[string]*modelData{}, pairs: map[*benchmarks.Term]*pairing{}}
+}
+
+// extend looks at the group's rounds before upto, so that what is decided at the
+// beginning of a round is decided alike when it is resumed in its middle. Rounds that it
+// has looked at must be closed.
+func (a *analysis) extend(upto int) *analysis {
+	visits := a.j.visits[a.group]
+	before := len(a.rounds)
+	a.step++
+	a.halves = [2]*analysis{}
+	for ; a.next < len(visits) && visits[a.next].Round < upto; a.next++ {
+		v := visits[a.next]
+		if r := a.j.rounds[[2]int{a.group, v.Round}]; r != nil && r.Void != "" {
 			continue
 		}
+		if n := len(a.rounds); n == 0 || a.rounds[n-1] != v.Round {
+			a.rounds, a.until = append(a.rounds, v.Round), append(a.until, 0)
+		}
+		round := len(a.rounds) - 1
+		a.until[round] = max(a.until[round], v.AtS)
 		m := a.models[v.Model]
 		if m == nil {
 			m = &modelData{}
 			a.models[v.Model] = m
 		}
-		if n := len(m.rounds); n == 0 || m.rounds[n-1].round != v.Round {
-			m.rounds = append(m.rounds, roundSamples{round: v.Round})
+		m.add(v, round, a.j.repeat(v.Model))
+		if v.Model == a.anchor {
+			a.curve.add(v)
 		}
-		r := &m.rounds[len(m.rounds)-1]
-		f := a.speed.at(v.AtS)
-		for i, us := range v.US {
-			r.all = append(r.all, us/f)
-			m.seconds += us / 1e6 * float64(j.repeat(v.Model))
-			if slices.Contains(v.Preempted, i) {
-				m.preempted++
-			} else {
-				r.usable = append(r.usable, us/f)
-			}
+	}
+	a.same, a.settled = before, len(a.rounds)
+	if a.p.Drift.Correct && a.p.Estimator != EstimatorMin {
+		same, settled := a.curve.fit(a.p.Drift.Allow)
+		for a.same > 0 && a.until[a.same-1] > same {
+			a.same--
 		}
-		m.samples += len(v.US)
+		for a.settled > 0 && a.until[a.settled-1] > settled {
+			a.settled--
+		}
 	}
 	for _, m := range a.models {
-		if n := m.samples - m.preempted; n < minUsable && 2*n < m.samples {
-			m.hopeless = true
+		usable := m.samples - m.preempted
+		if hopeless := usable < minUsable && 2*usable < m.samples; hopeless != m.hopeless {
+			m.hopeless, a.same = hopeless, 0
 		}
 	}
 	return a
 }
 
+// add takes a visit in.
+func (m *modelData) add(v *record.Visit, round, repeat int) {
+	if n := len(m.stays); n == 0 || int(m.stays[n-1].round) != round {
+		m.stays = append(m.stays, stay{int32(round), int32(len(m.visits)), int32(len(m.visits))})
+	}
+	m.visits = append(m.visits, v)
+	m.stays[len(m.stays)-1].to++
+	for _, us := range v.US {
+		m.seconds += us / 1e6 * float64(repeat)
+	}
+	m.samples += len(v.US)
+	m.preempted += len(v.Preempted)
+}
+
+// samples appends the samples of a model's part of a round that count, in microseconds,
+// corrected for drift.
+func (a *analysis) samples(to []float64, m *modelData, s stay) []float64 {
+	for _, v := range m.visits[s.from:s.to] {
+		f := a.curve.at(v.AtS)
+		for i, us := range v.US {
+			if m.hopeless || len(v.Preempted) == 0 || !slices.Contains(v.Preempted, i) {
+				to = append(to, us/f)
+			}
+		}
+	}
+	return to
+}
+
+// latency is a model's latency in each round: the median of its samples for estimator
+// median, their minimum otherwise.
+func (a *analysis) latency(m *modelData) *series {
+	m.latency.update(a, func(round int) float64 {
+		s, ok := m.stayIn(round)
+		if !ok {
+			return math.NaN()
+		}
+		a.samplesOf = a.samples(a.samplesOf[:0], m, s)
+		switch x := a.samplesOf; {
+		case len(x) == 0:
+			return math.NaN()
+		case a.p.Estimator == EstimatorMedian:
+			slices.Sort(x)
+			return stats.MedianOfSorted(x)
+		default:
+			return slices.Min(x)
+		}
+	})
+	return &m.latency
+}
+
 // outliers counts the samples beyond Tukey's fences, which are labelled and kept.
-func (m *modelData) outliers() (n int) {
-	all := m.pool()
+func (a *analysis) outliers(m *modelData) (n int) {
+	all := a.pool(m)
 	if len(all) < 4 {
 		return 0
 	}
@@ -141,99 +226,114 @@ type estimate struct {
 
 // model estimates one model's latency.
 func (a *analysis) model(id string) estimate {
-	e, ok := a.known[id]
-	if !ok {
-		e = a.estimated(id)
-		a.known[id] = e
-	}
-	return e
-}
-
-func (a *analysis) estimated(id string) estimate {
 	m := a.models[id]
 	if m == nil {
 		return estimate{}
 	}
-	x := make([]float64, 0, len(m.rounds))
-	for _, r := range m.rounds {
-		if v, ok := m.value(r, a.p.Estimator); ok {
-			x = append(x, v)
-		}
+	return a.estimate(m)
+}
+
+func (a *analysis) estimate(m *modelData) estimate {
+	if m.knownAt != a.step {
+		m.known, m.knownAt = a.estimated(m), a.step
 	}
-	e := estimate{n: m.usable(), rounds: len(x)}
-	if len(x) == 0 {
+	return m.known
+}
+
+func (a *analysis) estimated(m *modelData) estimate {
+	x := &a.latency(m).order
+	n := x.len()
+	e := estimate{n: m.usable(), rounds: n}
+	if n == 0 {
 		return e
 	}
 	level := a.p.Stop.Level
 	switch a.p.Estimator {
 	case EstimatorMedian:
-		e.us = stats.Median(x)
-		if e.lo, e.hi, e.ok = stats.MedianInterval(x, level); e.ok {
+		e.us = x.median()
+		if e.lo, e.hi, e.ok = a.medianInterval(x); e.ok {
 			break
 		}
 		// Too few rounds: all samples as if they were independent. That ignores what
 		// differs between rounds, and is better than nothing when time ran out.
-		pool := m.pool()
+		pool := a.pool(m)
 		e.us = stats.Median(pool)
 		e.lo, e.hi, e.ok = stats.MedianInterval(pool, level)
 	case EstimatorQuantile:
-		e.us = stats.Quantile(x, a.p.Quantile)
-		l, h, _ := stats.QuantileRanks(len(x), a.p.Quantile, level)
-		s := stats.Sorted(x)
-		e.lo, e.hi, e.ok = s[max(l, 1)-1], s[min(h, len(s))-1], h <= len(s)
+		e.us = x.quantile(a.p.Quantile)
+		l, h, _ := stats.QuantileRanks(n, a.p.Quantile, level)
+		e.lo, e.hi, e.ok = x.at(max(l, 1)-1), x.at(min(h, n)-1), h <= n
 		if l < 1 { // too few rounds for a lower order statistic
 			var ok bool
-			e.lo, _, ok = stats.EndpointInterval(x, min(endpointOrder, len(x)), endpointIndex, level)
+			e.lo, _, ok = a.endpoint(x)
 			e.ok = e.ok && ok
 		}
 		e.us = min(max(e.us, e.lo), e.hi)
 	case EstimatorMin:
-		e.us = slices.Min(x)
-		e.lo, e.hi, e.ok = stats.EndpointInterval(x, min(endpointOrder, len(x)), endpointIndex, level)
+		e.us = x.at(0)
+		e.lo, e.hi, e.ok = a.endpoint(x)
 	}
 	return e
 }
 
-func (m *modelData) pool() []float64 {
-	var out []float64
-	for _, r := range m.rounds {
-		if m.hopeless {
-			out = append(out, r.all...)
-		} else {
-			out = append(out, r.usable...)
-		}
+// endpoint is the interval of the smallest value that x could have.
+func (a *analysis) endpoint(x *ordered) (lo, hi float64, ok bool) {
+	low := x.smallest(min(endpointOrder, x.len()))
+	return stats.EndpointInterval(low, len(low), endpointIndex, a.p.Stop.Level)
+}
+
+// medianInterval is stats.MedianInterval.
+func (a *analysis) medianInterval(x *ordered) (lo, hi float64, ok bool) {
+	if r := &a.ranks; r.n != x.len() {
+		r.n = x.len()
+		r.lo, r.hi, r.ok = stats.QuantileRanks(r.n, 0.5, a.p.Stop.Level)
+	}
+	if !a.ranks.ok {
+		return math.Inf(-1), math.Inf(1), false
+	}
+	return x.at(a.ranks.lo - 1), x.at(a.ranks.hi - 1), true
+}
+
+// pool is all samples of a model that count.
+func (a *analysis) pool(m *modelData) []float64 {
+	out := make([]float64, 0, m.usable())
+	for _, s := range m.stays {
+		out = a.samples(out, m, s)
 	}
 	return out
 }
 
-// paired returns Σ coef·T of each round in which every term was measured.
-func (a *analysis) paired(terms []benchmarks.Term) []float64 {
-	sum := map[int]float64{}
-	count := map[int]int{}
-	for _, t := range terms {
-		m := a.models[t.Model]
-		if m == nil {
-			return nil
-		}
-		for _, r := range m.rounds {
-			if v, ok := m.value(r, a.p.Estimator); ok {
-				sum[r.round] += t.Coef * v
-				count[r.round]++
+// paired is Σ coef·T of each round in which every term was measured.
+func (a *analysis) paired(terms []benchmarks.Term) *series {
+	p := a.pairs[&terms[0]] // a plan's terms stay where they are
+	if p == nil {
+		p = &pairing{terms: terms}
+		a.pairs[&terms[0]] = p
+	}
+	if p.models == nil {
+		for _, t := range terms {
+			m := a.models[t.Model]
+			if m == nil { // never, or not yet
+				p.models = nil
+				return &p.sum
 			}
+			p.models = append(p.models, m)
 		}
 	}
-	var rounds []int
-	for r, n := range count {
-		if n == len(terms) {
-			rounds = append(rounds, r)
+	if p.sum.step == a.step {
+		return &p.sum
+	}
+	for _, m := range p.models {
+		a.latency(m)
+	}
+	p.sum.update(a, func(round int) float64 {
+		var sum float64
+		for i, t := range p.terms {
+			sum += t.Coef * p.models[i].latency.values[round] // NaN stays
 		}
-	}
-	slices.Sort(rounds)
-	out := make([]float64, len(rounds))
-	for i, r := range rounds {
-		out[i] = sum[r]
-	}
-	return out
+		return sum
+	})
+	return &p.sum
 }
 
 // sum estimates Σ coef·T(model), with everything that its interval must hold.
@@ -283,24 +383,27 @@ func (a *analysis) lineError(terms []benchmarks.Term) float64 {
 // quietest round of each model counts, wherever it was, and the terms' intervals
 // are combined by stats.SumInterval.
 func (a *analysis) sampled(terms []benchmarks.Term) estimate {
-	var coef, est, lo, hi []float64
 	out := estimate{ok: true}
 	for _, t := range terms {
 		e := a.model(t.Model)
-		coef, est, lo, hi = append(coef, t.Coef), append(est, e.us), append(lo, e.lo), append(hi, e.hi)
 		out.us += t.Coef * e.us
 		out.n += e.n
 		out.ok = out.ok && e.ok
 	}
-	d := a.paired(terms)
-	out.rounds = len(d)
+	d := &a.paired(terms).order
+	out.rounds = d.len()
 	if a.p.Estimator == EstimatorMedian {
-		if l, h, ok := stats.MedianInterval(d, a.p.Stop.Level); ok {
-			out.us, out.lo, out.hi, out.ok = stats.Median(d), l, h, true
+		if l, h, ok := a.medianInterval(d); ok {
+			out.us, out.lo, out.hi, out.ok = d.median(), l, h, true
 			return out
 		}
 	}
 	if out.ok {
+		var coef, est, lo, hi []float64
+		for _, t := range terms {
+			e := a.model(t.Model)
+			coef, est, lo, hi = append(coef, t.Coef), append(est, e.us), append(lo, e.lo), append(hi, e.hi)
+		}
 		out.lo, out.hi = stats.SumInterval(coef, est, lo, hi)
 	}
 	return out
@@ -368,12 +471,8 @@ func (a *analysis) spread(terms []benchmarks.Term) (within, between float64) {
 		}
 		var groups [][]float64
 		var invN float64
-		for _, r := range m.rounds {
-			x := r.usable
-			if m.hopeless {
-				x = r.all
-			}
-			if len(x) > 0 {
+		for _, s := range m.stays {
+			if x := a.samples(nil, m, s); len(x) > 0 {
 				groups = append(groups, x)
 				invN += 1 / float64(len(x))
 			}
@@ -384,7 +483,7 @@ func (a *analysis) spread(terms []benchmarks.Term) (within, between float64) {
 			meanVar += t.Coef * t.Coef * w * w * invN / float64(len(groups))
 		}
 	}
-	sd := stats.StdDev(a.paired(terms))
+	sd := stats.StdDev(present(nil, a.paired(terms).values))
 	return math.Sqrt(w2), math.Sqrt(max(0, sd*sd-meanVar))
 }
 

@@ -26,8 +26,10 @@ type journal struct {
 	faults   map[string]*record.Fault // final ones
 	strikes  map[string]int
 	visits   map[int][]*record.Visit // by group, in order
-	taken    map[[3]int]bool         // group, round, seq
+	taken    map[[2]int]map[int]bool // of open rounds: the visits taken, by group and round and seq
+	latest   map[stopover]float64    // the last sample of the last visit, in microseconds
 	rounds   map[[2]int]*record.Round
+	closed   map[int]int // rounds of a group that are over
 	checks   map[string]*record.Check
 	recorded map[string]*record.Record
 	end      *record.End
@@ -35,15 +37,20 @@ type journal struct {
 	deviceS  float64
 	closedS  float64 // device seconds when the last round was closed
 	torn     bool
-	lines    map[[3]float64][2]float64 // local lines of the anchor's curve, by window
 	resumed  bool
+}
+
+// stopover is a model in a group.
+type stopover struct {
+	group int
+	model string
 }
 
 func newJournal() *journal {
 	return &journal{
 		opens: map[string]*record.Open{}, faults: map[string]*record.Fault{}, strikes: map[string]int{},
-		visits: map[int][]*record.Visit{}, taken: map[[3]int]bool{}, rounds: map[[2]int]*record.Round{},
-		checks: map[string]*record.Check{}, recorded: map[string]*record.Record{}, lines: map[[3]float64][2]float64{},
+		visits: map[int][]*record.Visit{}, taken: map[[2]int]map[int]bool{}, rounds: map[[2]int]*record.Round{},
+		checks: map[string]*record.Check{}, recorded: map[string]*record.Record{}, latest: map[stopover]float64{}, closed: map[int]int{},
 	}
 }
 
@@ -192,11 +199,21 @@ func (j *journal) apply(l record.Line) {
 	case l.Visit != nil:
 		v := l.Visit
 		j.visits[v.Group] = append(j.visits[v.Group], v)
-		j.taken[[3]int{v.Group, v.Round, v.Seq}] = true
+		round := [2]int{v.Group, v.Round}
+		if j.taken[round] == nil {
+			j.taken[round] = map[int]bool{}
+		}
+		j.taken[round][v.Seq] = true
+		j.latest[stopover{v.Group, v.Model}] = v.US[len(v.US)-1]
 		j.deviceS = max(j.deviceS, v.AtS)
 		j.open = nil
 	case l.Round != nil:
-		j.rounds[[2]int{l.Round.Group, l.Round.Index}] = l.Round
+		g := l.Round.Group
+		j.rounds[[2]int{g, l.Round.Index}] = l.Round
+		delete(j.taken, [2]int{g, l.Round.Index})
+		for j.rounds[[2]int{g, j.closed[g]}] != nil {
+			j.closed[g]++
+		}
 		j.deviceS = max(j.deviceS, l.Round.DeviceS)
 		j.closedS = l.Round.DeviceS
 		j.open = nil
@@ -215,16 +232,6 @@ func (j *journal) apply(l record.Line) {
 	}
 }
 
-// unapply takes a visit back that was applied before it was written.
-func (j *journal) unapply(v *record.Visit) {
-	if v == nil {
-		return
-	}
-	list := j.visits[v.Group]
-	j.visits[v.Group] = list[:len(list)-1]
-	delete(j.taken, [3]int{v.Group, v.Round, v.Seq})
-}
-
 // repeat is the model's frozen repeat count, 1 when it was never opened.
 func (j *journal) repeat(model string) int {
 	if o := j.opens[model]; o != nil {
@@ -235,11 +242,7 @@ func (j *journal) repeat(model string) int {
 
 // roundsClosed counts the rounds of a group that are over.
 func (j *journal) roundsClosed(group int) int {
-	n := 0
-	for j.rounds[[2]int{group, n}] != nil {
-		n++
-	}
-	return n
+	return j.closed[group]
 }
 
 // Close releases the file.

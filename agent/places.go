@@ -68,17 +68,21 @@ func (r *run) places(of func(benchmarks.Case) (int, *analysis)) spreads {
 
 // half is the analysis of the even (0) or the odd (1) rounds alone.
 func (a *analysis) half(parity int) *analysis {
-	out := &analysis{p: a.p, speed: a.speed, models: make(map[string]*modelData, len(a.models)), known: map[string]estimate{}}
+	if a.halves[parity] != nil {
+		return a.halves[parity]
+	}
+	out := newAnalysis(a.p, a.j, a.group, a.anchor)
+	out.rounds, out.curve, out.step, out.settled = a.rounds, a.curve, 1, a.settled
 	for id, m := range a.models {
-		h := *m
-		h.rounds = nil
-		for _, r := range m.rounds {
-			if r.round%2 == parity {
-				h.rounds = append(h.rounds, r)
+		h := &modelData{visits: m.visits, samples: m.samples, preempted: m.preempted, hopeless: m.hopeless}
+		for _, s := range m.stays {
+			if a.rounds[s.round]%2 == parity {
+				h.stays = append(h.stays, s)
 			}
 		}
-		out.models[id] = &h
+		out.models[id] = h
 	}
+	a.halves[parity] = out
 	return out
 }
 

@@ -3,6 +3,7 @@ package agent
 import (
 	"slices"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/record"
 )
 
@@ -22,24 +23,34 @@ type Progress struct {
 	State    *record.State
 }
 
+// tally counts cases; at is how many faults and stops there were.
+type tally struct {
+	at               [2]int
+	failed, finished int
+}
+
 // show reports progress.
 func (r *run) show(stage string, g int) {
 	if r.Progress == nil {
 		return
 	}
 	p := Progress{Stage: stage, Group: max(g, 0), DeviceS: max(r.talk.now, r.j.deviceS), Cases: len(r.Plan.Cases), Open: len(r.open)}
-	for _, k := range r.Plan.Cases {
-		if !r.usable(k) {
-			p.Failed++
-		} else if _, ok := r.stops[k.ID]; ok {
-			p.Finished++
+	if at := [2]int{len(r.j.faults), len(r.stops)}; r.tally.at != at {
+		r.tally = tally{at: at}
+		for _, k := range r.Plan.Cases {
+			if !r.usable(k) {
+				r.tally.failed++
+			} else if _, ok := r.stops[k.ID]; ok {
+				r.tally.finished++
+			}
 		}
 	}
+	p.Failed, p.Finished = r.tally.failed, r.tally.finished
 	if g >= 0 {
 		p.Round = r.j.roundsClosed(g)
 		for _, v := range slices.Backward(r.j.visits[g]) {
 			if v.Model != r.anchor { // it closes every round, and says nothing
-				p.Case = r.nameOf(v.Model)
+				p.Case = r.caseOf[v.Model]
 				break
 			}
 		}
@@ -75,18 +86,21 @@ func (r *run) show(stage string, g int) {
 	r.Progress(p)
 }
 
-// nameOf is what people call a model: the key or the name of the first case it
+// namesOfCases is what people call each model: the key or the name of the first case it
 // is a term of.
-func (r *run) nameOf(model string) string {
-	for _, k := range r.Plan.Cases {
-		if slices.Contains(modelsOf(k), model) {
-			if k.Key != nil {
-				return k.Key.String()
+func namesOfCases(cases []benchmarks.Case) map[string]string {
+	out := map[string]string{}
+	for _, k := range cases {
+		for _, m := range modelsOf(k) {
+			if _, named := out[m]; named {
+				continue
 			}
-			return k.Name
+			if out[m] = k.Name; k.Key != nil {
+				out[m] = k.Key.String()
+			}
 		}
 	}
-	return ""
+	return out
 }
 
 // leastRounds is how many rounds the quickest case takes.

@@ -13,14 +13,17 @@ import (
 // writeRecords derives every case's record from the journal and appends those
 // that are not there yet, then the end.
 func (r *run) writeRecords() error {
-	analyses := map[int]*analysis{}
+	group, analyses := map[string]int{}, map[int]*analysis{}
+	for _, g := range r.j.groups {
+		analyses[g.Index] = r.analysis(g.Index).extend(math.MaxInt)
+		for _, k := range r.casesIn(g.Index) {
+			group[k.ID] = g.Index
+		}
+	}
 	of := func(k benchmarks.Case) (g int, a *analysis) {
-		g, ok := groupOf(r.j, k)
+		g, ok := group[k.ID]
 		if !ok {
 			return g, nil
-		}
-		if analyses[g] == nil {
-			analyses[g] = analyse(r.Protocol, r.j, g, math.MaxInt, r.anchor)
 		}
 		return g, analyses[g]
 	}
@@ -87,7 +90,7 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis, places spreads) *rec
 	rec.EstimateUS = ptr(e.us)
 	rec.CI95US = &record.Interval{min(record.RoundUS(e.lo), *rec.EstimateUS), max(record.RoundUS(e.hi), *rec.EstimateUS)}
 	rec.N, rec.Rounds = e.n, e.rounds
-	d := a.paired(k.Terms)
+	d := present(nil, a.paired(k.Terms).values)
 	if len(d) == 0 { // no round held every term
 		d = []float64{e.us}
 	}
@@ -99,7 +102,7 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis, places spreads) *rec
 		us := max(record.RoundUS(te.us), 0.001)
 		rec.Terms = append(rec.Terms, record.TermSamples{Coef: t.Coef, Model: t.Model, EstimateUS: us,
 			CI95US: record.Interval{min(record.RoundUS(te.lo), us), max(record.RoundUS(te.hi), us)},
-			N:      te.n, Preempted: m.preempted, Outliers: m.outliers()})
+			N:      te.n, Preempted: m.preempted, Outliers: a.outliers(m)})
 	}
 	if k.Isolated != "" && r.j.faults[k.Isolated] == nil {
 		if ie := a.model(k.Isolated); ie.n > 0 {
@@ -110,7 +113,7 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis, places spreads) *rec
 		rec.ElsewhereUS = ptr(ee.us)
 	}
 	rec.Validity = a.validity(k, e)
-	if ratio, ok := anchorRatio(r.Protocol, r.j, g, r.anchor); ok {
+	if ratio, ok := a.curve.ratio(r.Protocol.Estimator); ok {
 		ratio = float64(int(ratio*1e4+0.5)) / 1e4
 		rec.AnchorRatio = &ratio
 		limit := r.Protocol.Drift.Limit

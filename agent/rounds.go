@@ -4,55 +4,69 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/record"
 )
 
-// casesIn lists the cases measured in a group.
-func (r *run) casesIn(g int) []benchmarks.Case {
-	var out []benchmarks.Case
+// member is a case measured in a group, with its models.
+type member struct {
+	benchmarks.Case
+	models []string
+}
+
+// casesIn lists the cases measured in a group that is formed.
+func (r *run) casesIn(g int) []member {
+	if list, ok := r.members[g]; ok {
+		return list
+	}
+	list := []member{}
 	for _, k := range r.Plan.Cases {
 		if in, ok := groupOf(r.j, k); ok && in == g {
-			out = append(out, k)
+			list = append(list, member{k, modelsOf(k)})
 		}
 	}
-	return out
+	r.members[g] = list
+	return list
+}
+
+// analysis is a group's, as far as it was extended.
+func (r *run) analysis(g int) *analysis {
+	a := r.analyses[g]
+	if a == nil {
+		a = newAnalysis(r.Protocol, r.j, g, r.anchor)
+		r.analyses[g] = a
+	}
+	return a
 }
 
 // active lists the models that the next round of a group visits: those of cases
 // that are neither finished nor failed. It depends only on the journal.
-func (r *run) active(g int) []string {
+func (r *run) active(g int) map[string]bool {
 	if r.overdue {
 		return nil
 	}
 	closed := r.j.roundsClosed(g)
-	a := analyse(r.Protocol, r.j, g, closed, r.anchor)
-	good := 0
-	for i := range closed {
-		if r.j.rounds[[2]int{g, i}].Void == "" {
-			good++
-		}
-	}
-	var out []string
+	a := r.analysis(g).extend(closed)
+	good := closed - r.voids(g)
+	out := map[string]bool{}
 	for _, k := range r.casesIn(g) {
-		if !r.usable(k) {
+		if !r.usable(k.Case) {
 			continue
 		}
 		if _, stopped := r.stops[k.ID]; stopped {
 			continue
 		}
 		if good > 0 {
-			if stop, done := a.finished(k, good); done {
+			if stop, done := a.finished(k.Case, good); done {
 				r.stops[k.ID] = stop
 				continue
 			}
 		}
-		for _, m := range modelsOf(k) {
-			if !slices.Contains(out, m) && r.j.faults[m] == nil {
-				out = append(out, m)
+		for _, m := range k.models {
+			if r.j.faults[m] == nil {
+				out[m] = true
 			}
 		}
 	}
@@ -77,26 +91,22 @@ func (r *run) measureGroup(ctx context.Context, g int) error {
 			anchor = "" // the campaign goes on without: records carry no anchor ratio
 		}
 		plan := roundOrder(r.Protocol.Seed, g, round, r.j.groups[g].Models, active, anchor, r.Protocol.Drift.AnchorVisits)
-		for {
-			var todo []visitPlan
-			for _, v := range plan {
-				if !r.j.taken[[3]int{g, round, v.seq}] && r.j.faults[v.model] == nil {
-					todo = append(todo, v)
-				}
-			}
-			if len(todo) == 0 {
-				break
-			}
+		for todo := r.left(g, round, plan); len(todo) > 0; {
 			// All that the rest of the round needs, so that nothing is opened between two
 			// visits; after a crash what the round has left behind stays closed.
 			if err := r.openModels(ctx, modelsIn(todo)); err != nil {
 				return err
 			}
-			batch := todo[:r.batchLen(g, todo)]
-			if err := r.measureBatch(ctx, g, round, batch, len(batch) == len(todo)); err != nil {
-				return err
+			for whole := true; whole && len(todo) > 0; {
+				batch := todo[:r.batchLen(g, todo)]
+				var err error
+				if whole, err = r.measureBatch(ctx, g, round, batch, len(batch) == len(todo)); err != nil {
+					return err
+				}
+				todo = todo[len(batch):]
+				r.show("measuring", g)
 			}
-			r.show("measuring", g)
+			todo = r.left(g, round, plan)
 		}
 		if r.j.roundsClosed(g) == round {
 			// Every visit left was quarantined after the last batch: close the round.
@@ -109,13 +119,9 @@ func (r *run) measureGroup(ctx context.Context, g int) error {
 
 // batchLen says how many visits make about batchSeconds.
 func (r *run) batchLen(g int, todo []visitPlan) int {
-	perSample := map[string]float64{}
-	for _, v := range r.j.visits[g] {
-		perSample[v.Model] = v.US[len(v.US)-1]
-	}
 	total := 0.0
 	for i, v := range todo {
-		us := perSample[v.model]
+		us := r.j.latest[stopover{g, v.model}]
 		if o := r.j.opens[v.model]; us == 0 && o != nil {
 			us = o.FirstUS
 		}
@@ -127,70 +133,85 @@ func (r *run) batchLen(g int, todo []visitPlan) int {
 	return len(todo)
 }
 
-func (r *run) measureBatch(ctx context.Context, g, round int, batch []visitPlan, last bool) error {
+// left lists the visits of a round that are still to be taken.
+func (r *run) left(g, round int, plan []visitPlan) []visitPlan {
+	if r.j.roundsClosed(g) > round {
+		return nil
+	}
+	var todo []visitPlan
+	taken := r.j.taken[[2]int{g, round}]
+	for _, v := range plan {
+		if !taken[v.seq] && r.j.faults[v.model] == nil {
+			todo = append(todo, v)
+		}
+	}
+	return todo
+}
+
+// measureBatch takes visits and journals them; last closes the round with them. whole is
+// false when some were not taken or the child was lost: the caller plans anew.
+func (r *run) measureBatch(ctx context.Context, g, round int, batch []visitPlan, last bool) (whole bool, err error) {
 	ids := modelsIn(batch)
 	if err := r.warmUp(ctx, batch); err != nil {
-		return err
+		return false, err
 	}
 	if err := r.checkChild(); err != nil {
-		return err
+		return false, err
 	}
 	if !r.allOpen(ids) {
-		return nil // one of them was quarantined on the way: the caller plans anew
+		return false, nil // one of them was quarantined on the way
 	}
 	if err := r.j.write(record.Line{Start: &record.Start{What: "measure", Group: g, Round: round, Models: ids, Boot: r.Boot}}); err != nil {
-		return err
+		return false, err
 	}
 	q := &measureRequest{}
 	for _, v := range batch {
 		q.Visits = append(q.Visits, visitRequest{v.seq, v.model, r.Protocol.Sample.PerVisit})
 	}
 	var lines []record.Line
+	var taken []*record.Visit
 	var failed []*childFailure
-	_, err := r.talk.ask(ctx, request{Measure: q}, r.visitPatience(), func(rep report) error {
+	_, err = r.talk.ask(ctx, request{Measure: q}, r.visitPatience(), func(rep report) error {
 		switch {
 		case rep.Failed != nil:
 			failed = append(failed, &childFailure{rep.Model, rep.Failed.Validity, rep.Failed.Detail})
 		case rep.Visit != nil:
-			us := make([]float64, len(rep.Visit.US))
-			for i, v := range rep.Visit.US {
+			us := rep.Visit.US
+			for i, v := range us {
 				us[i] = max(record.RoundUS(v), 0.001)
 			}
-			lines = append(lines, record.Line{Visit: &record.Visit{Group: g, Round: round, Seq: rep.Visit.Seq, Model: rep.Model,
-				AtS: roundS(r.talk.base + rep.Visit.AtS), US: us, Preempted: rep.Visit.Preempted}})
+			v := &record.Visit{Group: g, Round: round, Seq: rep.Visit.Seq, Model: rep.Model,
+				AtS: roundS(r.talk.base + rep.Visit.AtS), US: us, Preempted: rep.Visit.Preempted}
+			taken, lines = append(taken, v), append(lines, record.Line{Visit: v})
 			r.deaths = 0
 		}
 		return nil
 	})
-	if err == nil && last && len(failed) == 0 {
-		for _, l := range lines {
-			r.j.apply(l) // the round's ratio needs its own visits
-		}
-		closing := r.closeRound(g, round)
-		for _, l := range lines {
-			r.j.unapply(l.Visit)
-		}
-		lines = append(lines, closing)
+	whole = err == nil && len(failed) == 0
+	if whole && last {
+		lines = append(lines, r.closeRound(g, round, taken...))
 	}
 	if werr := r.j.write(lines...); werr != nil {
-		return werr
+		return false, werr
 	}
 	for _, f := range failed {
 		if werr := r.strike(f); werr != nil {
-			return werr
+			return false, werr
 		}
 	}
 	if err != nil {
-		return r.survive(ctx, err)
+		return false, r.survive(ctx, err)
 	}
-	return nil
+	return whole, nil
 }
 
 // modelsIn lists the models of visits, each once.
 func modelsIn(visits []visitPlan) []string {
 	var ids []string
+	seen := make(map[string]bool, len(visits))
 	for _, v := range visits {
-		if !slices.Contains(ids, v.model) {
+		if !seen[v.model] {
+			seen[v.model] = true
 			ids = append(ids, v.model)
 		}
 	}
@@ -284,8 +305,9 @@ func (r *run) waitForGate(ctx context.Context) error {
 
 // closeRound judges a round: its anchor against the best so far. A round in
 // which the device was slowed down is void – its visits are left out and the
-// round is taken again – as long as the protocol allows.
-func (r *run) closeRound(g, round int) record.Line {
+// round is taken again – as long as the protocol allows. taken are its visits that are
+// not journaled yet.
+func (r *run) closeRound(g, round int, taken ...*record.Visit) record.Line {
 	out := record.Round{Group: g, Index: round, DeviceS: roundS(max(r.talk.now, r.j.deviceS))}
 	if r.Sense != nil {
 		out.State = r.Sense()
@@ -293,22 +315,32 @@ func (r *run) closeRound(g, round int) record.Line {
 	if r.gateShut {
 		out.Gate = record.ThermalTimeout
 	}
-	ratio, ok := roundRatio(r.Protocol, r.j, g, round, r.anchor)
+	pace := r.paces[g]
+	if pace == nil {
+		pace = &anchorPace{}
+		r.paces[g] = pace
+	}
+	ratio, ok := pace.ratio(r.Protocol.Estimator, r.anchor, r.j.visits[g], taken, round)
 	if ok {
 		out.AnchorRatio = math.Round(ratio*1e4) / 1e4
 	}
-	voids := 0
-	for i := range round {
-		if c := r.j.rounds[[2]int{g, i}]; c != nil && c.Void != "" {
-			voids++
-		}
-	}
 	// For min and quantile a slow round does no harm: the fastest ones count.
 	slow := ok && r.Protocol.Estimator == EstimatorMedian && ratio > 1+r.Protocol.Thermal.Slowdown
-	if slow && voids < r.voidsAllowed() {
+	if slow && r.voids(g) < r.voidsAllowed() {
 		out.Void = record.Throttled
 	}
 	return record.Line{Round: &out}
+}
+
+// voids is how many of the closed rounds of a group are void.
+func (r *run) voids(g int) int {
+	n := 0
+	for i := range r.j.roundsClosed(g) {
+		if r.j.rounds[[2]int{g, i}].Void != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // voidsAllowed is how many rounds of a group may be taken again: the protocol's

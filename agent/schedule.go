@@ -23,14 +23,14 @@ type visitPlan struct {
 // between. Each model's place is drawn by itself, so that the order of the others
 // does not depend on it: a round that is resumed after a model was quarantined
 // goes on as it was.
-func roundOrder(seed uint64, group, round int, members, active []string, anchor string, anchorVisits int) []visitPlan {
+func roundOrder(seed uint64, group, round int, members []string, active map[string]bool, anchor string, anchorVisits int) []visitPlan {
 	type drawn struct {
 		visitPlan
 		at uint64
 	}
 	var models []drawn
 	for i, m := range members {
-		if m != anchor && slices.Contains(active, m) {
+		if m != anchor && active[m] {
 			h := fnv.New64a()
 			fmt.Fprintf(h, "%d/%d/%d/%s", seed, group, round, m)
 			models = append(models, drawn{visitPlan{i, m}, rand.New(rand.NewPCG(h.Sum64(), seed)).Uint64()})
