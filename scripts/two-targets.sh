@@ -34,7 +34,7 @@ table() {
 	shift
 	[ -e "$dir/$name.lut.json" ] && return
 	partial bin/agent bench --plan "$dir/plan.jsonl" --backend "${target%:*}" --provider cpu --threads "${target#*:}" \
-		--protocol "$protocol" --estimator min --max-time "$time" -o "$dir/$name.jsonl"
+		--protocol "$protocol" --max-time "$time" -o "$dir/$name.jsonl"
 	bin/costgen compile "$dir/$name.jsonl" "$@" -o "$dir/$name.lut.json"
 }
 names=()

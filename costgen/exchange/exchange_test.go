@@ -161,10 +161,18 @@ func TestCSVAndJSONRoundTrip(t *testing.T) {
 	if w := tab.File().Warnings; len(w) != 2 || w[1].Code != "reversed" || !strings.Contains(w[1].Detail, "cin from 8 to 16") {
 		t.Errorf("the reversed pair is not reported: %+v", w)
 	}
-	for _, format := range []string{"csv", "json"} {
+	// An interval need not lie around its cost's middle.
+	tab, err = Import("csv", []byte("key,us,lo_us,hi_us,n\n\"conv[k=1,s=1]/fp32@cin=8,cout=8,h=7,w=7\",10.768,10.672,10.88,144\n\"conv[k=3,s=2]/fp32@cin=3,cout=8,h=7,w=7\",0.5,0,3.25,5\n"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"csv", "json", "ofa"} {
 		data, skipped, err := Export(format, tab)
 		if err != nil || len(skipped) > 0 {
 			t.Fatalf("%s: %v %v", format, err, skipped)
+		}
+		if format == "ofa" && !strings.Contains(string(data), "mean: 0.010768}") {
+			t.Errorf("a cost in ms is not what it is in us:\n%s", data)
 		}
 		again, err := Import(format, data, Options{})
 		if err != nil {
@@ -223,8 +231,18 @@ int main(void) {
 		}
 	}
 	bin := filepath.Join(dir, "main")
-	if out, err := exec.Command(cc, "-Wall", "-Werror", "-o", bin, filepath.Join(dir, "main.c")).CombinedOutput(); err != nil {
+	if out, err := exec.Command(cc, "-Wall", "-Wextra", "-pedantic", "-Werror", "-o", bin, filepath.Join(dir, "main.c")).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	// Included by a file that does not use it, as C and as C++.
+	langs := []string{"c"}
+	if _, err := exec.LookPath("c++"); err == nil {
+		langs = append(langs, "c++")
+	}
+	for _, lang := range langs {
+		if out, err := exec.Command(cc, "-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only", "-x", lang, "-include", filepath.Join(dir, "lut.h"), os.DevNull).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", lang, err, out)
+		}
 	}
 	if out, err := exec.Command(bin).Output(); err != nil || string(out) != "4.5" {
 		t.Errorf("printed %q, %v", out, err)

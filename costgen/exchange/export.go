@@ -56,6 +56,12 @@ func each(t *lut.Table, f func(op lut.Op, c lut.Cost, k lut.Knot)) {
 	}
 }
 
+// decimal takes off what a change of unit leaves in the last bits.
+func decimal(x float64) float64 {
+	x, _ = strconv.ParseFloat(strconv.FormatFloat(x, 'g', 14, 64), 64) // of its own text; an infinity stays one
+	return x
+}
+
 func number(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 
 // writeHeader writes a C header: the keys and costs, sorted by key, for a binary
@@ -75,6 +81,7 @@ func writeHeader(t *lut.Table) []byte {
 	b.WriteString("/* Microseconds, with a 95 % interval; sorted by key (strcmp). */\n")
 	b.WriteString("struct isocost_cell { const char *key; double us, lo_us, hi_us; };\n\n")
 	fmt.Fprintf(&b, "#define ISOCOST_CELLS %d\n\n", len(cells))
+	b.WriteString("#ifdef __GNUC__ /* Whoever includes the header need not use the table. */\n__attribute__((unused))\n#endif\n")
 	b.WriteString("static const struct isocost_cell isocost_lut[ISOCOST_CELLS] = {\n")
 	for _, c := range cells {
 		fmt.Fprintf(&b, "\t{%q, %s, %s, %s},\n", c.key, number(c.us), number(c.lo), number(c.hi))

@@ -30,11 +30,12 @@ type Options struct {
 
 // entry is one cell of a published table, in microseconds.
 type entry struct {
-	op    lut.Op
-	us    float64
-	std   float64 // 0 when not published
-	n     int
-	where string // the name it has in its file
+	op     lut.Op
+	us     float64
+	std    float64 // 0 when not published
+	lo, hi float64 // a 95 % interval, published as such; 0 when not
+	n      int
+	where  string // the name it has in its file
 }
 
 // published is what a reader finds in a file.
@@ -149,13 +150,17 @@ func build(p published, format string, data []byte, opt Options) (*lut.Table, er
 					"%s and %s have the same key; the first is kept", fam.Knots[n-1].Records[0], e.where)})
 				continue
 			}
-			half := 0.0
-			if e.std > 0 {
-				half = 1.96 * e.std / math.Sqrt(float64(max(1, e.n)))
-			} else {
+			lo, hi := e.us, e.us
+			switch {
+			case e.hi > e.lo:
+				lo, hi = e.lo, e.hi
+			case e.std > 0:
+				half := 1.96 * e.std / math.Sqrt(float64(max(1, e.n)))
+				lo, hi = max(0, e.us-half), e.us+half
+			default:
 				novar++
 			}
-			fam.Knots = append(fam.Knots, lut.Knot{At: at, Raw: e.us, Corrected: e.us, Lo: max(0, e.us-half), Hi: e.us + half,
+			fam.Knots = append(fam.Knots, lut.Knot{At: at, Raw: e.us, Corrected: e.us, Lo: lo, Hi: hi,
 				N: e.n, Reason: lut.Imported, Records: []string{e.where}})
 		}
 		if w := reversed(fam); w != nil {

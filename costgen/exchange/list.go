@@ -34,11 +34,7 @@ func (i item) check() error {
 }
 
 func (i item) entry(where string) entry {
-	e := entry{op: i.Key, us: i.US, n: i.N, where: where}
-	if i.Hi > i.Lo {
-		e.std = (i.Hi - i.Lo) / (2 * 1.96) * math.Sqrt(float64(max(1, i.N)))
-	}
-	return e
+	return entry{op: i.Key, us: i.US, lo: i.Lo, hi: i.Hi, n: i.N, where: where}
 }
 
 func readJSON(data []byte) (published, error) {

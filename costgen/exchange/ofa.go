@@ -43,7 +43,7 @@ func readOFA(data []byte, p lut.Precision) (published, error) {
 			out.unknown = append(out.unknown, name)
 			continue
 		}
-		out.entries = append(out.entries, entry{op: op, us: *v.Mean * 1000, std: math.Max(0, v.Std) * 1000, n: max(0, int(v.Count)), where: name})
+		out.entries = append(out.entries, entry{op: op, us: decimal(*v.Mean * 1000), std: math.Max(0, v.Std) * 1000, n: max(0, int(v.Count)), where: name})
 	}
 	return out, nil
 }
@@ -140,7 +140,7 @@ func writeOFA(t *lut.Table) (data []byte, skipped []string) {
 			name += fmt.Sprintf("-expand:%d-kernel:%s-stride:%d-idskip:%d-se:%d-hs:%d", at("mid")/at("cin"), op.Attr("k"), s,
 				flag(op.Attr("res") == "1"), flag(op.Attr("se") != ""), flag(op.Attr("act") == "hswish"))
 		}
-		lines = append(lines, fmt.Sprintf("%s: {count: %d, mean: %s}\n", name, k.N, number(c.Value*unit)))
+		lines = append(lines, fmt.Sprintf("%s: {count: %d, mean: %s}\n", name, k.N, number(decimal(c.Value*unit))))
 	})
 	slices.Sort(lines)
 	var b bytes.Buffer
