@@ -10,7 +10,6 @@ import (
 type family struct {
 	Family
 	op       Op           // of the name
-	first    Ref          // of the first knot
 	square   int          // index of the axis h when every knot has h = w, else −1
 	lo, hi   []int        // smallest and largest coordinate of each axis
 	fullGrid bool         // the knots are the whole product of their axes' values
@@ -18,9 +17,9 @@ type family struct {
 	stairs   []*Staircase // by axis; nil where there is none
 }
 
-func newFamily(f Family, first Ref) family {
+func newFamily(f Family) family {
 	op, _ := ParseOp(f.Name) // validated
-	fam := family{Family: f, op: op, first: first, square: -1}
+	fam := family{Family: f, op: op, square: -1}
 	h, w := slices.Index(f.Axes, "h"), slices.Index(f.Axes, "w")
 	if h >= 0 && w >= 0 && !slices.ContainsFunc(f.Knots, func(k Knot) bool { return k.At[h] != k.At[w] }) {
 		fam.square = h

@@ -4,22 +4,13 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync"
-	"sync/atomic"
 )
 
 // Table answers what operators and networks cost. It is safe for concurrent use.
-//
-// For search: Resolve every operator once, then At is an array access and
-// Calibrate a few multiplications.
 type Table struct {
 	file     File
 	families []family
-	byGrid   map[string]int         // by Op.Grid of a member
-	costs    atomic.Pointer[[]Cost] // by Ref; grows when an interpolated key is first resolved
-
-	mu    sync.Mutex
-	extra map[string]Ref // interpolated keys resolved so far
+	byGrid   map[string]int // by Op.Grid of a member
 }
 
 // Cost is the cost of an operator or a network in the table's unit with a 95 %
@@ -34,9 +25,6 @@ type Cost struct {
 	Extrapolated bool
 }
 
-// Ref is the handle of a resolved operator, valid for the table it came from.
-type Ref int32
-
 // New validates a table and prepares it for queries. The data is not copied and
 // must not be changed afterwards.
 func New(f File) (*Table, error) {
@@ -44,16 +32,11 @@ func New(f File) (*Table, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
-	t := &Table{file: f, byGrid: make(map[string]int, len(f.Families)), extra: map[string]Ref{}}
-	costs := []Cost{}
+	t := &Table{file: f, byGrid: make(map[string]int, len(f.Families))}
 	for i, fam := range f.Families {
 		t.byGrid[fam.grid()] = i
-		t.families = append(t.families, newFamily(fam, Ref(len(costs))))
-		for _, k := range fam.Knots {
-			costs = append(costs, k.cost())
-		}
+		t.families = append(t.families, newFamily(fam))
 	}
-	t.costs.Store(&costs)
 	return t, nil
 }
 
@@ -71,36 +54,6 @@ func (k Knot) cost() Cost {
 // File returns the table's data; it must not be changed.
 func (t *Table) File() *File { return &t.file }
 
-// Resolve finds the operator's place in the table, by interpolation when it lies
-// between measured points. It fails with ErrUnknownOp or ErrOutOfRange.
-func (t *Table) Resolve(op Op) (Ref, error) {
-	fam, err := t.family(op)
-	if err != nil {
-		return -1, err
-	}
-	if i, ok := fam.find(op); ok {
-		return fam.first + Ref(i), nil
-	}
-	key := op.String()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if r, ok := t.extra[key]; ok {
-		return r, nil
-	}
-	c, err := fam.interpolate(op)
-	if err != nil {
-		return -1, err
-	}
-	costs := append(*t.costs.Load(), c)
-	t.costs.Store(&costs)
-	r := Ref(len(costs) - 1)
-	t.extra[key] = r
-	return r, nil
-}
-
-// At is the cost of a resolved operator.
-func (t *Table) At(r Ref) Cost { return (*t.costs.Load())[r] }
-
 // Cost is the marginal cost of one operator. It fails with ErrUnknownOp or
 // ErrOutOfRange; it never guesses.
 func (t *Table) Cost(op Op) (Cost, error) {
@@ -109,7 +62,7 @@ func (t *Table) Cost(op Op) (Cost, error) {
 		return Cost{}, err
 	}
 	if i, ok := fam.find(op); ok {
-		return t.At(fam.first + Ref(i)), nil
+		return fam.Knots[i].cost(), nil
 	}
 	return fam.interpolate(op)
 }

@@ -26,9 +26,6 @@ type Entry struct {
 	Line
 }
 
-// Pos is "file:line" of an entry, for errors about it.
-func (f *File) Pos(e Entry) string { return fmt.Sprintf("%s:%d", f.Path, e.Row) }
-
 // Read reads record files. Each error names file:line and carries a hint.
 // Torn last lines are tolerated (File.Torn): the log is append-only, and resuming
 // the campaign cuts them off.

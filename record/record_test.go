@@ -88,8 +88,8 @@ func TestRoundTrip(t *testing.T) {
 	if len(f.Records) != 2 || len(f.Journal) != 7 || f.End == nil || string(f.Torn) != `{"visit":{"gro` {
 		t.Fatalf("records %d, journal %d, end %v, torn %q", len(f.Records), len(f.Journal), f.End, f.Torn)
 	}
-	if got := f.Pos(f.Records[1]); got != path+":9" {
-		t.Errorf("second record at %s", got)
+	if got := f.Records[1].Row; got != 9 {
+		t.Errorf("second record in line %d", got)
 	}
 	var lines []Line
 	for _, e := range f.Journal[:6] {

@@ -3,22 +3,9 @@ package device
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"time"
 )
-
-// Energy is what a window of repeated runs cost, in joules over all runs.
-type Energy struct {
-	GrossJ  float64       `json:"gross_j"`   // everything the sensor saw
-	IdleJ   float64       `json:"idle_j"`    // idle power times the window
-	NetJ    float64       `json:"net_j"`     // gross − idle
-	StdErrJ float64       `json:"std_err_j"` // of net
-	IdleW   [2]float64    `json:"idle_w"`    // before and after
-	Runs    int           `json:"runs"`
-	Window  time.Duration `json:"window_ns"`
-	Source  EnergySource  `json:"source"`
-}
 
 // Timekeeper is implemented by meters of devices that do not live in the machine's
 // own time: the simulated one.
@@ -42,36 +29,6 @@ func (wall) Idle(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	}
-}
-
-// MeasureEnergy measures idle power for at least idle, then repeats run for at least
-// window (never less than the source's own Window; idle never less than half of
-// it), then idle power again. The caller makes sure that nothing else runs; run must
-// not sleep. Net energy may be negative within its standard error for a very small
-// load: it is not clamped.
-func MeasureEnergy(ctx context.Context, m EnergyMeter, window, idle time.Duration, run func() error) (Energy, error) {
-	info := m.Info()
-	window = max(window, info.Window())
-	idle = max(idle, info.Window()/2)
-	before, err := IdlePower(ctx, m, idle)
-	if err != nil {
-		return Energy{}, fmt.Errorf("idle before: %w", err)
-	}
-	gross, runs, err := EnergyWindow(ctx, m, window, run)
-	if err != nil {
-		return Energy{}, err
-	}
-	after, err := IdlePower(ctx, m, idle)
-	if err != nil {
-		return Energy{}, fmt.Errorf("idle after: %w", err)
-	}
-	w := gross.Window.Seconds()
-	rest := Between(before, after)
-	return Energy{
-		GrossJ: gross.Value, IdleJ: rest.W * w, NetJ: gross.Value - rest.W*w,
-		StdErrJ: math.Hypot(gross.StdErr, rest.StdErrW*w),
-		IdleW:   [2]float64{before.W, after.W}, Runs: runs, Window: gross.Window, Source: info,
-	}, nil
 }
 
 // Power is a mean power and its standard error, in watts.

@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -203,7 +202,7 @@ func TestPowerMeterCountsFailuresAndGivesUp(t *testing.T) {
 	})
 }
 
-// phases tells a simulated load which part of MeasureEnergy it is in: 1 idle
+// phases tells a simulated load which part of measureEnergy it is in: 1 idle
 // before, 2 the runs, 3 idle after.
 type phases struct {
 	EnergyMeter
@@ -213,6 +212,34 @@ type phases struct {
 func (p phases) Start(ctx context.Context) error {
 	*p.n++
 	return p.EnergyMeter.Start(ctx)
+}
+
+// energy is what a window of repeated runs cost, in joules over all runs.
+type energy struct {
+	grossJ, idleJ, netJ, stdErrJ float64
+	runs                         int
+	window                       time.Duration
+}
+
+// measureEnergy measures idle power, a window of runs, and idle power again, as a
+// campaign does around a model.
+func measureEnergy(ctx context.Context, m EnergyMeter, window, idle time.Duration, run func() error) (energy, error) {
+	window = max(window, m.Info().Window())
+	idle = max(idle, m.Info().Window()/2)
+	before, err := IdlePower(ctx, m, idle)
+	if err != nil {
+		return energy{}, err
+	}
+	gross, runs, err := EnergyWindow(ctx, m, window, run)
+	if err != nil {
+		return energy{}, err
+	}
+	after, err := IdlePower(ctx, m, idle)
+	if err != nil {
+		return energy{}, err
+	}
+	w, rest := gross.Window.Seconds(), Between(before, after)
+	return energy{gross.Value, rest.W * w, gross.Value - rest.W*w, math.Hypot(gross.StdErr, rest.StdErrW*w), runs, gross.Window}, nil
 }
 
 // TestMeasureEnergy checks gross, idle and net against known powers: 2 W idle
@@ -226,23 +253,23 @@ func TestMeasureEnergy(t *testing.T) {
 			read: func() (map[string]float64, error) {
 				return map[string]float64{"VDD_IN": watts[phase] + rng.NormFloat64()*0.1}, nil
 			}}, &phase}
-		e, err := MeasureEnergy(context.Background(), m, 20*time.Second, 10*time.Second, func() error {
+		e, err := measureEnergy(context.Background(), m, 20*time.Second, 10*time.Second, func() error {
 			time.Sleep(40 * time.Millisecond) // one inference, in virtual time
 			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := e.Window.Seconds()
-		if e.Runs != 500 || w != 20 {
-			t.Errorf("%d runs in %g s, want 500 in 20", e.Runs, w)
+		w := e.window.Seconds()
+		if e.runs != 500 || w != 20 {
+			t.Errorf("%d runs in %g s, want 500 in 20", e.runs, w)
 		}
-		if !near(e.GrossJ, 6*w, 0.01) || !near(e.IdleJ, 2.1*w, 0.02) || !near(e.NetJ, 3.9*w, 0.02) {
-			t.Errorf("gross %g idle %g net %g J; want 120, 42, 78", e.GrossJ, e.IdleJ, e.NetJ)
+		if !near(e.grossJ, 6*w, 0.01) || !near(e.idleJ, 2.1*w, 0.02) || !near(e.netJ, 3.9*w, 0.02) {
+			t.Errorf("gross %g idle %g net %g J; want 120, 42, 78", e.grossJ, e.idleJ, e.netJ)
 		}
 		// The idle power moved by 0.2 W: ±0.1 W for 20 s, and little else.
-		if !near(e.StdErrJ, 0.1*w, 0.2) {
-			t.Errorf("standard error %g J, want about 2", e.StdErrJ)
+		if !near(e.stdErrJ, 0.1*w, 0.2) {
+			t.Errorf("standard error %g J, want about 2", e.stdErrJ)
 		}
 	})
 }
@@ -253,7 +280,7 @@ func TestMeasureEnergyPassesErrorsOn(t *testing.T) {
 			read: func() (map[string]float64, error) { return map[string]float64{"r": 1}, nil }}
 		crash := errors.New("the child crashed")
 		n := 0
-		_, err := MeasureEnergy(context.Background(), m, 0, 0, func() error {
+		_, err := measureEnergy(context.Background(), m, 0, 0, func() error {
 			time.Sleep(time.Second)
 			if n++; n == 2 {
 				return crash
@@ -265,7 +292,7 @@ func TestMeasureEnergyPassesErrorsOn(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 7*time.Second) // in the middle of the runs
 		defer cancel()
-		if _, err := MeasureEnergy(ctx, m, 10*time.Second, 5*time.Second, func() error { time.Sleep(time.Second); return nil }); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := measureEnergy(ctx, m, 10*time.Second, 5*time.Second, func() error { time.Sleep(time.Second); return nil }); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
 		if err := m.Start(context.Background()); err != nil {
@@ -309,7 +336,7 @@ func TestEnergyErrorBar(t *testing.T) {
 			}()
 			time.Sleep(time.Duration(rng.Int64N(int64(update))) + 500*time.Nanosecond)
 			step := time.Duration(30e6+rng.IntN(20e6)) + 300*time.Nanosecond
-			e, err := MeasureEnergy(context.Background(), m, 5*time.Second, 0, func() error {
+			e, err := measureEnergy(context.Background(), m, 5*time.Second, 0, func() error {
 				time.Sleep(step)
 				return nil
 			})
@@ -317,7 +344,7 @@ func TestEnergyErrorBar(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			z := (e.NetJ - 3*e.Window.Seconds()) / e.StdErrJ
+			z := (e.netJ - 3*e.window.Seconds()) / e.stdErrJ
 			ratio += z * z
 			if math.Abs(z) <= 2 {
 				within++
@@ -380,24 +407,4 @@ func TestMeterMisuse(t *testing.T) {
 		t.Error("started twice")
 	}
 	m.Stop()
-}
-
-func TestMemoryMeter(t *testing.T) {
-	m := MemoryMeter(os.Getpid())
-	if err := m.Start(context.Background()); err != nil {
-		t.Skip("this kernel does not let a process reset its own high-water mark: ", err)
-	}
-	const size = 64 << 20
-	block := make([]byte, size)
-	defer runtime.KeepAlive(block)
-	for i := 0; i < len(block); i += 4096 {
-		block[i] = 1
-	}
-	r, err := m.Stop()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Value < size*0.9 || r.Value > size*3 || m.Unit() != "B" {
-		t.Errorf("%g %s for a block of %d", r.Value, m.Unit(), size)
-	}
 }

@@ -29,14 +29,13 @@ type State struct {
 
 // Clock is one frequency domain.
 type Clock struct {
-	Policy   string          `json:"policy"` // policy0, …, or a devfreq device such as a GPU
-	CPUs     CoreSet         `json:"cpus,omitempty"`
-	Hz       float64         `json:"hz"`       // now, as the governor asked for; 0 unknown
-	MinHz    float64         `json:"min_hz"`   // scaling_min_freq
-	MaxHz    float64         `json:"max_hz"`   // scaling_max_freq: what it may reach now
-	LimitHz  float64         `json:"limit_hz"` // cpuinfo_max_freq: what the part can do
-	Governor string          `json:"governor"`
-	Ticks    map[int64]int64 `json:"-"` // time_in_state: kHz → 10 ms units since boot
+	Policy   string  `json:"policy"` // policy0, …, or a devfreq device such as a GPU
+	CPUs     CoreSet `json:"cpus,omitempty"`
+	Hz       float64 `json:"hz"`       // now, as the governor asked for; 0 unknown
+	MinHz    float64 `json:"min_hz"`   // scaling_min_freq
+	MaxHz    float64 `json:"max_hz"`   // scaling_max_freq: what it may reach now
+	LimitHz  float64 `json:"limit_hz"` // cpuinfo_max_freq: what the part can do
+	Governor string  `json:"governor"`
 }
 
 // Temperature is one thermal sensor.
@@ -135,9 +134,6 @@ func (d *Device) clocks(absent *[]Absence) []Clock {
 				}
 			}
 		}
-		if text, err := d.fs.String(p + "/stats/time_in_state"); err == nil {
-			c.Ticks = parseTimeInState(text)
-		}
 		out = append(out, c)
 	}
 	if len(out) == 0 {
@@ -168,24 +164,6 @@ func (d *Device) clocks(absent *[]Absence) []Clock {
 			}
 		}
 		out = append(out, c)
-	}
-	return out
-}
-
-// parseTimeInState reads "kHz ticks" lines; a tick is 10 ms
-// (Documentation/cpu-freq/cpufreq-stats).
-func parseTimeInState(text string) map[int64]int64 {
-	out := map[int64]int64{}
-	for line := range strings.Lines(text) {
-		f := strings.Fields(line)
-		if len(f) != 2 {
-			continue
-		}
-		khz, err1 := strconv.ParseInt(f[0], 10, 64)
-		ticks, err2 := strconv.ParseInt(f[1], 10, 64)
-		if err1 == nil && err2 == nil {
-			out[khz] = ticks
-		}
 	}
 	return out
 }

@@ -70,30 +70,6 @@ func Throttling(before, after State) []string {
 	return out
 }
 
-// MeanHz returns the time-weighted mean frequency of each policy between two
-// snapshots, from time_in_state; policies without it are absent.
-func MeanHz(before, after State) map[string]float64 {
-	out := map[string]float64{}
-	for _, a := range after.Clocks {
-		for _, b := range before.Clocks {
-			if a.Policy != b.Policy || a.Ticks == nil || b.Ticks == nil {
-				continue
-			}
-			var ticks, weighted float64
-			for khz, n := range a.Ticks {
-				if dn := n - b.Ticks[khz]; dn > 0 {
-					ticks += float64(dn)
-					weighted += float64(dn) * float64(khz) * 1e3
-				}
-			}
-			if ticks > 0 {
-				out[a.Policy] = weighted / ticks
-			}
-		}
-	}
-	return out
-}
-
 // thermalLevel asks Android's thermal service; nil elsewhere.
 func (d *Device) thermalLevel() *int {
 	if d.Run == nil {

@@ -64,21 +64,6 @@ func TestNothingNamesTheSpecimen(t *testing.T) {
 	}
 }
 
-func TestMeanHz(t *testing.T) {
-	root := board(t, "raspberry-pi-5")
-	d, err := Open(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := d.Snapshot()
-	put(t, root, "sys/devices/system/cpu/cpufreq/policy0/stats/time_in_state", "1500000 200\n2400000 1200\n")
-	got := MeanHz(before, d.Snapshot())["policy0"]
-	want := (100*1.5e9 + 300*2.4e9) / 400
-	if got != want {
-		t.Errorf("mean frequency %g, want %g", got, want)
-	}
-}
-
 func TestThrottlingCountsOnlyWhatIsNew(t *testing.T) {
 	root := board(t, "x86-server")
 	d, _ := Open(root)

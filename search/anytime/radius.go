@@ -9,21 +9,6 @@ import "math"
 // for sample sizes of some ten times this (decision 0503 has the sizes tried).
 const DefaultRho = 0.5
 
-// Radius is the half-width of a two-sided confidence interval for the mean of n
-// σ-sub-Gaussian samples that holds for all n at once with probability 1−α
-// (normal mixture, Robbins 1970; Howard et al. 2021, eq. 14):
-//
-//	r(n) = σ·√((n+ρ)(ln(1+n/ρ) + 2 ln(1/α))) / n
-//
-// It is +Inf for n = 0 and has the unit of sigma.
-func Radius(sigma float64, n int, rho, alpha float64) float64 {
-	if n == 0 {
-		return math.Inf(1)
-	}
-	x := float64(n)
-	return sigma * math.Sqrt((x+rho)*(math.Log(1+x/rho)+2*math.Log(1/alpha))) / x
-}
-
 // Evidence is what an arm's samples say about its mean.
 type Evidence struct {
 	N      int     // samples
@@ -87,7 +72,8 @@ func Pool(sigma float64, size int, values []float64, from int, rho float64) Evid
 //
 // The product of the two arms' mixture martingales is a supermartingale because
 // the arms' noises are independent; Cauchy–Schwarz and Ville's inequality do the
-// rest.
+// rest. Where b's mean is known exactly it is the radius of Robbins 1970 (Howard et
+// al. 2021, eq. 14), σ·√((n+ρ)(ln(1+n/ρ) + 2 ln(1/δ)))/n.
 func Width(a, b Evidence, delta float64) float64 {
 	v := a.Var + b.Var
 	if v == 0 {
