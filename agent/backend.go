@@ -112,7 +112,7 @@ type PlacedNode struct {
 }
 
 // Placer is implemented by backends that can prove placement. It opens its own
-// session: never the timed one.
+// session: never the timed one. Its errors say that they are about placement, and of what.
 type Placer interface {
 	Placement(ctx context.Context, model Model, opt Options) (Placement, error)
 }

@@ -265,7 +265,7 @@ func (s *childState) openOne(ctx context.Context, m openModel, format string) (*
 	if placer, ok := s.backend.(Placer); ok && m.Prove {
 		p, err := placer.Placement(ctx, model, opt)
 		if err != nil {
-			return nil, fmt.Errorf("placement: %w", err)
+			return nil, err
 		}
 		if o.Placement, err = provePlacement(p, opt.Provider); err != nil {
 			return nil, err

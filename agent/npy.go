@@ -27,6 +27,9 @@ var elementSize = map[string]int{
 	"int32": 4, "uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8,
 }
 
+// ElementBytes is the size of an element of a numpy type, 0 for text and for unknown ones.
+func ElementBytes(dtype string) int { return elementSize[dtype] }
+
 // npyText is a descr of text: bytes ("|S5") or little-endian UCS-4 ("<U5").
 var npyText = regexp.MustCompile(`^(\|S|<U)([1-9][0-9]*)$`)
 

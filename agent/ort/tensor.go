@@ -132,21 +132,22 @@ func (l *library) newTensor(p port, shape []int64) (*tensor, error) {
 		}
 		n *= d
 	}
-	if n <= 0 {
-		return nil, fmt.Errorf("tensor %q of shape %v is empty: %w", p.name, shape, agent.ErrUnsupported)
+	if n < 0 {
+		return nil, fmt.Errorf("tensor %q of shape %v: %w", p.name, shape, agent.ErrUnsupported)
 	}
 	t := &tensor{port: p, shape: shape, memory: C.malloc(C.size_t(n) + alignment)}
 	if t.memory == nil {
 		return nil, errors.New("out of memory")
 	}
 	offset := (alignment - uintptr(t.memory)%alignment) % alignment
-	t.data = unsafe.Slice((*byte)(unsafe.Add(t.memory, offset)), n)
+	at := unsafe.Add(t.memory, offset) // an empty tensor has an address, too
+	t.data = unsafe.Slice((*byte)(at), n)
 	clear(t.data)
 	var dims *C.int64_t
 	if len(shape) > 0 {
 		dims = (*C.int64_t)(&shape[0])
 	}
-	err := l.check(C.iso_tensor(l.api, unsafe.Pointer(&t.data[0]), C.size_t(n), dims, C.size_t(len(shape)), C.int(p.onnx), &t.value))
+	err := l.check(C.iso_tensor(l.api, at, C.size_t(n), dims, C.size_t(len(shape)), C.int(p.onnx), &t.value))
 	if err != nil {
 		C.free(t.memory)
 		return nil, fmt.Errorf("tensor %q: %w", p.name, err)

@@ -19,7 +19,7 @@ import (
 func (b *Backend) Placement(ctx context.Context, model agent.Model, opt agent.Options) (agent.Placement, error) {
 	nodes, err := b.kernels(ctx, model, opt)
 	if err != nil {
-		return agent.Placement{}, err
+		return agent.Placement{}, fmt.Errorf("placement of %s: %w", model.Name, err)
 	}
 	if opt.Provider == CPU || opt.Provider == "" {
 		for i, n := range nodes {

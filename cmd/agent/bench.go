@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -149,22 +150,62 @@ func (o *benchOptions) plan(p agent.Protocol) (plan *benchmarks.Plan, inputs map
 		if err != nil {
 			return nil, nil, "", err
 		}
-		plan, inputs, err = modelPlan(o.Models, o.Dims, inputs, p)
+		plan, inputs, err = modelPlan(o.Models, o.Dims, inputs, p, o.freeBytes())
 		return plan, inputs, "", err
 	}
 	return nil, nil, "", cli.Usagef("nothing to measure: give --plan FILE or --model FILE")
+}
+
+// declared is the longest name of a model's input that s gives a file to: names may hold
+// "=" themselves. "" when the models say nothing that the first "=" does not.
+func (o *benchOptions) declared(s string) string {
+	if strings.Count(s, "=") < 2 {
+		return ""
+	}
+	name := ""
+	models := modelNames(o.Models)
+	for i, path := range o.Models {
+		io, err := readIO(path)
+		if err != nil || io == nil {
+			continue // planning says what is wrong with it
+		}
+		for _, v := range io.Inputs {
+			for _, n := range []string{v.Name, models[i] + "/" + v.Name} {
+				if strings.HasPrefix(s, n+"=") && len(n) > len(name) {
+					name = n
+				}
+			}
+		}
+	}
+	return name
 }
 
 func (o *benchOptions) inputs() (map[string]string, error) {
 	out := map[string]string{}
 	for _, s := range o.Inputs {
 		name, path, ok := strings.Cut(s, "=")
+		if n := o.declared(s); n != "" {
+			name, path, ok = n, s[len(n)+1:], true
+		}
 		if _, doubled := out[name]; !ok || name == "" || path == "" || doubled {
 			return nil, cli.Usagef("--input %q is not NAME=FILE.npy, or is given twice", s)
 		}
 		out[name] = path
 	}
 	return out, nil
+}
+
+// freeBytes is the memory available here; 0 when that is not known, or another machine
+// measures.
+func (o *benchOptions) freeBytes() int64 {
+	d, err := device.Open(o.Sysroot)
+	if err != nil || o.remote() {
+		return 0
+	}
+	if free := d.Snapshot().FreeBytes; free != nil {
+		return *free
+	}
+	return 0
 }
 
 func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSet) error {
@@ -178,6 +219,10 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 	}
 	if o.ListIO {
 		return listIO(env, o.Models, o.JSON)
+	}
+	if o.Output == "-" {
+		return cli.Usage(hint.Wrap(errors.New("-o -: records are appended and read back, which standard output cannot"),
+			"give -o FILE; --json prints the results"))
 	}
 	plan, inputs, dir, err := o.plan(protocol)
 	if err != nil {

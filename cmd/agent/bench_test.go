@@ -137,6 +137,7 @@ func TestBenchOnTheSimulatedDevice(t *testing.T) {
 		{"no plan", []string{"bench"}, 2, "nothing to measure"},
 		{"both", append(sim[:len(sim):len(sim)], "net.onnx"), 2, "not both"},
 		{"no file", []string{"bench", "--plan", plan, "--backend", "sim"}, 2, "give -o"},
+		{"standard output", []string{"bench", "--plan", plan, "--backend", "sim", "--sim-device", "../../examples/sim-device.yaml", "-o", "-"}, 2, "give -o FILE"},
 		{"no device", []string{"bench", "--plan", plan, "--backend", "sim", "-o", filepath.Join(dir, "x")}, 1, "--sim-device"},
 		{"bad estimator", append(sim[:len(sim):len(sim)], "--estimator", "mean"), 2, "median, quantile or min"},
 		{"absent model", []string{"bench", "nosuch.onnx"}, 1, "nosuch.onnx"},

@@ -192,7 +192,9 @@ func init() {
 //
 // The plan's networks stand in the order of paths. perModel are the files of
 // inputs by model and input (ID/NAME), so that no model is given what it does not take.
-func modelPlan(paths, dimFlags []string, inputs map[string]string, p agent.Protocol) (plan *benchmarks.Plan, perModel map[string]string, err error) {
+//
+// Inputs that need more than free bytes of memory are refused; 0 does not know.
+func modelPlan(paths, dimFlags []string, inputs map[string]string, p agent.Protocol, free int64) (plan *benchmarks.Plan, perModel map[string]string, err error) {
 	given, err := parseDims(dimFlags)
 	if err != nil {
 		return nil, nil, err
@@ -204,7 +206,7 @@ func modelPlan(paths, dimFlags []string, inputs map[string]string, p agent.Proto
 	}
 	used, fed := map[string]bool{}, map[string]bool{}
 	takes := make([]map[string]string, len(paths)) // input → file, by model
-	var missing, shapeless, unlike []string
+	var missing, shapeless, unlike, large []string
 	names := modelNames(paths)
 	for i, path := range paths {
 		sum, err := filehash.SHA256(path)
@@ -258,6 +260,9 @@ func modelPlan(paths, dimFlags []string, inputs map[string]string, p agent.Proto
 				}
 				dims[s] = n
 			}
+			if n := io.inputBytes(dims); free > 0 && n > float64(free) {
+				large = append(large, fmt.Sprintf("%s: %.3g GB", path, n/1e9))
+			}
 			for _, v := range io.Inputs {
 				if a, is := arrays[arrayOf[v.Name]]; is && !v.takes(a, dims) {
 					unlike = append(unlike, fmt.Sprintf("%s: %s is given %s%v", path, v, a.DType, a.Shape))
@@ -268,6 +273,10 @@ func modelPlan(paths, dimFlags []string, inputs map[string]string, p agent.Proto
 	}
 	if len(missing) > 0 {
 		return nil, nil, cli.Usage(hint.Wrap(errors.New("values are missing: "+strings.Join(missing, "; ")), "give each as --dim NAME=N"))
+	}
+	if len(large) > 0 {
+		return nil, nil, cli.Usage(hint.Wrap(fmt.Errorf("the inputs alone do not fit into the %.3g GB of memory that are free: %s", float64(free)/1e9, strings.Join(large, "; ")),
+			"give smaller values to --dim"))
 	}
 	if len(unlike) > 0 {
 		return nil, nil, cli.Usage(hint.Wrap(errors.New("an array does not fit its input: "+strings.Join(unlike, "; ")), "--list-io shows what a model takes"))
@@ -298,6 +307,24 @@ func modelPlan(paths, dimFlags []string, inputs map[string]string, p agent.Proto
 		}
 	}
 	return plan, perModel, nil
+}
+
+// inputBytes is the size of the model's inputs with the open dimensions as they were
+// settled; those whose shape or size of element is not known count as nothing.
+func (m *modelIO) inputBytes(dims map[string]int) float64 {
+	total := 0.0
+	for _, v := range m.Inputs {
+		n := float64(agent.ElementBytes(v.DType))
+		for _, s := range v.Shape {
+			if size, err := strconv.Atoi(s); err == nil {
+				n *= float64(size)
+			} else {
+				n *= float64(dims[s])
+			}
+		}
+		total += n
+	}
+	return total
 }
 
 // takes reports whether an array is of the declared type and shape, with the open

@@ -187,6 +187,7 @@ func TestBenchModelsRefusals(t *testing.T) {
 		{"an input without a rank", []string{anyRank}, []string{"input x", "not even a rank", "--input NAME=FILE.npy"}},
 		{"an array of another type", []string{half, "--dim", "feat=5", "--input", "x=" + ids}, []string{"x float16[N,feat] is given int64[5]", "--list-io"}},
 		{"an array of another size", []string{mixed, "--dim", "width=2", "--dim", "tokens=4", "--input", "ids=" + ids}, []string{"is given int64[5]"}},
+		{"inputs beyond memory", []string{half, "--dim", "feat=2000000000", "--dim", "N=2000000000"}, []string{"half.onnx: 8e+09 GB", "do not fit", "--dim"}},
 		{"an input that no model has", []string{text, "--dim", "count=1", "--input", "ids=" + ids}, []string{`no model has an input "ids"`, "--list-io"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -228,6 +229,47 @@ func TestBenchGivesARanklessInputItsArray(t *testing.T) {
 		}
 	}
 	t.Errorf("the model has no time: %s", out)
+}
+
+// TestBenchRunsEmptyTensors: an input that holds nothing, such as the cache of a
+// transformer at its first token, is run as the runtime runs it.
+func TestBenchRunsEmptyTensors(t *testing.T) {
+	nativelib.Require(t, "onnxruntime")
+	path := writeModel(t, t.TempDir(), "empty", &onnx.Graph{
+		Inputs:  []*onnx.ValueInfo{open("past", onnx.Float, 0, 3), open("x", onnx.Float, 2, 3), open("none", onnx.Float, 0)},
+		Outputs: []*onnx.ValueInfo{open("y", onnx.Float, 2, 3), open("nothing", onnx.Float, 0)},
+		Nodes: []*onnx.Node{{Op: "Concat", Name: "cat", Inputs: []string{"past", "x"}, Outputs: []string{"y"}, Attrs: []*onnx.Attr{onnx.IntAttr("axis", 0)}},
+			node("Relu", "none", "nothing")}})
+	code, out, talk := runAgent(t, "bench", path, "--json", "--estimator", "min")
+	var report benchReport
+	if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 {
+		t.Fatalf("exit %d, %v: %s %s", code, err, out, talk)
+	}
+	for _, r := range report.Results {
+		if r.Kind == benchmarks.RoleNetwork && r.EstimateUS == nil {
+			t.Errorf("%s has no time: %v %s", r.Name, r.Validity, r.Detail)
+		}
+	}
+}
+
+// TestBenchSplitsInputsAtDeclaredNames: a name may hold "=", and so may a file's.
+func TestBenchSplitsInputsAtDeclaredNames(t *testing.T) {
+	dir := t.TempDir()
+	model := writeModel(t, dir, "odd", &onnx.Graph{Nodes: []*onnx.Node{node("Add", "x=1 x", "y")},
+		Inputs: []*onnx.ValueInfo{open("x=1", onnx.Float, 2), open("x", onnx.Float, 2)}, Outputs: []*onnx.ValueInfo{open("y", onnx.Float, 2)}})
+	for _, c := range []struct{ flag, name, path string }{
+		{"x=1=a.npy", "x=1", "a.npy"},
+		{"odd.onnx/x=1=a.npy", "odd.onnx/x=1", "a.npy"},
+		{"x=a=1.npy", "x", "a=1.npy"},
+		{"x=1=a=2.npy", "x=1", "a=2.npy"},
+		{"other=a=1.npy", "other", "a=1.npy"},
+		{"x=a.npy", "x", "a.npy"},
+	} {
+		got, err := (&benchOptions{Models: []string{model}, Inputs: []string{c.flag}}).inputs()
+		if err != nil || len(got) != 1 || got[c.name] != c.path {
+			t.Errorf("%s: %v, %v", c.flag, got, err)
+		}
+	}
 }
 
 func TestListIO(t *testing.T) {
