@@ -42,6 +42,10 @@ accuracy: setup build ## predicted against measured networks, on this machine �
 accuracy-models: setup build ## the same for 24 exported networks, fp32 and int8 → docs/results.md (12 minutes; wants torch for the export)
 	scripts/accuracy-models.sh
 
+.PHONY: accuracy-tflite
+accuracy-tflite: setup build ## the same for .tflite networks on LiteRT (12 minutes; wants tensorflow for the export)
+	RUNTIME=litert scripts/accuracy-models.sh
+
 .PHONY: memory
 memory: setup build ## peak memory predicted against what ONNX Runtime asks for, a space and (MODELS_DIR=…) exported networks → docs/results.md (a minute, and 4 s a network)
 	scripts/memory.sh

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # accuracy-models.sh: how well costgen predicts exported networks that nobody here
 # designed, from the costs of their kernels, in fp32 and int8; writes the section
-# "accuracy-models" of docs/results.md. Stop other programs first.
+# "accuracy-models" of docs/results.md, or "accuracy-tflite". Stop other programs first.
 #
 # For each precision one campaign on one thread holds the kernels of all networks and
 # the networks themselves. Each network is judged by a table whose calibration was
 # fitted on the others (costgen compile --judge), predicted by costgen predict.
 #
+#   RUNTIME        ort (default): ONNX models on ONNX Runtime; litert: .tflite models on LiteRT
 #   MODELS_DIR     exported models (default demo/models; those missing are exported by
 #                  scripts/export_models.py, which wants torch, torchvision, timm, onnx,
-#                  onnxscript and onnxruntime)
+#                  onnxscript and onnxruntime, or export_tflite.py, which wants tensorflow)
 #   PYTHON         the interpreter that has these (default python3)
 #   ACCURACY_DIR   where the campaigns are kept (default demo/accuracy-models); they start anew
 #   ACCURACY_TIME  device time of each campaign, opening its models included (default 290s)
@@ -23,33 +24,52 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 models=${MODELS_DIR:-demo/models}
 python=${PYTHON:-python3}
-dir=${ACCURACY_DIR:-demo/accuracy-models}
+runtime=${RUNTIME:-ort}
 time=${ACCURACY_TIME:-290s}
 memory=${ACCURACY_MEMORY:-$(awk '/MemAvailable/ {printf "%d", $2 * 896}' /proc/meminfo 2>/dev/null || echo 0)}
-read -ra audit <<<"${AUDIT:-mobilenet_v1 mobilenet_v2 mobilenet_v3_large mnasnet1_0 efficientnet_lite0 resnet18 resnet50 squeezenet1_1 deit_tiny mobilevit_xs}"
-# Of other families or other widths, light to heavy. The first six were chosen before any
-# was measured, the others before any of them was predicted.
-read -ra others <<<"${OTHERS-mobilenetv4_conv_small hardcorenas_a fbnetc_100 squeezenet1_0 mixer_s32 resnext50_32x4d mobilenet_v3_small mnasnet0_5 efficientnet_b0 regnet_y_400mf repvgg_a0 mobileone_s0 googlenet levit_128s}"
+case $runtime in
+ort)
+	section=accuracy-models
+	backend=(--backend ort --provider cpu) dims=(--dim N=1)
+	audit="mobilenet_v1 mobilenet_v2 mobilenet_v3_large mnasnet1_0 efficientnet_lite0 resnet18 resnet50 squeezenet1_1 deit_tiny mobilevit_xs"
+	# Of other families or other widths, light to heavy. The first six were chosen before any
+	# was measured, the others before any of them was predicted.
+	others="mobilenetv4_conv_small hardcorenas_a fbnetc_100 squeezenet1_0 mixer_s32 resnext50_32x4d mobilenet_v3_small mnasnet0_5 efficientnet_b0 regnet_y_400mf repvgg_a0 mobileone_s0 googlenet levit_128s"
+	name() { case $2 in fp32) echo "$1.script" ;; int8) echo "$1.script.qdq" ;; *) return 1 ;; esac; }
+	extension=onnx
+	export_missing() { "$python" scripts/export_models.py -o "$models" --forms script,qdq "$@"; }
+	;;
+litert)
+	section=accuracy-tflite
+	backend=(--backend tflite --provider cpu) dims=()
+	audit="mobilenet_v1 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large efficientnet_b0 efficientnet_v2_b0 resnet50 densenet121 nasnet_mobile"
+	others=""
+	name() { case $2 in fp32) echo "$1" ;; int8) echo "$1.int8" ;; *) return 1 ;; esac; }
+	extension=tflite
+	export_missing() { "$python" scripts/export_tflite.py "$models" --only "$(IFS=,; echo "$*")"; }
+	;;
+*)
+	echo "accuracy-models.sh: RUNTIME is ort or litert, not $runtime" >&2
+	exit 2
+	;;
+esac
+dir=${ACCURACY_DIR:-demo/$section}
+read -ra audit <<<"${AUDIT:-$audit}"
+read -ra others <<<"${OTHERS-$others}"
 read -ra precisions <<<"${PRECISIONS:-fp32 int8}"
 
-form() { # of a precision: how export_models.py names its files, and what it calls them
-	case $1 in
-	fp32) echo script ;;
-	int8) echo script.qdq ;;
-	*) echo "accuracy-models.sh: precision $1 is neither fp32 nor int8" >&2 && return 1 ;;
-	esac
-}
 all=("${audit[@]}" "${others[@]}")
 missing=()
 for p in "${precisions[@]}"; do
-	f=$(form "$p")
 	for n in "${all[@]}"; do
-		[ -e "$models/$n.$f.onnx" ] || missing+=("$n")
+		file=$(name "$n" "$p") || {
+			echo "accuracy-models.sh: precision $p is neither fp32 nor int8" >&2
+			exit 2
+		}
+		[ -e "$models/$file.$extension" ] || missing+=("$n")
 	done
 done
-if [ ${#missing[@]} -gt 0 ]; then
-	"$python" scripts/export_models.py -o "$models" --forms script,qdq "${missing[@]}"
-fi
+if [ ${#missing[@]} -gt 0 ]; then export_missing "${missing[@]}"; fi
 
 if [ "${REUSE:-0}" != 1 ]; then
 	rm -rf "$dir"
@@ -72,26 +92,26 @@ check: {placement: false, tolerance: {int8: 0.5}}
 END
 fi
 for p in "${precisions[@]}"; do
-	f=$(form "$p")
 	plan=()
-	for n in "${all[@]}"; do plan+=(--model "$models/$n.$f.onnx"); done
+	for n in "${all[@]}"; do plan+=(--model "$models/$(name "$n" "$p").$extension"); done
 	if [ "${REUSE:-0}" != 1 ]; then
 		code=0
-		bin/agent plan "${plan[@]}" --set calibrate --dim N=1 -o "$dir/$p.plan.jsonl" || code=$?
+		bin/agent plan "${plan[@]}" --set calibrate "${dims[@]}" -o "$dir/$p.plan.jsonl" || code=$?
 		[ "$code" = 0 ] || [ "$code" = 3 ] || exit "$code"
 		code=0
-		bin/agent bench --plan "$dir/$p.plan.jsonl" --backend ort --provider cpu --protocol "$dir/protocol.yaml" \
+		bin/agent bench --plan "$dir/$p.plan.jsonl" "${backend[@]}" --protocol "$dir/protocol.yaml" \
 			--memory "$memory" --max-time "$time" -o "$dir/$p.rec.jsonl" || code=$?
 		[ "$code" = 0 ] || [ "$code" = 3 ] || exit "$code"
 	fi
 	: >"$dir/$p.predict.jsonl"
 	for n in "${all[@]}"; do
-		bin/costgen compile "$dir/$p.rec.jsonl" --traffic --judge "$n.$f" -o "$dir/$p.lut.json" --json >"$dir/$p.compile.json" 2>"$dir/$p.compile.txt"
+		f=$(name "$n" "$p")
+		bin/costgen compile "$dir/$p.rec.jsonl" --traffic --judge "$f" -o "$dir/$p.lut.json" --json >"$dir/$p.compile.json" 2>"$dir/$p.compile.txt"
 		# 3: kernels are missing; the network has no total and the table says so.
-		bin/costgen predict --json --lut "$dir/$p.lut.json" --dim N=1 "$models/$n.$f.onnx" >>"$dir/$p.predict.jsonl" || [ $? = 3 ]
+		bin/costgen predict --json --lut "$dir/$p.lut.json" "${dims[@]}" "$models/$f.$extension" >>"$dir/$p.predict.jsonl" || [ $? = 3 ]
 	done
 	bin/costgen compile "$dir/$p.rec.jsonl" --traffic -o "$dir/$p.lut.json" >"$dir/$p.compile.txt"
 done
-section=$("$python" scripts/accuracy_models.py --time "$time" --first "${#audit[@]}" "$dir" "${precisions[@]}")
-echo "$section"
-if [ "${RESULTS:-1}" = 1 ]; then scripts/results.sh accuracy-models <<<"$section"; fi
+text=$("$python" scripts/accuracy_models.py --runtime "$runtime" --time "$time" --first "${#audit[@]}" "$dir" "${precisions[@]}")
+echo "$text"
+if [ "${RESULTS:-1}" = 1 ]; then scripts/results.sh "$section" <<<"$text"; fi

@@ -13,6 +13,15 @@ import statistics
 import sys
 
 
+# The section's title and where the networks come from, by runtime.
+SOURCES = {
+    "ort": ("Networks nobody here designed (`make accuracy-models`)",
+            "torchvision's and timm's networks with random weights, as torch's exporter and onnxruntime's QDQ quantiser left them"),
+    "litert": ("The same for .tflite models on LiteRT (`make accuracy-tflite`)",
+               "Networks of keras.applications with random weights, as TensorFlow's converter left them, full integer in int8"),
+}
+
+
 def records(path):
     with open(path) as f:
         for line in f:
@@ -50,7 +59,7 @@ def report(directory, precision, first):
         part = 0 if i < first else 1
         if i in (0, first):
             out += (["", "Further networks:", ""] if i else []) + head
-        name = p["model"].removesuffix(".onnx")
+        name = p["model"].removesuffix(".onnx").removesuffix(".tflite")
         short = name.split(".")[0]
         r = truth.get(name)
         why = "not in the records" if r is None else fault(r)
@@ -70,7 +79,10 @@ def report(directory, precision, first):
         out.append(f"| {short} | {us:,.0f} ±{half:.1%} | {p['total_us']:,.0f} [{p['lo_us']:,.0f}, {p['hi_us']:,.0f}] "
                    f"| {e:+.1%} | {plain:+.1%} | {'yes' if inside else 'no'} |".replace("%", " %"))
     out.append("")
-    for which, part in zip(("The ten", "The further ones", "All"), (*judged, judged[0] + judged[1])):
+    parts = {f"The first {len(judged[0])}": judged[0], "The further ones": judged[1], "All": judged[0] + judged[1]}
+    if not judged[1]:
+        parts = {"All": judged[0]}
+    for which, part in parts.items():
         good = [x for x in part if x]
         if not good:
             continue
@@ -115,17 +127,19 @@ def share(errors, bound):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--runtime", choices=SOURCES, default="ort", help="whose models they are")
     p.add_argument("--time", required=True, help="device time of each campaign, for the text")
     p.add_argument("--first", type=int, required=True, help="how many of the networks are those the section names first; the others follow")
     p.add_argument("dir")
     p.add_argument("precisions", nargs="+")
     a = p.parse_args()
-    print("## Networks nobody here designed (`make accuracy-models`)\n")
-    print("torchvision's and timm's networks with random weights, as torch's exporter and onnxruntime's QDQ quantiser left them, priced\n"
+    title, source = SOURCES[a.runtime]
+    print(f"## {title}\n")
+    print(f"{source}, priced\n"
           f"by `costgen predict` from their kernels. One campaign of {a.time} device time a precision, one thread, holds the kernels and the\n"
           "networks. Each is predicted by a table whose calibration was fitted on the others and never saw it (`costgen compile --traffic\n"
           "--judge NAME`); the plain sum is of its kernels, uncalibrated. No network's time ever enters its own prediction, but the forms of\n"
-          "the calibration (decisions 0404, 0405) were settled on this host with networks like these. "
+          "the calibration (decisions 0404, 0405) were settled on this host with ONNX networks like these. "
           f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}.")
     judged = 0
     for precision in a.precisions:

@@ -54,7 +54,7 @@ func (p *pricer) transpose(n *node) (lut.Op, string) {
 			}
 		}
 	}
-	perm, dims := simplest(order, shape, p.batch)
+	perm, dims := Transposition(order, shape, p.batch)
 	if len(perm) < 2 {
 		p.free = FreeView
 		return lut.Op{}, ""
@@ -104,8 +104,8 @@ func (n *node) partsAfter() int {
 	return s[0]
 }
 
-// simplest drops dimensions of size 1 and joins those that stay side by side.
-func simplest(perm, shape []int, batch int) ([]int, []int) {
+// Transposition is the smallest one that moves the same data: it drops dimensions of size 1 and joins those that stay side by side.
+func Transposition(perm, shape []int, batch int) ([]int, []int) {
 	// Work on input dimensions in output order.
 	var order []int
 	for _, v := range perm {

@@ -25,7 +25,7 @@ func planCommand() cli.Command {
 		Short: "says what a campaign measures: cells, frames, whole networks",
 		Long: `
 From a space: every cell that one of its architectures can ask for, and whole networks drawn from it that calibrate
-and audit the table. From ONNX models: the kernels they are made of, and the models themselves as networks. From
+and audit the table. From ONNX and .tflite models: the kernels they are made of, and the models themselves as networks. From
 families: their standard grids (docs/catalogue.md). Cells and models asked for twice are in the plan once; the order
 of the cases is shuffled by the seed. Kernels that the catalogue cannot measure are listed, with exit code 3.`,
 		Example: `agent plan --space examples/mobile-cnn/space.yaml -o plan.jsonl`,
@@ -64,8 +64,8 @@ type planOptions struct {
 
 func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Space, "space", "", "plan the cells of this space file")
-	flags.StringSliceVar(&o.Models, "model", nil, "plan the kernels of these ONNX `files` (further ones may follow as arguments)")
-	flags.StringSliceVar(&o.Calibrators, "calibrate-model", nil, "plan these ONNX `files` too, as networks that calibrate the table")
+	flags.StringSliceVar(&o.Models, "model", nil, "plan the kernels of these ONNX or .tflite `files` (further ones may follow as arguments)")
+	flags.StringSliceVar(&o.Calibrators, "calibrate-model", nil, "plan these `files` too, as networks that calibrate the table")
 	flags.StringSliceVar(&o.Dims, "dim", nil, "`NAME=VALUE` of a model's symbolic dimension; a batch without one is 1")
 	flags.BoolVar(&o.Warm, "warm", false, "measure a model's kernels with their weights in the nearest cache, as in a network of under a megabyte")
 	flags.StringVar(&o.Set, "set", benchmarks.SetAudit, "what the models themselves are for: audit, calibrate, or none to plan the kernels alone")

@@ -8,6 +8,8 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/tflitereader"
+	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/filehash"
 )
 
@@ -19,7 +21,7 @@ type unplanned struct {
 	Reason string `json:"reason"`
 }
 
-// fromModels plans the kernels of ONNX models as cells, once each, and (with a set)
+// fromModels plans the kernels of models as cells, once each, and (with a set)
 // the models themselves as networks whose cost is their kernels' sum.
 func (o *planOptions) fromModels(p *benchmarks.Planner) error {
 	dims, err := parseDims(o.Dims)
@@ -33,7 +35,7 @@ func (o *planOptions) fromModels(p *benchmarks.Planner) error {
 		if i >= len(o.Models) {
 			set = benchmarks.SetCalibrate
 		}
-		net, err := onnxreader.ReadFile(path, onnxreader.Options{Dims: dims})
+		net, err := readModel(path, dims)
 		if err != nil {
 			return err
 		}
@@ -70,6 +72,18 @@ func (o *planOptions) fromModels(p *benchmarks.Planner) error {
 	}
 	p.Source = "models " + strings.Join(names, ",")
 	return nil
+}
+
+// readModel reads a model as the kernels its runtime makes of it: LiteRT of a .tflite
+// file, ONNX Runtime of any other.
+func readModel(path string, dims map[string]int) (*onnxreader.Network, error) {
+	if strings.EqualFold(filepath.Ext(path), tflitereader.Extension) {
+		if len(dims) > 0 {
+			return nil, cli.Usagef("%s is a .tflite model, whose sizes are fixed: --dim is of ONNX", path)
+		}
+		return tflitereader.ReadFile(path)
+	}
+	return onnxreader.ReadFile(path, onnxreader.Options{Dims: dims})
 }
 
 // besidePlan is the path of a model as the plan names it: relative to the plan's

@@ -16,6 +16,7 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/kernelfile"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/tflitereader"
 	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
@@ -35,12 +36,13 @@ type predictOptions struct {
 func predictCommand() cli.Command {
 	return cli.Command{
 		Name:  "predict",
-		Args:  "net.onnx…|net.kernels.json…",
-		Short: "says what an ONNX model costs on the table's device, kernel by kernel",
+		Args:  "net.onnx…|net.tflite…|net.kernels.json…",
+		Short: "says what a model costs on the table's device, kernel by kernel",
 		Long: `
 The model is read as the kernels a runtime makes of it: shapes inferred, constants
 folded, nodes fused by rules; or its kernels are taken from what agent lower wrote,
-which had the runtime itself do it. Each kernel is looked up; the sum is calibrated. What
+which had the runtime itself do it. A .tflite model, whose converter has folded and fused, is read
+as LiteRT runs it. Each kernel is looked up; the sum is calibrated. What
 the table lacks is listed, never counted as nothing: a model with a missing kernel
 has no total, and --emit-plan writes the plan that would measure what is missing.
 By a memory table the total is the peak of the model's own schedule, its buffers
@@ -137,10 +139,21 @@ func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) er
 	return nil
 }
 
-// readNetwork reads a model by the fusion rules, or the kernels that agent lower
-// wrote. A lowering by another library than the table's may fuse otherwise: said
-// once on stderr.
+// readNetwork reads a model by the rules of its runtime, or the kernels that agent
+// lower wrote. Another runtime than the table's may fuse otherwise: said on stderr.
 func readNetwork(t *lut.Table, env cli.Env, path string, dims map[string]int) (*onnxreader.Network, error) {
+	warn := func(backend, runs string) {
+		if b := t.File().Runtime.Backend; b != "" && b != backend {
+			fmt.Fprintf(env.Stderr, "costgen: warning: %s is read as %s runs it; the table is of %s\n", path, runs, b)
+		}
+	}
+	if strings.EqualFold(filepath.Ext(path), tflitereader.Extension) {
+		if len(dims) > 0 {
+			return nil, cli.Usagef("%s is a .tflite model, whose sizes are fixed: --dim is of ONNX", path)
+		}
+		warn("tflite", "LiteRT")
+		return tflitereader.ReadFile(path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -150,6 +163,7 @@ func readNetwork(t *lut.Table, env cli.Env, path string, dims map[string]int) (*
 	f.Close()
 	// An ONNX file is protobuf, whose first byte is a field's tag, never a brace.
 	if err != nil || first[0] != '{' {
+		warn("ort", "ONNX Runtime")
 		return onnxreader.ReadFile(path, onnxreader.Options{Dims: dims})
 	}
 	if len(dims) > 0 {

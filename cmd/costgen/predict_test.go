@@ -14,6 +14,7 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/kernelfile"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/tflitereader"
 	"github.com/isocost/isocost/costgen/exchange"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/lut"
@@ -31,7 +32,11 @@ func run(args ...string) (stdout, stderr string, code int) {
 // the first drop keys left out; it returns the sum.
 func tableOf(t *testing.T, model, path string, drop int) (sum float64, kernels int) {
 	t.Helper()
-	net, err := onnxreader.ReadFile(model, onnxreader.Options{})
+	read := tflitereader.ReadFile
+	if filepath.Ext(model) == ".onnx" {
+		read = func(path string) (*onnxreader.Network, error) { return onnxreader.ReadFile(path, onnxreader.Options{}) }
+	}
+	net, err := read(model)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,6 +97,27 @@ func TestPredictSumsKernels(t *testing.T) {
 	stdout, _, code = run("predict", "--lut", lutPath, tinyModel)
 	if code != 0 || !strings.Contains(stdout, fmt.Sprintf("tiny.script.onnx: %.5g us, 95 %% between", sum)) || !strings.Contains(stdout, "fusion rules") {
 		t.Errorf("exit %d:\n%s", code, stdout)
+	}
+}
+
+func TestPredictTFLite(t *testing.T) {
+	const model = "../../benchmarks/tflitereader/testdata/tiny.tflite"
+	lutPath := filepath.Join(t.TempDir(), "t.lut.json")
+	sum, kernels := tableOf(t, model, lutPath, 0)
+	stdout, stderr, code := run("predict", "--lut", lutPath, model)
+	if code != 0 || !strings.Contains(stdout, fmt.Sprintf("tiny.tflite: %.5g us, 95 %% between", sum)) ||
+		!strings.Contains(stdout, fmt.Sprintf("%d kernels by fusion rules", kernels)) {
+		t.Errorf("exit %d: %s\n%s", code, stderr, stdout)
+	}
+	if _, stderr, code := run("predict", "--lut", lutPath, model, "--dim", "N=2"); code != 2 || !strings.Contains(stderr, "sizes are fixed") {
+		t.Errorf("--dim: exit %d: %s", code, stderr)
+	}
+	bad := filepath.Join(t.TempDir(), "bad.tflite")
+	if err := os.WriteFile(bad, []byte("no model"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := run("predict", "--lut", lutPath, bad); code != 1 || !strings.Contains(stderr, "bad.tflite: not a valid .tflite model") {
+		t.Errorf("no model: exit %d: %s", code, stderr)
 	}
 }
 

@@ -129,6 +129,7 @@ const (
 	Gather                Op = 36
 	Transpose             Op = 39
 	Mean                  Op = 40
+	Squeeze               Op = 43
 	Sub                   Op = 41
 	Div                   Op = 42
 	StridedSlice          Op = 45
@@ -152,6 +153,7 @@ const (
 	ReduceProd            Op = 81
 	ReduceMax             Op = 82
 	ReduceMin             Op = 89
+	ExpandDims            Op = 70
 	Square                Op = 92
 	ResizeNearestNeighbor Op = 97
 	LeakyRelu             Op = 98
@@ -179,7 +181,7 @@ var opNames = map[Op]string{
 	ResizeBilinear: "RESIZE_BILINEAR", Softmax: "SOFTMAX", SpaceToDepth: "SPACE_TO_DEPTH", Tanh: "TANH",
 	Custom: "CUSTOM", Pad: "PAD", Gather: "GATHER", Transpose: "TRANSPOSE", Mean: "MEAN", Sub: "SUB", Div: "DIV",
 	StridedSlice: "STRIDED_SLICE", Split: "SPLIT", Delegate: "DELEGATE", Cast: "CAST", PadV2: "PADV2", Slice: "SLICE",
-	TransposeConv: "TRANSPOSE_CONV", Sqrt: "SQRT", Rsqrt: "RSQRT", Square: "SQUARE",
+	TransposeConv: "TRANSPOSE_CONV", Sqrt: "SQRT", Rsqrt: "RSQRT", Square: "SQUARE", Squeeze: "SQUEEZE", ExpandDims: "EXPAND_DIMS",
 	ResizeNearestNeighbor: "RESIZE_NEAREST_NEIGHBOR", SquaredDifference: "SQUARED_DIFFERENCE", Quantize: "QUANTIZE",
 	HardSwish: "HARD_SWISH", BatchMatMul: "BATCH_MATMUL", Gelu: "GELU", LeakyRelu: "LEAKY_RELU", Exp: "EXP", Maximum: "MAXIMUM", Minimum: "MINIMUM", ReluN1To1: "RELU_N1_TO_1", BroadcastTo: "BROADCAST_TO", Prelu: "PRELU", DepthToSpace: "DEPTH_TO_SPACE", Neg: "NEG", Round: "ROUND", Cos: "COS", SplitV: "SPLIT_V", Abs: "ABS", ReduceMin: "REDUCE_MIN", ReduceProd: "REDUCE_PROD", Pow: "POW", Log: "LOG", Sin: "SIN", Elu: "ELU", Sum: "SUM", ReduceMax: "REDUCE_MAX",
 }

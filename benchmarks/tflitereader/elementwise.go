@@ -1,0 +1,116 @@
+package tflitereader
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/isocost/isocost/internal/tflitefb"
+	"github.com/isocost/isocost/lut"
+)
+
+// unary are the operators of one input that are a kind of the catalogue.
+var unary = map[tflitefb.Op]string{
+	tflitefb.Relu: "relu", tflitefb.Relu6: "relu6", tflitefb.ReluN1To1: "clip", tflitefb.Logistic: "sigmoid", tflitefb.Tanh: "tanh", tflitefb.HardSwish: "hswish",
+	tflitefb.Gelu: "gelu", tflitefb.LeakyRelu: "leakyrelu", tflitefb.Elu: "elu", tflitefb.Exp: "exp", tflitefb.Sqrt: "sqrt", tflitefb.Log: "log",
+	// Outside a layer normalisation found as one, a reciprocal root is priced as a root.
+	tflitefb.Rsqrt: "sqrt",
+	tflitefb.Abs:   "abs", tflitefb.Neg: "neg", tflitefb.Sin: "sin", tflitefb.Cos: "cos", tflitefb.Round: "round", tflitefb.Prelu: "prelu",
+}
+
+func (r *reader) function(o *operator, kind string) (op lut.Op, free, why string) {
+	if kind == "gelu" && o.Options.Value("approximate") == 1 {
+		kind = "gelutanh"
+	}
+	op, why = r.element(o, kind, o.Inputs[0], nil)
+	return op, "", why
+}
+
+// binaries are the operators of two inputs. A squared difference is a difference that
+// multiplies once more before it is stored.
+var binaries = map[tflitefb.Op]string{
+	tflitefb.Add: "add", tflitefb.Sub: "sub", tflitefb.Mul: "mul", tflitefb.Div: "div", tflitefb.Minimum: "min", tflitefb.Maximum: "max",
+	tflitefb.SquaredDifference: "sub",
+}
+
+func (r *reader) binary(o *operator) (lut.Op, string) {
+	kind := binaries[o.Code]
+	attrs := map[string]string{}
+	if b := r.broadcast(o); b != "" {
+		attrs["b"] = b
+	}
+	prec, why := r.precision(o.Outputs[0], -1)
+	if why != "" {
+		return lut.Op{}, why
+	}
+	act, why := clamp(o, prec)
+	if why != "" {
+		return lut.Op{}, why
+	}
+	if act != "" && kind == "add" {
+		attrs["act"] = act
+	} // the kernels of the others clamp as well, in the same pass
+	return r.element(o, kind, o.Outputs[0], attrs)
+}
+
+// broadcast is the attribute b of an operator of two inputs: "" for equal shapes, s for
+// a scalar, c for one number a channel (or feature), x for anything else.
+func (r *reader) broadcast(o *operator) string {
+	out := r.out(o).Shape
+	small := r.in(o, 0).Shape
+	if b := r.in(o, 1).Shape; size(b) < size(small) {
+		small = b
+	}
+	switch n := size(small); {
+	case n == size(out):
+		return ""
+	case n == 1:
+		return "s"
+	case n == int(out[len(out)-1]) && int(small[len(small)-1]) == n:
+		return "c"
+	}
+	return "x"
+}
+
+// power is a square, or a power of a constant exponent.
+func (r *reader) power(o *operator) (lut.Op, string) {
+	e := 2.0
+	if o.Code == tflitefb.Pow {
+		var ok bool
+		if e, ok = r.number(o.Inputs[1]); !ok {
+			return lut.Op{}, "its exponent is not one constant"
+		}
+	}
+	name := "0.7"
+	if e == 2 || e == 3 {
+		name = strconv.Itoa(int(math.Round(e)))
+	}
+	return r.element(o, "pow", o.Inputs[0], map[string]string{"e": name})
+}
+
+// softmax is over the last axis.
+func (r *reader) softmax(o *operator) (lut.Op, string) {
+	s := r.in(o, 0).Shape
+	prec, why := r.precision(o.Inputs[0], -1)
+	if why != "" {
+		return lut.Op{}, why
+	}
+	if len(s) == 0 {
+		return lut.Op{}, "the softmax of one number"
+	}
+	return lut.NewOp("softmax", prec, nil, map[string]int{"m": r.outer(s[:len(s)-1]), "n": int(s[len(s)-1])}), ""
+}
+
+// convert is a change between float and bytes.
+func (r *reader) convert(o *operator) (lut.Op, string) {
+	from, to := r.in(o, 0).Type, r.out(o).Type
+	kind := ""
+	switch {
+	case from == tflitefb.Float32 && to == tflitefb.Int8:
+		kind = "quantize"
+	case from == tflitefb.Int8 && to == tflitefb.Float32:
+		kind = "dequantize"
+	default:
+		return lut.Op{}, "from " + from.String() + " to " + to.String()
+	}
+	return lut.NewOp(kind, lut.INT8, nil, r.at(r.out(o).Shape)), ""
+}

@@ -1,0 +1,215 @@
+package tflitereader
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/internal/tflitefb"
+	"github.com/isocost/isocost/lut"
+)
+
+// parts is the key of a join or a cut: of a map's channels, or of rows.
+func (r *reader) parts(o *operator) (lut.Op, string) {
+	kind, whole, parts := "split", o.Inputs[0], len(o.Outputs)
+	axis, ok := 0, true
+	switch o.Code {
+	case tflitefb.Concatenation:
+		kind, whole, parts = "concat", o.Outputs[0], len(o.Inputs)
+		axis = int(o.Options.Value("axis"))
+	case tflitefb.Split:
+		whole = o.Inputs[1]
+		axis, ok = r.integer(o, 0)
+	case tflitefb.SplitV:
+		axis, ok = r.integer(o, 2)
+	}
+	s := r.m.Tensors[whole].Shape
+	if axis < 0 {
+		axis += len(s)
+	}
+	if !ok || axis < 0 || axis >= len(s) || parts < 1 {
+		return lut.Op{}, "its axis is not one of its input"
+	}
+	prec, why := r.precision(whole, -1)
+	if why != "" {
+		return lut.Op{}, why
+	}
+	attrs := map[string]string{"n": strconv.Itoa(parts)}
+	if kind == "concat" && prec == lut.INT8 && r.rescaled(o) {
+		attrs["rescale"] = "1"
+	}
+	if axis == 3 && r.isMap(s) {
+		return lut.NewOp(kind, prec, attrs, r.at(s)), ""
+	}
+	return lut.NewOp(kind, prec, attrs, map[string]int{"seq": r.outer(s[:axis]), "dim": size(s[axis:])}), ""
+}
+
+// rescaled reports that most of a quantised join's bytes have another scale than the
+// result.
+func (r *reader) rescaled(o *operator) bool {
+	differ := 0
+	scale := func(t tflitefb.Tensor) float32 {
+		if t.Quant == nil || len(t.Quant.Scale) == 0 {
+			return 0
+		}
+		return t.Quant.Scale[0]
+	}
+	for _, t := range o.Inputs {
+		if t >= 0 && scale(r.m.Tensors[t]) != scale(*r.out(o)) {
+			differ += size(r.m.Tensors[t].Shape)
+		}
+	}
+	return 2*differ > size(r.out(o).Shape)
+}
+
+// integer is a constant input of one number.
+func (r *reader) integer(o *operator, i int) (int, bool) {
+	v, ok := r.integers(o, i)
+	if !ok || len(v) != 1 {
+		return 0, false
+	}
+	return v[0], true
+}
+
+// copied is an operator that copies its output together, row by row.
+func (r *reader) copied(o *operator) (op lut.Op, free, why string) {
+	kind := map[tflitefb.Op]string{tflitefb.Slice: "slice", tflitefb.StridedSlice: "slice", tflitefb.Pad: "pad", tflitefb.PadV2: "pad",
+		tflitefb.BroadcastTo: "expand", tflitefb.Gather: "gather"}[o.Code]
+	if kind == "gather" && !r.constant[o.Inputs[1]] {
+		return op, "", "its indices are computed"
+	}
+	if kind != "gather" && size(r.in(o, 0).Shape) == size(r.out(o).Shape) {
+		return op, onnxreader.FreeView, ""
+	}
+	op, why = r.element(o, kind, o.Outputs[0], nil)
+	return op, "", why
+}
+
+// reshape copies whole tensors on XNNPACK; of a lone row it is not worth a cell.
+func (r *reader) reshape(o *operator) (op lut.Op, free, why string) {
+	at := r.at(r.out(o).Shape)
+	if r.isMap(r.out(o).Shape) {
+		s := r.out(o).Shape
+		at = r.rows(s, 3)
+	}
+	if at["c"] > 0 {
+		return op, onnxreader.FreeView, ""
+	}
+	prec, why := r.precision(o.Outputs[0], -1)
+	return lut.NewOp("reshape", prec, map[string]string{"to": "flat"}, at), "", why
+}
+
+// transpose is free when only dimensions of size 1 change places.
+func (r *reader) transpose(o *operator) (op lut.Op, free, why string) {
+	prec, why := r.precision(o.Inputs[0], -1)
+	if why != "" {
+		return op, "", why
+	}
+	order, ok := r.integers(o, 1)
+	shape := make([]int, len(r.in(o, 0).Shape))
+	for i, n := range r.in(o, 0).Shape {
+		shape[i] = int(n)
+	}
+	if sorted := slices.Sorted(slices.Values(order)); !ok || len(order) != len(shape) || !slices.Equal(sorted, ascending(len(shape))) {
+		return op, "", "its order is not that of its input's dimensions"
+	}
+	perm, dims := onnxreader.Transposition(order, shape, r.batch)
+	if len(perm) < 2 {
+		return op, onnxreader.FreeView, ""
+	}
+	if len(perm) > 6 {
+		return op, "", "a transposition of more than 6 dimensions"
+	}
+	text, at := "", map[string]int{}
+	for i, v := range perm {
+		text += "-" + strconv.Itoa(v)
+		at["d"+strconv.Itoa(i)] = dims[i]
+	}
+	return lut.NewOp("transpose", prec, map[string]string{"perm": text[1:]}, at), "", ""
+}
+
+func ascending(n int) []int {
+	v := make([]int, n)
+	for i := range v {
+		v[i] = i
+	}
+	return v
+}
+
+func (r *reader) resize(o *operator) (lut.Op, string) {
+	in, out := r.in(o, 0).Shape, r.out(o).Shape
+	if !r.isMap(in) || !r.isMap(out) {
+		return lut.Op{}, "not a map made larger or smaller"
+	}
+	attrs := map[string]string{"mode": "nearest"}
+	if o.Code == tflitefb.ResizeBilinear {
+		attrs["mode"] = "linear"
+	}
+	if f := out[1] / in[1]; out[1] == f*in[1] && out[2] == f*in[2] {
+		attrs["f"] = strconv.Itoa(int(f))
+	} else {
+		attrs["size"] = pair(int(out[1]), int(out[2]))
+	}
+	return r.element(o, "resize", o.Inputs[0], attrs)
+}
+
+// blocks is a change between channels and blocks of pixels.
+func (r *reader) blocks(o *operator) (lut.Op, string) {
+	if !r.isMap(r.in(o, 0).Shape) {
+		return lut.Op{}, "not blocks of a map"
+	}
+	kind := "depthtospace"
+	if o.Code == tflitefb.SpaceToDepth {
+		kind = "spacetodepth"
+	}
+	return r.element(o, kind, o.Inputs[0], map[string]string{"f": strconv.Itoa(int(o.Options.Value("block_size")))})
+}
+
+// reduce is over the pixels of maps, or one run of neighbouring dimensions.
+func (r *reader) reduce(o *operator) (lut.Op, string) {
+	s := r.in(o, 0).Shape
+	axes, ok := r.integers(o, 1)
+	if !ok {
+		return lut.Op{}, "its axes are not constant"
+	}
+	on := make([]bool, len(s))
+	for _, a := range axes {
+		if a < 0 {
+			a += len(s)
+		}
+		if a < 0 || a >= len(s) {
+			return lut.Op{}, "its axes are not its input's"
+		}
+		on[a] = true
+	}
+	if o.Code == tflitefb.Mean {
+		switch {
+		case r.isMap(s) && slices.Equal(on, []bool{false, true, true, false}):
+			return r.element(o, "gap", o.Inputs[0], nil)
+		case len(s) == 3 && int(s[0]) == r.batch && slices.Equal(on, []bool{false, true, false}):
+			return r.element(o, "gap", o.Inputs[0], nil)
+		}
+	}
+	prec, why := r.precision(o.Inputs[0], -1)
+	if why != "" {
+		return lut.Op{}, why
+	}
+	lo, hi := slices.Index(on, true), len(on)
+	if lo < 0 {
+		return lut.Op{}, "it reduces over nothing"
+	}
+	for !on[hi-1] {
+		hi--
+	}
+	if slices.Contains(on[lo:hi], false) {
+		return lut.Op{}, "it reduces over dimensions that are not neighbours"
+	}
+	attrs := map[string]string{"op": map[tflitefb.Op]string{tflitefb.Mean: "mean", tflitefb.Sum: "sum", tflitefb.ReduceMax: "max",
+		tflitefb.ReduceMin: "min", tflitefb.ReduceProd: "prod"}[o.Code]}
+	at := map[string]int{"m": r.outer(s[:lo]), "n": size(s[lo:hi])}
+	if inner := size(s[hi:]); inner > 1 {
+		attrs["axis"] = "inner"
+		at = map[string]int{"b": r.outer(s[:lo]), "m": size(s[lo:hi]), "n": inner}
+	}
+	return lut.NewOp("reduce", prec, attrs, at), ""
+}
