@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/stats"
@@ -130,37 +131,65 @@ func geomean(key string, rows []Delta) Delta {
 
 // WriteDiff prints a comparison in benchstat's manner: old ± interval, new ±
 // interval, the change or ~ when it is not significant, p and the number of cells.
-// With cells every common cell is a row, else every family.
+// With cells every common cell is a row below its family's name, else every family.
+// Columns are as wide as what stands in them.
 func WriteDiff(w io.Writer, d *Difference, cells bool) error {
-	rows := d.Groups
-	if cells {
-		rows = d.Rows
-	}
-	wide := len("geomean")
-	for _, r := range rows {
-		wide = max(wide, len(r.Key))
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%-*s  %16s  %16s\n", wide, "", "old", "new")
-	line := func(r Delta) {
+	table := [][]string{{"", "old", "new", "", ""}} // a row of one column is a heading
+	line := func(name string, r Delta) {
 		delta := "~"
 		if r.Significant {
 			delta = fmt.Sprintf("%+.2f%%", 100*(r.Ratio-1))
 		}
-		fmt.Fprintf(&b, "%-*s  %10.4g ±%3.0f%%  %10.4g ±%3.0f%%  %8s (p=%.3f n=%d)\n", wide, r.Key, r.Old, 100*r.OldHalf, r.New, 100*r.NewHalf, delta, r.P, r.Cells)
+		table = append(table, []string{name, fmt.Sprintf("%.4g ±%3.0f%%", r.Old, 100*r.OldHalf), fmt.Sprintf("%.4g ±%3.0f%%", r.New, 100*r.NewHalf),
+			delta, fmt.Sprintf("(p=%.3f n=%d)", r.P, r.Cells)})
 	}
+	rows := d.Groups
+	if cells {
+		rows = d.Rows
+	}
+	last := ""
 	for _, r := range rows {
-		line(r)
+		if family, at, ok := strings.Cut(r.Key, "@"); ok && cells {
+			if family != last {
+				table, last = append(table, []string{family}), family
+			}
+			line("  "+at, r)
+			continue
+		}
+		line(r.Key, r)
 	}
 	if len(rows) > 1 {
-		line(d.All)
+		line("geomean", d.All)
+	}
+	var wide [5]int
+	for _, row := range table {
+		for i, text := range row {
+			if len(row) > 1 {
+				wide[i] = max(wide[i], utf8.RuneCountInString(text))
+			}
+		}
+	}
+	var b strings.Builder
+	for _, row := range table {
+		if len(row) == 1 {
+			fmt.Fprintln(&b, row[0])
+			continue
+		}
+		b.WriteString(strings.TrimRight(fmt.Sprintf("%-*s  %*s  %*s  %*s %s", wide[0], row[0], wide[1], row[1], wide[2], row[2], wide[3], row[3], row[4]), " ") + "\n")
 	}
 	for _, o := range []struct {
 		what string
 		keys []string
 	}{{"old", d.OnlyOld}, {"new", d.OnlyNew}} {
 		if len(o.keys) > 0 {
-			fmt.Fprintf(&b, "only in %s: %d cells (%s)\n", o.what, len(o.keys), sample(slices.Clone(o.keys)))
+			fmt.Fprintf(&b, "only in %s: %d cells\n", o.what, len(o.keys))
+			keys := slices.Sorted(slices.Values(o.keys))
+			for _, key := range keys[:min(5, len(keys))] {
+				fmt.Fprintf(&b, "  %s\n", key)
+			}
+			if more := len(keys) - 5; more > 0 {
+				fmt.Fprintf(&b, "  and %d more\n", more)
+			}
 		}
 	}
 	_, err := io.WriteString(w, b.String())
