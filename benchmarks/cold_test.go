@@ -6,6 +6,22 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
+// warmAndCold are an operator's frame and its cold frame.
+func warmAndCold(t *testing.T, key string) (warm, sum Sum) {
+	t.Helper()
+	op, err := lut.ParseOp(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if warm, err = Frame(op); err != nil {
+		t.Fatal(err)
+	}
+	if sum, err = cold(op, warm); err != nil {
+		t.Fatal(err)
+	}
+	return warm, sum
+}
+
 // What a cold frame adds is the same in every member of a difference, so that it
 // cancels, and reads more than a second-level cache; operators whose models end in
 // no vector stay as they are.
@@ -19,18 +35,7 @@ func TestColdCancels(t *testing.T) {
 		"linear/int8@cin=64,cout=32,m=49",
 		"split[n=3]/fp32@dim=96,seq=784",
 	} {
-		op, err := lut.ParseOp(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		warm, err := Frame(op)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sum, err := cold(op, warm)
-		if err != nil {
-			t.Fatal(err)
-		}
+		warm, sum := warmAndCold(t, key)
 		tail := map[string]float64{}
 		for i, s := range sum {
 			if s.Coef != warm[i].Coef || len(s.Chain) < len(warm[i].Chain)+2 {
@@ -56,16 +61,8 @@ func TestColdCancels(t *testing.T) {
 	// A transposition stays as it is; what is small, in a network's warm memory, has
 	// the same end as others but streams nothing.
 	for key, more := range map[string]int{"transpose[perm=0-2-1]/fp32@d0=2,d1=3,d2=4": 0, "dequantize/int8@dim=64,seq=49": 2, "hsigmoid/fp32@dim=96,seq=1": 1} {
-		op, err := lut.ParseOp(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		warm, err := Frame(op)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if sum, err := cold(op, warm); err != nil || len(sum[0].Chain) != len(warm[0].Chain)+more {
-			t.Errorf("%s: %v, %v", key, sum[0].Chain, err)
+		if warm, sum := warmAndCold(t, key); len(sum[0].Chain) != len(warm[0].Chain)+more {
+			t.Errorf("%s: %v", key, sum[0].Chain)
 		}
 	}
 }

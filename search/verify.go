@@ -27,14 +27,9 @@ type Verification struct {
 // it must check their hashes.
 func Verify(dir string, open func(h Header) (Problem, error)) (*Verification, error) {
 	path := filepath.Join(dir, JournalFile)
-	j, err := ReadJournal(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, hint.Wrap(err, "name the folder a search wrote with -o")
-	} else if err != nil {
+	j, err := finishedJournal(path)
+	if err != nil {
 		return nil, err
-	}
-	if j.Torn {
-		return nil, hint.Wrap(fmt.Errorf("%s: the last line is torn", path), "run the search again: it goes on where it was killed")
 	}
 	want, err := os.ReadFile(filepath.Join(dir, CertificateFile))
 	if errors.Is(err, os.ErrNotExist) {
@@ -53,116 +48,182 @@ func Verify(dir string, open func(h Header) (Problem, error)) (*Verification, er
 	if err := checkBudgets(p, j.Header); err != nil {
 		return nil, fmt.Errorf("%s:1: %w", path, err)
 	}
-	t := newTape(j)
-	ask := func(_ context.Context, reqs []Request) ([]Outcome, error) {
-		out := make([]Outcome, len(reqs))
-		for i, q := range reqs {
-			o, ok, err := t.find(q)
-			if err != nil {
-				return nil, err
-			}
-			if !ok {
-				t.pending = reqs
-				// The journal's own last word on why it ended; it wraps ErrStop's text.
-				return nil, stopped{t.end}
-			}
-			out[i] = o
-		}
-		for i, q := range reqs {
-			t.take(q, out[i])
-		}
-		return out, nil
+	r := &replay{tape: newTape(j), header: j.Header}
+	cert, err := r.certificate(p)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	var asked string // an architecture whose measurement was interrupted
-	if measured(j.Header) {
-		p.Admit = func(_ context.Context, a space.Arch) (string, error) {
-			if len(t.unmeasured(j.Header, a.Key())) > 0 {
-				asked = a.Key()
-				return "", stopped{t.end}
-			}
-			return refusal(j.Header, t.measured(a.Key(), len(j.Header.Tables))), nil
-		}
+	if err := checkCertificate(filepath.Join(dir, CertificateFile), want, cert); err != nil {
+		return nil, err
 	}
-	emit := func(e Event) {
-		entry, ok := eventEntry(e)
-		if !ok {
-			return
-		}
-		known, err := t.decision(entry)
-		if err == nil && !known {
-			err = fmt.Errorf("journal: the search decides %s of %s, which is not written down", entry.Kind, entry.To)
-		}
-		if err != nil && t.err == nil {
-			t.err = err
-		}
+	if err := checkBest(dir, p, cert); err != nil {
+		return nil, err
 	}
-	res, err := Search(context.Background(), p, j.Header.Settings, ask, emit)
+	return &Verification{Certificate: stored, Entries: len(j.Entries), Outcomes: r.taken, Unused: r.unused}, nil
+}
+
+// finishedJournal reads the journal of a search that was not killed.
+func finishedJournal(path string) (*Journal, error) {
+	j, err := ReadJournal(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, hint.Wrap(err, "name the folder a search wrote with -o")
+	} else if err != nil {
+		return nil, err
+	}
+	if j.Torn {
+		return nil, hint.Wrap(fmt.Errorf("%s: the last line is torn", path), "run the search again: it goes on where it was killed")
+	}
+	return j, nil
+}
+
+// replay is a search whose answers are the journal's.
+type replay struct {
+	*tape
+	header Header
+	asked  string // an architecture whose measurement was interrupted
+	unused int    // outcomes that nobody asked for in the end
+}
+
+// certificate searches again and makes the certificate of it. Every step of the search
+// must be in the journal, and everything in the journal must have been asked for.
+func (r *replay) certificate(p Problem) (*Certificate, error) {
+	if measured(r.header) {
+		p.Admit = r.admit
+	}
+	res, err := Search(context.Background(), p, r.header.Settings, r.answer, r.decided)
 	if err == nil {
-		err = t.err
+		err = r.err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
-	if t.played != len(t.decisions) {
-		return nil, fmt.Errorf("%s: %d steps are written down that the search does not take", path, len(t.decisions)-t.played)
+	if r.played != len(r.decisions) {
+		return nil, fmt.Errorf("%d steps are written down that the search does not take", len(r.decisions)-r.played)
 	}
-	if t.end != res.Stop {
-		return nil, fmt.Errorf("%s: it says the search ended with %q, and it ends with %q", path, t.end, res.Stop)
+	if r.end != res.Stop {
+		return nil, fmt.Errorf("it says the search ended with %q, and it ends with %q", r.end, res.Stop)
 	}
-	pendingSearch := t.pending
-	fidelity, err := audit(context.Background(), p, j.Header, res, t, ask)
+	pending := r.pending // of the search, not of the audit
+	fidelity, err := audit(context.Background(), p, r.header, res, r.tape, r.answer)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
-	v := &Verification{Entries: len(j.Entries), Outcomes: t.taken}
+	if err := r.checkUnused(pending); err != nil {
+		return nil, err
+	}
+	if err := r.checkMeasures(res.Path); err != nil {
+		return nil, err
+	}
+	return NewCertificate(r.header, res, fidelity, r.ledger(), r.state, r.measuredPath(res.Path, len(r.header.Tables))), nil
+}
+
+// answer gives the journal's outcomes.
+func (r *replay) answer(_ context.Context, reqs []Request) ([]Outcome, error) {
+	out := make([]Outcome, len(reqs))
+	for i, q := range reqs {
+		o, ok, err := r.find(q)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			r.pending = reqs
+			// The journal's own last word on why it ended; it wraps ErrStop's text.
+			return nil, stopped{r.end}
+		}
+		out[i] = o
+	}
+	for i, q := range reqs {
+		r.take(q, out[i])
+	}
+	return out, nil
+}
+
+// admit judges by the journal's measurements.
+func (r *replay) admit(_ context.Context, a space.Arch) (string, error) {
+	if len(r.unmeasured(r.header, a.Key())) > 0 {
+		r.asked = a.Key()
+		return "", stopped{r.end}
+	}
+	return refusal(r.header, r.tape.measured(a.Key(), len(r.header.Tables))), nil
+}
+
+// decided holds a step of the search against the journal's next.
+func (r *replay) decided(e Event) {
+	entry, ok := eventEntry(e)
+	if !ok {
+		return
+	}
+	known, err := r.decision(entry)
+	if err == nil && !known {
+		err = fmt.Errorf("journal: the search decides %s of %s, which is not written down", entry.Kind, entry.To)
+	}
+	if err != nil && r.err == nil {
+		r.err = err
+	}
+}
+
+// checkUnused counts the outcomes that were not consumed: a batch's that was never
+// completed, or final utilities.
+func (r *replay) checkUnused(batch []Request) error {
 	pending := map[sampleID]bool{}
-	for _, q := range pendingSearch {
+	for _, q := range batch {
 		pending[sampleID{q.Key, q.Stream, q.Index}] = true
 	}
-	for id := range t.outcomes {
-		if !t.consumed[id] {
-			// Final utilities of neighbours that a continued search has left behind, or of
-			// an audit that was interrupted, are nobody's.
-			if !pending[id] && !(id.stream == StreamFinal && j.Header.Final != nil) {
-				return nil, fmt.Errorf("%s: sample %d of %s (%s) is written down but the search never asked for it", path, id.index, id.arch, id.stream)
-			}
-			v.Unused++
+	for id := range r.outcomes {
+		if r.consumed[id] {
+			continue
+		}
+		// Final utilities of neighbours that a continued search has left behind, or of
+		// an audit that was interrupted, are nobody's.
+		if !pending[id] && !(id.stream == StreamFinal && r.header.Final != nil) {
+			return fmt.Errorf("sample %d of %s (%s) is written down but the search never asked for it", id.index, id.arch, id.stream)
+		}
+		r.unused++
+	}
+	return nil
+}
+
+// checkMeasures says whether every measurement is one that the search asked for.
+func (r *replay) checkMeasures(path []Visited) error {
+	for id := range r.measures {
+		on := id.arch == r.asked || slices.ContainsFunc(path, func(v Visited) bool { return v.Key == id.arch })
+		if !on || id.table >= len(r.header.Tables) || !r.header.Tables[id.table].Measured {
+			return fmt.Errorf("a measurement of %s for table %d, which the search did not ask for", id.arch, id.table)
 		}
 	}
-	for id := range t.measures {
-		on := id.arch == asked || slices.ContainsFunc(res.Path, func(v Visited) bool { return v.Key == id.arch })
-		if !on || id.table >= len(j.Header.Tables) || !j.Header.Tables[id.table].Measured {
-			return nil, fmt.Errorf("%s: a measurement of %s for table %d, which the search did not ask for", path, id.arch, id.table)
-		}
-	}
-	cert := NewCertificate(j.Header, res, fidelity, t.ledger(), t.state, t.measuredPath(res.Path, len(j.Header.Tables)))
+	return nil
+}
+
+// checkCertificate holds the stored bytes against the recomputed certificate.
+func checkCertificate(path string, stored []byte, cert *Certificate) error {
 	got, err := cert.Encode()
-	if err != nil {
-		return nil, err
+	if err != nil || bytes.Equal(got, stored) {
+		return err
 	}
-	if !bytes.Equal(got, want) {
-		n := 0
-		for n < len(got) && n < len(want) && got[n] == want[n] {
-			n++
-		}
-		line := 1 + bytes.Count(want[:n], []byte{'\n'})
-		return nil, fmt.Errorf("%s:%d: the certificate says %s, recomputed it is %s", filepath.Join(dir, CertificateFile), line, lineAt(want, n), lineAt(got, n))
+	n := 0
+	for n < len(got) && n < len(stored) && got[n] == stored[n] {
+		n++
 	}
+	line := 1 + bytes.Count(stored[:n], []byte{'\n'})
+	return fmt.Errorf("%s:%d: the certificate says %s, recomputed it is %s", path, line, lineAt(stored, n), lineAt(got, n))
+}
+
+// checkBest holds the files of the final architecture against the certificate.
+func checkBest(dir string, p Problem, cert *Certificate) error {
 	best, err := bestFiles(p.Space, cert)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, name := range sortedKeys(best) {
 		got, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if !bytes.Equal(got, best[name]) {
-			return nil, fmt.Errorf("%s is not the certificate's final architecture", filepath.Join(dir, name))
+			return fmt.Errorf("%s is not the certificate's final architecture", filepath.Join(dir, name))
 		}
 	}
-	v.Certificate = stored
-	return v, nil
+	return nil
 }
 
 // stopped is ErrStop with the words it was stopped with.

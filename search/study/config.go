@@ -1,6 +1,7 @@
 package study
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -153,28 +154,45 @@ var lineOf = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
 // ReadConfig reads a study file; name is the file's, for errors (file:line, all of
 // them) and as the place relative paths start from.
 func ReadConfig(name string, data []byte) (*Config, error) {
-	type problem struct {
-		line int
-		text string
+	var found problems
+	c := found.config(found.decode(data))
+	if len(found) > 0 {
+		return nil, found.in(name)
 	}
-	var problems []problem
-	bad := func(line int, format string, args ...any) {
-		problems = append(problems, problem{max(line, 1), fmt.Sprintf(format, args...)})
+	c.place(filepath.Dir(name))
+	return c, nil
+}
+
+// problems are what is wrong with a study file.
+type problems []problem
+
+type problem struct {
+	line int
+	text string
+}
+
+func (p *problems) add(line int, format string, args ...any) {
+	*p = append(*p, problem{max(line, 1), fmt.Sprintf(format, args...)})
+}
+
+// in is all of them as one error about the file of that name.
+func (p problems) in(name string) error {
+	slices.SortStableFunc(p, func(a, b problem) int { return cmp.Compare(a.line, b.line) })
+	var lines []string
+	for _, x := range p {
+		lines = append(lines, fmt.Sprintf("%s:%d: %s", name, x.line, x.text))
 	}
-	fail := func() error {
-		slices.SortStableFunc(problems, func(a, b problem) int { return cmp.Compare(a.line, b.line) })
-		var lines []string
-		for _, p := range problems {
-			lines = append(lines, fmt.Sprintf("%s:%d: %s", name, p.line, p.text))
-		}
-		return hint.Wrap(errors.New(strings.Join(lines, "\n")), "examples/study/study.yaml has every field")
-	}
+	return hint.Wrap(errors.New(strings.Join(lines, "\n")), "examples/study/study.yaml has every field")
+}
+
+// decode reads the one YAML document; nil when it is none of a study.
+func (p *problems) decode(data []byte) *configFile {
 	if len(data) > maxConfigBytes {
-		bad(1, "larger than %d bytes: not a study file", maxConfigBytes)
-		return nil, fail()
+		p.add(1, "larger than %d bytes: not a study file", maxConfigBytes)
+		return nil
 	}
 	var f configFile
-	dec := yaml.NewDecoder(strings.NewReader(string(data)))
+	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(&f); err != nil {
 		texts := []string{err.Error()}
@@ -190,96 +208,42 @@ func ReadConfig(name string, data []byte) (*Config, error) {
 				line, _ = strconv.Atoi(m[1])
 				text = m[2]
 			}
-			bad(line, "%s", strings.ReplaceAll(text, " in type study.configFile", ""))
+			p.add(line, "%s", strings.ReplaceAll(text, " in type study.configFile", ""))
 		}
-		return nil, fail()
+		return nil
 	}
 	var more yaml.Node
 	if err := dec.Decode(&more); err != io.EOF {
-		bad(more.Line, "a second YAML document")
-		return nil, fail()
+		p.add(more.Line, "a second YAML document")
+		return nil
+	}
+	return &f
+}
+
+// config makes the study of a file; of nil, none.
+func (p *problems) config(f *configFile) *Config {
+	if f == nil {
+		return nil
 	}
 	if f.Format.V != ConfigFormat {
-		bad(f.Format.Line, "format is %.80q, not %q", f.Format.V, ConfigFormat)
+		p.add(f.Format.Line, "format is %.80q, not %q", f.Format.V, ConfigFormat)
 	}
 	s := search.DefaultSettings()
 	c := &Config{Space: f.Space.V, Evaluator: f.Evaluator.V, Params: f.Params.V, FLOPs: f.FLOPs.V, Final: f.Final.V,
 		RandomAnchors: f.RandomAnchors.V, AnchorSeed: f.AnchorSeed.V, Budget: f.Budget.V,
 		Samples: 4, Fresh: 32, Tau: s.Tau, Delta: s.Delta, Epsilon: f.Epsilon.V}
-	need := func(line int, what string) {
-		if line == 0 {
-			bad(1, "field %q is missing", what)
-		}
-	}
-	need(f.Space.Line, "space")
-	need(f.Evaluator.Line, "evaluator")
-	need(f.Budget.Line, "budget")
-	need(f.Epsilon.Line, "epsilon")
-	whole := func(v at[int], what string, lo, hi int) int {
-		if v.Line > 0 && (v.V < lo || v.V > hi) {
-			bad(v.Line, "%s %d is outside %d to %d", what, v.V, lo, hi)
-		}
-		return v.V
-	}
-	within := func(v at[float64], what string, lo, hi float64) float64 {
-		if v.Line > 0 && !(v.V > lo && v.V < hi) {
-			bad(v.Line, "%s %g is not between %g and %g", what, v.V, lo, hi)
-		}
-		return v.V
-	}
-	whole(f.Budget, "budget", 1, 1<<30)
-	whole(f.RandomAnchors, "random_anchors", 0, maxList)
-	if f.Samples != nil {
-		c.Samples = whole(*f.Samples, "samples", 1, 1<<20)
-	}
-	if f.Fresh != nil {
-		c.Fresh = whole(*f.Fresh, "fresh", 2, 1<<20)
-	}
-	within(f.Epsilon, "epsilon", 0, math.MaxFloat64)
-	if f.Tau != nil {
-		c.Tau = within(*f.Tau, "tau", 0, 1)
-	}
-	if f.Delta != nil {
-		c.Delta = within(*f.Delta, "delta", 0, 1)
-	}
-	if f.Sigma != nil {
-		if !(f.Sigma.V >= 0) || math.IsInf(f.Sigma.V, 0) {
-			bad(f.Sigma.Line, "sigma %g is not a number from 0", f.Sigma.V)
-		}
-		c.Sigma = &f.Sigma.V
-	}
-	list := func(got []at[string], what string, all []string) (out []string) {
-		for _, x := range got {
-			switch {
-			case x.V == "":
-				bad(x.Line, "%s: an empty entry", what)
-			case slices.Contains(out, x.V):
-				bad(x.Line, "%s: %.60q is doubled", what, x.V)
-			case all != nil && !slices.Contains(all, x.V):
-				bad(x.Line, "%s: %.60q is none of %s", what, x.V, strings.Join(all, ", "))
-			}
-			out = append(out, x.V)
-		}
-		if len(out) > maxList {
-			bad(got[0].Line, "%s has over %d entries", what, maxList)
-		}
-		return out
-	}
-	c.Tables = list(f.Tables, "tables", nil)
-	c.Methods = list(f.Methods, "methods", append(MethodNames(), selectorMethods()...))
-	c.Anchors = list(f.Anchors, "anchors", nil)
+	p.need(f.Space.Line, "space")
+	p.need(f.Evaluator.Line, "evaluator")
+	p.need(f.Budget.Line, "budget")
+	p.need(f.Epsilon.Line, "epsilon")
+	p.numbers(f, c)
+	c.Tables = p.list(f.Tables, "tables", nil)
+	c.Methods = p.list(f.Methods, "methods", append(MethodNames(), selectorMethods()...))
+	c.Anchors = p.list(f.Anchors, "anchors", nil)
 	if len(c.Tables) == 0 {
-		bad(1, "field %q is missing", "tables")
+		p.add(1, "field %q is missing", "tables")
 	}
-	for _, m := range f.Measure {
-		if m.V == "" {
-			bad(m.Line, "measure: an empty entry")
-		}
-		c.Measure = append(c.Measure, m.V)
-	}
-	if n := len(c.Measure); n > 1 && n != len(c.Tables) {
-		bad(f.Measure[0].Line, "measure names %d devices for %d tables: name one, or one a table (none for no device)", n, len(c.Tables))
-	}
+	p.devices(f, c)
 	if len(c.Methods) == 0 {
 		c.Methods = MethodNames()
 	}
@@ -289,23 +253,104 @@ func ReadConfig(name string, data []byte) (*Config, error) {
 			err = s.CheckFidelities("multi-fidelity", c.Fidelities)
 		}
 		if err != nil {
-			bad(f.Fidelities.Line, "%v", err)
+			p.add(f.Fidelities.Line, "%v", err)
 		}
 	}
 	for _, x := range f.Seeds {
 		if slices.Contains(c.Seeds, x.V) {
-			bad(x.Line, "seeds: %d is doubled", x.V)
+			p.add(x.Line, "seeds: %d is doubled", x.V)
 		}
 		c.Seeds = append(c.Seeds, x.V)
 	}
 	if len(c.Seeds) == 0 {
 		c.Seeds = []uint64{1}
 	}
-	if len(problems) > 0 {
-		return nil, fail()
+	return c
+}
+
+// numbers are the fields that have a range.
+func (p *problems) numbers(f *configFile, c *Config) {
+	p.whole(f.Budget, "budget", 1, 1<<30)
+	p.whole(f.RandomAnchors, "random_anchors", 0, maxList)
+	if f.Samples != nil {
+		c.Samples = p.whole(*f.Samples, "samples", 1, 1<<20)
 	}
-	// Files are named relative to the study file, wherever it is run from.
-	dir := filepath.Dir(name)
+	if f.Fresh != nil {
+		c.Fresh = p.whole(*f.Fresh, "fresh", 2, 1<<20)
+	}
+	p.within(f.Epsilon, "epsilon", 0, math.MaxFloat64)
+	if f.Tau != nil {
+		c.Tau = p.within(*f.Tau, "tau", 0, 1)
+	}
+	if f.Delta != nil {
+		c.Delta = p.within(*f.Delta, "delta", 0, 1)
+	}
+	if f.Sigma != nil {
+		if !(f.Sigma.V >= 0) || math.IsInf(f.Sigma.V, 0) {
+			p.add(f.Sigma.Line, "sigma %g is not a number from 0", f.Sigma.V)
+		}
+		c.Sigma = &f.Sigma.V
+	}
+}
+
+// devices are the tables'.
+func (p *problems) devices(f *configFile, c *Config) {
+	for _, m := range f.Measure {
+		if m.V == "" {
+			p.add(m.Line, "measure: an empty entry")
+		}
+		c.Measure = append(c.Measure, m.V)
+	}
+	if n := len(c.Measure); n > 1 && n != len(c.Tables) {
+		p.add(f.Measure[0].Line, "measure names %d devices for %d tables: name one, or one a table (none for no device)", n, len(c.Tables))
+	}
+}
+
+// need says that a field is missing when it has no line.
+func (p *problems) need(line int, what string) {
+	if line == 0 {
+		p.add(1, "field %q is missing", what)
+	}
+}
+
+// whole is a number from lo to hi, both included.
+func (p *problems) whole(v at[int], what string, lo, hi int) int {
+	if v.Line > 0 && (v.V < lo || v.V > hi) {
+		p.add(v.Line, "%s %d is outside %d to %d", what, v.V, lo, hi)
+	}
+	return v.V
+}
+
+// within is a number between lo and hi, neither included.
+func (p *problems) within(v at[float64], what string, lo, hi float64) float64 {
+	if v.Line > 0 && !(v.V > lo && v.V < hi) {
+		p.add(v.Line, "%s %g is not between %g and %g", what, v.V, lo, hi)
+	}
+	return v.V
+}
+
+// list are distinct names, all of which are known unless known is nil.
+func (p *problems) list(got []at[string], what string, known []string) (out []string) {
+	for _, x := range got {
+		switch {
+		case x.V == "":
+			p.add(x.Line, "%s: an empty entry", what)
+		case slices.Contains(out, x.V):
+			p.add(x.Line, "%s: %.60q is doubled", what, x.V)
+		case known != nil && !slices.Contains(known, x.V):
+			p.add(x.Line, "%s: %.60q is none of %s", what, x.V, strings.Join(known, ", "))
+		}
+		out = append(out, x.V)
+	}
+	if len(out) > maxList {
+		p.add(got[0].Line, "%s has over %d entries", what, maxList)
+	}
+	return out
+}
+
+// place makes the names of files relative to dir, the study file's, wherever it is run
+// from.
+func (c *Config) place(dir string) {
 	place := func(p string) string {
 		if filepath.IsAbs(p) {
 			return p
@@ -323,7 +368,6 @@ func ReadConfig(name string, data []byte) (*Config, error) {
 			*e = "table:" + place(rest)
 		}
 	}
-	return c, nil
 }
 
 // OpenConfig reads a study file from disk.
