@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -9,7 +11,10 @@ import (
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/agent/ort"
 	"github.com/isocost/isocost/agent/tflite"
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/tflitereader"
 	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/nativelib"
 )
 
@@ -27,7 +32,7 @@ type backendOptions struct {
 }
 
 func (o *backendOptions) AddFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.Backend, "backend", "ort", "runtime: "+strings.Join(backendNames(), ", "))
+	flags.StringVar(&o.Backend, "backend", "ort", "runtime: "+strings.Join(backendNames(), ", ")+"; of .tflite models tflite unless it is named")
 	flags.StringVar(&o.Provider, "provider", "cpu", "what the runtime runs on: cpu, xnnpack, cuda, tensorrt, webgpu, nnapi, gpu…")
 	flags.StringArrayVar(&o.ProviderOptions, "provider-option", nil, "`NAME=VALUE` handed to the provider, or to the session where NAME has a dot; may be repeated")
 	flags.StringVar(&o.ORTLib, "ort-lib", "", "`PATH` of libonnxruntime (default: ISOCOST_ONNXRUNTIME, .native/, the system)")
@@ -55,6 +60,31 @@ func backendNames() []string {
 		names = append(names, m.name)
 	}
 	return names
+}
+
+// chooseFor takes the runtime that runs the plan's model files where --backend names
+// none: TensorFlow Lite for .tflite, ONNX Runtime for anything else.
+func (o *backendOptions) chooseFor(plan *benchmarks.Plan, flags *pflag.FlagSet) error {
+	if flags.Changed("backend") {
+		return nil
+	}
+	lite, others := 0, 0
+	for _, m := range plan.Models {
+		switch {
+		case m.File == "":
+		case strings.EqualFold(filepath.Ext(m.File), tflitereader.Extension):
+			lite++
+		default:
+			others++
+		}
+	}
+	if lite > 0 && others > 0 {
+		return cli.Usage(hint.Wrap(errors.New("no runtime runs both .tflite models and others"), "measure them in two calls; records of both compile to two tables"))
+	}
+	if lite > 0 {
+		o.Backend = tflite.Name
+	}
+	return nil
 }
 
 // open makes the chosen backend; its library is loaded when it is first used.

@@ -228,6 +228,9 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 	if err != nil {
 		return err
 	}
+	if err := o.chooseFor(plan, flags); err != nil {
+		return err
+	}
 	spec, err := o.spec()
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ check: {tolerance: {int8: 0.9}}
 `), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, talk := runAgent(t, "bench", "--plan", plan, "--backend", "tflite", "--protocol", protocol, "-o", out); code != 0 && code != 3 {
+	if code, _, talk := runAgent(t, "bench", "--plan", plan, "--protocol", protocol, "-o", out); code != 0 && code != 3 {
 		t.Fatalf("bench: exit %d: %s", code, talk)
 	}
 	files, err := record.Read(out)
@@ -54,6 +54,19 @@ check: {tolerance: {int8: 0.9}}
 	}
 	if kinds["e2e"] != 2 || kinds["cell"] < 60 {
 		t.Errorf("measured %v, want 2 networks and the cells of some 80 kernels", kinds)
+	}
+}
+
+// A model file says which runtime it wants.
+func TestBenchChoosesTheRuntime(t *testing.T) {
+	nativelib.Require(t, "litert")
+	lite, onnx := "../../benchmarks/tflitereader/testdata/tiny.tflite", "../../benchmarks/onnxreader/testdata/tiny.script.onnx"
+	code, out, talk := runAgent(t, "bench", lite, "--json", "--max-time", "2s")
+	if code != 0 && code != 3 || !strings.Contains(out, `"backend":"tflite"`) {
+		t.Errorf("exit %d: %s %s", code, out, talk)
+	}
+	if code, _, talk := runAgent(t, "bench", lite, onnx); code != 2 || !strings.Contains(talk, "measure them in two calls") {
+		t.Errorf("of two runtimes: exit %d: %s", code, talk)
 	}
 }
 
