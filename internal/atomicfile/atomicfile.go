@@ -79,6 +79,9 @@ func syncDir(dir string) error {
 // Log appends whole lines to a file, each synced before Append returns.
 type Log struct {
 	f *os.File
+	// Relaxed leaves syncing to Close and the operating system: what a killed process
+	// appended is there all the same, but the last seconds before a power cut may not be.
+	Relaxed bool
 }
 
 // OpenLog opens or creates the log at path for appending and returns what it
@@ -109,7 +112,7 @@ func OpenLog(path string) (log *Log, whole, torn []byte, err error) {
 		f.Close()
 		return nil, nil, nil, err
 	}
-	return &Log{f}, whole, torn, nil
+	return &Log{f: f}, whole, torn, nil
 }
 
 // Append writes one line, adding the newline, and syncs it to the disk. The line
@@ -121,11 +124,24 @@ func (l *Log) Append(line []byte) error {
 	if _, err := l.f.Write(append(line[:len(line):len(line)], '\n')); err != nil {
 		return err
 	}
-	return l.f.Sync()
+	return l.sync()
 }
 
 // Close closes the file.
-func (l *Log) Close() error { return l.f.Close() }
+func (l *Log) Close() error {
+	var err error
+	if l.Relaxed {
+		err = l.f.Sync()
+	}
+	return errors.Join(err, l.f.Close())
+}
+
+func (l *Log) sync() error {
+	if l.Relaxed {
+		return nil
+	}
+	return l.f.Sync()
+}
 
 // AppendLines writes several lines, in order, with one sync. A crash in between
 // leaves a prefix of them and at most one torn line.
@@ -143,5 +159,5 @@ func (l *Log) AppendLines(lines ...[]byte) error {
 	if _, err := l.f.Write(buf); err != nil {
 		return err
 	}
-	return l.f.Sync()
+	return l.sync()
 }
