@@ -29,6 +29,9 @@ type Campaign struct {
 	// Boot identifies the kernel's current run; "" when unknown.
 	Boot string
 
+	// Repeatable says that the device is simulated: what a power cut takes of the record
+	// file the same command measures again, so the file is synced once, at its end.
+	Repeatable bool
 	// MaxSeconds bounds the device seconds of the whole campaign, resumed or not;
 	// 0 leaves it to the protocol. The round under way is finished.
 	MaxSeconds float64
@@ -171,6 +174,9 @@ func (r *run) start(ctx context.Context) error {
 		return err
 	}
 	r.j = j
+	if j.log != nil {
+		j.log.Relaxed = r.Repeatable
+	}
 	return r.blameReboot()
 }
 

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"maps"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -50,6 +52,9 @@ type childState struct {
 	sampler  sampler
 	sessions map[string]*openSession
 	heap     uint64 // after the last collection
+	hold     bool   // reports wait for the end of the request, or for holdBytes of them
+	held     []byte
+	payload  []byte // scratch
 }
 
 // Serve answers requests from r on w until r ends. It returns nil at a clean end
@@ -162,7 +167,29 @@ func (s *childState) send(r report) error {
 		}
 	}
 	r.Model = strings.ToValidUTF8(r.Model, "\uFFFD")
-	if err := writeFrame(s.w, r); err != nil {
+	if r.Visit != nil && r.Failed == nil && !r.Done {
+		s.payload = appendVisit(s.payload[:0], r)
+		s.held = appendFrame(s.held, visitMagic, s.payload)
+	} else {
+		var frame bytes.Buffer
+		if err := writeFrame(&frame, r); err != nil {
+			return pipeError{fmt.Errorf("write a report: %w", err)}
+		}
+		s.held = append(s.held, frame.Bytes()...)
+	}
+	if s.hold && !r.Done && len(s.held) < holdBytes {
+		return nil
+	}
+	return s.flush()
+}
+
+// holdBytes is what a pipe takes at once (Linux: 64 KiB).
+const holdBytes = 64 << 10
+
+// flush hands over the reports that waited.
+func (s *childState) flush() error {
+	_, err := s.w.Write(s.held)
+	if s.held = s.held[:0]; err != nil {
 		return pipeError{fmt.Errorf("write a report: %w", err)}
 	}
 	return nil
@@ -200,6 +227,10 @@ func (s *childState) hello(h helloRequest) error {
 		// A restarted child goes on where the campaign's time stands.
 		s.clock.Sleep(time.Duration(h.ElapsedS * float64(time.Second)))
 		s.start = s.clock.Now()
+	}
+	if f, ok := b.(Foreteller); ok {
+		s.hold = true
+		f.BeforeFault(func() { s.flush() })
 	}
 	s.sampler.clock = s.clock
 	return s.send(report{Info: &info})
@@ -354,13 +385,15 @@ func (s *childState) warm(q warmRequest) (rule string, err error) {
 }
 
 func (s *childState) measure(q measureRequest) error {
-	for _, v := range q.Visits {
+	for i, v := range q.Visits {
 		o := s.sessions[v.Model]
 		if o == nil {
 			return fmt.Errorf("measure model %s: it is not open", v.Model)
 		}
-		if err := s.send(report{Begin: true, Model: v.Model}); err != nil {
-			return err
+		if i == 0 {
+			if err := s.send(report{Begin: true, Model: v.Model}); err != nil {
+				return err
+			}
 		}
 		at := s.clock.Now().Sub(s.start).Seconds()
 		us, preempted, err := s.sampler.visit(o.session, v.Samples, o.repeat, s.protocol.Sample.Discard)
@@ -369,6 +402,9 @@ func (s *childState) measure(q measureRequest) error {
 			r.Failed = &failReport{validityOf(err), cleanDetail(err.Error())}
 		} else {
 			r.Visit = &visitReport{Seq: v.Seq, AtS: at, US: us, Preempted: preempted}
+		}
+		if i+1 < len(q.Visits) {
+			r.Next = q.Visits[i+1].Model
 		}
 		if err := s.send(r); err != nil {
 			return err
@@ -409,17 +445,21 @@ func (s *childState) close(models []string) error {
 	return errors.Join(errs...)
 }
 
+// heapBytes is what Go's heap holds, read without stopping the program.
+func heapBytes() uint64 {
+	m := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(m)
+	return m[0].Value.Uint64()
+}
+
 // collect runs the garbage collector between requests, when its work has piled
 // up: in a timed region it never runs.
 func (s *childState) collect() {
 	if !s.OwnProcess {
 		return
 	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	if m.HeapAlloc > s.heap+32<<20 { // 32 MiB: thousands of reports, a few models
+	if heapBytes() > s.heap+32<<20 { // 32 MiB: thousands of reports, a few models
 		runtime.GC()
-		runtime.ReadMemStats(&m)
-		s.heap = m.HeapAlloc
+		s.heap = heapBytes()
 	}
 }

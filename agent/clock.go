@@ -31,6 +31,13 @@ type World interface {
 	ResidentBytes() int64
 }
 
+// Foreteller is implemented by worlds that say before they let a fault happen. Their
+// child need not hand over each report before it goes on: nothing else can end it.
+type Foreteller interface {
+	// BeforeFault calls f before each fault that may end the process.
+	BeforeFault(f func())
+}
+
 // Powered is implemented by worlds whose device knows what it spends.
 type Powered interface {
 	// Joules is the energy spent so far, idle included; ok is false when it is not known.

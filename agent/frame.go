@@ -17,7 +17,12 @@ import (
 // broken ones write where they should not: whatever is not a whole frame with
 // the right sum is garbage, not a message.
 
-const frameMagic = "iso1"
+const (
+	frameMagic = "iso1"
+	// visitMagic begins the frame of a visit: there are hundreds of thousands of them in a
+	// campaign, and their payload is no JSON; see appendVisit.
+	visitMagic = "iso2"
+)
 
 // maxFrame bounds a frame: 64 MiB is far above any message (a visit of 10⁵
 // samples is 2 MB) and far below what a garbage length could ask for.
@@ -35,13 +40,15 @@ func writeFrame(w io.Writer, v any) error {
 	if len(payload) > maxFrame {
 		return fmt.Errorf("a frame of %d bytes is too long", len(payload))
 	}
-	buf := make([]byte, 0, 12+len(payload))
-	buf = append(buf, frameMagic...)
-	buf = binary.LittleEndian.AppendUint32(buf, uint32(len(payload)))
-	buf = binary.LittleEndian.AppendUint32(buf, crc32.ChecksumIEEE(payload))
-	buf = append(buf, payload...)
-	_, err = w.Write(buf)
+	_, err = w.Write(appendFrame(make([]byte, 0, 12+len(payload)), frameMagic, payload))
 	return err
+}
+
+func appendFrame(to []byte, magic string, payload []byte) []byte {
+	to = append(to, magic...)
+	to = binary.LittleEndian.AppendUint32(to, uint32(len(payload)))
+	to = binary.LittleEndian.AppendUint32(to, crc32.ChecksumIEEE(payload))
+	return append(to, payload...)
 }
 
 // readFrame reads one frame into v. It returns io.EOF at a clean end between
@@ -54,7 +61,8 @@ func readFrame(r io.Reader, v any) error {
 		}
 		return err
 	}
-	if string(head[:4]) != frameMagic {
+	magic := string(head[:4])
+	if magic != frameMagic && magic != visitMagic {
 		return fmt.Errorf("%w: %q", errGarbage, head[:])
 	}
 	n := binary.LittleEndian.Uint32(head[4:])
@@ -67,6 +75,13 @@ func readFrame(r io.Reader, v any) error {
 	}
 	if crc32.ChecksumIEEE(payload) != binary.LittleEndian.Uint32(head[8:]) {
 		return fmt.Errorf("%w: wrong sum", errGarbage)
+	}
+	if magic == visitMagic {
+		rep, ok := v.(*report)
+		if !ok || !parseVisit(payload, rep) {
+			return fmt.Errorf("%w: no visit", errGarbage)
+		}
+		return nil
 	}
 	if err := json.Unmarshal(payload, v); err != nil {
 		return fmt.Errorf("%w: %v", errGarbage, err)

@@ -104,6 +104,7 @@ type report struct {
 	Done  bool   `json:"done,omitempty"`
 
 	Model string  `json:"model,omitempty"`
+	Next  string  `json:"next,omitempty"` // work on this model starts now, after what was said of Model
 	Note  string  `json:"note,omitempty"` // which rule ended the warm-up
 	T     float64 `json:"t"`              // device seconds since the child began
 	RSS   int64   `json:"rss,omitempty"`  // bytes, now

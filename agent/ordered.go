@@ -3,6 +3,7 @@ package agent
 import (
 	"math"
 	"slices"
+	"sort"
 )
 
 // ordered is a collection of numbers that grows and of which order statistics are
@@ -73,7 +74,7 @@ func (o *ordered) keep(values []float64) {
 		return
 	}
 	for _, v := range values {
-		i, _ := slices.BinarySearch(o.stay, v)
+		i := sort.SearchFloat64s(o.stay, v)
 		o.stay = slices.Insert(o.stay, i, v)
 	}
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -52,9 +53,10 @@ func fatalError(r report) error {
 func newTalk(p Process, elapsed float64) *talk {
 	t := &talk{process: p, reports: make(chan report, 64), end: make(chan error, 1), base: elapsed, now: elapsed, stop: make(chan struct{})}
 	go func() {
+		in := bufio.NewReaderSize(p, holdBytes)
 		for {
 			var r report
-			if err := readFrame(p, &r); err != nil {
+			if err := readFrame(in, &r); err != nil {
 				t.end <- err
 				close(t.reports)
 				return
@@ -114,8 +116,8 @@ func (t *talk) ask(ctx context.Context, q request, patience time.Duration, each 
 			case r.Done:
 				return r, nil
 			default:
-				if r.Model == inFlight {
-					inFlight = ""
+				if r.Model == inFlight || r.Next != "" {
+					inFlight = r.Next
 				}
 				if each != nil {
 					if err := each(r); err != nil {

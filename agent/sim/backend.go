@@ -25,6 +25,7 @@ type Backend struct {
 	dev   *Device
 	world *world
 	die   func(kind string)
+	warn  func() // before a fault
 }
 
 var (
@@ -32,6 +33,8 @@ var (
 	_ agent.World   = (*Backend)(nil)
 	_ agent.Placer  = (*Backend)(nil)
 	_ agent.Powered = (*Backend)(nil)
+
+	_ agent.Foreteller = (*Backend)(nil)
 )
 
 // New makes a backend. die carries out a fault that a library cannot carry out
@@ -53,6 +56,9 @@ func (b *Backend) Info() (agent.Info, error) {
 
 // Clock is the device's own time.
 func (b *Backend) Clock() agent.Clock { return b.world }
+
+// BeforeFault has f called before a fault that dies.
+func (b *Backend) BeforeFault(f func()) { b.warn = f }
 
 // Switches counts preemptions so far.
 func (b *Backend) Switches() int64 { return b.world.switches }
@@ -174,6 +180,9 @@ func (b *Backend) strike(f Fault) error {
 		return fmt.Errorf("the simulated driver reports an error")
 	case "fallback", "wrong":
 		return nil
+	}
+	if b.warn != nil {
+		b.warn()
 	}
 	b.die(f.Kind)
 	return fmt.Errorf("the simulated %s was not carried out", f.Kind)

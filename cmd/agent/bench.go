@@ -378,6 +378,7 @@ func (o *benchOptions) onDevice(c *agent.Campaign, p agent.Protocol) error {
 		}
 	}
 	if o.Backend == "sim" {
+		c.Repeatable = true
 		c.Device = record.Device{ID: "sim:" + filepath.Base(o.SimDevice), Model: "simulated device", CPU: "none", OS: "none", Arch: "none"}
 		c.MeterAbsent = "the device file says nothing of power"
 		return nil

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func runAgent(t *testing.T, args ...string) (code int, stdout, stderr string) {
+func runAgent(t testing.TB, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
