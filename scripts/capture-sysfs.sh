@@ -76,7 +76,6 @@ sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list
 sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/*_throttle_count
 sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq
 sys/devices/system/cpu/cpufreq/policy[0-9]*/*
-sys/devices/system/cpu/cpufreq/policy[0-9]*/stats/time_in_state
 sys/devices/system/cpu/cpufreq/boost sys/devices/system/cpu/intel_pstate/no_turbo
 sys/class/thermal/thermal_zone[0-9]*/type sys/class/thermal/thermal_zone[0-9]*/temp
 sys/class/thermal/thermal_zone[0-9]*/mode
