@@ -38,7 +38,8 @@ type Sum []Summand
 //     without the change. The use begins with a convolution, since runtimes move
 //     conversions past operators that only move data. The switch of a network's
 //     input is measured at the entry;
-//   - matmul comes after a sigmoid, and transpose is set against one that changes
+//   - matmul and transpose come after a sigmoid, since no convolution makes what they
+//     take; a transpose of more axes, or in int8, is set against one that changes
 //     nothing and is therefore removed;
 //   - activations and binary operators come after an average pool or a normalisation,
 //     into which nothing fuses them; cuts at constant numbers after a tanh besides;
@@ -57,8 +58,7 @@ func Frame(op lut.Op) (Sum, error) {
 	case "matmul":
 		return matMulFrame(op, in), nil
 	case "transpose":
-		idle := lut.NewOp("transpose", op.Precision, map[string]string{"perm": identity(len(in))}, axesOf(in))
-		return difference(Chain{op}, Chain{idle}), nil
+		return transposeFrame(op, in), nil
 	case "relayout":
 		return relayoutFrame(in, op.Precision), nil
 	case "quantize":
@@ -255,6 +255,20 @@ func isImage(s Shape) bool { return len(s) == 3 && s[0] <= stemChannels && s[1]*
 func matMulFrame(op lut.Op, in Shape) Sum {
 	pre := Chain{lut.NewOp("sigmoid", framePrecision(op.Precision), nil, coordinates(in))}
 	return difference(join(pre, Chain{op}), pre)
+}
+
+// transposeFrame has a sigmoid as producer as well. (A float model of a removed
+// transposition alone would have to copy its input to its output, which is about what a
+// transposition costs: the difference of the two was as low as a fifth of it.) Of int8
+// the conversions on both sides keep the idle member from being a copy, and no other
+// kind has a tensor of four axes.
+func transposeFrame(op lut.Op, in Shape) Sum {
+	if op.Precision != lut.INT8 && len(in) <= 3 {
+		pre := Chain{lut.NewOp("sigmoid", framePrecision(op.Precision), nil, coordinates(in))}
+		return difference(join(pre, Chain{op}), pre)
+	}
+	idle := lut.NewOp("transpose", op.Precision, map[string]string{"perm": identity(len(in))}, axesOf(in))
+	return difference(Chain{op}, Chain{idle})
 }
 
 // before is the producer of a tensor of shape s; empty for a network's input.

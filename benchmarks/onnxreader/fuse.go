@@ -37,12 +37,14 @@ func (g *graph) fuse() {
 			g.foldBatchNorm(n)
 		case n.op == "Add":
 			g.bias(n)
+		case n.op == "Mul":
+			g.layerScale(n)
 		}
 	}
-	g.scales()
+	blocked := g.scales()
 	for _, n := range g.nodes {
 		if !n.dead {
-			g.fuseActivation(n)
+			g.fuseActivation(n, blocked)
 			g.skipNorm(n)
 		}
 	}
@@ -183,11 +185,11 @@ func (g *graph) absorb(n, next *node) {
 const scaleConv = "@scaleconv"
 
 // scales finds them: batch norms of constants on maps that lie blocked since a float
-// convolution.
-func (g *graph) scales() {
+// convolution. It returns these maps.
+func (g *graph) scales() map[*value]bool {
 	blocked := map[*value]bool{}
 	all := func(in []*value) bool {
-		return !slices.ContainsFunc(in, func(v *value) bool { return !blocked[v] })
+		return !slices.ContainsFunc(in, func(v *value) bool { return v == nil || !blocked[v] && !v.cutOff() })
 	}
 	for _, n := range g.nodes {
 		if n.dead || n.int8 || len(n.in) == 0 || n.in[0].rank() != 4 || n.in[0].dtype != onnx.Float || len(n.out) == 0 {
@@ -209,6 +211,7 @@ func (g *graph) scales() {
 		}
 		blocked[n.out[0]] = on
 	}
+	return blocked
 }
 
 func isConv(op string) bool {
@@ -248,7 +251,7 @@ func (g *graph) foldBatchNorm(n *node) {
 }
 
 // bias merges Add of a constant vector into a matrix product without one, and
-// into a convolution without one.
+// into a convolution (ConvAddFusion).
 func (g *graph) bias(n *node) {
 	if len(n.in) != 2 || n.int8 {
 		return
@@ -261,13 +264,37 @@ func (g *graph) bias(n *node) {
 		p := x.from
 		switch {
 		case (p.op == "MatMul" || p.op == "com.microsoft:FusedMatMul" || p.op == "com.microsoft:MatMulNBits") && isMatrix(p) && x.known && len(x.shape) > 0 && lastVector(c, x.shape[len(x.shape)-1]),
-			p.op == "Conv" && p.input(2) == nil && x.known && len(x.shape) == 4 && elements(c.shape) == x.shape[1] && channelVector(c.shape):
+			p.foldable() && x.known && len(x.shape) == 4 && elements(c.shape) == x.shape[1] && channelVector(c.shape):
 			if p.act == "" && p.int8 == n.int8 {
 				g.absorb(p, n)
 				return
 			}
 		}
 	}
+}
+
+// layerScale merges Mul by a constant number, or by one for each channel, into the
+// convolution before it, whose weights and bias it scales when the model is loaded
+// (ConvMulFusion).
+func (g *graph) layerScale(n *node) {
+	if len(n.in) != 2 || n.int8 || len(n.out) == 0 || n.out[0] == nil {
+		return
+	}
+	for i, x := range n.in {
+		c := n.in[1-i]
+		if x == nil || c == nil || !c.constant || x.constant || !only(x) || x.from == nil || !x.from.foldable() || !x.known || len(x.shape) != 4 {
+			continue
+		}
+		if len(c.shape) == 0 || elements(c.shape) == x.shape[1] && channelVector(c.shape) {
+			g.absorb(x.from, n)
+			return
+		}
+	}
+}
+
+// foldable reports a float convolution of constants that no activation follows yet.
+func (n *node) foldable() bool {
+	return n.op == "Conv" && !n.dead && !n.int8 && n.act == "" && n.input(1) != nil && n.in[1].constant && (n.input(2) == nil || n.in[2].constant)
 }
 
 func lastVector(c *value, dim int) bool {
@@ -297,7 +324,7 @@ func activationOf(n *node) string {
 
 // fuseActivation merges an activation into the convolution or linear layer whose
 // only user it is.
-func (g *graph) fuseActivation(n *node) {
+func (g *graph) fuseActivation(n *node, blocked map[*value]bool) {
 	act := activationOf(n)
 	x := n.input(0)
 	if !fusedActs[act] || x == nil || !only(x) || x.from == nil || x.from.dead || len(n.out) == 0 || n.out[0] == nil {
@@ -310,7 +337,7 @@ func (g *graph) fuseActivation(n *node) {
 	if n.int8 && act != "relu" && act != "relu6" {
 		return // between quantised tensors only a clamp is no operator of its own
 	}
-	if (act == "relu" || act == "relu6") && inConv(p) && elements(p.in[0].shape) == elements(p.in[1].shape) { // the convolution's own activation
+	if (act == "relu" || act == "relu6") && inConv(p) && blocked[p.out[0]] && elements(p.in[0].shape) == elements(p.in[1].shape) { // the convolution's own activation
 		g.absorb(p, n)
 		return
 	}

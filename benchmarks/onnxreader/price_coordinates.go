@@ -80,7 +80,7 @@ func (p *pricer) at(v *value, mapped bool) (map[string]int, string) {
 		dim = s[len(s)-1]
 	}
 	seq := total / dim
-	if len(s) > 1 && s[0] == p.batch {
+	if len(s) > 1 && s[0]%p.batch == 0 {
 		seq /= p.batch
 	}
 	return map[string]int{"seq": max(seq, 1), "dim": dim}, ""

@@ -89,7 +89,7 @@ func (p *pricer) binary(n *node) (lut.Op, string) {
 	case c != "":
 		attrs["b"] = c
 		mapped = mapped || c == "c" // of rows, c would mean the last dimension
-	case kind == "add" && p.isMap(out) && inConv(n):
+	case kind == "add" && p.isMap(out) && inConv(n) && (p.blocked[a] || a.cutOff()) && (p.blocked[b] || b.cutOff()):
 		p.blocked[n.out[0]] = true
 		attrs["fused"], mapped = "1", true
 	case kind == "add" || kind == "mul": // the blocked layout has these
@@ -118,7 +118,7 @@ func (p *pricer) binary(n *node) (lut.Op, string) {
 }
 
 // inConv reports that an addition goes into the float convolution that computes
-// one of its operands for it alone.
+// one of its operands for it alone, if both lie blocked.
 func inConv(n *node) bool {
 	if n.op != "Add" || n.int8 {
 		return false
@@ -129,6 +129,12 @@ func inConv(n *node) bool {
 		}
 	}
 	return false
+}
+
+// cutOff reports an input too wide to be an image: the model is a part of a network,
+// where the map would come from a convolution and lie blocked.
+func (v *value) cutOff() bool {
+	return v.from == nil && !v.constant && v.rank() == 4 && v.shape[1] > stemChannels
 }
 
 func (v *value) rank() int {

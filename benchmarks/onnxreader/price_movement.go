@@ -2,6 +2,7 @@ package onnxreader
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -26,7 +27,7 @@ func blocks(kind string) func(*pricer, *node) (lut.Op, string) {
 // copies is an operator that copies its output together, row by row.
 func copies(kind string) func(*pricer, *node) (lut.Op, string) {
 	return func(p *pricer, n *node) (lut.Op, string) {
-		if slices.Equal(n.in[0].shape, n.out[0].shape) {
+		if slices.Equal(n.in[0].shape, n.out[0].shape) && (n.op != "Slice" || n.openEnds()) {
 			p.free = FreeView // nothing is cut off or added: removed when the model is loaded
 			return lut.Op{}, ""
 		}
@@ -36,6 +37,20 @@ func copies(kind string) func(*pricer, *node) (lut.Op, string) {
 		p.blocked[n.out[0]] = isBytes(n.out[0].dtype) && p.touchesBlocked(n)
 		return p.elementOp(n, kind, nil)
 	}
+}
+
+// openEnds reports a Slice that goes to the end whatever the size, which the runtime
+// removes when it also begins at 0 (EliminateSlice). One up to a number it runs, even
+// where that is all there is: GhostNet cuts each of its concatenations so.
+func (n *node) openEnds() bool {
+	var ends []float64
+	for _, e := range n.ints("ends") { // before opset 10
+		ends = append(ends, float64(e))
+	}
+	if v, ok := n.data(2); ok {
+		ends = v
+	}
+	return !slices.ContainsFunc(ends, func(e float64) bool { return e < float64(clampInt(math.MaxInt64)) })
 }
 
 func (p *pricer) gather(n *node) (lut.Op, string) {

@@ -90,14 +90,11 @@ func (p *pricer) reduce(n *node) (lut.Op, string) {
 		}
 	}
 	op := strings.ToLower(strings.TrimPrefix(n.op, "Reduce"))
-	outer, inner := elements(s[:lo]), elements(s[hi:])
-	if len(s) > 0 && lo > 0 && s[0] == p.batch {
-		outer /= p.batch
-	}
+	outer, inner := p.outer(s, lo), elements(s[hi:])
 	attrs := map[string]string{"op": op}
 	if inner > 1 {
 		attrs["axis"] = "inner"
-		return lut.NewOp("reduce", prec, attrs, map[string]int{"b": max(1, outer), "m": elements(s[lo:hi]), "n": inner}), ""
+		return lut.NewOp("reduce", prec, attrs, map[string]int{"b": outer, "m": elements(s[lo:hi]), "n": inner}), ""
 	}
-	return lut.NewOp("reduce", prec, attrs, map[string]int{"m": max(1, outer), "n": elements(s[lo:hi])}), ""
+	return lut.NewOp("reduce", prec, attrs, map[string]int{"m": outer, "n": elements(s[lo:hi])}), ""
 }
