@@ -3,8 +3,8 @@ package agent
 import "time"
 
 // Clock is the time in which a device lives. Real devices live in WallClock; the
-// simulated device brings its own, so that a campaign of 40 minutes takes a
-// second.
+// simulated device brings its own, so that a campaign of 40 minutes takes a few
+// seconds.
 type Clock interface {
 	// Now is monotonic; only differences mean anything.
 	Now() time.Time

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"math"
+	"sort"
 	"sync"
 )
 
@@ -67,13 +68,10 @@ func quantileRanks(n int, q, level float64) (lo, hi int, ok bool) {
 	tail := (1 - level) / 2
 	// The quantile lies below X(lo) with P(B < lo) and above X(hi) with P(B ≥ hi),
 	// B ~ Binomial(n, q) counting the values below the quantile.
-	for lo < n && BinomialCDF(n, lo, q) <= tail {
-		lo++ // P(B ≤ lo) ≤ tail, so rank lo+1 still qualifies
-	}
-	hi = n + 1
-	for hi > 1 && 1-BinomialCDF(n, hi-2, q) <= tail {
-		hi-- // P(B ≥ hi−1) ≤ tail, so rank hi−1 still qualifies
-	}
+	// Both grow with the rank: lo is the last with P(B < lo) ≤ tail, hi the first with
+	// P(B ≥ hi) ≤ tail.
+	lo = sort.Search(n, func(k int) bool { return BinomialCDF(n, k, q) > tail })
+	hi = 1 + sort.Search(n, func(k int) bool { return 1-BinomialCDF(n, k, q) <= tail })
 	return lo, hi, lo >= 1 && hi <= n && lo < hi
 }
 
