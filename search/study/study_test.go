@@ -240,7 +240,7 @@ func TestKilledStudy(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			if between < 15 {
+			if between < 8 {
 				time.AfterFunc(time.Duration(rng.Int64N(int64(span))), func() { cmd.Process.Kill() })
 			}
 			if err := cmd.Wait(); err == nil {
