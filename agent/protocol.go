@@ -16,6 +16,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictyaml"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -220,6 +221,13 @@ func ParseProtocol(name string, data []byte) (Protocol, error) {
 	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return Protocol{}, hint.Wrap(fmt.Errorf("%s: more than one document", name), "%s", cure)
 	}
+	var cut []error
+	for _, q := range strictyaml.Fractions(data, &p) {
+		cut = append(cut, errors.New(q.At(name)))
+	}
+	if len(cut) > 0 {
+		return Protocol{}, hint.Wrap(errors.Join(cut...), "%s", cure)
+	}
 	problems := p.problems()
 	if len(problems) == 0 {
 		return p, nil
@@ -334,26 +342,11 @@ func (p Protocol) SHA256() string {
 	return hex.EncodeToString(sum[:])
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): `)
-var yamlUnknown = regexp.MustCompile(`field (\S+) not found in type \S+`)
-var yamlKind = regexp.MustCompile("cannot unmarshal !!(\\w+)( `[^`]*`)? into (\\S+)")
-
 // yamlError turns the yaml package's errors into name:line: lines.
 func yamlError(name string, err error) error {
-	var te *yaml.TypeError
-	texts := []string{strings.TrimPrefix(err.Error(), "yaml: ")}
-	if errors.As(err, &te) {
-		texts = te.Errors
-	}
 	var errs []error
-	for _, t := range texts {
-		t = yamlUnknown.ReplaceAllString(t, `unknown field "$1"`)
-		t = yamlKind.ReplaceAllString(t, "$1$2 where a $3 belongs")
-		if m := yamlLine.FindStringSubmatchIndex(t); m != nil {
-			errs = append(errs, fmt.Errorf("%s:%s: %s", name, t[m[2]:m[3]], t[:m[0]]+t[m[1]:]))
-		} else {
-			errs = append(errs, fmt.Errorf("%s: %s", name, t))
-		}
+	for _, p := range strictyaml.Problems(err) {
+		errs = append(errs, errors.New(p.At(name)))
 	}
 	return errors.Join(errs...)
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 )
 
 // FormatError is a table file that cannot be read: where and why.
@@ -108,6 +109,16 @@ func decodeError(data []byte, dec *json.Decoder, err error) error {
 		off = syn.Offset
 	case errors.As(err, &typ):
 		off = typ.Offset
+	}
+	if typ != nil {
+		want := typ.Type.Kind().String()
+		switch {
+		case strings.Contains(want, "int"):
+			want = "whole number"
+		case strings.HasPrefix(want, "float"):
+			want = "number"
+		}
+		err = fmt.Errorf("%s is of type %s, want %s", typ.Field, typ.Value, want)
 	}
 	e := &FormatError{Line: 1 + bytes.Count(data[:min(int(off), len(data))], []byte("\n")), Err: err}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || syn != nil && int(syn.Offset) >= len(data) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictyaml"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -147,13 +147,20 @@ func Parse(name string, data []byte) (*Device, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	err := dec.Decode(d)
-	if errors.Is(err, io.EOF) {
-		err = errors.New("the file is empty")
-	}
-	if err == nil {
-		err = d.prepare()
-	}
+	var problems []strictyaml.Problem
 	if err != nil {
+		problems = strictyaml.Problems(err)
+	} else {
+		problems = strictyaml.Fractions(data, d)
+	}
+	if len(problems) > 0 {
+		var errs []error
+		for _, p := range problems {
+			errs = append(errs, errors.New(p.At(name)))
+		}
+		return nil, hint.Wrap(errors.Join(errs...), "examples/sim-device.yaml shows every field")
+	}
+	if err := d.prepare(); err != nil {
 		text := strings.TrimPrefix(err.Error(), "yaml: ")
 		at := name
 		if m := lineNumber.FindStringSubmatch(text); m != nil {

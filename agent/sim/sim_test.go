@@ -113,7 +113,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 	for _, c := range [][3]string{
 		{"format: isocost/sim-device/v1", "format: other", "format"},
-		{"overhead_us:", "overhead: 3\noverhead_us:", "field overhead not found"},
+		{"overhead_us:", "overhead: 3\noverhead_us:", "unknown field \"overhead\""},
 		{"jitter: ", "jitter: -", "noise.jitter"},
 		{"h*w", "h*(w", "not closed"},
 	} {

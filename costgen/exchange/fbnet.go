@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/isocost/isocost/internal/strictjson"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -37,7 +38,7 @@ func readFBNet(data []byte, p lut.Precision) (published, error) {
 	var out published
 	var items []fbnetItem
 	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&items); err != nil {
-		return out, fmt.Errorf("mobile-vision table: %w", err)
+		return out, fmt.Errorf("mobile-vision table: %w", strictjson.Plain(err))
 	}
 	for i, it := range items {
 		where := fmt.Sprintf("item %d (%s)", i, it.Op.Type)

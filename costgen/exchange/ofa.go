@@ -10,6 +10,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/isocost/isocost/internal/strictyaml"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -32,7 +33,8 @@ func readOFA(data []byte, p lut.Precision) (published, error) {
 		Count float64
 	}
 	if err := yaml.Unmarshal(data, &raw); err != nil {
-		return out, fmt.Errorf("once-for-all table: %w", err)
+		p := strictyaml.Problems(err)[0]
+		return out, fmt.Errorf("once-for-all table: line %d: %s", p.Line, p.Text)
 	}
 	for name, v := range raw {
 		if v.Mean == nil {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 
+	"github.com/isocost/isocost/internal/strictjson"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -17,12 +18,12 @@ func readTFNAS(data []byte, p lut.Precision) (published, error) {
 	var out published
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(data, &raw); err != nil {
-		return out, fmt.Errorf("TF-NAS table: %w", err)
+		return out, fmt.Errorf("TF-NAS table: %w", strictjson.Plain(err))
 	}
 	for name, v := range raw {
 		if name == "base" {
 			if err := json.Unmarshal(v, &out.base); err != nil {
-				return out, fmt.Errorf("TF-NAS table: base: %w", err)
+				return out, fmt.Errorf("TF-NAS table: base: %w", strictjson.Plain(err))
 			}
 			out.base *= 1000
 			continue
@@ -46,7 +47,7 @@ func readTFNAS(data []byte, p lut.Precision) (published, error) {
 		}
 		var cells map[string]float64
 		if err := json.Unmarshal(v, &cells); err != nil {
-			return out, fmt.Errorf("TF-NAS table: %s: %w", name, err)
+			return out, fmt.Errorf("TF-NAS table: %s: %w", name, strictjson.Plain(err))
 		}
 		for mid, ms := range cells {
 			c, err := strconv.Atoi(mid)

@@ -96,12 +96,57 @@ func Known(text []byte, v any) error {
 			}
 			return &Error{lineAt(text, int64(len(text))), true, what}
 		}
-		return &Error{lineAt(text, at), false, strings.TrimPrefix(err.Error(), "json: ")}
+		return &Error{lineAt(text, at), false, Plain(err).Error()}
 	}
 	if rest := bytes.TrimSpace(text[d.InputOffset():]); len(rest) > 0 {
 		return &Error{lineAt(text, int64(bytes.LastIndex(text, rest))), false, fmt.Sprintf("%.40q follows the value", rest)}
 	}
 	return nil
+}
+
+// Plain says an error of encoding/json in words of the file: which field holds what,
+// and what belongs there.
+func Plain(err error) error {
+	var k *json.UnmarshalTypeError
+	if !errors.As(err, &k) {
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	field := ""
+	if k.Field != "" {
+		field = k.Field + ": "
+	}
+	value, number := k.Value, ""
+	if n, ok := strings.CutPrefix(value, "number "); ok {
+		value, number = "number", " "+n
+	}
+	names := map[string]string{"number": "a number", "string": "text", "bool": "true or false", "array": "a list", "object": "an object"}
+	found := names[value]
+	if found == "" {
+		found = value
+	}
+	return fmt.Errorf("%s%s%s where %s belongs", field, found, number, wanted(k.Type))
+}
+
+// wanted names what JSON a type is read from.
+func wanted(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return wanted(t.Elem())
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.String:
+		return "text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	}
+	if t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64 {
+		return "a whole number"
+	}
+	return t.String()
 }
 
 func lineAt(text []byte, offset int64) int {

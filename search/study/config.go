@@ -9,14 +9,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictyaml"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/baseline"
 )
@@ -148,9 +147,6 @@ type configFile struct {
 	Measure       []at[string] `yaml:"measure"`
 }
 
-// lineOf finds where yaml.v3 says an error is.
-var lineOf = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
-
 // ReadConfig reads a study file; name is the file's, for errors (file:line, all of
 // them) and as the place relative paths start from.
 func ReadConfig(name string, data []byte) (*Config, error) {
@@ -195,20 +191,8 @@ func (p *problems) decode(data []byte) *configFile {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(&f); err != nil {
-		texts := []string{err.Error()}
-		var typ *yaml.TypeError
-		if errors.As(err, &typ) {
-			texts = typ.Errors
-		} else if errors.Is(err, io.EOF) {
-			texts = []string{"the file is empty"}
-		}
-		for _, text := range texts {
-			line := 1
-			if m := lineOf.FindStringSubmatch(text); m != nil {
-				line, _ = strconv.Atoi(m[1])
-				text = m[2]
-			}
-			p.add(line, "%s", strings.ReplaceAll(text, " in type study.configFile", ""))
+		for _, q := range strictyaml.Problems(err) {
+			p.add(q.Line, "%s", q.Text)
 		}
 		return nil
 	}

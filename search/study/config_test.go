@@ -35,14 +35,14 @@ func TestConfig(t *testing.T) {
 
 func TestConfigErrorsHaveTheirLine(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
-		{"budget: 100", "budget: many", "s.yaml:7: cannot unmarshal"},
+		{"budget: 100", "budget: many", "s.yaml:7: `many` where a whole number belongs"},
 		{"budget: 100", "budget: 0", "s.yaml:7: budget 0 is outside"},
 		{"budget: 100\n", "", `s.yaml:1: field "budget" is missing`},
-		{"budget: 100", "budgte: 100", "s.yaml:7: field budgte not found"},
+		{"budget: 100", "budgte: 100", "s.yaml:7: unknown field \"budgte\""},
 		{"isocost, random", "isocost, annealing", `s.yaml:5: methods: "annealing" is none of`},
 		{"isocost, random", "random, random", "s.yaml:5: methods: \"random\" is doubled"},
 		{"[1, 2]", "[1, 1]", "s.yaml:6: seeds: 1 is doubled"},
-		{"[1, 2]", "[1, -2]", "s.yaml:6: cannot unmarshal"},
+		{"[1, 2]", "[1, -2]", "s.yaml:6: `-2` where a whole number belongs"},
 		{"epsilon: 0.2", "epsilon: -1", "s.yaml:8: epsilon -1 is not between"},
 		{"epsilon: 0.2", "epsilon: .nan", "s.yaml:8: epsilon NaN is not between"},
 		{"epsilon: 0.2", "epsilon: 0.2\ntau: 1.5", "s.yaml:9: tau 1.5 is not between"},
