@@ -28,7 +28,7 @@ func TestTutorial(t *testing.T) {
 		t.Logf("on a busy machine: %v", err)
 		for i, line := range lines {
 			line = strings.Replace(line, "costgen compile ", "costgen compile --accept preempted,noisy,drift ", 1)
-			lines[i] = maxTime.ReplaceAllString(line, "--max-time 2m")
+			lines[i] = maxTime.ReplaceAllString(line, "--max-time 1m")
 		}
 		if err := follow(t, exampleFiles(t), lines); err != nil {
 			t.Fatal(err)
