@@ -168,7 +168,7 @@ func writeAudit(b *strings.Builder, f *lut.File) {
 		fmt.Fprintf(b, "  %-14s %.2f %% bounds the error of %g %% of networks, confidence %g %%\n", "eta", 100**a.Eta, 100*(1-a.Delta), 100*(1-a.Beta))
 		fmt.Fprintf(b, "  %-14s rank %d of %d; margin gamma %.2f %%\n", "", a.K, a.Errors.N, 100*a.Gamma)
 	} else {
-		fmt.Fprintf(b, "  %-14s not stated: δ=%g at confidence %g %% needs %d networks more\n", "eta", a.Delta, 100*(1-a.Beta), a.Missing)
+		fmt.Fprintf(b, "  %-14s not stated: δ=%g at confidence %g %% needs %d network%s more\n", "eta", a.Delta, 100*(1-a.Beta), a.Missing, map[bool]string{false: "s"}[a.Missing == 1])
 	}
 	fmt.Fprintf(b, "  %-14s held the truth in %.1f %% of %d\n", "95 % interval", 100*a.Interval.Inside, a.Interval.N)
 	fmt.Fprintf(b, "  %-14s median %.2f %%, 95 %% within %.2f %%, max %.2f %% (%d pairs)\n", "pair error", 100*a.Pair.Median, 100*a.Pair.P95, 100*a.Pair.Max, a.Pair.N)
