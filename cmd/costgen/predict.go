@@ -240,7 +240,11 @@ func writePrediction(w io.Writer, t *lut.Table, p *costgen.Prediction, net *onnx
 	if p.Total != nil {
 		mark := ""
 		if p.Extrapolated {
-			mark = "  (extrapolated)"
+			// Without a guessed kernel it is the sum that lies outside.
+			mark = "\n  extrapolated: the calibration was fitted on networks of other sizes"
+			if slices.ContainsFunc(p.Kernels, func(k costgen.PricedKernel) bool { return k.Extrapolated }) {
+				mark = "\n  extrapolated: kernels outside the measured range are guessed"
+			}
 		}
 		fmt.Fprintf(&b, "%s: %.5g %s, 95 %% between %.5g and %.5g%s\n", p.Model, *p.Total, p.Unit, *p.Lo, *p.Hi, mark)
 	} else {

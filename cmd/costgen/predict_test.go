@@ -15,6 +15,7 @@ import (
 	"github.com/isocost/isocost/benchmarks/kernelfile"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/benchmarks/tflitereader"
+	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/costgen/exchange"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/lut"
@@ -122,6 +123,27 @@ func TestPredictTFLite(t *testing.T) {
 }
 
 // A missing kernel is listed, leaves no total, and the emitted plan measures it.
+// An extrapolated total says what was extrapolated.
+func TestPredictSaysWhatIsExtrapolated(t *testing.T) {
+	tab, err := exchange.Import("csv", []byte("key,us\n\"linear/fp32@cin=8,cout=8,m=1\",5\n"), exchange.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	op, err := lut.ParseOp("linear/fp32@cin=8,cout=8,m=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for guessed, want := range map[bool]string{false: "networks of other sizes", true: "kernels outside the measured range"} {
+		v := 5.0
+		p := &costgen.Prediction{Model: "net", Unit: "us", Total: &v, Lo: &v, Hi: &v, Extrapolated: true,
+			Kernels: []costgen.PricedKernel{{Key: op, Cost: v, Lo: v, Hi: v, Extrapolated: guessed}}}
+		var b strings.Builder
+		if err := writePrediction(&b, tab, p, &onnxreader.Network{}, false); err != nil || !strings.Contains(b.String(), want) {
+			t.Errorf("guessed %v: %v\n%s", guessed, err, b.String())
+		}
+	}
+}
+
 func TestPredictListsWhatIsMissing(t *testing.T) {
 	dir := t.TempDir()
 	lutPath, planPath := filepath.Join(dir, "t.lut.json"), filepath.Join(dir, "plan.jsonl")
