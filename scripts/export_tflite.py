@@ -13,6 +13,7 @@ benchmarks/tflitereader/testdata.
 
 import argparse
 import pathlib
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -66,6 +67,13 @@ NETWORKS = {
     "inception_v3": (A.InceptionV3, 299),
     "xception": (A.Xception, 299),
     "convnext_tiny": (A.ConvNeXtTiny, 224),
+    "mobilenet_v1_050": (partial(A.MobileNet, alpha=0.5), 192),
+    "mobilenet_v2_050": (partial(A.MobileNetV2, alpha=0.5), 160),
+    "mobilenet_v2_140": (partial(A.MobileNetV2, alpha=1.4), 224),
+    "mobilenet_v3_large_075": (partial(A.MobileNetV3Large, alpha=0.75), 224),
+    "mobilenet_v3_large_minimal": (partial(A.MobileNetV3Large, minimalistic=True), 224),
+    "resnet50_v2": (A.ResNet50V2, 224),
+    "efficientnet_b1": (A.EfficientNetB1, 240),
 }
 
 
