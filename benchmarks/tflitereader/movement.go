@@ -71,10 +71,13 @@ func (r *reader) integer(o *operator, i int) (int, bool) {
 	return v[0], true
 }
 
+// copies are the kinds of the operators that only copy.
+var copies = map[tflitefb.Op]string{tflitefb.Slice: "slice", tflitefb.StridedSlice: "slice", tflitefb.Pad: "pad", tflitefb.PadV2: "pad",
+	tflitefb.BroadcastTo: "expand", tflitefb.Gather: "gather"}
+
 // copied is an operator that copies its output together, row by row.
 func (r *reader) copied(o *operator) (op lut.Op, free, why string) {
-	kind := map[tflitefb.Op]string{tflitefb.Slice: "slice", tflitefb.StridedSlice: "slice", tflitefb.Pad: "pad", tflitefb.PadV2: "pad",
-		tflitefb.BroadcastTo: "expand", tflitefb.Gather: "gather"}[o.Code]
+	kind := copies[o.Code]
 	if kind == "gather" && !r.constant[o.Inputs[1]] {
 		return op, "", "its indices are computed"
 	}

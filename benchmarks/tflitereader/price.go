@@ -10,17 +10,20 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
+// least is how many inputs the operators have that need more than one.
+var least = map[tflitefb.Op]int{tflitefb.Conv2D: 2, tflitefb.DepthwiseConv2D: 2, tflitefb.FullyConnected: 2, tflitefb.TransposeConv: 3,
+	tflitefb.Add: 2, tflitefb.Sub: 2, tflitefb.Mul: 2, tflitefb.Div: 2, tflitefb.Minimum: 2, tflitefb.Maximum: 2,
+	tflitefb.SquaredDifference: 2, tflitefb.Pow: 2, tflitefb.Prelu: 2, tflitefb.BatchMatMul: 2, tflitefb.Split: 2, tflitefb.SplitV: 3, tflitefb.Gather: 2,
+	tflitefb.Transpose: 2, tflitefb.Pad: 2, tflitefb.PadV2: 2, tflitefb.Mean: 2, tflitefb.Sum: 2, tflitefb.ReduceMax: 2, tflitefb.ReduceMin: 2, tflitefb.ReduceProd: 2}
+
 // whole says what an operator lacks to be understood at all: "" for one whose inputs
 // and output can be relied on.
 func (r *reader) whole(o *operator) string {
-	least := map[tflitefb.Op]int{tflitefb.Conv2D: 2, tflitefb.DepthwiseConv2D: 2, tflitefb.FullyConnected: 2, tflitefb.TransposeConv: 3,
-		tflitefb.Add: 2, tflitefb.Sub: 2, tflitefb.Mul: 2, tflitefb.Div: 2, tflitefb.Minimum: 2, tflitefb.Maximum: 2,
-		tflitefb.SquaredDifference: 2, tflitefb.Pow: 2, tflitefb.Prelu: 2, tflitefb.BatchMatMul: 2, tflitefb.Split: 2, tflitefb.SplitV: 3, tflitefb.Gather: 2,
-		tflitefb.Transpose: 2, tflitefb.Pad: 2, tflitefb.PadV2: 2, tflitefb.Mean: 2, tflitefb.Sum: 2, tflitefb.ReduceMax: 2, tflitefb.ReduceMin: 2, tflitefb.ReduceProd: 2}[o.Code]
-	if len(o.Outputs) == 0 || len(o.Inputs) < max(1, least) {
+	least := max(1, least[o.Code])
+	if len(o.Outputs) == 0 || len(o.Inputs) < least {
 		return "it has too few inputs or outputs"
 	}
-	for i := range max(1, least) {
+	for i := range least {
 		if o.Inputs[i] < 0 {
 			return "an input is left out"
 		}

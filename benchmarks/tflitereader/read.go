@@ -15,6 +15,9 @@ import (
 // Extension is how a file's name ends.
 const Extension = ".tflite"
 
+// Named reports whether a path is a .tflite model's, by its extension.
+func Named(path string) bool { return strings.EqualFold(filepath.Ext(path), Extension) }
+
 // maxRank is how many dimensions a tensor may have; LiteRT's limit is 8
 // (kMaxNumDims of its shape inference).
 const maxRank = 8

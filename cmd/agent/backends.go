@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -72,7 +71,7 @@ func (o *backendOptions) chooseFor(plan *benchmarks.Plan, flags *pflag.FlagSet) 
 	for _, m := range plan.Models {
 		switch {
 		case m.File == "":
-		case strings.EqualFold(filepath.Ext(m.File), tflitereader.Extension):
+		case tflitereader.Named(m.File):
 			lite++
 		default:
 			others++

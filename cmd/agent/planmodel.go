@@ -77,7 +77,7 @@ func (o *planOptions) fromModels(p *benchmarks.Planner) error {
 // readModel reads a model as the kernels its runtime makes of it: LiteRT of a .tflite
 // file, ONNX Runtime of any other.
 func readModel(path string, dims map[string]int) (*onnxreader.Network, error) {
-	if strings.EqualFold(filepath.Ext(path), tflitereader.Extension) {
+	if tflitereader.Named(path) {
 		if len(dims) > 0 {
 			return nil, cli.Usagef("%s is a .tflite model, whose sizes are fixed: --dim is of ONNX", path)
 		}

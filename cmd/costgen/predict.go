@@ -41,11 +41,11 @@ func predictCommand() cli.Command {
 		Long: `
 The model is read as the kernels a runtime makes of it: shapes inferred, constants
 folded, nodes fused by rules; or its kernels are taken from what agent lower wrote,
-which had the runtime itself do it. A .tflite model, whose converter has folded and fused, is read
-as LiteRT runs it. Each kernel is looked up; the sum is calibrated. What
+which had the runtime itself do it. A .tflite model, whose converter has folded and
+fused, is read as LiteRT runs it. Each kernel is looked up; the sum is calibrated. What
 the table lacks is listed, never counted as nothing: a model with a missing kernel
 has no total, and --emit-plan writes the plan that would measure what is missing.
-By a memory table the total is the peak of the model's own schedule, its buffers
+By a memory table the total is the peak of an ONNX model's own schedule, its buffers
 shared and freed as the runtime plans them; of the kernels that agent lower wrote it
 is exact.
 
@@ -147,7 +147,7 @@ func readNetwork(t *lut.Table, env cli.Env, path string, dims map[string]int) (*
 			fmt.Fprintf(env.Stderr, "costgen: warning: %s is read as %s runs it; the table is of %s\n", path, runs, b)
 		}
 	}
-	if strings.EqualFold(filepath.Ext(path), tflitereader.Extension) {
+	if tflitereader.Named(path) {
 		if len(dims) > 0 {
 			return nil, cli.Usagef("%s is a .tflite model, whose sizes are fixed: --dim is of ONNX", path)
 		}
