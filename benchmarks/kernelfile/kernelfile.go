@@ -13,7 +13,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/strictjson"
 )
@@ -30,7 +30,7 @@ type File struct {
 	Runtime Runtime `json:"runtime"`
 	// Network holds the kernels; every node of the runtime's graph is in it once, as
 	// a kernel, as free or as unpriced.
-	Network onnxreader.Network `json:"network"`
+	Network network.Network `json:"network"`
 }
 
 // Dims are the values of symbolic dimensions.

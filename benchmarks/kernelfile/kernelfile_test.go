@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -14,12 +14,12 @@ const sum = "6c1585d1bbf45b0712ea4a21b705c5fcb4ba04ff2e30f1fbf81a49faf658638f"
 func sample() *File {
 	return &File{Format: Format, Model: "net.onnx", SHA256: sum, Dims: Dims{"batch": 1},
 		Runtime: Runtime{"ort", "1.32.0", sum, "cpu"},
-		Network: onnxreader.Network{Name: "net", Lowered: true,
-			Kernels: []onnxreader.Kernel{{Name: "conv", Nodes: []string{"Conv conv"},
+		Network: network.Network{Name: "net", Lowered: true,
+			Kernels: []network.Kernel{{Name: "conv", Nodes: []string{"Conv conv"},
 				Op: lut.NewOp("conv", lut.FP32, map[string]string{"k": "3", "s": "1"}, map[string]int{"h": 8, "w": 8, "cin": 3, "cout": 8})},
 				{Name: "conv+", Nodes: []string{}, Op: lut.NewOp("add", lut.FP32, map[string]string{"fused": "1"}, map[string]int{"c": 8, "h": 8, "w": 8})}},
-			Unpriced: []onnxreader.Unpriced{{Name: "n", Op: "NonZero", Reason: "no key describes it"}},
-			Free:     []onnxreader.Free{{Name: "r", Op: "Reshape", Why: onnxreader.FreeView}},
+			Unpriced: []network.Unpriced{{Name: "n", Op: "NonZero", Reason: "no key describes it"}},
+			Free:     []network.Free{{Name: "r", Op: "Reshape", Why: network.FreeView}},
 		}}
 }
 

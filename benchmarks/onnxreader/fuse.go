@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/onnx"
 )
 
@@ -80,7 +81,7 @@ func (g *graph) unused() {
 			}
 		}
 		if !used && !n.dead {
-			n.dead, n.why = true, FreeUnused
+			n.dead, n.why = true, network.FreeUnused
 			for _, v := range n.in {
 				if v != nil {
 					unlink(v, n)
@@ -104,7 +105,7 @@ func (g *graph) noop(n *node) {
 	if x == nil || c == nil || x.constant || !c.constant || !c.hasData || len(c.data) != 1 || c.data[0] != neutral || !x.known || !n.out[0].known || !slices.Equal(x.shape, n.out[0].shape) {
 		return
 	}
-	n.dead, n.why = true, FreeNoop
+	n.dead, n.why = true, network.FreeNoop
 	unlink(x, n)
 	for _, user := range n.out[0].to {
 		for i, v := range user.in {

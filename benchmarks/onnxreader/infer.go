@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/onnx"
 )
 
@@ -47,9 +48,9 @@ func (g *graph) infer() error {
 		n.postpone(constant)
 		if constant {
 			n.dead = true
-			n.why = FreeConstant
+			n.why = network.FreeConstant
 			if n.op == "Shape" || n.op == "Size" {
-				n.why = FreeShape
+				n.why = network.FreeShape
 			}
 			if f, ok := folds[n.op]; ok && len(n.out) > 0 && n.out[0] != nil {
 				g.fold(n, f)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/onnx"
 )
@@ -39,7 +40,7 @@ type Options struct {
 }
 
 // ReadFile reads a model from disk.
-func ReadFile(path string, opt Options) (*Network, error) {
+func ReadFile(path string, opt Options) (*network.Network, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -78,7 +79,7 @@ func hintKeep(outer, inner error) error {
 // Read reads a model from its bytes. Errors: a file that is no ONNX model, is
 // truncated, inconsistent or beyond the bounds; a symbolic dimension without a
 // value (hint: which). Nodes it cannot price are not errors: see Network.Unpriced.
-func Read(data []byte, opt Options) (*Network, error) {
+func Read(data []byte, opt Options) (*network.Network, error) {
 	m, err := onnx.Decode(data)
 	if err != nil {
 		return nil, err
@@ -87,7 +88,7 @@ func Read(data []byte, opt Options) (*Network, error) {
 }
 
 // ReadModel reads a decoded model.
-func ReadModel(m *onnx.Model, opt Options) (*Network, error) {
+func ReadModel(m *onnx.Model, opt Options) (*network.Network, error) {
 	if m.Graph == nil {
 		return nil, errors.New("the file holds no graph")
 	}

@@ -1,7 +1,11 @@
 package onnxreader
 
+import (
+	"github.com/isocost/isocost/benchmarks/network"
+)
+
 // weigh writes what is in use into the network; made says which kernel a node became.
-func (g *graph) weigh(net *Network, made map[*node]int) {
+func (g *graph) weigh(net *network.Network, made map[*node]int) {
 	if g.inUse != nil { // the runtime's own graph
 		for _, bytes := range g.inUse {
 			net.PeakBytes = max(net.PeakBytes, bytes)

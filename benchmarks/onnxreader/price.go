@@ -3,18 +3,19 @@ package onnxreader
 import (
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/lut"
 )
 
 // price gives every node that remains its key, or a reason why it has none.
-func (g *graph) price() *Network {
-	net := &Network{Name: g.opt.Name, Lowered: g.lowered, Dims: g.dims, Kernels: []Kernel{}, Unpriced: []Unpriced{}, Free: []Free{}, Warnings: g.warnings}
+func (g *graph) price() *network.Network {
+	net := &network.Network{Name: g.opt.Name, Lowered: g.lowered, Dims: g.dims, Kernels: []network.Kernel{}, Unpriced: []network.Unpriced{}, Free: []network.Free{}, Warnings: g.warnings}
 	p := &pricer{g: g, blocked: map[*value]bool{}, last: map[*value]bool{}, inner: map[*value]bool{}, leads: map[*value]bool{}, turned: map[*value]bool{}, ran: map[*node]bool{}, batch: g.batch()}
 	made := map[*node]int{} // its kernel
 	for _, n := range g.nodes {
 		if n.dead {
 			if n.why != "" {
-				net.addFree(n, n.why)
+				addFree(net, n, n.why)
 			}
 			continue
 		}
@@ -29,19 +30,19 @@ func (g *graph) price() *Network {
 		case why != "":
 			for _, part := range n.parts {
 				kind, name, _ := strings.Cut(part, " ")
-				net.Unpriced = append(net.Unpriced, Unpriced{Name: name, Op: kind, Reason: why})
+				net.Unpriced = append(net.Unpriced, network.Unpriced{Name: name, Op: kind, Reason: why})
 			}
 		case op.Kind == "":
-			net.addFree(n, p.free)
+			addFree(net, n, p.free)
 		default:
 			made[n] = len(net.Kernels)
-			net.Kernels = append(net.Kernels, Kernel{Name: n.name, Op: op, Nodes: n.parts})
+			net.Kernels = append(net.Kernels, network.Kernel{Name: n.name, Op: op, Nodes: n.parts})
 		}
 		if why == "" {
 			p.wideConstants(n, op)
 			p.lateSizes(n)
 			for _, op := range p.also {
-				net.Kernels = append(net.Kernels, Kernel{Name: n.name + "+", Op: op, Nodes: []string{}})
+				net.Kernels = append(net.Kernels, network.Kernel{Name: n.name + "+", Op: op, Nodes: []string{}})
 			}
 		}
 	}
@@ -49,10 +50,11 @@ func (g *graph) price() *Network {
 	return net
 }
 
-func (net *Network) addFree(n *node, why string) {
+// addFree lists every node of the file in n as free.
+func addFree(net *network.Network, n *node, why string) {
 	for _, part := range n.parts {
 		kind, name, _ := strings.Cut(part, " ")
-		net.Free = append(net.Free, Free{Name: name, Op: kind, Why: why})
+		net.Free = append(net.Free, network.Free{Name: name, Op: kind, Why: why})
 	}
 }
 

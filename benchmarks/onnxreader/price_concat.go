@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -70,7 +71,7 @@ func (n *node) rescaled() float64 {
 
 func (p *pricer) split(n *node) (lut.Op, string) {
 	if len(n.out) == 1 {
-		p.free = FreeView
+		p.free = network.FreeView
 		return lut.Op{}, ""
 	}
 	op, why := p.joined(n, "split", n.in[0], n.splitAxis(), len(n.out))

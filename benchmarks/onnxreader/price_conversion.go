@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/lut"
 )
@@ -52,7 +53,7 @@ func feedsConv(v *value) bool {
 }
 
 func (p *pricer) reorder(n *node) (lut.Op, string) {
-	p.free = FreeReorder
+	p.free = network.FreeReorder
 	p.blocked[n.out[0]] = strings.HasSuffix(n.op, "ReorderInput")
 	return lut.Op{}, ""
 }
@@ -60,7 +61,7 @@ func (p *pricer) reorder(n *node) (lut.Op, string) {
 func (p *pricer) cast(n *node) (lut.Op, string) {
 	from, to := n.in[0].dtype, n.out[0].dtype
 	if from == to {
-		p.free = FreeView
+		p.free = network.FreeView
 		return lut.Op{}, ""
 	}
 	name := func(t onnx.DataType) string {

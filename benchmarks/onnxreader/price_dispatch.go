@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -101,7 +102,7 @@ func (p *pricer) node(n *node) (lut.Op, string) {
 		}
 	}
 	if views[n.op] {
-		p.free = FreeView
+		p.free = network.FreeView
 		p.leaveMaps(n)
 		if x := n.input(0); x != nil {
 			p.blocked[n.out[0]] = p.blocked[x] && slices.Equal(x.shape, n.out[0].shape)

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/lut"
 )
@@ -28,7 +29,7 @@ func (p *pricer) unary(n *node) (lut.Op, string) {
 		p.blocked[n.out[0]] = p.touchesBlocked(n)
 	}
 	if n.int8 && (act == "relu" || act == "relu6") {
-		p.free = FreeView // the number format clamps
+		p.free = network.FreeView // the number format clamps
 		return lut.Op{}, ""
 	}
 	return p.elementOp(n, act, nil)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -28,7 +29,7 @@ func blocks(kind string) func(*pricer, *node) (lut.Op, string) {
 func copies(kind string) func(*pricer, *node) (lut.Op, string) {
 	return func(p *pricer, n *node) (lut.Op, string) {
 		if slices.Equal(n.in[0].shape, n.out[0].shape) && (n.op != "Slice" || n.openEnds()) {
-			p.free = FreeView // nothing is cut off or added: removed when the model is loaded
+			p.free = network.FreeView // nothing is cut off or added: removed when the model is loaded
 			return lut.Op{}, ""
 		}
 		if s := n.out[0].shape; kind == "pad" && p.inner[n.out[0]] && p.isMap(s) { // whole rows of pixels
@@ -82,7 +83,7 @@ func (p *pricer) resize(n *node) (lut.Op, string) {
 		return lut.Op{}, fmt.Sprintf("interpolation %.20q", mode)
 	}
 	if slices.Equal(in, out) {
-		p.free = FreeView
+		p.free = network.FreeView
 		return lut.Op{}, ""
 	}
 	p.blocked[n.out[0]] = prec == lut.INT8 && p.blocked[n.in[0]]

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -78,7 +79,7 @@ func (p *pricer) reduce(n *node) (lut.Op, string) {
 	// Over one run of neighbouring dimensions: outer × reduced × inner.
 	lo, hi := slices.Index(axes, true), len(axes)
 	if lo < 0 {
-		p.free = FreeView
+		p.free = network.FreeView
 		return lut.Op{}, ""
 	}
 	for hi > 0 && !axes[hi-1] {

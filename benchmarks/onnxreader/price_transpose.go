@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -20,11 +21,11 @@ func (p *pricer) transpose(n *node) (lut.Op, string) {
 	x := n.in[0]
 	switch q := x.from; {
 	case slices.Equal(order, toLast) && q != nil && isQuantize(q) && only(x) && p.blocked[x]:
-		p.free = FreeReorder // the quantisation's key has it
+		p.free = network.FreeReorder // the quantisation's key has it
 		p.last[n.out[0]], p.blocked[n.out[0]] = true, true
 		return lut.Op{}, ""
 	case slices.Equal(order, toFirst) && p.last[x] && dequantisedForConv(n.out[0]):
-		p.free = FreeReorder // the dequantisation's key has it
+		p.free = network.FreeReorder // the dequantisation's key has it
 		p.blocked[n.out[0]] = true
 		return lut.Op{}, ""
 	case p.g.lowered:
@@ -33,10 +34,10 @@ func (p *pricer) transpose(n *node) (lut.Op, string) {
 			p.last[n.out[0]], p.blocked[n.out[0]] = true, true
 		}
 	case slices.Equal(order, toLast) && isBytes(x.dtype) && p.blocked[x]:
-		p.free = FreeReorder // they are last
+		p.free = network.FreeReorder // they are last
 		return lut.Op{}, ""
 	case slices.Equal(order, toFirst) && isBytes(x.dtype) && n.out[0].forConvs():
-		p.free = FreeReorder // they stay last
+		p.free = network.FreeReorder // they stay last
 		p.blocked[n.out[0]] = true
 		return lut.Op{}, ""
 	}
@@ -56,7 +57,7 @@ func (p *pricer) transpose(n *node) (lut.Op, string) {
 	}
 	perm, dims := Transposition(order, shape, p.batch)
 	if len(perm) < 2 {
-		p.free = FreeView
+		p.free = network.FreeView
 		return lut.Op{}, ""
 	}
 	if len(perm) > 6 {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -39,7 +40,7 @@ func written(t testing.TB, keys ...string) []byte {
 	return data
 }
 
-func keysOf(n *Network) []string {
+func keysOf(n *network.Network) []string {
 	var out []string
 	for _, o := range n.Ops() {
 		out = append(out, o.String())
@@ -179,7 +180,7 @@ func TestGolden(t *testing.T) {
 		for _, fr := range net.Free {
 			free[fr.Why]++
 		}
-		for _, why := range []string{FreeConstant, FreeView, FreeShape, FreeUnused, FreeReorder} {
+		for _, why := range []string{network.FreeConstant, network.FreeView, network.FreeShape, network.FreeUnused, network.FreeReorder} {
 			fmt.Fprintf(&b, "free %d %s\n", free[why], why)
 		}
 		for _, w := range net.Warnings {

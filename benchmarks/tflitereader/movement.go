@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/internal/tflitefb"
 	"github.com/isocost/isocost/lut"
@@ -82,7 +83,7 @@ func (r *reader) copied(o *operator) (op lut.Op, free, why string) {
 		return op, "", "its indices are computed"
 	}
 	if kind != "gather" && size(r.in(o, 0).Shape) == size(r.out(o).Shape) {
-		return op, onnxreader.FreeView, ""
+		return op, network.FreeView, ""
 	}
 	op, why = r.element(o, kind, o.Outputs[0], nil)
 	return op, "", why
@@ -96,7 +97,7 @@ func (r *reader) reshape(o *operator) (op lut.Op, free, why string) {
 		at = r.rows(s, 3)
 	}
 	if at["c"] > 0 {
-		return op, onnxreader.FreeView, ""
+		return op, network.FreeView, ""
 	}
 	prec, why := r.precision(o.Outputs[0], -1)
 	return lut.NewOp("reshape", prec, map[string]string{"to": "flat"}, at), "", why
@@ -118,7 +119,7 @@ func (r *reader) transpose(o *operator) (op lut.Op, free, why string) {
 	}
 	perm, dims := onnxreader.Transposition(order, shape, r.batch)
 	if len(perm) < 2 {
-		return op, onnxreader.FreeView, ""
+		return op, network.FreeView, ""
 	}
 	if len(perm) > 6 {
 		return op, "", "a transposition of more than 6 dimensions"

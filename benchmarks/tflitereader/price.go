@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/tflitefb"
 	"github.com/isocost/isocost/lut"
 )
@@ -42,7 +42,7 @@ func (r *reader) price(o *operator) (op lut.Op, free, why string) {
 		return op, "", why
 	}
 	if r.constant[o.Outputs[0]] {
-		return op, onnxreader.FreeConstant, ""
+		return op, network.FreeConstant, ""
 	}
 	switch o.kind {
 	case "":

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/tflitefb"
 	"github.com/isocost/isocost/lut"
@@ -23,7 +23,7 @@ func Named(path string) bool { return strings.EqualFold(filepath.Ext(path), Exte
 const maxRank = 8
 
 // ReadFile reads a model from disk; its name is the file's, without extension.
-func ReadFile(path string) (*onnxreader.Network, error) {
+func ReadFile(path string) (*network.Network, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, hint.Wrap(err, "name a .tflite model")
@@ -39,7 +39,7 @@ func ReadFile(path string) (*onnxreader.Network, error) {
 // are not known before the model runs. Operators that have no key are not errors: see
 // Network.Unpriced. PeakBytes and LiveBytes stay 0: how LiteRT plans its memory is not
 // known here.
-func Read(data []byte, name string) (*onnxreader.Network, error) {
+func Read(data []byte, name string) (*network.Network, error) {
 	m, err := tflitefb.Decode(data)
 	if err != nil {
 		return nil, err
@@ -153,8 +153,8 @@ func (r *reader) only(t int32, o *operator) bool {
 }
 
 // network gives every operator its key, or a reason why it has none.
-func (r *reader) network(name string) *onnxreader.Network {
-	net := &onnxreader.Network{Name: name, Kernels: []onnxreader.Kernel{}, Unpriced: []onnxreader.Unpriced{}, Free: []onnxreader.Free{}}
+func (r *reader) network(name string) *network.Network {
+	net := &network.Network{Name: name, Kernels: []network.Kernel{}, Unpriced: []network.Unpriced{}, Free: []network.Free{}}
 	r.fuse()
 	parts := map[*operator][]string{}
 	for _, o := range r.operators {
@@ -179,11 +179,11 @@ func (r *reader) network(name string) *onnxreader.Network {
 		}
 		switch {
 		case why != "":
-			net.Unpriced = append(net.Unpriced, onnxreader.Unpriced{Name: label, Op: title, Reason: why})
+			net.Unpriced = append(net.Unpriced, network.Unpriced{Name: label, Op: title, Reason: why})
 		case free != "":
-			net.Free = append(net.Free, onnxreader.Free{Name: label, Op: title, Why: free})
+			net.Free = append(net.Free, network.Free{Name: label, Op: title, Why: free})
 		default:
-			net.Kernels = append(net.Kernels, onnxreader.Kernel{Name: label, Op: op, Nodes: append(parts[o], o.String())})
+			net.Kernels = append(net.Kernels, network.Kernel{Name: label, Op: op, Nodes: append(parts[o], o.String())})
 		}
 	}
 	return net

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks"
-	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/tflitewriter"
 	"github.com/isocost/isocost/internal/tflitefb"
 	"github.com/isocost/isocost/lut"
@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/*.txt")
 
-func keysOf(n *onnxreader.Network) []string {
+func keysOf(n *network.Network) []string {
 	var out []string
 	for _, o := range n.Ops() {
 		out = append(out, o.String())
@@ -129,7 +129,7 @@ func TestConvertersModels(t *testing.T) {
 	}
 }
 
-func everyOperatorOnce(t *testing.T, path string, net *onnxreader.Network) {
+func everyOperatorOnce(t *testing.T, path string, net *network.Network) {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {

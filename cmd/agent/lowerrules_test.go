@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,76 +10,11 @@ import (
 	"github.com/isocost/isocost/agent/sidebyside"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/kernelfile"
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/lut"
 )
-
-// work is what a list of kernels does, comparable between the reader's rules and the
-// runtime's optimised graph: how often each operator with which size. What differs
-// by design is taken out, each for its reason:
-//   - the runtime pads channels to its vector (16 floats) and the padded width is in
-//     the graph it shows, so widths are rounded up;
-//   - gelu and silu after a linear layer (and any activation after one that quantises
-//     its input) are one kernel by the rules, whose cell is measured as both, and two
-//     nodes of the runtime's: they are taken apart;
-//   - the runtime keeps int8 maps channels last and views of sequences as it likes,
-//     so where every element is treated alike only their number counts;
-//   - transpositions are where the two differ most and are left out of this test: the
-//     runtime adds those of its layout (the weights' is in a key's cell).
-func work(kernels []onnxreader.Kernel) map[string]int {
-	out := map[string]int{}
-	for _, k := range kernels {
-		switch o := k.Op; o.Kind {
-		case "transpose":
-		case "conv", "dwconv", "matmul", "softmax", "layernorm", "gap", "maxpool", "avgpool":
-			for _, c := range o.At {
-				o = o.With(c.Axis, padded(c))
-			}
-			out[o.String()]++
-		case "linear":
-			if act := o.Attr("act"); act == "gelu" || act == "silu" || act != "" && o.Precision == lut.INT8Dyn {
-				m, _ := o.Coord("m")
-				n, _ := o.Coord("cout")
-				p := o.Precision
-				if p == lut.INT8Dyn {
-					p = lut.FP32
-				}
-				if p == lut.FP32 && m == 1 {
-					n = padded(lut.Coord{Axis: "c", Value: n})
-				}
-				out[fmt.Sprintf("%s/%s of %d", act, p, m*n)]++
-				o.Attrs = slices.DeleteFunc(slices.Clone(o.Attrs), func(a lut.Attr) bool { return a.Name == "act" })
-			}
-			out[o.String()]++
-		case "mish": // the runtime takes it apart
-			for _, part := range []string{"softplus", "tanh", "mul"} {
-				dim, _ := o.Coord("dim")
-				seq, _ := o.Coord("seq")
-				out[fmt.Sprintf("%s/%s of %d", part, o.Precision, dim*seq)]++
-			}
-		default:
-			n := 1
-			for _, c := range o.At {
-				if o.Precision == lut.INT8 {
-					n *= c.Value
-				} else {
-					n *= padded(c)
-				}
-			}
-			out[fmt.Sprintf("%s/%s of %d", o.Kind, o.Precision, n)]++
-		}
-	}
-	return out
-}
-
-// padded is a width rounded up to the runtime's vector; an image's three stay.
-func padded(c lut.Coord) int {
-	if !slices.Contains([]string{"c", "cin", "cout"}, c.Axis) || c.Value <= 3 {
-		return c.Value
-	}
-	return (c.Value + 15) / 16 * 16
-}
 
 // Law: what the reader's rules say of a file is what the runtime makes of it, but
 // for the differences listed.
@@ -136,7 +70,7 @@ func TestRulesAgreeWithRuntime(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for by, list := range map[string][]onnxreader.Unpriced{"rules": net.Unpriced, "runtime": f.Network.Unpriced} {
+			for by, list := range map[string][]network.Unpriced{"rules": net.Unpriced, "runtime": f.Network.Unpriced} {
 				var ops []string
 				for _, u := range list {
 					ops = append(ops, u.Op)
@@ -148,19 +82,7 @@ func TestRulesAgreeWithRuntime(t *testing.T) {
 			if len(net.Kernels) < 20 {
 				t.Errorf("only %d kernels", len(net.Kernels))
 			}
-			var diff []string
-			rules, runtime := work(net.Kernels), work(f.Network.Kernels)
-			for what, n := range rules {
-				if n > runtime[what] {
-					diff = append(diff, fmt.Sprintf("-%d %s", n-runtime[what], what))
-				}
-			}
-			for what, n := range runtime {
-				if n > rules[what] {
-					diff = append(diff, fmt.Sprintf("+%d %s", n-rules[what], what))
-				}
-			}
-			slices.Sort(diff)
+			diff := network.Differences(net.Kernels, f.Network.Kernels)
 			if !slices.Equal(diff, listed[name]) {
 				t.Errorf("the rules (-) and the runtime (+) differ:\n%s\nlisted:\n%s", strings.Join(diff, "\n"), strings.Join(listed[name], "\n"))
 			}

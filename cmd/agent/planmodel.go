@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/benchmarks/tflitereader"
 	"github.com/isocost/isocost/internal/cli"
@@ -76,7 +77,7 @@ func (o *planOptions) fromModels(p *benchmarks.Planner) error {
 
 // readModel reads a model as the kernels its runtime makes of it: LiteRT of a .tflite
 // file, ONNX Runtime of any other.
-func readModel(path string, dims map[string]int) (*onnxreader.Network, error) {
+func readModel(path string, dims map[string]int) (*network.Network, error) {
 	if tflitereader.Named(path) {
 		if len(dims) > 0 {
 			return nil, cli.Usagef("%s is a .tflite model, whose sizes are fixed: --dim is of ONNX", path)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/kernelfile"
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/benchmarks/tflitereader"
 	"github.com/isocost/isocost/costgen"
@@ -141,7 +142,7 @@ func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) er
 
 // readNetwork reads a model by the rules of its runtime, or the kernels that agent
 // lower wrote. Another runtime than the table's may fuse otherwise: said on stderr.
-func readNetwork(t *lut.Table, env cli.Env, path string, dims map[string]int) (*onnxreader.Network, error) {
+func readNetwork(t *lut.Table, env cli.Env, path string, dims map[string]int) (*network.Network, error) {
 	warn := func(backend, runs string) {
 		if b := t.File().Runtime.Backend; b != "" && b != backend {
 			fmt.Fprintf(env.Stderr, "costgen: warning: %s is read as %s runs it; the table is of %s\n", path, runs, b)
@@ -183,7 +184,7 @@ func readNetwork(t *lut.Table, env cli.Env, path string, dims map[string]int) (*
 }
 
 // predictNetwork prices what the reader found.
-func predictNetwork(t *lut.Table, path string, net *onnxreader.Network, extrapolate bool) (*costgen.Prediction, error) {
+func predictNetwork(t *lut.Table, path string, net *network.Network, extrapolate bool) (*costgen.Prediction, error) {
 	if t.File().Metric == lut.Memory {
 		alive := make([]costgen.Alive, len(net.Kernels))
 		for i, k := range net.Kernels {
@@ -203,7 +204,7 @@ func predictNetwork(t *lut.Table, path string, net *onnxreader.Network, extrapol
 }
 
 // predictionJSON spells a prediction with its unit in the field names.
-func predictionJSON(t *lut.Table, p *costgen.Prediction, net *onnxreader.Network) map[string]any {
+func predictionJSON(t *lut.Table, p *costgen.Prediction, net *network.Network) map[string]any {
 	unit := "_" + p.Unit
 	var kernels []map[string]any
 	for _, k := range p.Kernels {
@@ -231,7 +232,7 @@ func predictionJSON(t *lut.Table, p *costgen.Prediction, net *onnxreader.Network
 const kernelsShown = 12
 
 // writePrediction prints the total, where it comes from and what is missing.
-func writePrediction(w io.Writer, t *lut.Table, p *costgen.Prediction, net *onnxreader.Network, all bool) error {
+func writePrediction(w io.Writer, t *lut.Table, p *costgen.Prediction, net *network.Network, all bool) error {
 	var b strings.Builder
 	how := "fusion rules"
 	if net.Lowered {

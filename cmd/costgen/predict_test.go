@@ -13,6 +13,7 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/kernelfile"
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/benchmarks/tflitereader"
 	"github.com/isocost/isocost/costgen"
@@ -35,7 +36,7 @@ func tableOf(t *testing.T, model, path string, drop int) (sum float64, kernels i
 	t.Helper()
 	read := tflitereader.ReadFile
 	if filepath.Ext(model) == ".onnx" {
-		read = func(path string) (*onnxreader.Network, error) { return onnxreader.ReadFile(path, onnxreader.Options{}) }
+		read = func(path string) (*network.Network, error) { return onnxreader.ReadFile(path, onnxreader.Options{}) }
 	}
 	net, err := read(model)
 	if err != nil {
@@ -138,7 +139,7 @@ func TestPredictSaysWhatIsExtrapolated(t *testing.T) {
 		p := &costgen.Prediction{Model: "net", Unit: "us", Total: &v, Lo: &v, Hi: &v, Extrapolated: true,
 			Kernels: []costgen.PricedKernel{{Key: op, Cost: v, Lo: v, Hi: v, Extrapolated: guessed}}}
 		var b strings.Builder
-		if err := writePrediction(&b, tab, p, &onnxreader.Network{}, false); err != nil || !strings.Contains(b.String(), want) {
+		if err := writePrediction(&b, tab, p, &network.Network{}, false); err != nil || !strings.Contains(b.String(), want) {
 			t.Errorf("guessed %v: %v\n%s", guessed, err, b.String())
 		}
 	}

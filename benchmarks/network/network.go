@@ -1,4 +1,4 @@
-package onnxreader
+package network
 
 import (
 	"github.com/isocost/isocost/lut"
