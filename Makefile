@@ -35,43 +35,43 @@ demo: setup build ## the main job on this machine: plan, measure, compile, audit
 	scripts/demo.sh
 
 .PHONY: accuracy
-accuracy: setup build ## predicted against measured networks, on this machine → docs/results.md (4 minutes)
-	scripts/accuracy.sh
+accuracy: setup build ## predicted against measured networks, on this machine → docs/results/accuracy.md (4 minutes)
+	scripts/studies/accuracy.sh
 
 .PHONY: accuracy-models
-accuracy-models: setup build ## the same for 24 exported networks, fp32 and int8 → docs/results.md (12 minutes; wants torch for the export)
-	scripts/accuracy-models.sh
+accuracy-models: setup build ## the same for 24 exported networks, fp32 and int8 → docs/results/accuracy-models.md (12 minutes; wants torch for the export)
+	scripts/studies/accuracy-models.sh
 
 .PHONY: accuracy-tflite
 accuracy-tflite: setup build ## the same for .tflite networks on LiteRT (12 minutes; wants tensorflow for the export)
-	RUNTIME=litert scripts/accuracy-models.sh
+	RUNTIME=litert scripts/studies/accuracy-models.sh
 
 .PHONY: memory
-memory: setup build ## peak memory predicted against what ONNX Runtime asks for, a space and (MODELS_DIR=…) exported networks → docs/results.md (a minute, and 4 s a network)
-	scripts/memory.sh
+memory: setup build ## peak memory predicted against what ONNX Runtime asks for, a space and (MODELS_DIR=…) exported networks → docs/results/memory.md (a minute, and 4 s a network)
+	scripts/studies/memory.sh
 
 .PHONY: search-study
-search-study: ## the search's claims on NAS-Bench-Macro → docs/results.md (needs ../shared/data; a minute)
+search-study: ## the search's claims on NAS-Bench-Macro → docs/results/search.md (needs ../shared/data; a minute)
 	ISOCOST_STUDY=$(CURDIR)/.study.md $(GO) test ./search -run TestSearchStudy -count=1 -v
-	@test -f .study.md || { echo "no public data: see docs/results.md"; exit 1; }
-	scripts/results.sh Search < .study.md && rm .study.md
+	@test -f .study.md || { echo "no public data: see docs/results/search.md"; exit 1; }
+	scripts/studies/results.sh search 'make search-study' < .study.md && rm .study.md
 
 .PHONY: two-targets
-two-targets: setup-test build ## two targets' tables, one search on both, a transfer → docs/results.md (4 minutes)
-	scripts/two-targets.sh
+two-targets: setup-test build ## two targets' tables, one search on both, a transfer → docs/results/two-targets.md (4 minutes)
+	scripts/studies/two-targets.sh
 
 .PHONY: torch-search
 torch-search: setup build ## a whole search that trains its networks with PyTorch (PYTHON=…); docs/pytorch-search.md (10 minutes)
 	scripts/torch-search.sh
 
 .PHONY: marginal
-marginal: setup ## marginal costs by frames and as slopes over copies, one campaign → docs/results.md (5 minutes)
+marginal: setup ## marginal costs by frames and as slopes over copies, one campaign → docs/results/frames-and-chains.md (5 minutes)
 	ISOCOST_STUDY=$(CURDIR)/.study.md ISOCOST_SECONDS=240s $(GO) test ./cmd/agent -run TestFramesAgainstChains -count=1 -v
-	scripts/results.sh frames-and-chains < .study.md && rm .study.md
+	scripts/studies/results.sh frames-and-chains 'make marginal' < .study.md && rm .study.md
 
 .PHONY: runtimes
-runtimes: setup-test build ## the runtimes' times in fp32 and int8, side by side → docs/results.md (half a minute)
-	scripts/runtimes.sh
+runtimes: setup-test build ## the runtimes' times in fp32 and int8, side by side → docs/results/runtimes-side-by-side.md (half a minute)
+	scripts/studies/runtimes.sh
 
 .PHONY: test
 test: setup-test ## all tests, on the real runtimes
@@ -86,8 +86,8 @@ test-tensorflow: ## build with TensorFlow (274 MB, set up here) and run its conf
 		bin/agent-tensorflow runtimes verify tensorflow'
 
 .PHONY: runtimes-table
-runtimes-table: setup-test test-tensorflow ## what each runtime really does, operator × precision → docs/results.md (5 minutes)
-	scripts/runtimes-table.sh
+runtimes-table: setup-test test-tensorflow ## what each runtime really does, operator × precision → docs/results/runtimes.md (5 minutes)
+	scripts/studies/runtimes-table.sh
 
 .PHONY: race
 race: setup-test ## the tests that share state between goroutines, under the race detector

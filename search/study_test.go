@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestSearchStudy prints the acceptance study of NAS-Bench-Macro as a section of
-// docs/results.md into the file ISOCOST_STUDY names. `make search-study` runs it.
+// TestSearchStudy prints the acceptance study of NAS-Bench-Macro as the page
+// docs/results/search.md into the file ISOCOST_STUDY names. `make search-study` runs it.
 func TestSearchStudy(t *testing.T) {
 	path := os.Getenv("ISOCOST_STUDY")
 	if path == "" {
@@ -15,9 +15,9 @@ func TestSearchStudy(t *testing.T) {
 	}
 	m := loadMacro(t)
 	const starts = 300
-	text := fmt.Sprintf(`## Search
+	text := fmt.Sprintf(`# Search on NAS-Bench-Macro
 
-`+"`make search-study`"+`: NAS-Bench-Macro (8 layers, 3 choices, all 6,561 networks trained three times), cost = published
+NAS-Bench-Macro (8 layers, 3 choices, all 6,561 networks trained three times), cost = published
 parameters, τ = 5 %%, δ = 0.05, %d random starts, Gaussian noise of the benchmark's own spread (σ = %.4f points, pooled
 over its repeats) around the three-run means. Every neighbour of every result is checked against the table. LB is the
 instance's lower bound at the true gaps.

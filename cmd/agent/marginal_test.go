@@ -65,7 +65,7 @@ const secondPlaces = 1000
 
 // TestFramesAgainstChains measures the shape-preserving cells of examples/mobile-cnn
 // both ways in one interleaved campaign of ISOCOST_SECONDS on ONNX Runtime and writes
-// the section of docs/results.md to ISOCOST_STUDY (make marginal); plan and records go to
+// docs/results/frames-and-chains.md to ISOCOST_STUDY (make marginal); plan and records go to
 // the folder ISOCOST_RECORDS, when given.
 func TestFramesAgainstChains(t *testing.T) {
 	study, seconds := os.Getenv("ISOCOST_STUDY"), os.Getenv("ISOCOST_SECONDS")
@@ -144,13 +144,13 @@ func TestFramesAgainstChains(t *testing.T) {
 	if m := stats.Median(differ); m > 0.5 {
 		t.Errorf("frame and chain differ by %.0f %% in the median", m*100)
 	}
-	text := fmt.Sprintf("\n## Frames against chains\n\nMarginal costs by frames and as slopes over one to %d copies, one interleaved campaign of %s on ONNX Runtime, %.0f rounds,\n"+
-		"protocol of `examples/mobile-cnn` (`make marginal`): of its %d shape-preserving cells %d have both intervals, and in %d of these (%.0f %%) the intervals overlap (the\n"+
+	text := fmt.Sprintf("# Frames against chains\n\nMarginal costs by frames and as slopes over one to %d copies, one interleaved campaign of %s on ONNX Runtime, %.0f rounds,\n"+
+		"protocol of `examples/mobile-cnn`: of its %d shape-preserving cells %d have both intervals, and in %d of these (%.0f %%) the intervals overlap (the\n"+
 		"aim is 90 %%). The two differ by no more than their intervals in quadrature in %.0f %% (right intervals would give 95 %%).\n"+
 		"Median difference %.2f %%, ninetieth of a hundred %.1f %%; median half width of a frame's interval %.2f %%, of a slope's %.2f %%.\n\n"+
 		"A frame's interval holds how far a block's cost depends on its place: %.2f %% (standard deviation), by %d cells measured beside a second neighbour.\n"+
 		"A slope's holds how far its latencies lie from a line: ONNX Runtime lays out the memory of each length differently, which moves a\n"+
-		"chain by several percent of an operator, up for one length and down for the next ([decision 0203](decisions/0203-frames-and-slopes.md)).\n",
+		"chain by several percent of an operator, up for one length and down for the next ([decision 0203](../decisions/0203-frames-and-slopes.md)).\n",
 		copies, seconds, rounds, len(pairs), judged, agree, percent(agree), percent(within),
 		100*stats.Median(differ), 100*stats.Quantile(differ, 0.9), 100*stats.Median(width), 100*stats.Median(slopeWidth), 100*places, twice)
 	if err := os.WriteFile(study, []byte(text), 0o644); err != nil {

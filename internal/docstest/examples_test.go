@@ -44,7 +44,7 @@ func TestLongFlagListsAreGrouped(t *testing.T) {
 	const most = 12
 	for _, p := range programs {
 		for _, name := range subcommands(t, p) {
-			out, err := exec.Command(filepath.Join(bin, p), name, "-h").Output()
+			out, err := exec.Command(filepath.Join(bin(t), p), name, "-h").Output()
 			if err != nil {
 				t.Fatalf("%s %s -h: %v", p, name, err)
 			}
@@ -60,7 +60,7 @@ func TestLongFlagListsAreGrouped(t *testing.T) {
 // subcommands lists a program's visible subcommands.
 func subcommands(t *testing.T, program string) (names []string) {
 	t.Helper()
-	out, err := exec.Command(filepath.Join(bin, program), "-h").Output()
+	out, err := exec.Command(filepath.Join(bin(t), program), "-h").Output()
 	if err != nil {
 		t.Fatalf("%s -h: %v", program, err)
 	}
@@ -78,7 +78,7 @@ func subcommands(t *testing.T, program string) (names []string) {
 // examples are the command lines under "Example:" in a subcommand's help.
 func examples(t *testing.T, program, name string) (lines []string) {
 	t.Helper()
-	out, err := exec.Command(filepath.Join(bin, program), name, "-h").Output()
+	out, err := exec.Command(filepath.Join(bin(t), program), name, "-h").Output()
 	if err != nil {
 		t.Fatalf("%s %s -h: %v", program, name, err)
 	}
@@ -115,7 +115,7 @@ func shell(t *testing.T, dir, line string) (int, []byte) {
 	if err := os.Symlink(native, filepath.Join(dir, ".native")); err != nil && !os.IsExist(err) {
 		t.Fatal(err)
 	}
-	cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cmd.Env = append(os.Environ(), "PATH="+bin(t)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	// A timeout ends the whole tree, not only the shell.

@@ -19,9 +19,10 @@ var fixture string
 // search, two models.
 func exampleFiles(t *testing.T) string {
 	t.Helper()
+	bin(t)
 	nativelib.Require(t, "onnxruntime")
 	if fixture == "" {
-		made := filepath.Join(filepath.Dir(bin), "fixture")
+		made := filepath.Join(scratch, "fixture")
 		makeExampleFiles(t, made)
 		fixture = made
 	}

@@ -5,10 +5,12 @@ package docstest
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -19,8 +21,8 @@ var programs = []string{"agent", "costgen", "isosearch"}
 // root is the repository's folder.
 var root = filepath.Join("..", "..")
 
-// bin holds the three commands, built once; beside it lies what else the tests share.
-var bin string
+// scratch is a folder of this run that the tests share: the programs, the example files.
+var scratch string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -30,18 +32,36 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer os.RemoveAll(dir)
-		bin = filepath.Join(dir, "bin")
-		for _, p := range programs {
-			cmd := exec.Command("go", "build", "-o", filepath.Join(bin, p), "./cmd/"+p)
-			cmd.Dir = root
-			if out, err := cmd.CombinedOutput(); err != nil {
-				os.Stderr.Write(out)
-				panic(err)
-			}
-		}
+		scratch = dir
 		return m.Run()
 	}())
 }
+
+// bin is the folder of the three commands, built when a test first wants them. Tests that
+// want none read the documents alone and are quick.
+func bin(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds and runs the commands")
+	}
+	dir, err := buildPrograms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+var buildPrograms = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(scratch, "bin")
+	for _, p := range programs {
+		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, p), "./cmd/"+p)
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("go build ./cmd/%s: %w\n%s", p, err, out)
+		}
+	}
+	return dir, nil
+})
 
 const referenceHead = "# Reference\n\nEvery command with its flags, as `-h` prints them. Made by\n`go test ./internal/docstest -run Reference -update`; the same test without `-update` fails when this page is old.\n\n"
 
@@ -49,7 +69,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 	var want bytes.Buffer
 	want.WriteString(referenceHead)
 	for _, p := range programs {
-		out, err := exec.Command(filepath.Join(bin, p), "reference").Output()
+		out, err := exec.Command(filepath.Join(bin(t), p), "reference").Output()
 		if err != nil {
 			t.Fatalf("%s reference: %v", p, err)
 		}
@@ -78,7 +98,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 func TestEveryCommandHasHelp(t *testing.T) {
 	for _, p := range programs {
 		for _, name := range subcommands(t, p) {
-			help, err := exec.Command(filepath.Join(bin, p), name, "-h").Output()
+			help, err := exec.Command(filepath.Join(bin(t), p), name, "-h").Output()
 			if err != nil {
 				t.Errorf("%s %s -h: %v", p, name, err)
 			}

@@ -17,7 +17,7 @@ func TestTablesFitEightyColumns(t *testing.T) {
 		"isosearch verify run",
 	} {
 		words := strings.Fields(line)
-		cmd := exec.Command(filepath.Join(bin, words[0]), words[1:]...)
+		cmd := exec.Command(filepath.Join(bin(t), words[0]), words[1:]...)
 		cmd.Dir = dir
 		out, err := cmd.Output()
 		if err != nil {

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# runtimes.sh: the section of docs/results.md that puts the runtimes' times beside one another.
+# runtimes.sh: docs/results/runtimes-side-by-side.md, which puts the runtimes' times beside one another.
 # Takes half a minute; other programs should be stopped. With bin/agent-tensorflow there (make
 # test-tensorflow builds it) TensorFlow has a column.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 agent=bin/agent
 lanes=(--lane ort:cpu --lane litert:cpu --lane tflite:cpu)
 if [ -x bin/agent-tensorflow ]; then
@@ -11,11 +11,10 @@ if [ -x bin/agent-tensorflow ]; then
 	lanes+=(--lane tensorflow:cpu)
 fi
 times=$("$agent" compare --rounds 25 --markdown "${lanes[@]}")
-cat <<END | scripts/results.sh runtimes-side-by-side
+cat <<END | scripts/studies/results.sh runtimes-side-by-side "make runtimes"
+# Runtimes side by side
 
-## Runtimes side by side
-
-\`make runtimes\` (\`agent compare\`): the same models – the same graph, weights and inputs, written as ONNX and as
+\`agent compare\`: the same models – the same graph, weights and inputs, written as ONNX and as
 TFLite, built for TensorFlow – in one interleaved run of 25 rounds, every session open at once, one thread. A time stands only where the
 results agree with the first column's within the protocol's tolerance for the precision. The smallest sample is what
 the runtime can do; on a virtual machine interference only adds. litert is LiteRT 2.3.0, tflite the classic C library

@@ -2,7 +2,7 @@
 """The share of exported networks' measured time that is of kernels the catalogue can
 plan, as Markdown:
 
-    python3 scripts/census.py MODELS_DIR | scripts/results.sh census
+    python3 scripts/studies/census.py MODELS_DIR | scripts/studies/results.sh census 'python3 scripts/studies/census.py MODELS_DIR'
 
 Per network: ONNX Runtime (the Python package, one thread) profiles ten runs of
 NAME.script.onnx; bin/agent lower says what each node of the optimised graph is, and
@@ -84,8 +84,8 @@ def main():
         sys.exit(f"census.py: no *.script.onnx in {sys.argv[1]}")
     rows.sort(reverse=True)
     enough = sum(r[0] >= 0.99 for r in rows)
-    print("## Census of exported networks\n")
-    print(f"`scripts/census.py`: of {len(rows)} networks of torchvision and timm (fp32, torch's exporter), profiled by ONNX Runtime "
+    print("# Census of exported networks\n")
+    print(f"Of {len(rows)} networks of torchvision and timm (fp32, torch's exporter), profiled by ONNX Runtime "
           f"{ort.__version__} on one thread,\n{enough} spend at least 99 % of their time in kernels the catalogue can plan.\n")
     print("| network | share | not planned |\n|---|---|---|")
     for share, name, rest in rows:

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Runs every operator of the catalogue in every precision on every runtime and provider that works here, compares it with the
-# reference, and writes what is native, emulated and unsupported into docs/results.md. Set up here: ONNX Runtime, its WebGPU
+# reference, and writes what is native, emulated and unsupported into docs/results/runtimes.md. Set up here: ONNX Runtime, its WebGPU
 # plugin, OpenVINO, both TensorFlow Lite libraries, TensorFlow, and a software Vulkan driver.
 #   make runtimes-table
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 agent=bin/agent-tensorflow
 platform=$(go env GOOS)-$(go env GOARCH)
 webgpu=.native/$platform/onnxruntime-webgpu/libonnxruntime_providers_webgpu.so
@@ -32,13 +32,13 @@ if [ -d "$openvino" ]; then
 	sed 's/| ort:cpu | ort:openvino |/| ort:cpu of that library | ort:openvino |/' "$table.openvino" >>"$table"
 fi
 {
-	echo "## What each runtime really does"
+	echo "# What each runtime really does"
 	echo
-	echo "\`make runtimes-table\`, on $platform. Every operator of the catalogue, run and compared with the reference interpreter."
+	echo "On $platform. Every operator of the catalogue, run and compared with the reference interpreter."
 	echo "GPU lanes ran on software Vulkan: they say what runs, and nothing about any GPU's speed. Operators without weights have no form of"
 	echo "int8dyn and int8w but the floating-point one, which is called emulated. TensorFlow Lite has no bf16; TensorFlow's depends on the"
 	echo "processor, here $(grep -o -m1 -E 'avx512_bf16|amx_bf16|\bbf16\b' /proc/cpuinfo || echo "one without bf16 arithmetic"). Vulkan promises sines and cosines to 2⁻¹¹ only, which is not fp32's tolerance."
 	echo
 	cat "$table"
-} | scripts/results.sh runtimes
-echo "runtimes-table: docs/results.md" >&2
+} | scripts/studies/results.sh runtimes "make runtimes-table"
+echo "runtimes-table: docs/results/runtimes.md" >&2

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""Writes the section of scripts/accuracy-models.sh: reads DIR/PRECISION.rec.jsonl,
+"""Writes the page of scripts/studies/accuracy-models.sh: reads DIR/PRECISION.rec.jsonl,
 .predict.jsonl and .lut.json, prints Markdown. Exit code 1 when no
 network could be judged."""
 
 import argparse
-import datetime
 import json
 import math
 import os
@@ -13,11 +12,11 @@ import statistics
 import sys
 
 
-# The section's title and where the networks come from, by runtime.
+# The page's title and where the networks come from, by runtime.
 SOURCES = {
-    "ort": ("Networks nobody here designed (`make accuracy-models`)",
+    "ort": ("Networks nobody here designed",
             "torchvision's and timm's networks with random weights, as torch's exporter and onnxruntime's QDQ quantiser left them"),
-    "litert": ("The same for .tflite models on LiteRT (`make accuracy-tflite`)",
+    "litert": (".tflite networks nobody here designed, on LiteRT",
                "Networks of keras.applications with random weights, as TensorFlow's converter left them, full integer in int8"),
 }
 
@@ -129,18 +128,17 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--runtime", choices=SOURCES, default="ort", help="whose models they are")
     p.add_argument("--time", required=True, help="device time of each campaign, for the text")
-    p.add_argument("--first", type=int, required=True, help="how many of the networks are those the section names first; the others follow")
+    p.add_argument("--first", type=int, required=True, help="how many of the networks are those the page names first; the others follow")
     p.add_argument("dir")
     p.add_argument("precisions", nargs="+")
     a = p.parse_args()
     title, source = SOURCES[a.runtime]
-    print(f"## {title}\n")
+    print(f"# {title}\n")
     print(f"{source}, priced\n"
-          f"by `costgen predict` from their kernels. One campaign of {a.time} device time a precision, one thread, holds the kernels and the\n"
+          f"by `costgen predict` from their kernels. One campaign of {a.time} device time per precision, one thread, holds the kernels and the\n"
           "networks. Each is predicted by a table whose calibration was fitted on the others and never saw it (`costgen compile --traffic\n"
           "--judge NAME`); the plain sum is of its kernels, uncalibrated. No network's time ever enters its own prediction, but the forms of\n"
-          "the calibration (decisions 0404, 0405) were settled on this host with ONNX networks like these. "
-          f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}.")
+          "the calibration (decisions 0404, 0405) were settled on this host with ONNX networks like these.")
     judged = 0
     for precision in a.precisions:
         lines, n = report(a.dir, precision, a.first)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # two-targets.sh: two targets of this machine, a table of each, one search that must
-# keep both costs, and what a result of one becomes on the other; writes the section
-# "two-targets" of docs/results.md. Stop other programs first. Run again, it
+# keep both costs, and what a result of one becomes on the other; writes
+# docs/results/two-targets.md. Stop other programs first. Run again, it
 # goes on: campaigns and searches that are done are kept.
 #
 #   TWO_TARGETS       backend:threads of each (default "ort:1 tflite:1"; tflite is LiteRT)
@@ -10,7 +10,7 @@
 #   TWO_TARGETS_DIR   where campaigns and runs are kept (default demo/two-targets)
 #   TWO_TARGETS_TIME  device time of a campaign (default 35s)
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 dir=${TWO_TARGETS_DIR:-demo/two-targets}
 time=${TWO_TARGETS_TIME:-35s}
 space=examples/tiny-two/space.yaml
@@ -69,10 +69,10 @@ price=$(bin/isosearch price --space "$space" --lut "$all" --recompensate --markd
 	--measure local --measure-arg --max-time=8s -o "$dir/measure" "${finals[@]}")
 pairs=$(bin/isosearch price --space "$space" --lut "$compared" --sample 1000 --markdown | sed -n '/^| over/,$p')
 {
-	echo "## Two targets: one search, and a transfer"
+	echo "# Two targets: one search, and a transfer"
 	echo
-	echo "\`make two-targets\`: examples/tiny-two (fp32 and int8, four mutable layers), the same plan of $(grep -c '"case"' "$dir/plan.jsonl") cases on each"
-	echo "target, $time of device time each, smallest of interleaved samples, $(date -u +%Y-%m-%d). A target's name is its runtime and threads;"
+	echo "examples/tiny-two (fp32 and int8, four mutable layers), the same plan of $(grep -c '"case"' "$dir/plan.jsonl") cases on each"
+	echo "target, $time of device time each, smallest of interleaved samples. A target's name is its runtime and threads;"
 	echo "tflite is LiteRT with XNNPACK. Both are the same cores of the same machine."
 	echo
 	echo "The tables, judged by 60 networks they never saw:"
@@ -110,6 +110,6 @@ pairs=$(bin/isosearch price --space "$space" --lut "$compared" --sample 1000 --m
 		echo "${also/:/-} is a table of noisy and preempted records too ($(grep -c '"record".*"validity":\["ok"\]' "$dir/${also/:/-}.jsonl") of its records are ok): threads as many as cores leave none for the rest of the"
 		echo "system. Noise in its costs lowers its agreement with the others; it takes no part in the searches."
 	fi
-} >"$dir/section.md"
-scripts/results.sh two-targets <"$dir/section.md"
-cat "$dir/section.md"
+} >"$dir/page.md"
+scripts/studies/results.sh two-targets "make two-targets" <"$dir/page.md"
+cat "$dir/page.md"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # memory.sh: how well peak memory is predicted, to the byte of what ONNX Runtime asks
-# for; writes the section "memory" of docs/results.md. Bytes are no timings: the machine
+# for; writes docs/results/memory.md. Bytes are no timings: the machine
 # need not be quiet.
 #
 # One plan of examples/mobile-cnn (cells, networks to calibrate, networks to audit) is
@@ -11,12 +11,12 @@
 #
 #   NAMES       names in MODELS_DIR without .onnx (default: those of testdata/peaks.txt)
 #   MODELS_DIR  exported models (scripts/export_models.py makes them); without it the
-#               section's second part is left out
+#               page's second part is left out
 #   MEMORY_DIR  where the records are kept (default demo/memory); they start anew
 #   PYTHON      the interpreter, 3.8 or newer (default python3)
-#   RESULTS     0 prints the section and leaves docs/results.md alone (default 1)
+#   RESULTS     0 prints the page and leaves docs/results/ alone (default 1)
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 dir=${MEMORY_DIR:-demo/memory}
 rm -rf "$dir"
 mkdir -p "$dir"
@@ -39,5 +39,5 @@ if [ -n "${MODELS_DIR:-}" ]; then
 		rm "$dir/lowered/$name.json"
 	done
 fi
-"${PYTHON:-python3}" scripts/memory.py "$dir" >"$dir/section.md"
-if [ "${RESULTS:-1}" = 0 ]; then cat "$dir/section.md"; else scripts/results.sh memory <"$dir/section.md"; fi
+"${PYTHON:-python3}" scripts/studies/memory.py "$dir" >"$dir/page.md"
+if [ "${RESULTS:-1}" = 0 ]; then cat "$dir/page.md"; else scripts/studies/results.sh memory "make memory" <"$dir/page.md"; fi

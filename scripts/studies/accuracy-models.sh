@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # accuracy-models.sh: how well costgen predicts exported networks that nobody here
-# designed, from the costs of their kernels, in fp32 and int8; writes the section
-# "accuracy-models" of docs/results.md, or "accuracy-tflite". Stop other programs first.
+# designed, from the costs of their kernels, in fp32 and int8; writes
+# docs/results/accuracy-models.md, or accuracy-tflite.md. Stop other programs first.
 #
 # For each precision one campaign on one thread holds the kernels of all networks and
 # the networks themselves. Each network is judged by a table whose calibration was
@@ -19,9 +19,9 @@
 #                  network meets all its kernels
 #   REUSE          1 judges the campaigns that are there, without measuring
 #   AUDIT, OTHERS, PRECISIONS   other networks or fewer, for a quick look
-#   RESULTS        0 prints the section and leaves docs/results.md alone (default 1)
+#   RESULTS        0 prints the page and leaves docs/results/ alone (default 1)
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 models=${MODELS_DIR:-demo/models}
 python=${PYTHON:-python3}
 runtime=${RUNTIME:-ort}
@@ -29,7 +29,7 @@ time=${ACCURACY_TIME:-290s}
 memory=${ACCURACY_MEMORY:-$(awk '/MemAvailable/ {printf "%d", $2 * 896}' /proc/meminfo 2>/dev/null || echo 0)}
 case $runtime in
 ort)
-	section=accuracy-models
+	page=accuracy-models
 	backend=(--backend ort --provider cpu) dims=(--dim N=1)
 	audit="mobilenet_v1 mobilenet_v2 mobilenet_v3_large mnasnet1_0 efficientnet_lite0 resnet18 resnet50 squeezenet1_1 deit_tiny mobilevit_xs"
 	# Of other families or other widths, light to heavy. The first six were chosen before any
@@ -40,7 +40,7 @@ ort)
 	export_missing() { "$python" scripts/export_models.py -o "$models" --forms script,qdq "$@"; }
 	;;
 litert)
-	section=accuracy-tflite
+	page=accuracy-tflite
 	backend=(--backend tflite --provider cpu) dims=()
 	# Those whose kernels and models fit 19 GB and are opened in a minute; export_tflite.py has more.
 	audit="mobilenet_v1 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large efficientnet_b0 resnet50 densenet121"
@@ -54,7 +54,7 @@ litert)
 	exit 2
 	;;
 esac
-dir=${ACCURACY_DIR:-demo/$section}
+dir=${ACCURACY_DIR:-demo/$page}
 read -ra audit <<<"${AUDIT:-$audit}"
 read -ra others <<<"${OTHERS-$others}"
 read -ra precisions <<<"${PRECISIONS:-fp32 int8}"
@@ -113,6 +113,6 @@ for p in "${precisions[@]}"; do
 	done
 	bin/costgen compile "$dir/$p.rec.jsonl" --traffic -o "$dir/$p.lut.json" >"$dir/$p.compile.txt"
 done
-text=$("$python" scripts/accuracy_models.py --runtime "$runtime" --time "$time" --first "${#audit[@]}" "$dir" "${precisions[@]}")
+text=$("$python" scripts/studies/accuracy_models.py --runtime "$runtime" --time "$time" --first "${#audit[@]}" "$dir" "${precisions[@]}")
 echo "$text"
-if [ "${RESULTS:-1}" = 1 ]; then scripts/results.sh "$section" <<<"$text"; fi
+if [ "${RESULTS:-1}" = 1 ]; then scripts/studies/results.sh "$page" "make $page" <<<"$text"; fi

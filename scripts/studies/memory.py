@@ -1,4 +1,4 @@
-"""Writes the section "memory" of docs/results.md from what scripts/memory.sh measured."""
+"""Writes docs/results/memory.md from what scripts/studies/memory.sh measured."""
 
 import glob
 import json
@@ -36,7 +36,7 @@ def summary(errors):
     return f"{exact} of {len(errors)} | {100 * rms:.2f} % | {100 * worst:+.1f} %"
 
 
-print("## Peak memory (`make memory`)\n")
+print("# Peak memory\n")
 print("Peak activation memory is what ONNX Runtime asks for during an inference beyond weights, inputs and outputs, counted")
 print("request by request in a second pass without an arena, and predicted by the runtime's own plan of buffers")
 print("(decision 0410). Bytes repeat exactly: no interval is needed.\n")

@@ -1,0 +1,164 @@
+package docstest
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// tracked are the repository's files, as slash-separated paths from its root. Files that
+// git does not know yet count, files that it ignores do not.
+func tracked(t *testing.T) []string {
+	t.Helper()
+	cmd := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("git ls-files: %v", err)
+	}
+	var names []string
+	for _, name := range strings.Split(strings.TrimRight(string(out), "\x00"), "\x00") {
+		if _, err := os.Lstat(filepath.Join(root, name)); err == nil {
+			names = append(names, name)
+		}
+	}
+	if len(names) < 100 {
+		t.Fatalf("git knows only %d files", len(names))
+	}
+	return names
+}
+
+// exists reports whether a path from the root of the repository is one of the files, or
+// a folder of them. The empty path is the root.
+func exists(files []string, name string) bool {
+	return name == "." || slices.ContainsFunc(files, func(f string) bool { return f == name || strings.HasPrefix(f, name+"/") })
+}
+
+var (
+	inlineCode   = regexp.MustCompile("`[^`]*`")
+	markdownLink = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	notInSlug    = regexp.MustCompile(`[^\p{L}\p{N}\- _]`)
+)
+
+// prose is a Markdown text without its code: fenced and indented blocks are dropped.
+func prose(markdown string) []string {
+	var lines []string
+	fenced, blank := false, true
+	for line := range strings.Lines(markdown) {
+		line = strings.TrimRight(line, "\n")
+		switch {
+		case strings.HasPrefix(strings.TrimSpace(line), "```"):
+			fenced = !fenced
+		case fenced, blank && strings.HasPrefix(line, "    "):
+			continue
+		}
+		lines = append(lines, line)
+		blank = line == ""
+	}
+	return lines
+}
+
+// fragments are the anchors that GitHub gives the headings of a Markdown text.
+func fragments(markdown string) map[string]bool {
+	found := map[string]bool{}
+	for _, line := range prose(markdown) {
+		title := strings.TrimLeft(line, "#")
+		if title == line || !strings.HasPrefix(title, " ") {
+			continue
+		}
+		title = markdownLink.ReplaceAllString(title, "]")
+		slug := strings.Map(unicode.ToLower, notInSlug.ReplaceAllString(strings.TrimSpace(title), ""))
+		found[strings.ReplaceAll(slug, " ", "-")] = true
+	}
+	return found
+}
+
+// Every relative link of every Markdown file leads to a file of the repository, and
+// where it names a heading to that heading.
+func TestLinksLeadSomewhere(t *testing.T) {
+	files := tracked(t)
+	read := map[string]string{}
+	for _, name := range files {
+		if strings.HasSuffix(name, ".md") {
+			text, err := os.ReadFile(filepath.Join(root, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			read[name] = string(text)
+		}
+	}
+	links := 0
+	for name, text := range read {
+		for _, line := range prose(text) {
+			for _, m := range markdownLink.FindAllStringSubmatch(inlineCode.ReplaceAllString(line, ""), -1) {
+				if strings.Contains(m[1], "://") {
+					continue
+				}
+				links++
+				file, anchor, _ := strings.Cut(m[1], "#")
+				target := name
+				if file != "" {
+					target = path.Join(path.Dir(name), file)
+				}
+				if !exists(files, target) {
+					t.Errorf("%s links to %s: no such file", name, m[1])
+				} else if anchor != "" && !fragments(read[target])[anchor] {
+					t.Errorf("%s links to %s: %s has no such heading", name, m[1], target)
+				}
+			}
+		}
+	}
+	if links < 50 {
+		t.Errorf("only %d links were found", links)
+	}
+}
+
+var (
+	namedDocument = regexp.MustCompile(`\bdocs/[A-Za-z0-9_/.-]+\.md\b`)
+	namedDecision = regexp.MustCompile(`\bdecisions? ((?:\d{4}(?:, | and )?)+)`)
+	fourDigits    = regexp.MustCompile(`\d{4}`)
+)
+
+// A document or a decision that a sentence names – in code, in a script, in a document –
+// is in the repository.
+func TestNamedDocumentsExist(t *testing.T) {
+	files := tracked(t)
+	decided := map[string]bool{}
+	decisions, err := fs.Glob(os.DirFS(root), "docs/decisions/[0-9]*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range decisions {
+		decided[path.Base(d)[:4]] = true
+	}
+	for _, name := range files {
+		switch path.Ext(name) {
+		case ".go", ".md", ".sh", ".py", ".yaml", ".c", ".h", ".txt", "":
+		default:
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, doc := range namedDocument.FindAllString(string(text), -1) {
+			if !exists(files, doc) && !strings.HasSuffix(doc, "/PAGE.md") && !strings.Contains(string(text), "onnxruntime/"+doc) {
+				t.Errorf("%s names %s, which is not in the repository", name, doc)
+			}
+		}
+		for _, m := range namedDecision.FindAllStringSubmatch(string(text), -1) {
+			for _, n := range fourDigits.FindAllString(m[1], -1) {
+				if !decided[n] {
+					t.Errorf("%s names decision %s, which is not in docs/decisions", name, n)
+				}
+			}
+		}
+	}
+}

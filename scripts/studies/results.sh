@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# results.sh PAGE 'COMMAND' < text: writes docs/results/PAGE.md from standard input, and the index.
+# results.sh index: writes the index alone, docs/results/README.md, from the pages.
+#
+# The text begins with "# Title". Below the title the page says which command repeats it and
+# what it was measured on: this machine and today, or what MEASURED_ON says.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+# machine: the processor, how many of its cores this machine has, and the instruction sets that
+# decide how fast a network runs.
+machine() {
+	local model sets
+	model=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1)
+	sets=$(grep -E -m 1 '^(flags|Features)' /proc/cpuinfo 2>/dev/null |
+		grep -o -w -E 'avx2|avx512_vnni|avx_vnni|avx512_bf16|amx_int8|asimddp|i8mm|bf16' | paste -sd ' ' | sed 's/ /, /g' || true)
+	echo "${model:-$(uname -m)} (${sets:-no wide instructions known}), $(getconf _NPROCESSORS_ONLN) cores, $(uname -s -m)"
+}
+
+index() {
+	local file title command
+	echo "# Results"
+	echo
+	echo "One page per study: what was measured, the command that repeats it, and the machine it ran on. A study's command rewrites"
+	echo "its page; \`scripts/studies/results.sh index\` writes this list."
+	echo
+	echo "| study | command |"
+	echo "|---|---|"
+	for file in docs/results/*.md; do
+		[ "$file" = docs/results/README.md ] && continue
+		title=$(sed -n '1s/^# //p' "$file")
+		command=$(sed -n 's/^- Command: //p' "$file" | head -n 1)
+		echo "| [$title]($(basename "$file")) | $command |"
+	done
+}
+
+# replace FILE: the file becomes standard input, all of it or not at all.
+replace() {
+	local new
+	new=$(mktemp "$1.XXXXXX")
+	cat >"$new"
+	chmod 644 "$new"
+	mv "$new" "$1"
+}
+
+page=${1:?usage: results.sh PAGE COMMAND < text, or results.sh index}
+if [ "$page" != index ]; then
+	command=${2:?usage: results.sh PAGE COMMAND < text}
+	text=$(cat)
+	case $text in
+	'# '*) ;;
+	*)
+		echo "results.sh: the text for $page does not begin with \"# Title\"" >&2
+		exit 1
+		;;
+	esac
+	{
+		head -n 1 <<<"$text"
+		echo
+		echo "- Command: \`$command\`"
+		echo "- Measured on: ${MEASURED_ON:-$(machine), $(date -u +%Y-%m-%d)}"
+		tail -n +2 <<<"$text"
+	} | replace "docs/results/$page.md"
+fi
+index | replace docs/results/README.md
