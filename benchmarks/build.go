@@ -12,7 +12,7 @@ import (
 type BuildOptions struct {
 	Batch int    // of the graph's input; ≥ 1, 0 means 1
 	Seed  uint64 // of the weights; the same seed gives the same weights everywhere
-	// Shapes leaves weights without data: enough to count, not to write.
+	// Shapes leaves weights without data: enough to count and to plan memory, not to write.
 	Shapes bool
 	// Precision, when set, is that of every operator instead of its own: the reference
 	// that another precision is compared with. Names, and with them the weights, stay.

@@ -38,6 +38,26 @@ func WriteONNX(g *graph.Graph) ([]byte, error) {
 	return onnx.Encode(m), nil
 }
 
+// ONNXShapes is the graph's ONNX form with the shapes of its weights and without their
+// elements: what a plan of its memory needs, for a graph built with Shapes. It is not a
+// model to encode; a weight says that its elements are in another file, and there is none.
+func ONNXShapes(g *graph.Graph) (*onnx.Model, error) {
+	m, err := ONNXModel(g)
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range m.Graph.Initializers {
+		n, err := t.Len()
+		if err != nil {
+			return nil, err
+		}
+		if len(t.Raw) != n*t.Type.Bits()/8 {
+			m.Graph.Initializers[i] = &onnx.Tensor{Name: t.Name, Type: t.Type, Dims: t.Dims, IsExternal: true}
+		}
+	}
+	return m, nil
+}
+
 // ONNXModel is WriteONNX before the encoding, for those who add nodes.
 func ONNXModel(g *graph.Graph) (*onnx.Model, error) {
 	w := &onnxWriter{g: &onnx.Graph{Name: "isocost"}, weights: map[*graph.Value]bool{}, have: map[string]bool{}}

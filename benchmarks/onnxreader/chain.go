@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -17,18 +19,27 @@ func Plans(r lut.Runtime) bool { return r.Backend == "ort" && r.Provider == "cpu
 // to be used again counts while neither of its operators runs, so that no figure an
 // operator has tells it. It fails for operators that do not make a chain.
 func ChainPeak(ops []lut.Op) (int64, error) {
-	g, err := benchmarks.Build(benchmarks.Chain(ops), benchmarks.BuildOptions{Batch: 1})
+	g, err := benchmarks.Build(benchmarks.Chain(ops), benchmarks.BuildOptions{Batch: 1, Shapes: true})
 	if err != nil {
 		return 0, err
 	}
-	data, err := benchmarks.WriteONNX(g)
+	m, err := benchmarks.ONNXShapes(g)
 	if err != nil {
 		return 0, err
 	}
-	net, err := Read(data, Options{})
+	return Peak(m, Options{})
+}
+
+// Peak is the network's PeakBytes of a decoded model without pricing its kernels. Its
+// weights may lack their elements. It fails like ReadModel, and where a shape that the
+// plan needs is not known.
+func Peak(m *onnx.Model, opt Options) (int64, error) {
+	g, err := fused(m, opt)
 	if err != nil {
 		return 0, err
 	}
+	var net network.Network
+	g.weigh(&net, nil)
 	if net.PeakBytes == 0 {
 		return 0, errors.New("the shapes of the model are not all known")
 	}

@@ -89,6 +89,15 @@ func Read(data []byte, opt Options) (*network.Network, error) {
 
 // ReadModel reads a decoded model.
 func ReadModel(m *onnx.Model, opt Options) (*network.Network, error) {
+	g, err := fused(m, opt)
+	if err != nil {
+		return nil, err
+	}
+	return g.price(), nil
+}
+
+// fused is a model with everything merged that the runtime runs as one kernel.
+func fused(m *onnx.Model, opt Options) (*graph, error) {
 	if m.Graph == nil {
 		return nil, errors.New("the file holds no graph")
 	}
@@ -109,5 +118,5 @@ func ReadModel(m *onnx.Model, opt Options) (*network.Network, error) {
 	g.dynamic()
 	g.quantise()
 	g.fuse()
-	return g.price(), nil
+	return g, nil
 }
