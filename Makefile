@@ -77,6 +77,11 @@ runtimes: setup-test build ## the runtimes' times in fp32 and int8, side by side
 test: setup-test ## all tests, on the real runtimes
 	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -timeout 15m ./...
 
+.PHONY: golden
+golden: setup-test ## rewrite every expected output from what the code does now; review it with git diff
+	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -timeout 15m \
+		$$(grep -rl --include='*_test.go' '"github.com/isocost/isocost/internal/golden"' . | xargs -n 1 dirname | sort -u) -update
+
 .PHONY: test-tensorflow
 test-tensorflow: ## build with TensorFlow (274 MB, set up here) and run its conformance suite
 	flags="$$(scripts/setup-tensorflow.sh)" && CGO_LDFLAGS="$$flags" CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations" TF_CPP_MIN_LOG_LEVEL=3 sh -ec '\

@@ -1,7 +1,6 @@
 package benchmarks_test
 
 import (
-	"flag"
 	"fmt"
 	"math"
 	"os"
@@ -15,10 +14,9 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/reference"
+	"github.com/isocost/isocost/internal/golden"
 	"github.com/isocost/isocost/lut"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata/kernels.txt with the kernels found")
 
 // tolerance is the root mean square error allowed against the reference, relative
 // to the reference's root mean square. fp32: summation order only. fp16: the CPU
@@ -67,7 +65,7 @@ func TestModelsOnONNXRuntime(t *testing.T) {
 			got := want
 			t.Run(fmt.Sprintf("%s/%s", c[len(c)/2].Family(), prec), func(t *testing.T) {
 				got = checkModel(t, c)
-				if checkKernels && got != want && !*update {
+				if checkKernels && got != want && !golden.Update() {
 					t.Errorf("%v runs as\n  %s\nwant\n  %s", c, got, want)
 				}
 			})
@@ -80,10 +78,8 @@ func TestModelsOnONNXRuntime(t *testing.T) {
 			t.Errorf("%s: no model of kind %q", file, k)
 		}
 	}
-	if *update {
-		if err := os.WriteFile(file, []byte(strings.TrimRight(out.String(), "\n")+"\n"), 0o666); err != nil {
-			t.Fatal(err)
-		}
+	if golden.Update() {
+		golden.Write(t, file, []byte(strings.TrimRight(out.String(), "\n")+"\n"))
 	}
 }
 

@@ -3,7 +3,6 @@ package device
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,9 +10,9 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
-)
 
-var update = flag.Bool("update", false, "rewrite the expected output in testdata")
+	"github.com/isocost/isocost/internal/golden"
+)
 
 // wantFile is the expected output, in the same archive as the board's tree.
 const wantFile = "WANT"
@@ -129,7 +128,7 @@ func TestBoards(t *testing.T) {
 			if text == want {
 				return
 			}
-			if !*update {
+			if !golden.Update() {
 				t.Fatalf("%s differs (go test -update rewrites it); got:\n%s", file, text)
 			}
 			files := ar.Files[:0]
@@ -139,9 +138,7 @@ func TestBoards(t *testing.T) {
 				}
 			}
 			ar.Files = append(files, txtar.File{Name: wantFile, Data: []byte(text)})
-			if err := os.WriteFile(file, txtar.Format(ar), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			golden.Write(t, file, txtar.Format(ar))
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/isocost/isocost/agent/backendtest"
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/golden"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/lut"
 )
@@ -27,7 +28,7 @@ func TestFrames(t *testing.T) {
 		t.Skip("the kernels of another processor are not on file")
 	}
 	text, err := os.ReadFile(path)
-	if err != nil && !*update {
+	if err != nil && !golden.Update() {
 		t.Fatal(err)
 	}
 	want := map[string]string{}
@@ -47,7 +48,7 @@ func TestFrames(t *testing.T) {
 			seen[kind] = true
 			got := frameKernels(t, b, op)
 			fmt.Fprintf(&out, "%s: %s\n", op, got)
-			if *update {
+			if golden.Update() {
 				continue
 			}
 			if w, ok := want[op.String()]; !ok || got != w {
@@ -58,10 +59,8 @@ func TestFrames(t *testing.T) {
 			}
 		}
 	}
-	if *update {
-		if err := os.WriteFile(path, []byte(out.String()), 0o666); err != nil {
-			t.Fatal(err)
-		}
+	if golden.Update() {
+		golden.Write(t, path, []byte(out.String()))
 	}
 }
 

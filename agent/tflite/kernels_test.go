@@ -4,7 +4,6 @@ package tflite
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -13,10 +12,9 @@ import (
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/agent/backendtest"
+	"github.com/isocost/isocost/internal/golden"
 	"github.com/isocost/isocost/lut"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata/kernels-*.txt with the kernels found")
 
 // TestKernels: every model of the catalogue runs as exactly the kernels named in
 // testdata/kernels-litert.txt and kernels-tflite.txt: fused as declared, nothing
@@ -54,15 +52,13 @@ func TestKernels(t *testing.T) {
 					got = listed(count)
 				}
 				fmt.Fprintf(&out, "%s: %s\n", m.Precision, got)
-				if old := want[chain+"\n"+string(m.Precision)]; got != old && !*update {
+				if old := want[chain+"\n"+string(m.Precision)]; got != old && !golden.Update() {
 					t.Errorf("%v runs as\n  %s\nwant\n  %s", m.Chain, got, old)
 				}
 			})
 		}
-		if *update {
-			if err := os.WriteFile(path, []byte(out.String()), 0o666); err != nil {
-				t.Fatal(err)
-			}
+		if golden.Update() {
+			golden.Write(t, path, []byte(out.String()))
 		}
 	})
 }
@@ -70,7 +66,7 @@ func TestKernels(t *testing.T) {
 func readKernels(t *testing.T, path string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(path)
-	if err != nil && !*update {
+	if err != nil && !golden.Update() {
 		t.Fatal(err)
 	}
 	want := map[string]string{}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/internal/golden"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -186,19 +187,7 @@ func TestGolden(t *testing.T) {
 		for _, w := range net.Warnings {
 			fmt.Fprintf(&b, "warning: %s\n", w)
 		}
-		golden := strings.TrimSuffix(f, ".onnx") + ".txt"
-		if os.Getenv("UPDATE") != "" {
-			if err := os.WriteFile(golden, b.Bytes(), 0o666); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatalf("%v (UPDATE=1 writes it)", err)
-		}
-		if !bytes.Equal(b.Bytes(), want) {
-			t.Errorf("%s is read as\n%s\nwant\n%s", f, b.Bytes(), want)
-		}
+		golden.File(t, strings.TrimSuffix(f, ".onnx")+".txt", b.Bytes())
 	}
 }
 

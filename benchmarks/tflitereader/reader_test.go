@@ -1,7 +1,6 @@
 package tflitereader
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,11 +10,10 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/tflitewriter"
+	"github.com/isocost/isocost/internal/golden"
 	"github.com/isocost/isocost/internal/tflitefb"
 	"github.com/isocost/isocost/lut"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata/*.txt")
 
 func keysOf(n *network.Network) []string {
 	var out []string
@@ -108,19 +106,7 @@ func TestConvertersModels(t *testing.T) {
 		for _, u := range net.Unpriced {
 			b.WriteString("unpriced: " + u.Op + ": " + u.Reason + "\n")
 		}
-		golden := strings.TrimSuffix(path, Extension) + ".txt"
-		if *update {
-			if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if b.String() != string(want) {
-			t.Errorf("%s is read as\n%s\nwant\n%s", path, b.String(), want)
-		}
+		golden.File(t, strings.TrimSuffix(path, Extension)+".txt", []byte(b.String()))
 		for _, op := range net.Ops() {
 			if _, err := benchmarks.Frame(op); err != nil {
 				t.Errorf("%s cannot be measured: %v", op, err)

@@ -2,17 +2,15 @@ package main
 
 import (
 	"encoding/json"
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/txtar"
-)
 
-var update = flag.Bool("update", false, "rewrite the expected output in testdata")
+	"github.com/isocost/isocost/internal/golden"
+)
 
 // boardTree unpacks a fixture of agent/device.
 func boardTree(t *testing.T, file string) string {
@@ -46,19 +44,7 @@ func TestDeviceOfEveryBoardFitsThePage(t *testing.T) {
 				t.Errorf("%s: wider than %d columns: %s", name, pageWidth, line)
 			}
 		}
-		golden := filepath.Join("testdata", "device", name+".txt")
-		want, err := os.ReadFile(golden)
-		if *update {
-			os.MkdirAll(filepath.Dir(golden), 0o755)
-			err = os.WriteFile(golden, []byte(out), 0o644)
-			want = []byte(out)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out != string(want) {
-			t.Errorf("%s differs (go test -update rewrites it):\n%s", golden, out)
-		}
+		golden.File(t, filepath.Join("testdata", "device", name+".txt"), []byte(out))
 	}
 }
 

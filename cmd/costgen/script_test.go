@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -14,11 +13,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/golden"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
-
-var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"costgen": func() { os.Exit(program().Main()) }})
@@ -27,7 +25,7 @@ func TestMain(m *testing.M) {
 // The scripts run the real main on rec.jsonl, a campaign of a made-up device.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script", UpdateScripts: *update, RequireUniqueNames: true,
+		Dir: "testdata/script", UpdateScripts: golden.Update(), RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
 			return os.WriteFile(filepath.Join(e.WorkDir, "rec.jsonl"), campaign(70), 0o666)
 		},

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "rewrite the documents from the commands")
+	"github.com/isocost/isocost/internal/golden"
+)
 
 var programs = []string{"agent", "costgen", "isosearch"}
 
@@ -79,18 +79,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 	text := bytes.TrimRight(want.Bytes(), "\n")
 	text = append(text, '\n')
 	file := filepath.Join(root, "docs", "reference.md")
-	if *update {
-		if err := os.WriteFile(file, text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, text) {
-		t.Errorf("%s is not what the commands say; run go test ./internal/docstest -run Reference -update", file)
-	}
+	golden.File(t, file, text)
 }
 
 // Every subcommand explains itself: a sentence, an example that names the
