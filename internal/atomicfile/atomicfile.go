@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -62,20 +63,6 @@ func Write(path string, data []byte, perm os.FileMode) (err error) {
 // fresh opens a file no other writer has.
 func fresh(dir, name string) (*os.File, error) { return os.CreateTemp(dir, name+"-*") }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	// Some file systems cannot sync a folder and say so with EINVAL; the rename
-	// itself has happened by then.
-	if err := d.Sync(); err != nil && !errors.Is(err, os.ErrInvalid) {
-		return nil
-	}
-	return nil
-}
-
 // Log appends whole lines to a file, each synced before Append returns.
 type Log struct {
 	f *os.File
@@ -91,9 +78,16 @@ func OpenLog(path string) (log *Log, whole, torn []byte, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, nil, nil, err
 	}
+	_, statErr := os.Stat(path)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, nil, nil, err
+	}
+	if errors.Is(statErr, fs.ErrNotExist) { // its name must last as long as its lines
+		if err := syncDir(filepath.Dir(path)); err != nil {
+			f.Close()
+			return nil, nil, nil, err
+		}
 	}
 	data, err := io.ReadAll(f)
 	if err != nil {

@@ -64,3 +64,26 @@ func discard(f *os.File) {
 	os.Remove(f.Name())
 	f.Close()
 }
+
+// syncDir makes the names in a folder last through a crash of the machine.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = syncError(d.Sync())
+	return errors.Join(err, d.Close())
+}
+
+// syncError drops the errors by which a file system says that it cannot sync folders
+// (fsync(2): EINVAL; FUSE and network file systems: ENOTSUP, EOPNOTSUPP, ENOSYS). The
+// rename has happened by then, and nothing more can be done for it there. Every other
+// error, EIO or ENOSPC say, means that the name may be lost.
+func syncError(err error) error {
+	for _, cannot := range []error{unix.EINVAL, unix.ENOTSUP, unix.EOPNOTSUPP, unix.ENOSYS} {
+		if errors.Is(err, cannot) {
+			return nil
+		}
+	}
+	return err
+}
