@@ -10,7 +10,7 @@ export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 # Tests of these fail, not skip, when the library is missing; "1" stands for every runtime there is.
 ISOCOST_REQUIRE_NATIVE ?= onnxruntime,litert
 # Packages in which goroutines share something; the race detector costs too much for the others.
-RACE ?= ./agent ./internal/cli ./internal/forward ./search
+RACE ?= ./agent/campaign ./agent/child ./internal/cli ./internal/forward ./search
 
 .PHONY: help
 help: ## this list

@@ -75,15 +75,6 @@ type Options struct {
 	Inputs map[string]Tensor
 }
 
-// Tensor is a concrete array: row-major little-endian elements; of strings, what
-// JoinStrings makes.
-type Tensor struct {
-	Name  string
-	DType string // numpy's name: float32, float16, bfloat16, int8, int64, bool, string…
-	Shape []int
-	Data  []byte
-}
-
 // Session is an open model. Run executes one whole inference and returns when
 // its results are ready; nothing but the inference happens in it, so that the
 // harness may time it from outside.
@@ -211,4 +202,18 @@ type Accelerator struct {
 // AcceleratorLister is implemented by backends whose runtime knows its devices.
 type AcceleratorLister interface {
 	Accelerators() ([]Accelerator, error)
+}
+
+// BackendSpec says how to make and drive a backend; it crosses to the child.
+type BackendSpec struct {
+	Name            string            `json:"name"` // ort, tflite, tensorflow, sim
+	Provider        string            `json:"provider"`
+	ProviderOptions map[string]string `json:"provider_options,omitempty"`
+	// Config is what the constructor needs: library paths, plugin providers, the
+	// simulated device's file. Its meaning is the backend's own.
+	Config map[string]string `json:"config,omitempty"`
+	// PlanDir is the folder to which the plan's model files are relative.
+	PlanDir string `json:"plan_dir,omitempty"`
+	// Inputs are files that override synthesised inputs: name → .npy path.
+	Inputs map[string]string `json:"inputs,omitempty"`
 }

@@ -1,5 +1,5 @@
-// Package agent is the measuring run: the protocol, sampling, validity, the
-// journal, and the child process that keeps a driver's crash from ending a
-// campaign. It knows runtimes only through Backend and devices only through
-// agent/device.
+// Package agent says what the measuring run and a runtime have in common: the protocol,
+// the interfaces a backend implements, models and tensors. The run itself is in
+// agent/campaign, the process that measures in agent/child, the statistics in
+// agent/analysis; devices are known through agent/device.
 package agent

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -21,14 +20,6 @@ var npyTypes = map[string]string{
 	"<f2": "float16", "<f4": "float32", "<f8": "float64",
 	"<V2": "bfloat16", // as numpy.save writes ml_dtypes.bfloat16, a type numpy has no letter for
 }
-
-var elementSize = map[string]int{
-	"bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "float16": 2, "bfloat16": 2,
-	"int32": 4, "uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8,
-}
-
-// ElementBytes is the size of an element of a numpy type, 0 for text and for unknown ones.
-func ElementBytes(dtype string) int { return elementSize[dtype] }
 
 // npyText is a descr of text: bytes ("|S5") or little-endian UCS-4 ("<U5").
 var npyText = regexp.MustCompile(`^(\|S|<U)([1-9][0-9]*)$`)
@@ -174,40 +165,4 @@ func npyStrings(body []byte, width int, ucs4 bool) ([]string, error) {
 		out = append(out, s)
 	}
 	return out, nil
-}
-
-// readInputs reads the files given with --input.
-func readInputs(files map[string]string) (map[string]Tensor, error) {
-	out := map[string]Tensor{}
-	for name, path := range files {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("input %s: %w", name, err)
-		}
-		t, err := ParseNPY(path, data)
-		if err != nil {
-			return nil, fmt.Errorf("input %s: %w", name, err)
-		}
-		t.Name = name
-		out[name] = t
-	}
-	return out, nil
-}
-
-// inputsFor picks the inputs meant for a model: those named for it alone
-// ("net/x") before those named for any ("x").
-func inputsFor(all map[string]Tensor, m Model) map[string]Tensor {
-	out := map[string]Tensor{}
-	for name, t := range all {
-		if model, input, ok := strings.Cut(name, "/"); ok && slices.Contains([]string{m.Name, m.ID}, model) {
-			t.Name = input
-			out[input] = t
-		}
-	}
-	for name, t := range all {
-		if _, own := out[name]; !own && !strings.Contains(name, "/") {
-			out[name] = t
-		}
-	}
-	return out
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // EncodeHeader returns the header's canonical line, without the newline.
@@ -112,3 +113,17 @@ func marshal(v any) ([]byte, error) {
 // RoundUS rounds a time in microseconds to a thousandth, the resolution of the
 // clocks, so that the journal stays small.
 func RoundUS(us float64) float64 { return math.Round(us*1000) / 1000 }
+
+// RoundS rounds a time in seconds to a microsecond.
+func RoundS(s float64) float64 { return math.Round(s*1e6) / 1e6 }
+
+// CleanDetail makes a runtime's message fit for a record: valid UTF-8, one paragraph,
+// at most 600 characters.
+func CleanDetail(s string) string {
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
+	const most = 600
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "…"
+	}
+	return s
+}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/child"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/stats"
 )
@@ -30,7 +31,7 @@ func BenchmarkHarnessOverhead(b *testing.B) {
 	const block = 50
 	var harness, loop []float64
 	for b.Loop() {
-		us, _, err := agent.TakeSamples(opened, agent.WallClock{}, 1, block, 1, 2)
+		us, _, err := child.TakeSamples(opened, agent.WallClock{}, 1, block, 1, 2)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/campaign"
+	"github.com/isocost/isocost/agent/child"
 	"github.com/isocost/isocost/agent/sim"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/stats"
@@ -52,15 +54,15 @@ func TestAdaptiveStoppingOnTheExamplePlan(t *testing.T) {
 		}
 	}
 	newBackend := func(agent.BackendSpec) (agent.Backend, error) {
-		return sim.New(d, func(kind string) { panic(agent.ChildDeath(record.CrashedPrefix + kind)) }), nil
+		return sim.New(d, func(kind string) { panic(child.Death(record.CrashedPrefix + kind)) }), nil
 	}
 
 	adaptive := func(target float64) (seconds, within float64) {
 		protocol := agent.DefaultProtocol()
 		protocol.Stop.Interval = target
 		protocol.Check.Numeric = false // of latency alone
-		c := &agent.Campaign{Plan: plan, PlanHash: plan.SHA256(), Protocol: protocol, Backend: agent.BackendSpec{Name: "sim", Provider: "cpu"},
-			Launch: agent.InProcess{Child: agent.Child{NewBackend: newBackend, Build: agent.Build}}, Agent: "test",
+		c := &campaign.Campaign{Plan: plan, PlanHash: plan.SHA256(), Protocol: protocol, Backend: agent.BackendSpec{Name: "sim", Provider: "cpu"},
+			Launch: child.InProcess{Child: child.Child{NewBackend: newBackend, Build: agent.Build}}, Agent: "test",
 			Device: record.Device{ID: "sim", Model: "sim"}, Now: func() time.Time { return time.Unix(0, 0) }}
 		out, err := c.Run(context.Background())
 		if err != nil {

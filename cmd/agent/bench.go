@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/analysis"
+	"github.com/isocost/isocost/agent/campaign"
 	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/cli"
@@ -251,7 +253,7 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 	if o.remote() {
 		return o.benchThere(ctx, env, flags, plan, output)
 	}
-	c := &agent.Campaign{
+	c := &campaign.Campaign{
 		Plan: plan, PlanHash: plan.SHA256(), Protocol: protocol, Backend: spec, Path: output, Agent: version,
 		Boot: bootID(), MaxSeconds: o.MaxTime.Seconds(), MemoryBytes: o.Memory, Now: time.Now,
 	}
@@ -274,7 +276,7 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 		return err
 	}
 	progress := cli.NewProgress(env.Stderr, env.Getenv)
-	c.Progress = func(p agent.Progress) {
+	c.Progress = func(p campaign.Progress) {
 		s := cli.State{Label: p.Stage, Done: p.Done, Left: time.Duration(p.LeftS * float64(time.Second)), Valid: p.Finished, Failed: p.Failed,
 			Total: p.Cases, Note: fmt.Sprintf("round %d  %s", p.Round+1, p.Case)}
 		if p.Stage == "opening" {
@@ -311,7 +313,7 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 
 // verdict is the error of a campaign that finished with cases that have no cost. Of
 // models only those that were asked for count, not the anchor beside them.
-func (o *benchOptions) verdict(out *agent.Outcome) error {
+func (o *benchOptions) verdict(out *campaign.Outcome) error {
 	what, failed, all := "cases", 0, 0
 	var records []*record.Record
 	for _, r := range out.Records {
@@ -348,7 +350,7 @@ func shortOfTime(records []*record.Record) string {
 		if r.EstimateUS != nil {
 			continue
 		}
-		if r.Stop != agent.StopMaxTime {
+		if r.Stop != analysis.StopMaxTime {
 			return ""
 		}
 		detail = r.Detail
@@ -358,7 +360,7 @@ func shortOfTime(records []*record.Record) string {
 
 // onDevice fills in what is known of the machine: the simulated device has its
 // own identity and no sensors here.
-func (o *benchOptions) onDevice(c *agent.Campaign, p agent.Protocol) error {
+func (o *benchOptions) onDevice(c *campaign.Campaign, p agent.Protocol) error {
 	d, err := device.Open(o.Sysroot)
 	if err != nil {
 		return err

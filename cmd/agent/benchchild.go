@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/child"
 	"github.com/isocost/isocost/agent/sim"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
@@ -26,12 +27,12 @@ func benchChildCommand() cli.Command {
 		Example: "agent bench starts it",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			return func(ctx context.Context, env cli.Env, args []string) error {
-				requests := os.NewFile(agent.RequestFD, "requests")
-				reports := os.NewFile(agent.ReportFD, "reports")
+				requests := os.NewFile(child.RequestFD, "requests")
+				reports := os.NewFile(child.ReportFD, "reports")
 				if _, err := requests.Stat(); err != nil {
 					return hint.Wrap(cli.Usagef("%s runs only as a child of agent bench", childName), "use agent bench")
 				}
-				child := agent.Child{OwnProcess: true, Build: agent.Build,
+				child := child.Child{OwnProcess: true, Build: agent.Build,
 					NewBackend: func(spec agent.BackendSpec) (agent.Backend, error) { return backendOf(spec) },
 					// The campaign is gone: nobody waits for what is under way.
 					Orphaned: func() { os.Exit(1) },
@@ -91,7 +92,7 @@ func die(kind string) {
 	case "exit1":
 		os.Exit(1)
 	case "garbage":
-		os.NewFile(agent.ReportFD, "reports").WriteString("driver: 0x7f00 says hello\n")
+		os.NewFile(child.ReportFD, "reports").WriteString("driver: 0x7f00 says hello\n")
 	}
 	select {} // hang, or wait for the signal
 }

@@ -5,7 +5,7 @@ import (
 	"os/exec"
 	"strings"
 
-	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/child"
 	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/agent/device/nvml"
 	"github.com/isocost/isocost/record"
@@ -29,12 +29,12 @@ func orUnknown(s string) string {
 }
 
 // childCommand starts this program again as the measuring child, on the cores.
-func childCommand(cores device.CoreSet, pinned bool) (agent.ChildCommand, error) {
+func childCommand(cores device.CoreSet, pinned bool) (child.Command, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return agent.ChildCommand{}, err
+		return child.Command{}, err
 	}
-	c := agent.ChildCommand{Path: self, Args: []string{childName}}
+	c := child.Command{Path: self, Args: []string{childName}}
 	if pinned {
 		c.Start = func(cmd *exec.Cmd) error { return device.StartPinned(cmd, cores) }
 		c.Check = func(pid int) error { return device.CheckPinned(pid, cores) }

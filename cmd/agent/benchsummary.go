@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/campaign"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/record"
 )
@@ -46,7 +47,7 @@ type benchReport struct {
 }
 
 // results pairs the records with what opening the models told.
-func results(plan *benchmarks.Plan, out *agent.Outcome) []*benchResult {
+func results(plan *benchmarks.Plan, out *campaign.Outcome) []*benchResult {
 	terms := map[string][]benchmarks.Term{}
 	for _, c := range plan.Cases {
 		terms[c.ID] = c.Terms
@@ -73,7 +74,7 @@ func estimatorOf(h record.Header) string {
 	return p.Estimator
 }
 
-func summaryJSON(w io.Writer, plan *benchmarks.Plan, out *agent.Outcome) error {
+func summaryJSON(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome) error {
 	h := out.Header
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
@@ -81,7 +82,7 @@ func summaryJSON(w io.Writer, plan *benchmarks.Plan, out *agent.Outcome) error {
 		estimatorOf(h), out.End, results(plan, out)})
 }
 
-func headline(w io.Writer, out *agent.Outcome) {
+func headline(w io.Writer, out *campaign.Outcome) {
 	h := out.Header
 	cores := ""
 	if h.Device.Cores != "" {
@@ -119,7 +120,7 @@ func placesLine(records []*record.Record) string {
 
 // summaryPlan is what a person wants to know after a campaign: how much was
 // measured, how good it is, and what failed.
-func summaryPlan(w io.Writer, plan *benchmarks.Plan, out *agent.Outcome, path string) error {
+func summaryPlan(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome, path string) error {
 	headline(w, out)
 	var codes []string
 	count := map[string]int{}
@@ -184,7 +185,7 @@ const screen = 80
 
 // summaryModels is two tables with a line a model each: what a run takes, and what
 // the model takes besides.
-func summaryModels(w io.Writer, plan *benchmarks.Plan, out *agent.Outcome) error {
+func summaryModels(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome) error {
 	headline(w, out)
 	times := [][]string{{"model", estimatorOf(out.Header), "95 % interval", "n", "validity"}}
 	rest := [][]string{{"model", "load", "first run", "weights", "working", "process"}}

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package agent
-
-// involuntarySwitches is not known here: no sample is labelled preempted.
-func involuntarySwitches(threads int) int64 { return 0 }

@@ -1,8 +1,0 @@
-//go:build !unix
-
-package agent
-
-import "os"
-
-// signalName names no signals where processes have none.
-func signalName(state *os.ProcessState) string { return "" }
