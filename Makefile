@@ -99,7 +99,7 @@ race: setup-test ## the tests that share state between goroutines, under the rac
 	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -race -short -timeout 10m $(RACE)
 
 .PHONY: lint
-lint: ## gofmt, vet, staticcheck, import laws, and a build without cgo
+lint: ## gofmt, vet, staticcheck, import laws, a build without cgo, licences
 	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w these:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
@@ -108,6 +108,11 @@ lint: ## gofmt, vet, staticcheck, import laws, and a build without cgo
 	CGO_ENABLED=0 $(GO) build ./...
 	GOOS=android GOARCH=arm64 CGO_ENABLED=0 $(GO) build ./...
 	scripts/vet-android.sh
+	scripts/third-party.sh --check
+
+.PHONY: vulnerabilities
+vulnerabilities: ## known vulnerabilities in what the programs call, where Go's database answers
+	scripts/vulnerabilities.sh
 
 .PHONY: jetson-glibc
 jetson-glibc: ## the jetson bundle on JetPack 5's glibc 2.31, under emulation (a minute; root)
