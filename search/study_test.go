@@ -33,7 +33,7 @@ instance's lower bound at the true gaps.
 	}
 	rows := []row{
 		{"certifying (default)", func(*Settings) {}, noiseModel{}, true},
-		{"design's letter: by layer, δ/(i(i+1)), ε₀ = ε/2", func(s *Settings) {
+		{"as first designed: by layer, δ/(i(i+1)), ε₀ = ε/2", func(s *Settings) {
 			s.Scope, s.Schedule, s.Move = ScopeLayer, ScheduleComparisons, s.Epsilon/2
 		}, noiseModel{}, true},
 		{"successive elimination", func(s *Settings) { s.Selector = "elimination" }, noiseModel{}, true},
