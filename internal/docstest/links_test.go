@@ -121,6 +121,64 @@ func TestLinksLeadSomewhere(t *testing.T) {
 }
 
 var (
+	testCommand  = regexp.MustCompile("go test [^`\n]*")
+	testSelector = regexp.MustCompile(`-(run|bench) '?\^?(\w+)`)
+	testFunction = regexp.MustCompile(`(?m)^func (Test|Fuzz|Benchmark)(\w+)\(`)
+)
+
+// A test that a document names is there: the package, and in it what -run and -bench select.
+func TestNamedTestsExist(t *testing.T) {
+	commands := 0
+	for _, name := range tracked(t) {
+		if !strings.HasSuffix(name, ".md") {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range testCommand.FindAllString(string(text), -1) {
+			commands++
+			var functions []string
+			for _, word := range strings.Fields(command) {
+				if !strings.HasPrefix(word, "./") {
+					continue
+				}
+				files, err := filepath.Glob(filepath.Join(root, word, "*_test.go"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(files) == 0 {
+					t.Errorf("%s says %q: %s has no tests", name, command, word)
+				}
+				for _, file := range files {
+					code, err := os.ReadFile(file)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, m := range testFunction.FindAllStringSubmatch(string(code), -1) {
+						functions = append(functions, m[1]+m[2])
+					}
+				}
+			}
+			for _, m := range testSelector.FindAllStringSubmatch(command, -1) {
+				if m[2] == "xx" { // -run xx: benchmarks alone
+					continue
+				}
+				if !slices.ContainsFunc(functions, func(f string) bool {
+					return strings.HasPrefix(f, "Benchmark") == (m[1] == "bench") && strings.Contains(f, m[2])
+				}) {
+					t.Errorf("%s says %q: nothing is called %s", name, command, m[2])
+				}
+			}
+		}
+	}
+	if commands < 10 {
+		t.Errorf("only %d commands were found", commands)
+	}
+}
+
+var (
 	namedDocument = regexp.MustCompile(`\bdocs/[A-Za-z0-9_/.-]+\.md\b`)
 	namedDecision = regexp.MustCompile(`\bdecisions? ((?:\d{4}(?:, | and )?)+)`)
 	fourDigits    = regexp.MustCompile(`\d{4}`)
