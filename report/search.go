@@ -99,7 +99,7 @@ func claim(r Run) page.Section {
 		page.Fact{Term: "neighbours", Value: fmt.Sprintf("%d feasible, %d not retired, %d infeasible", len(c.Neighbours), c.Claim.Unretired, len(c.Infeasible))},
 		page.Fact{Term: "moves", Value: fmt.Sprint(len(c.Moves))},
 		page.Fact{Term: "σ of one sample", Value: noise(c)},
-		page.Fact{Term: "ended", Value: c.Claim.Stop})
+		page.Fact{Term: "ended", Value: string(c.Claim.Stop)})
 	if c.Claim.More > 0 {
 		facts = append(facts, page.Fact{Term: "samples still needed", Value: fmt.Sprint(c.Claim.More)})
 	}
@@ -324,7 +324,7 @@ func infeasible(r Run) page.Section {
 
 func provenance(r Run) page.Section {
 	h := r.Certificate.Header
-	facts := page.Facts{{Term: "space SHA-256", Value: short(h.Space.SHA256)}, {Term: "evaluator", Value: h.Evaluator.Spec}, {Term: "selector", Value: h.Settings.Selector}, {Term: "seed", Value: fmt.Sprint(h.Settings.Seed)}, {Term: "evaluations SHA-256", Value: short(r.Certificate.Evaluations)}}
+	facts := page.Facts{{Term: "space SHA-256", Value: short(h.Space.SHA256)}, {Term: "evaluator", Value: h.Evaluator.Spec}, {Term: "selector", Value: string(h.Settings.Selector)}, {Term: "seed", Value: fmt.Sprint(h.Settings.Seed)}, {Term: "evaluations SHA-256", Value: short(r.Certificate.Evaluations)}}
 	for _, t := range h.Tables {
 		facts = append(facts, page.Fact{Term: "table " + t.Name, Value: fmt.Sprintf("%s, budget %s %s", short(t.SHA256), plot.Number(t.Budget.Value), unitSign[t.Unit])})
 	}

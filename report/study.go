@@ -130,8 +130,8 @@ func selectors(r *study.Results) page.Section {
 	s := page.Section{Title: "Selectors", Lead: "The certifying search with each selector from the same anchors, with the same seeds, evaluator and budget: how often it certified and what it spent, in samples of full fidelity, the calibration of the noise included."}
 	var names []string
 	for _, row := range r.Selectors {
-		if !slices.Contains(names, row.Selector) {
-			names = append(names, row.Selector)
+		if name := string(row.Selector); !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	chart := plot.Chart{Title: "Spent, as a multiple of the default selector's", Width: 980, X: plot.Axis{Label: "selector", Categories: names}, Y: plot.Axis{Label: "times the default's samples", FromZero: true}, HLines: []float64{1},
@@ -144,10 +144,10 @@ func selectors(r *study.Results) page.Section {
 				continue
 			}
 			if row.Ratio != nil {
-				x := float64(slices.Index(names, row.Selector)) + 0.2*(float64(i)-float64(len(r.Tables)-1)/2)
+				x := float64(slices.Index(names, string(row.Selector))) + 0.2*(float64(i)-float64(len(r.Tables)-1)/2)
 				series.Points = append(series.Points, plot.Point{X: x, Y: *row.Ratio, Lo: *row.Lo, Hi: *row.Hi, Label: fmt.Sprintf("%s, %d pairs", row.Selector, row.Pairs)})
 			}
-			rows.Rows = append(rows.Rows, []page.Cell{page.Str(row.Table), page.Str(row.Selector), {Text: fmt.Sprintf("%d of %d", row.Certified, row.Units), Value: float64(row.Certified)},
+			rows.Rows = append(rows.Rows, []page.Cell{page.Str(row.Table), page.Str(string(row.Selector)), {Text: fmt.Sprintf("%d of %d", row.Certified, row.Units), Value: float64(row.Certified)},
 				page.Num(row.Spent, ""), optional(row.Ratio), optional(row.Lo), optional(row.Hi), page.Num(float64(row.Pairs), "")})
 		}
 		if len(series.Points) > 0 {

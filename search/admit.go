@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/isocost/isocost/search/evidence"
 	"github.com/isocost/isocost/search/space"
 )
 
@@ -22,20 +23,19 @@ func (r *searcher) admit(ctx context.Context, i int) (bool, error) {
 		return true, nil
 	}
 	z, p := r.hood.arms[i], r.hood.feasible[i]
-	why, err := r.p.Admit(ctx, z.arch)
+	why, err := r.p.Admit(ctx, z.Arch)
 	if err != nil || why == "" {
 		return err == nil, err
 	}
-	c := r.compare(r.x, z)
-	r.emit(Event{Kind: "refuse", Layer: p.Layer, From: r.x.key, To: z.key, D: c.d, Upper: c.upper, Lower: c.lower, Samples: r.samples, Note: why})
-	r.refused[z.key] = why
+	k := r.evidence.Compare(r.x, z, true)
+	r.emit(Event{Kind: EventRefuse, Layer: p.Layer, From: r.x.Key, To: z.Key, D: k.D, Upper: k.Upper, Lower: k.Lower, Samples: r.base.Samples, Note: why})
+	r.refused[z.Key] = why
 	r.refusals = append(r.refusals, z)
 	p.Feasible, p.Reason, p.Refused = false, why, true
 	r.hood.infeasible = append(r.hood.infeasible, p)
 	r.hood.feasible = slices.Delete(r.hood.feasible, i, i+1)
 	r.hood.arms = slices.Delete(r.hood.arms, i, i+1)
 	r.hood.refused++
-	r.hood.delta = r.epochDelta()
 	r.anew()
 	return false, nil
 }
@@ -69,12 +69,12 @@ type Visited struct {
 // each once, in this order.
 func (r *searcher) path() []Visited {
 	var out []Visited
-	add := func(a *arm, refused bool) {
-		if slices.ContainsFunc(out, func(v Visited) bool { return v.Key == a.key }) {
+	add := func(a *evidence.Arm, refused bool) {
+		if slices.ContainsFunc(out, func(v Visited) bool { return v.Key == a.Key }) {
 			return
 		}
-		_, costs, _, _ := r.comp.Inside(a.arch) // priced when it was proposed
-		out = append(out, Visited{a.key, costs, refused})
+		_, costs, _, _ := r.comp.Inside(a.Arch) // priced when it was proposed
+		out = append(out, Visited{a.Key, costs, refused})
 	}
 	add(r.arms[r.p.Anchor.Key()], false)
 	for _, m := range r.moves {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/strictjson"
+	"github.com/isocost/isocost/search/evidence"
 )
 
 // CertificateFormat is the first field of every certificate.
@@ -57,7 +58,7 @@ type Certificate struct {
 type Claim struct {
 	Reached bool   `json:"reached"`
 	Text    string `json:"text"`
-	Stop    string `json:"stop"` // why the search ended
+	Stop    Stop   `json:"stop"` // why the search ended
 	// EpsilonHat is what holds in any case: no feasible neighbour is better by more,
 	// with probability ≥ 1−δ. Absent while a neighbour is unsampled.
 	EpsilonHat *float64 `json:"epsilon_hat,omitempty"`
@@ -237,15 +238,7 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("δ is shared over %d comparisons chosen as the search went: the proof covers δ(1+ln n) for n = %d architectures sampled", r.Comparisons, r.Archs))
 	}
 	c.restsOnSamples(r)
-	if s := h.Settings; s.trusted() > 0 {
-		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("the declared bias bounds of differences between neighbours, %s: %d of %d neighbours are retired on them, the others at full fidelity; noise at low fidelity at most the σ given for it, or the full one's",
-			s.lowNames(), r.OnTrust, len(r.Neighbours)))
-	} else if len(s.Fidelities) > 0 {
-		c.Claim.Rests = append(c.Claim.Rests, "samples of full fidelity alone; the low ones only ordered what was sampled")
-	}
-	if d := r.Sigma.Diff; d != nil && d.Used {
-		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("differences at common seeds, independent from seed to seed, with σ at most %.4g for every pair of neighbours (%s)", d.Value, d.Source))
-	}
+	c.Claim.Rests = append(c.Claim.Rests, r.Rests...)
 	c.account(h)
 	for i, t := range h.Tables {
 		if t.Measured {
@@ -255,7 +248,7 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 	if c.Fidelity = f; h.Final != nil {
 		c.Claim.Rests = append(c.Claim.Rests, f.rests(h))
 	}
-	c.Claim.Text = c.text()
+	c.Claim.Text = c.text(r)
 	return c
 }
 
@@ -279,12 +272,11 @@ func (c *Certificate) restsOnSamples(r *Result) {
 	rests := func(format string, args ...any) {
 		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf(format, args...))
 	}
-	paired := r.Sigma.Diff != nil && r.Sigma.Diff.Used // says so of differences
 	switch {
-	case s.Published || paired || len(r.Neighbours) == 0:
-	case r.Sigma.Source == "declared":
+	case s.Published || r.Sigma.paired() || len(r.Neighbours) == 0: // paired, it is said of differences
+	case r.Sigma.Source == evidence.Declared:
 		rests("independent samples whose noise is sub-Gaussian with σ at most %.4g, as declared, for every neighbour", r.Sigma.Value)
-	case r.Sigma.Source == "calibrated":
+	case r.Sigma.Source == evidence.Calibrated:
 		rests("independent samples whose noise is sub-Gaussian with σ at most %.4g for every neighbour: the upper bound of %d samples of each of %d architectures, for normal noise of one size", r.Sigma.Value, r.Sigma.Repeats, r.Sigma.Archs)
 	}
 	if r.Failures > 0 {
@@ -402,7 +394,7 @@ func (c *Certificate) measure(table int, path []Visited, ms []Measured) {
 	}
 }
 
-func (c *Certificate) text() string {
+func (c *Certificate) text(r *Result) string {
 	s := c.Header.Settings
 	what := "the evaluator's expected utility"
 	if s.PerDevice {
@@ -411,11 +403,8 @@ func (c *Certificate) text() string {
 	if c.Pool() {
 		what = "the mean of the table's own samples"
 	}
-	over := fmt.Sprintf("with probability at least %.4g", 1-s.Delta)
-	if s.trusted() > 0 {
-		over += " and where the declared bias of low fidelities (" + s.lowNames() + ") holds"
-	}
-	if c.Sigma.Source == "deterministic" || c.Sigma.Diff != nil && c.Sigma.Diff.Used && c.Sigma.Diff.Source == "deterministic" {
+	over := fmt.Sprintf("with probability at least %.4g", 1-s.Delta) + r.Condition
+	if c.Sigma.Source == evidence.Deterministic || c.Sigma.paired() && c.Sigma.Diff.Source == evidence.Deterministic {
 		over = "for an evaluator declared deterministic"
 	}
 	change := "no single compensated change"

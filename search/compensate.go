@@ -260,13 +260,16 @@ func (c *Compensator) bisect(l int, choice string, prec lut.Precision, widths in
 	return max(lo-1, 0), min(hi+1, widths)
 }
 
+// Neighbours is a kind of neighbourhood.
+type Neighbours string
+
 // Kinds of neighbourhood.
 const (
 	// NeighboursCanonical has one neighbour a layer and choice: M_{h,τ}(x; l, choice).
-	NeighboursCanonical = "canonical"
+	NeighboursCanonical Neighbours = "canonical"
 	// NeighboursAll has every width and precision of it that meets the bands: what
 	// differs from x in one layer and costs the same (decision 0506).
-	NeighboursAll = "all"
+	NeighboursAll Neighbours = "all"
 )
 
 // Neighbourhood is every compensated single-layer change of x, in layer and

@@ -188,7 +188,7 @@ func (r *recorder) run(ctx context.Context) (*Certificate, error) {
 		return nil, err
 	}
 	cert := NewCertificate(r.d.Header, res, fidelity, r.tape.ledger(), r.tape.state, r.tape.measuredPath(res.Path, len(r.d.Header.Tables)))
-	return cert, r.w.append(Entry{Kind: EntryEnd, Note: res.Stop})
+	return cert, r.w.append(Entry{Kind: EntryEnd, Note: string(res.Stop)})
 }
 
 // calibrate fixes the scale of a calibrated evaluator before the first sample.
@@ -384,7 +384,7 @@ func evalEntry(q Request, o Outcome) Entry {
 
 // event writes the search's steps down and passes them on.
 func (r *recorder) event(e Event) {
-	if e.Kind == "layer" || e.Kind == "step" { // the others do not say how far it is
+	if e.Kind == EventLayer || e.Kind == EventStep { // the others do not say how far it is
 		r.last = e
 	}
 	if entry, ok := eventEntry(e); ok {
@@ -418,14 +418,14 @@ func (r *recorder) progress() {
 // as decisions.
 func eventEntry(e Event) (Entry, bool) {
 	switch e.Kind {
-	case "sigma":
+	case EventSigma:
 		return Entry{Kind: EntrySigma, D: finite(e.D), Upper: finite(e.Upper), Samples: ptr(e.Samples), Note: e.Note}, true
-	case "layer":
+	case EventLayer:
 		return Entry{Kind: EntryLayer, Layer: ptr(e.Layer), From: e.From, Samples: ptr(e.Samples), Open: ptr(e.Open), EpsHat: finite(e.EpsHat)}, true
-	case "refuse":
+	case EventRefuse:
 		return Entry{Kind: EntryRefuse, Layer: ptr(e.Layer), From: e.From, To: e.To, D: finite(e.D), Upper: finite(e.Upper), Lower: finite(e.Lower), Samples: ptr(e.Samples), Note: e.Note}, true
-	case "retire", "move":
-		return Entry{Kind: e.Kind, Layer: ptr(e.Layer), From: e.From, To: e.To, D: finite(e.D), Upper: finite(e.Upper), Lower: finite(e.Lower), Samples: ptr(e.Samples)}, true
+	case EventRetire, EventMove:
+		return Entry{Kind: EntryKind(e.Kind), Layer: ptr(e.Layer), From: e.From, To: e.To, D: finite(e.D), Upper: finite(e.Upper), Lower: finite(e.Lower), Samples: ptr(e.Samples)}, true
 	}
 	return Entry{}, false
 }

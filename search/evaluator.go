@@ -4,16 +4,17 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/isocost/isocost/search/evidence"
 	"github.com/isocost/isocost/search/space"
 )
 
 // Streams of seeds. Samples of different streams of one architecture are
 // independent; a certificate rests on StreamSearch alone.
 const (
-	StreamSearch = "search" // selection
-	StreamFresh  = "fresh"  // gains reported after the search (no winner's curse)
-	StreamFinal  = "final"  // final utilities of the audited set, by another evaluator
-	StreamLow    = "low"    // low-fidelity ordering
+	StreamSearch = evidence.StreamSearch // selection
+	StreamFresh  = "fresh"               // gains reported after the search (no winner's curse)
+	StreamFinal  = "final"               // final utilities of the audited set, by another evaluator
+	StreamLow    = evidence.StreamLow    // low fidelities
 )
 
 // Request asks for one noisy utility of one architecture.

@@ -3,6 +3,8 @@ package search
 import (
 	"context"
 	"math"
+
+	"github.com/isocost/isocost/search/evidence"
 )
 
 // fresh estimates the final's gain over the anchor on samples the search has not
@@ -16,31 +18,31 @@ func (r *searcher) fresh(ctx context.Context) (*CertGain, error) {
 	}
 	var reqs []Request
 	for i := range n {
-		for _, a := range []*arm{anchor, r.x} {
-			reqs = append(reqs, Request{Arch: a.arch, Key: a.key, Stream: StreamFresh, Index: i,
-				Seed: SampleSeed(r.s.Seed, StreamFresh, a.key, i), Fidelity: 1})
+		for _, a := range []*evidence.Arm{anchor, r.x} {
+			reqs = append(reqs, Request{Arch: a.Arch, Key: a.Key, Stream: StreamFresh, Index: i,
+				Seed: SampleSeed(r.s.Seed, StreamFresh, a.Key, i), Fidelity: 1})
 		}
 	}
 	out, err := r.ask(ctx, reqs)
 	if err != nil {
 		return nil, err
 	}
-	var was, is arm
+	var was, is evidence.Arm
 	for i, o := range out {
 		if o.Failed != "" {
 			continue
 		}
 		if i%2 == 0 {
-			was.add(o.Utility)
+			was.Add(o.Utility)
 		} else {
-			is.add(o.Utility)
+			is.Add(o.Utility)
 		}
 	}
-	if len(was.values) < 2 || len(is.values) < 2 {
+	if len(was.Values) < 2 || len(is.Values) < 2 {
 		return nil, nil
 	}
-	g := &CertGain{N: min(len(was.values), len(is.values)), Gain: is.mean() - was.mean(), Naive: r.x.mean() - anchor.mean()}
-	half := 1.96 * math.Sqrt(is.spread()*is.spread()/float64(len(is.values))+was.spread()*was.spread()/float64(len(was.values)))
+	g := &CertGain{N: min(len(was.Values), len(is.Values)), Gain: is.Mean() - was.Mean(), Naive: r.x.Mean() - anchor.Mean()}
+	half := 1.96 * math.Sqrt(is.Spread()*is.Spread()/float64(len(is.Values))+was.Spread()*was.Spread()/float64(len(was.Values)))
 	g.Lo, g.Hi = g.Gain-half, g.Gain+half
 	return g, nil
 }

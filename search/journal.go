@@ -66,25 +66,28 @@ func (h *Header) TauOf(table int) float64 {
 	return h.Settings.Tau
 }
 
+// EntryKind is what a line of a journal is about.
+type EntryKind string
+
 // Kinds of journal entries.
 const (
-	EntryCalibrate = "calibrate" // the evaluator's scale, fixed before the search
-	EntryEval      = "eval"
-	EntryFail      = "fail"
-	EntryMove      = "move"
-	EntryRetire    = "retire"
-	EntryLayer     = "layer"
-	EntrySigma     = "sigma"
-	EntryMeasure   = "measure"
-	EntryRefuse    = "refuse" // the device measured a candidate outside the band
-	EntryNote      = "note"   // resumed, retries: not part of the result
-	EntryEnd       = "end"
+	EntryCalibrate EntryKind = "calibrate" // the evaluator's scale, fixed before the search
+	EntryEval      EntryKind = "eval"
+	EntryFail      EntryKind = "fail"
+	EntryMove      EntryKind = "move"
+	EntryRetire    EntryKind = "retire"
+	EntryLayer     EntryKind = "layer"
+	EntrySigma     EntryKind = "sigma"
+	EntryMeasure   EntryKind = "measure"
+	EntryRefuse    EntryKind = "refuse" // the device measured a candidate outside the band
+	EntryNote      EntryKind = "note"   // resumed, retries: not part of the result
+	EntryEnd       EntryKind = "end"
 )
 
 // Entry is one line of a journal after the header. Fields that do not belong to
 // the kind are absent.
 type Entry struct {
-	Kind     string             `json:"kind"`
+	Kind     EntryKind          `json:"kind"`
 	Arch     string             `json:"arch,omitempty"` // key
 	Stream   string             `json:"stream,omitempty"`
 	Index    *int               `json:"index,omitempty"`

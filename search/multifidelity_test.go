@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/isocost/isocost/search/evidence"
 )
 
 // multiSettings race through two low fidelities whose bias bounds are those of a
@@ -14,7 +16,7 @@ func multiSettings(bias float64) Settings {
 	s := simulationSettings()
 	s.Selector = "multi-fidelity"
 	b1, b2 := bias*0.9, bias*0.7
-	s.Fidelities = []Fidelity{{Value: 0.1, Bias: &b1}, {Value: 0.3, Bias: &b2}}
+	s.Fidelities = []evidence.Fidelity{{Value: 0.1, Bias: &b1}, {Value: 0.3, Bias: &b2}}
 	return s
 }
 
@@ -155,19 +157,19 @@ func TestLowStreams(t *testing.T) {
 }
 
 func TestParseFidelities(t *testing.T) {
-	got, err := ParseFidelities("0.1:0.5:0.2,0.3")
+	got, err := evidence.ParseFidelities("0.1:0.5:0.2,0.3")
 	if err != nil || len(got) != 2 || got[0].Value != 0.1 || *got[0].Bias != 0.5 || *got[0].Sigma != 0.2 || got[1].Value != 0.3 || got[1].Bias != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for _, bad := range []string{"", "x", "0.1:", "0.1:1:1:1"} {
-		if _, err := ParseFidelities(bad); err == nil {
+		if _, err := evidence.ParseFidelities(bad); err == nil {
 			t.Errorf("%q passes", bad)
 		}
 	}
 	for _, bad := range []string{"1", "0", "0.3,0.1", "0.1,0.1", "0.1:-1", "NaN"} {
 		s := DefaultSettings()
 		s.Selector = "multi-fidelity"
-		s.Fidelities, err = ParseFidelities(bad)
+		s.Fidelities, err = evidence.ParseFidelities(bad)
 		if err != nil || s.Complete() == nil {
 			t.Errorf("%q: %v, and the settings pass", bad, err)
 		}

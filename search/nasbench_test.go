@@ -16,6 +16,7 @@ import (
 
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search/anytime"
+	"github.com/isocost/isocost/search/evidence"
 	"github.com/isocost/isocost/search/space"
 )
 
@@ -276,7 +277,7 @@ func macroSelectors(m *macro) []macroSelector {
 	multi := func(bias *float64) func(*Settings) {
 		return func(s *Settings) {
 			s.Selector = "multi-fidelity"
-			s.Fidelities = []Fidelity{{Value: 0.1, Bias: bias}, {Value: 0.3, Bias: bias}}
+			s.Fidelities = []evidence.Fidelity{{Value: 0.1, Bias: bias}, {Value: 0.3, Bias: bias}}
 		}
 	}
 	bound := 0.1

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/search/evidence"
 	"github.com/isocost/isocost/search/space"
 )
 
@@ -113,7 +114,7 @@ func TestPairedSeeds(t *testing.T) {
 		t.Errorf("the certificate does not say what pairing rests on: %v", cert.Claim.Rests)
 	}
 	d := res.Sigma.Diff
-	if d == nil || !d.Used || d.Value < d.S || math.Abs(d.S-math.Sqrt(2*0.1)) > 0.2 || d.Ratio >= pairingRatio {
+	if d == nil || !d.Used || d.Value < d.S || math.Abs(d.S-math.Sqrt(2*0.1)) > 0.2 || d.Ratio >= evidence.PairingRatio {
 		t.Errorf("differences %+v, want a spread near %.2f", d, math.Sqrt(2*0.1))
 	}
 	if !math.IsNaN(res.LowerBound) {
@@ -202,12 +203,12 @@ func TestSettings(t *testing.T) {
 func TestStoppedInCalibration(t *testing.T) {
 	p := &planted{layers: 4, choices: 3, widths: 3, seed: 1, spread: 2, common: 0.9}
 	stop := func(context.Context, []Request) ([]Outcome, error) { return nil, fmt.Errorf("%w: enough", ErrStop) }
-	for _, sel := range SelectorNames() {
+	for _, sel := range Selectors() {
 		s := DefaultSettings()
 		s.Selector = sel
 		if sel == "multi-fidelity" {
 			zero := 0.0
-			s.Fidelities = []Fidelity{{Value: 0.5, Bias: &zero}}
+			s.Fidelities = []evidence.Fidelity{{Value: 0.5, Bias: &zero}}
 		}
 		res, err := Search(context.Background(), p.problem(0.05), s, stop, nil)
 		if err != nil {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/isocost/isocost/search/evidence"
 )
 
 // published is the paper's literal algorithm, for comparison: one pass over the
@@ -23,50 +25,50 @@ func (r *searcher) published(ctx context.Context) error {
 		moving := NewCompensator(r.p.Space, slices.Clone(r.p.Bands))
 		for i := range moving.Bands {
 			b := &moving.Bands[i]
-			cost, err := b.Cost.Cost(r.x.arch)
+			cost, err := b.Cost.Cost(r.x.Arch)
 			if err != nil {
-				return fmt.Errorf("incumbent %s: %w", r.x.key, err)
+				return fmt.Errorf("incumbent %s: %w", r.x.Key, err)
 			}
 			b.Budget, b.Lo, b.Hi, b.Interval = cost, math.Log1p(-r.s.Tau), math.Log1p(r.s.Tau), false
 		}
-		arms := []*arm{r.x}
+		arms := []*evidence.Arm{r.x}
 		for _, choice := range r.p.Space.Choices(l) {
-			if p := moving.Propose(r.x.arch, l, choice); p.Feasible && p.Key != r.x.key {
+			if p := moving.Propose(r.x.Arch, l, choice); p.Feasible && p.Key != r.x.Key {
 				arms = append(arms, r.arm(p.Arch, p.Key))
 			}
 		}
 		if len(arms) == 1 {
 			continue
 		}
-		n := publishedSamples(r.sigma, r.s.Epsilon, r.s.Delta, layers, len(arms))
-		r.emit(Event{Kind: "layer", Layer: l, From: r.x.key, Samples: r.samples, Arms: len(r.order)})
-		var want []*arm
+		n := publishedSamples(r.base.Sigma, r.s.Epsilon, r.s.Delta, layers, len(arms))
+		r.emit(Event{Kind: EventLayer, Layer: l, From: r.x.Key, Samples: r.base.Samples, Arms: len(r.order)})
+		var want []*evidence.Arm
 		for _, a := range arms {
-			need := n - len(a.values)
-			if a.pool > 0 {
-				need = min(need, a.left())
+			need := n - len(a.Values)
+			if a.Pool > 0 {
+				need = min(need, a.Left())
 			}
 			for range need {
 				want = append(want, a)
 			}
 		}
 		for batch := range slices.Chunk(want, 1024) {
-			if err := r.sample(ctx, batch); err != nil {
+			if err := r.sample(ctx, batch, each(batch)); err != nil {
 				return err
 			}
 		}
 		best := arms[0]
 		for _, a := range arms[1:] {
-			if a.mean() > best.mean() {
+			if a.Mean() > best.Mean() {
 				best = a
 			}
 		}
 		if best != r.x {
-			m := Move{Layer: l, From: r.x.key, To: best.key, D: best.mean() - r.x.mean(), Samples: r.samples}
+			m := Move{Layer: l, From: r.x.Key, To: best.Key, D: best.Mean() - r.x.Mean(), Samples: r.base.Samples}
 			r.priced(&m)
 			r.moves = append(r.moves, m)
 			r.adopt(best)
-			r.emit(Event{Kind: "move", Layer: l, From: m.From, To: m.To, D: m.D, Samples: r.samples})
+			r.emit(Event{Kind: EventMove, Layer: l, From: m.From, To: m.To, D: m.D, Samples: r.base.Samples})
 		}
 	}
 	return nil

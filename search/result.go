@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/isocost/isocost/search/anytime"
+	"github.com/isocost/isocost/search/evidence"
 	"github.com/isocost/isocost/search/space"
 )
 
@@ -22,7 +23,7 @@ type Neighbour struct {
 	Dead    string
 	// Low is what low fidelities said, By the one Upper is from: 0 for full fidelity,
 	// i for the i-th low one.
-	Low  []LevelView
+	Low  []evidence.Level
 	By   int
 	More int // samples still needed to retire it if its mean stays, both arms together; -1 when it looks better
 }
@@ -38,6 +39,15 @@ type Summary struct {
 	Spread float64
 }
 
+// Stop says why a search ended: one of these, or the text of what stopped it.
+type Stop string
+
+// Ends that a search comes to by itself.
+const (
+	StopCertified Stop = "certified"
+	StopOnePass   Stop = "one pass done" // the published form's only sweep
+)
+
 // Result is what a search found and what it may claim.
 type Result struct {
 	Settings   Settings
@@ -48,7 +58,7 @@ type Result struct {
 	Infeasible []Proposal
 	Path       []Visited
 	Sigma      SigmaReport
-	Stop       string
+	Stop       Stop
 	// Reached says that the whole claim holds: every feasible neighbour retired, no
 	// alarm, none unevaluable.
 	Reached     bool
@@ -64,50 +74,53 @@ type Result struct {
 	// where bias bounds are believed.
 	LowerBound float64
 	Alarms     []string
+	Rests      []string  // what the bounds rest on besides independent samples
+	Condition  string    // what the claim holds under besides its probability
 	Gain       *CertGain // on fresh seeds, nil without
 }
 
-func (r *searcher) result(stop string) *Result {
+func (r *searcher) result(stop Stop) *Result {
 	res := &Result{
 		Settings: r.s, Moves: r.moves, Infeasible: r.hood.infeasible, Sigma: r.sigmaNote, Stop: stop,
-		Samples: r.samples, Failures: r.failures,
+		Samples: r.base.Samples, Failures: r.failures,
 		Path: r.path(), Anchor: r.summary(r.arms[r.p.Anchor.Key()]), Final: r.summary(r.x),
 	}
 	reached := !r.s.Published
 	var gaps []float64
 	for i, z := range r.hood.arms {
-		c := r.compare(r.x, z)
-		n := Neighbour{Proposal: r.hood.feasible[i], N: len(z.values), Mean: z.mean(), Index: c.index, Delta: c.delta,
-			D: c.d, W: c.w, Upper: c.upper, Lower: c.lower, Retired: c.upper <= r.s.Epsilon, Low: c.low, By: c.by}
-		if z.dead() {
-			n.Dead, n.Retired = z.reason, false
+		c := r.evidence.Compare(r.x, z, true)
+		n := Neighbour{Proposal: r.hood.feasible[i], N: len(z.Values), Mean: z.Mean(), Index: c.Index, Delta: c.Delta,
+			D: c.D, W: c.W, Upper: c.Upper, Lower: c.Lower, Retired: c.Upper <= r.s.Epsilon, Low: c.Low, By: c.By}
+		if z.Dead() {
+			n.Dead, n.Retired = z.Reason, false
 		}
 		if !n.Retired {
 			reached = false
-			n.More = r.more(z, c, r.s.Epsilon-c.d)
+			n.More = r.evidence.Further(r.x, z, c, r.s.Epsilon-c.D)
 		}
-		gaps = append(gaps, r.s.Epsilon-c.d)
+		gaps = append(gaps, r.s.Epsilon-c.D)
 		res.Neighbours = append(res.Neighbours, n)
 	}
 	res.EpsilonHat = r.epsilonHat()
-	res.Alarms = r.alarms()
+	res.Alarms = r.evidence.Alarms(r.x, r.hood.arms, r.order)
 	res.Reached = reached && len(res.Alarms) == 0
-	res.Cost, res.OnTrust = r.spent(), r.onTrust()
-	res.Comparisons = len(r.comparisons)
-	if res.LowerBound = math.NaN(); !r.pairing && r.s.trusted() == 0 { // the bound is for independent samples
-		res.LowerBound = anytime.Certificate(r.sigma, gaps, r.s.Delta)
+	res.Cost, res.OnTrust = r.evidence.Cost(r.order), r.evidence.OnTrust(r.x, r.hood.arms)
+	res.Comparisons = r.base.Comparisons()
+	res.Rests, res.Condition = r.evidence.Rests(res.OnTrust, len(r.hood.arms)), r.evidence.Condition()
+	if res.LowerBound = math.NaN(); r.evidence.LowerBound() {
+		res.LowerBound = anytime.Certificate(r.base.Sigma, gaps, r.s.Delta)
 	}
 	for _, a := range r.order {
-		if len(a.values) > 0 {
+		if len(a.Values) > 0 {
 			res.Archs++
 		}
 	}
 	return res
 }
 
-func (r *searcher) summary(a *arm) Summary {
-	s := Summary{Arch: a.arch, Key: a.key, N: len(a.values), Mean: a.mean(), Spread: a.spread()}
-	_, s.Costs, s.Dev, _ = r.comp.Inside(a.arch) // priced when it was proposed
+func (r *searcher) summary(a *evidence.Arm) Summary {
+	s := Summary{Arch: a.Arch, Key: a.Key, N: len(a.Values), Mean: a.Mean(), Spread: a.Spread()}
+	_, s.Costs, s.Dev, _ = r.comp.Inside(a.Arch) // priced when it was proposed
 	if s.N == 0 {
 		s.Mean = math.NaN()
 	}

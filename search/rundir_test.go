@@ -20,6 +20,7 @@ import (
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/evaluator"
+	"github.com/isocost/isocost/search/evidence"
 	"github.com/isocost/isocost/search/searchtest"
 	"github.com/isocost/isocost/search/space"
 )
@@ -60,8 +61,8 @@ type job struct {
 	Workers, Batch    int
 	Budget            int
 	Delay             time.Duration
-	Measured          bool   // a device is asked before every move
-	Selector          string // "" for the default
+	Measured          bool            // a device is asked before every move
+	Selector          search.Selector // "" for the default
 	Fidelities        string
 	Final             bool // final utilities are asked for
 	asked             *int // counts the device's campaigns
@@ -107,7 +108,7 @@ func (j job) run(ctx context.Context) (*search.Certificate, error) {
 	}
 	if j.Fidelities != "" {
 		var err error
-		if s.Fidelities, err = search.ParseFidelities(j.Fidelities); err != nil {
+		if s.Fidelities, err = evidence.ParseFidelities(j.Fidelities); err != nil {
 			return nil, err
 		}
 	}
@@ -307,7 +308,7 @@ func TestBudgetAndContinuation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Claim.Reached || c.Samples > 90 || !strings.Contains(c.Claim.Stop, "budget") || c.Claim.Unretired == 0 {
+	if c.Claim.Reached || c.Samples > 90 || !strings.Contains(string(c.Claim.Stop), "budget") || c.Claim.Unretired == 0 {
 		t.Errorf("budget of 90: reached %t, %d samples, stop %q", c.Claim.Reached, c.Samples, c.Claim.Stop)
 	}
 	if _, err := verify(j.Out); err != nil {
@@ -329,7 +330,7 @@ func TestBudgetAndContinuation(t *testing.T) {
 	defer cancel()
 	cut := j
 	cut.Out, cut.Delay = filepath.Join(dir, "cut"), time.Millisecond
-	if c, err = cut.run(ctx); err != nil || c.Claim.Reached || !strings.Contains(c.Claim.Stop, "interrupted") {
+	if c, err = cut.run(ctx); err != nil || c.Claim.Reached || !strings.Contains(string(c.Claim.Stop), "interrupted") {
 		t.Fatalf("interrupted: %v, %+v", err, c)
 	}
 	if _, err := verify(cut.Out); err != nil {
@@ -589,7 +590,7 @@ func TestBudgetBelowTheCalibration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Samples != 0 || c.Sigma.Source != "unknown" || !strings.Contains(c.Claim.Stop, "less than the 44 that a search begins with") {
+	if c.Samples != 0 || c.Sigma.Source != "unknown" || !strings.Contains(string(c.Claim.Stop), "less than the 44 that a search begins with") {
 		t.Errorf("%d samples, σ %+v, stop %q", c.Samples, c.Sigma, c.Claim.Stop)
 	}
 	if _, err := verify(j.Out); err != nil {

@@ -7,7 +7,8 @@ import (
 	"math"
 
 	"github.com/isocost/isocost/internal/hint"
-	"github.com/isocost/isocost/search/anytime"
+	"github.com/isocost/isocost/search/evidence"
+	"github.com/isocost/isocost/search/selector"
 	"github.com/isocost/isocost/search/space"
 )
 
@@ -40,9 +41,23 @@ type Outcome struct {
 // spent or interrupted. It is wrapped with the reason.
 var ErrStop = errors.New("stopped")
 
+// EventKind is what a step of the search is.
+type EventKind string
+
+// Kinds of events.
+const (
+	EventSigma  EventKind = "sigma" // the noise is known
+	EventLayer  EventKind = "layer" // a scope is looked at
+	EventStep   EventKind = "step"  // some samples later
+	EventRetire EventKind = "retire"
+	EventMove   EventKind = "move"
+	EventRefuse EventKind = "refuse" // the device refused a candidate
+	EventEnd    EventKind = "end"
+)
+
 // Event is a step of the search, for journals and progress.
 type Event struct {
-	Kind     string // sigma, layer, retire, move, refuse, end
+	Kind     EventKind
 	Layer    int
 	From, To string // keys
 	Upper    float64
@@ -60,46 +75,34 @@ type Event struct {
 // searcher is the search in progress. It is a deterministic function of problem,
 // settings and the outcomes of what it asks: replaying the outcomes repeats it.
 type searcher struct {
-	p    Problem
-	s    Settings
-	ask  Ask
-	emit func(Event)
-	comp *Compensator
-	sel  Selector
+	p        Problem
+	s        Settings
+	ask      Ask
+	emit     func(Event)
+	comp     *Compensator
+	rule     selector.Selector
+	evidence Evidence
+	base     *evidence.Base // of evidence, whatever its kind
 
-	arms        map[string]*arm
-	order       []*arm // in the order of first sight
-	comparisons map[[2]string]*comparison
-	sigma       float64
-	sigmaNote   SigmaReport
-	samples     int
-	failures    int
-	incumbents  int // so far
-	x           *arm
-	hood        *hood
-	moves       []Move
-	pairing     bool              // at common seeds
-	diff        *DiffReport       // of paired differences, while pairing
-	doubts      []string          // about what was declared of them
-	first       int               // index at which the present incumbent's time begins
-	refused     map[string]string // by key: why the device refused
-	refusals    []*arm            // in their order
-	seconds     float64
-	asked       int
-	repeats     int  // samples beyond an architecture's first
-	varies      bool // some repeat differed from the first
+	arms      map[string]*evidence.Arm
+	order     []*evidence.Arm // in the order in which they were first proposed
+	sigmaNote SigmaReport
+	failures  int
+	x         *evidence.Arm // the incumbent
+	hood      *hood
+	moves     []Move
+	refused   map[string]string // by key: why the device refused
+	refusals  []*evidence.Arm   // in their order
+	asked     int
 }
 
 // hood is the incumbent's neighbourhood.
 type hood struct {
 	feasible   []Proposal
-	arms       []*arm
+	arms       []*evidence.Arm
 	out        []bool // retired by the selector, or not evaluable
 	infeasible []Proposal
-	// Under ScheduleEpochs: this incumbent's part of δ, and the bounds' prior.
-	delta   float64
-	prior   anytime.Prior
-	refused int // neighbours the device has refused at this incumbent
+	refused    int // neighbours the device has refused at this incumbent
 }
 
 // Move is one change of incumbent.
@@ -127,22 +130,20 @@ func Search(ctx context.Context, p Problem, s Settings, ask Ask, emit func(Event
 	if len(s.Fidelities) > 0 && p.PoolSize != nil {
 		return nil, hint.Wrap(errors.New("selector multi-fidelity: the table's utilities are a finite pool, all of full fidelity"), "take another selector, or a table with ,noise=gaussian")
 	}
-	if s.Selector == "paired" && p.PoolSize != nil {
+	if s.Selector == Paired && p.PoolSize != nil {
 		return nil, hint.Wrap(errors.New("selector paired: the table's utilities are a finite pool, which has no seeds in common"), "take another selector, or a table with ,noise=gaussian")
 	}
 	if emit == nil {
 		emit = func(Event) {}
 	}
-	sel, err := NewSelector(s.Selector, s)
+	rule, err := selector.New(ruleOf[s.Selector])
 	if err != nil {
 		return nil, err
 	}
+	base := evidence.NewBase(s.Rho, s.MoveScore, s.Epsilon)
 	r := &searcher{
-		p: p, s: s, ask: ask, emit: emit, sel: sel,
-		comp: NewCompensator(p.Space, p.Bands),
-		arms: map[string]*arm{}, comparisons: map[[2]string]*comparison{}, refused: map[string]string{},
-		pairing: s.Selector == "paired" && !s.Published,
-		sigma:   math.Inf(1), diff: &DiffReport{Value: math.Inf(1)}, // until they are known, nothing is
+		p: p, s: s, ask: ask, emit: emit, rule: rule, base: base, evidence: newEvidence(base, &s),
+		comp: NewCompensator(p.Space, p.Bands), arms: map[string]*evidence.Arm{}, refused: map[string]string{},
 	}
 	r.comp.All = s.Neighbours == NeighboursAll
 	ok, _, dev, err := r.comp.Inside(p.Anchor)
@@ -152,10 +153,10 @@ func Search(ctx context.Context, p Problem, s Settings, ask Ask, emit func(Event
 	if !ok {
 		return nil, fmt.Errorf("anchor: its own cost is outside its band (ln ĝ/B = %.4g)", dev)
 	}
-	stop, err := "certified", error(nil)
+	stop, err := StopCertified, error(nil)
 	if s.Published {
 		err = r.published(ctx)
-		stop = "one pass done"
+		stop = StopOnePass
 	} else {
 		err = r.run(ctx)
 	}
@@ -163,56 +164,60 @@ func Search(ctx context.Context, p Problem, s Settings, ask Ask, emit func(Event
 		if !errors.Is(err, ErrStop) {
 			return nil, err
 		}
-		stop = err.Error()
+		stop = Stop(err.Error())
 	}
 	gain, err := (*CertGain)(nil), error(nil)
-	if stop == "certified" || s.Published {
+	if stop == StopCertified || s.Published {
 		if gain, err = r.fresh(ctx); err != nil {
 			if !errors.Is(err, ErrStop) {
 				return nil, err
 			}
-			stop = err.Error()
+			stop = Stop(err.Error())
 		}
 	}
 	res := r.result(stop)
 	res.Gain = gain
-	r.emit(Event{Kind: "end", From: r.p.Anchor.Key(), To: r.x.key, Note: stop, Samples: r.samples, EpsHat: float64(res.EpsilonHat)})
+	r.emit(Event{Kind: EventEnd, From: r.p.Anchor.Key(), To: r.x.Key, Note: string(stop), Samples: r.base.Samples, EpsHat: float64(res.EpsilonHat)})
 	return res, nil
 }
 
-func (r *searcher) arm(a space.Arch, key string) *arm {
+func (r *searcher) arm(a space.Arch, key string) *evidence.Arm {
 	if got, ok := r.arms[key]; ok {
 		return got
 	}
-	got := &arm{arch: a, key: key}
+	got := &evidence.Arm{Arch: a, Key: key}
 	if r.p.PoolSize != nil {
-		got.pool = r.p.PoolSize(a)
+		got.Pool = r.p.PoolSize(a)
 	}
-	r.weigh(got)
+	r.evidence.Weigh(got)
 	r.arms[key] = got
 	r.order = append(r.order, got)
 	return got
 }
 
 // adopt makes an architecture the incumbent and lists its neighbours.
-func (r *searcher) adopt(a *arm) {
+func (r *searcher) adopt(a *evidence.Arm) {
 	r.x = a
-	r.incumbents++
-	f, inf := r.admissible(r.comp.Neighbourhood(a.arch))
+	f, inf := r.admissible(r.comp.Neighbourhood(a.Arch))
 	r.hood = &hood{feasible: f, infeasible: inf}
 	for _, p := range f {
 		r.hood.arms = append(r.hood.arms, r.arm(p.Arch, p.Key))
 	}
+	r.base.Epoch.Next(len(r.hood.arms))
 	r.anew()
-	if r.s.Schedule != ScheduleEpochs {
-		return
-	}
-	r.hood.delta = r.epochDelta()
 	// What led here favours the incumbent – it was chosen for its luck as well – and
 	// is no evidence for it: the certificate rests on what is sampled from now on.
-	if r.incumbents > 1 {
-		r.leaveBehind()
+	if r.base.Epoch.Incumbent > 1 {
+		r.evidence.LeaveBehind(r.order)
 	}
+}
+
+// anew forgets which neighbours were retired, and has their set's share of δ.
+func (r *searcher) anew() {
+	r.hood.out = make([]bool, len(r.hood.arms))
+	r.base.Epoch.Neighbours = len(r.hood.arms)
+	r.base.Epoch.Delta = r.epochDelta()
+	r.evidence.Forget(r.x, r.hood.arms)
 }
 
 // run sweeps until a whole sweep retires everything at one incumbent.
@@ -257,118 +262,91 @@ func (r *searcher) settle(ctx context.Context, l int) (moved bool, err error) {
 			idx = append(idx, i)
 		}
 	}
-	r.emit(r.progress("layer", l))
-	v := &View{Candidates: make([]Contender, len(idx)), Epsilon: r.s.Epsilon, Sigma: r.sigma, Move: r.s.Move, Batch: r.s.Batch}
+	r.emit(r.progress(EventLayer, l))
 	for {
-		r.look(v, idx)
-		d := r.sel.Select(v)
-		for _, i := range d.Retire {
+		look := r.look(idx)
+		c := r.rule.Choose(&selector.View{Candidates: look.Candidate, Epsilon: r.s.Epsilon, Move: r.s.Move})
+		for _, i := range c.Retire {
 			r.hood.out[idx[i]] = true
-			c := r.compare(r.x, r.hood.arms[idx[i]])
-			r.emit(Event{Kind: "retire", Layer: r.hood.feasible[idx[i]].Layer, From: r.x.key, To: r.hood.arms[idx[i]].key,
-				D: c.d, Upper: c.upper, Lower: c.lower, Samples: r.samples})
+			k := look.Known[i]
+			r.emit(Event{Kind: EventRetire, Layer: r.hood.feasible[idx[i]].Layer, From: r.x.Key, To: look.Z[i].Key,
+				D: k.D, Upper: k.Upper, Lower: k.Lower, Samples: r.base.Samples})
 		}
-		if d.Move >= 0 {
-			if ok, err := r.admit(ctx, idx[d.Move]); err != nil || !ok {
+		if c.Move >= 0 {
+			if ok, err := r.admit(ctx, idx[c.Move]); err != nil || !ok {
 				return true, err // refused: the scope is looked at anew, without it
 			}
-			z := r.hood.arms[idx[d.Move]]
-			c := r.compare(r.x, z)
-			m := Move{Layer: r.hood.feasible[idx[d.Move]].Layer, From: r.x.key, To: z.key, D: c.d, Lower: c.lower, Samples: r.samples}
+			z, k := look.Z[c.Move], look.Known[c.Move]
+			m := Move{Layer: r.hood.feasible[idx[c.Move]].Layer, From: r.x.Key, To: z.Key, D: k.D, Lower: k.Lower, Samples: r.base.Samples}
 			r.priced(&m)
 			r.moves = append(r.moves, m)
 			r.adopt(z)
-			r.emit(Event{Kind: "move", Layer: m.Layer, From: m.From, To: m.To, D: c.d, Upper: c.upper, Lower: c.lower, Samples: r.samples})
+			r.emit(Event{Kind: EventMove, Layer: m.Layer, From: m.From, To: m.To, D: k.D, Upper: k.Upper, Lower: k.Lower, Samples: r.base.Samples})
 			return true, nil
 		}
-		if len(d.Sample) == 0 {
+		if c.Done {
 			return false, nil
 		}
-		var want []*arm
-		for _, i := range d.Sample {
-			if i < 0 {
-				want = append(want, r.x)
-			} else {
-				want = append(want, r.hood.arms[idx[i]])
-			}
+		wants := r.evidence.Plan(look, c)
+		if len(wants) == 0 {
+			return false, nil
 		}
-		if err := r.sampleAt(ctx, want, d.Level); err != nil {
+		if err := r.sample(ctx, look.Z, wants); err != nil {
 			return false, err
 		}
 		if r.asked++; r.asked%progressEvery == 0 {
-			r.emit(r.progress("step", l))
+			r.emit(r.progress(EventStep, l))
 		}
-		if r.x.dead() {
-			return false, fmt.Errorf("the incumbent %s cannot be evaluated: %s", r.x.key, r.x.reason)
+		if r.x.Dead() {
+			return false, fmt.Errorf("the incumbent %s cannot be evaluated: %s", r.x.Key, r.x.Reason)
 		}
 	}
 }
 
-// look refreshes a selector's view.
-func (r *searcher) look(v *View, idx []int) {
-	v.Incumbent = r.contender(r.x)
-	for i := range r.s.Fidelities {
-		v.Incumbent.Low = append(v.Incumbent.Low, LevelView{N: r.x.level(i).evidence.N})
-	}
-	v.Pull = 0
-	for j, i := range idx {
+// look is what is known of the neighbours with these indices.
+func (r *searcher) look(idx []int) *evidence.Look {
+	l := &evidence.Look{X: r.x, Batch: r.s.Batch}
+	for _, i := range idx {
 		z := r.hood.arms[i]
-		c := r.contender(z)
-		if z.dead() {
-			c.Retired, c.Upper, c.Lower, c.W = true, math.Inf(1), math.Inf(-1), math.Inf(1)
-		} else {
-			k := r.compare(r.x, z)
-			c.D, c.W, c.Upper, c.Lower = k.d, k.w, k.upper, k.lower
-			c.Retired = r.hood.out[i]
-			if c.Low = k.low; c.Low == nil && len(r.s.Fidelities) > 0 {
-				r.low(&k, r.x, z)
-				c.Low = k.low
-			}
+		k := evidence.Comparison{Upper: math.Inf(1), Lower: math.Inf(-1), W: math.Inf(1)}
+		c := selector.Candidate{N: z.Evidence(), Left: z.Left(), Retired: true}
+		if !z.Dead() {
+			k = r.evidence.Compare(r.x, z, true)
+			c.Retired, c.Promise = r.hood.out[i], r.evidence.Promise(k, r.x, z)
 		}
-		v.Candidates[j] = c
-		v.Pull += c.Weight * float64(c.N) * float64(c.N)
+		c.Lower, c.Upper = k.Lower, k.Upper
+		l.Z, l.Known, l.Candidate = append(l.Z, z), append(l.Known, k), append(l.Candidate, c)
 	}
-	v.Pull *= float64(len(r.hood.arms)) / float64(max(len(idx), 1))
+	return l
 }
 
-func (r *searcher) contender(a *arm) Contender {
-	c := Contender{N: a.evidence.N, Left: a.left(), Mean: a.all.Center, Weight: 1}
-	if a.seconds > 0 && r.seconds > 0 && len(a.values) > 0 {
-		c.Weight = a.seconds / float64(len(a.values)) / (r.seconds / float64(r.samples))
+// each is one sample of each arm.
+func each(arms []*evidence.Arm) []evidence.Want {
+	out := make([]evidence.Want, len(arms))
+	for i := range arms {
+		out[i].Z = i
 	}
-	return c
+	return out
 }
 
-// sample has one more sample of each arm evaluated, in order. An arm may occur
-// several times.
-func (r *searcher) sample(ctx context.Context, arms []*arm) error {
-	return r.sampleAt(ctx, arms, nil)
-}
-
-// sampleAt is sample at the levels of fidelity given, nil for the full one.
-func (r *searcher) sampleAt(ctx context.Context, arms []*arm, levels []int) error {
+// sample has samples evaluated, in order; wants are indices into zs. An arm may
+// occur several times.
+func (r *searcher) sample(ctx context.Context, zs []*evidence.Arm, wants []evidence.Want) error {
 	var requests []Request
-	var who []*arm
-	var at []int
-	for i, a := range arms {
-		level := 0
-		if levels != nil {
-			level = levels[i]
+	var who []*evidence.Arm
+	var as []evidence.Sample
+	for _, w := range wants {
+		a := r.x
+		if w.Z >= 0 {
+			a = zs[w.Z]
 		}
-		stream, fidelity := r.streamOf(level)
-		seedKey, next := a.key, &a.next
-		switch {
-		case level > 0:
-			next = &a.level(level - 1).next
-		case a.left() == 0:
+		s, ok := r.evidence.Next(a, w.Level)
+		if !ok {
 			continue
-		case r.pairing: // common random numbers: no seed used before this time is used again
-			seedKey, a.next = "", max(a.next, r.first)
 		}
-		requests = append(requests, Request{Arch: a.arch, Key: a.key, Stream: stream, Index: *next,
-			Seed: SampleSeed(r.s.Seed, stream, seedKey, *next), Fidelity: fidelity})
-		*next++
-		who, at = append(who, a), append(at, level)
+		requests = append(requests, Request{Arch: a.Arch, Key: a.Key, Stream: s.Stream, Index: s.Index,
+			Seed: SampleSeed(r.s.Seed, s.Stream, s.Seeds, s.Index), Fidelity: s.Fidelity})
+		who, as = append(who, a), append(as, s)
 	}
 	if len(requests) == 0 {
 		return errors.New("search: the selector asks only for architectures that have no samples left")
@@ -381,38 +359,15 @@ func (r *searcher) sampleAt(ctx context.Context, arms []*arm, levels []int) erro
 		return fmt.Errorf("search: %d outcomes for %d requests", len(outcomes), len(requests))
 	}
 	for i, o := range outcomes {
-		a := who[i]
-		if o.Failed != "" {
+		switch {
+		case o.Failed != "":
 			r.failures++
-			if at[i] > 0 {
-				a.level(at[i]-1).failures++
-				continue
-			}
-			a.failures++
-			a.reason = o.Failed
-			continue
+			r.evidence.Fail(who[i], as[i], o.Failed)
+		case math.IsNaN(o.Utility) || math.IsInf(o.Utility, 0):
+			return fmt.Errorf("search: utility %g of %s is not a number", o.Utility, who[i].Key)
+		default:
+			r.evidence.Take(who[i], as[i], o.Utility, o.Seconds)
 		}
-		if math.IsNaN(o.Utility) || math.IsInf(o.Utility, 0) {
-			return fmt.Errorf("search: utility %g of %s is not a number", o.Utility, a.key)
-		}
-		if at[i] > 0 {
-			d := a.level(at[i] - 1)
-			d.values = append(d.values, o.Utility)
-			d.sum += o.Utility
-			r.samples++
-			r.weighLevel(a, at[i]-1)
-			continue
-		}
-		if len(a.values) > 0 {
-			r.repeats++
-			r.varies = r.varies || o.Utility != a.values[0]
-		}
-		a.add(o.Utility)
-		a.at(requests[i].Index, o.Utility)
-		a.seconds += o.Seconds
-		r.seconds += o.Seconds
-		r.samples++
-		r.weigh(a)
 	}
 	return r.deterministic()
 }
@@ -421,7 +376,7 @@ func (r *searcher) sampleAt(ctx context.Context, arms []*arm, levels []int) erro
 func (r *searcher) open() int {
 	n := 0
 	for _, z := range r.hood.arms {
-		if !r.retired(z) {
+		if !r.evidence.Retired(r.x, z) {
 			n++
 		}
 	}
@@ -436,10 +391,10 @@ func (r *searcher) epsilonHat() float64 {
 		return 0
 	}
 	for _, z := range r.hood.arms {
-		if z.dead() {
+		if z.Dead() {
 			continue
 		}
-		worst = max(worst, r.looked(r.x, z, false).upper)
+		worst = max(worst, r.evidence.Compare(r.x, z, false).Upper)
 	}
 	return worst
 }
@@ -447,7 +402,7 @@ func (r *searcher) epsilonHat() float64 {
 // priced notes the predicted costs of a move's ends.
 func (r *searcher) priced(m *Move) {
 	price := func(key string) float64 {
-		c, err := r.p.Bands[0].Cost.Cost(r.arms[key].arch)
+		c, err := r.p.Bands[0].Cost.Cost(r.arms[key].Arch)
 		if err != nil { // it was priced when it was proposed
 			return math.NaN()
 		}
@@ -461,17 +416,17 @@ func (r *searcher) priced(m *Move) {
 const progressEvery = 32
 
 // progress describes where the search is.
-func (r *searcher) progress(kind string, l int) Event {
-	e := Event{Kind: kind, Layer: l, From: r.x.key, Samples: r.samples, Arms: len(r.order), Open: r.open(),
+func (r *searcher) progress(kind EventKind, l int) Event {
+	e := Event{Kind: kind, Layer: l, From: r.x.Key, Samples: r.base.Samples, Arms: len(r.order), Open: r.open(),
 		EpsHat: r.epsilonHat(), Failures: r.failures}
 	incumbent := 0
 	for _, z := range r.hood.arms {
-		if r.retired(z) || z.dead() {
+		if r.evidence.Retired(r.x, z) || z.Dead() {
 			continue
 		}
-		k := r.looked(r.x, z, false)
-		more := r.more(z, k, max(r.s.Epsilon-k.d, r.s.Epsilon/4))
-		nx, nz := max(len(r.x.values), 1), max(len(z.values), 1)
+		k := r.evidence.Compare(r.x, z, false)
+		more := r.evidence.Further(r.x, z, k, max(r.s.Epsilon-k.D, r.s.Epsilon/4))
+		nx, nz := max(len(r.x.Values), 1), max(len(z.Values), 1)
 		e.Need += more * nz / (nx + nz)
 		incumbent = max(incumbent, more*nx/(nx+nz))
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/isocost/isocost/search/anytime"
+	"github.com/isocost/isocost/search/evidence"
 )
 
 // Settings define a search. Together with space, tables and evaluator they
@@ -34,17 +35,17 @@ type Settings struct {
 	SigmaRepeats int     `json:"sigma_repeats,omitempty"`
 	SigmaBeta    float64 `json:"sigma_beta,omitempty"`
 
-	Selector string `json:"selector"` // a name NewSelector knows
+	Selector Selector `json:"selector"`
 	// Fidelities of the multi-fidelity selector, rising, the full one not among them.
-	Fidelities []Fidelity `json:"fidelities,omitempty"`
-	Scope      string     `json:"scope"`               // layer: sweep layer by layer; all: the whole neighbourhood at once
-	Schedule   string     `json:"schedule"`            // how δ is shared: comparisons or epochs
-	Batch      int        `json:"batch"`               // candidates sampled between two looks
-	Published  bool       `json:"published,omitempty"` // the paper's literal form
+	Fidelities []evidence.Fidelity `json:"fidelities,omitempty"`
+	Scope      Scope               `json:"scope"`               // layer: sweep layer by layer; all: the whole neighbourhood at once
+	Schedule   Schedule            `json:"schedule"`            // how δ is shared: comparisons or epochs
+	Batch      int                 `json:"batch"`               // candidates sampled between two looks
+	Published  bool                `json:"published,omitempty"` // the paper's literal form
 
 	// Neighbours is what counts as a neighbour: "" for NeighboursCanonical, or
 	// NeighboursAll.
-	Neighbours string `json:"neighbours,omitempty"`
+	Neighbours Neighbours `json:"neighbours,omitempty"`
 
 	// PerDevice gives a layer a precision of its own on each table's device; choices
 	// and widths stay common. The utility is the mean over the devices' variants.
@@ -62,16 +63,25 @@ type Settings struct {
 	Seed uint64 `json:"seed"`
 }
 
-// Scopes and schedules.
-const (
-	ScopeLayer = "layer"
-	ScopeAll   = "all"
+// Scope is what a search looks at at a time.
+type Scope string
 
+// Scopes.
+const (
+	ScopeLayer Scope = "layer"
+	ScopeAll   Scope = "all"
+)
+
+// Schedule is how δ is shared.
+type Schedule string
+
+// Schedules.
+const (
 	// ScheduleComparisons gives the i-th distinct comparison δ/(i(i+1)).
-	ScheduleComparisons = "comparisons"
+	ScheduleComparisons Schedule = "comparisons"
 	// ScheduleEpochs gives the k-th incumbent its share of δ whole, and rests its
 	// certificate on what is sampled from then on (decision 0503).
-	ScheduleEpochs = "epochs"
+	ScheduleEpochs Schedule = "epochs"
 )
 
 // DefaultSettings are the settings of the certifying selector.
@@ -79,7 +89,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		Tau: 0.05, Epsilon: 0.005, Delta: 0.05, MoveScore: 1, Rho: anytime.DefaultRho,
 		SigmaArchs: 64, SigmaRepeats: 4,
-		Selector: "lucb", Scope: ScopeAll, Schedule: ScheduleEpochs, Batch: 1,
+		Selector: LUCB, Scope: ScopeAll, Schedule: ScheduleEpochs, Batch: 1,
 	}
 }
 
@@ -115,14 +125,14 @@ func (s *Settings) Complete() error {
 		if !(*s.SigmaDiff >= 0) || math.IsInf(*s.SigmaDiff, 0) {
 			bad("sigma-diff %g is not a number from 0", *s.SigmaDiff)
 		}
-		if s.Selector != "paired" {
+		if s.Selector != Paired {
 			bad("sigma-diff is for selector paired")
 		}
 	}
 	if err := s.checkFidelities(); err != nil {
 		problems = append(problems, err)
 	}
-	if s.Selector == "paired" && s.Schedule != ScheduleEpochs {
+	if s.Selector == Paired && s.Schedule != ScheduleEpochs {
 		bad("selector paired needs schedule %s", ScheduleEpochs)
 	}
 	if !s.calibrates() {
@@ -153,7 +163,7 @@ func (s *Settings) Complete() error {
 	if s.Schedule != ScheduleComparisons && s.Schedule != ScheduleEpochs {
 		bad("schedule %q is neither %s nor %s", s.Schedule, ScheduleComparisons, ScheduleEpochs)
 	}
-	if _, err := NewSelector(s.Selector, *s); err != nil {
+	if err := s.Selector.check(); err != nil {
 		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
@@ -161,18 +171,17 @@ func (s *Settings) Complete() error {
 
 // calibrates says whether noise is estimated before the search.
 func (s *Settings) calibrates() bool {
-	if s.Selector == "paired" {
+	if s.Selector == Paired {
 		return s.SigmaDiff == nil
 	}
 	return s.Sigma == nil
 }
 
-// SelectionDelta is the part of δ left for the comparisons. Of finite pools three
-// kinds of martingale may speak about a pair – of both arms, and of either one when
-// the other's pool is drawn and known – and each has a third.
+// SelectionDelta is the part of δ left for the comparisons; of finite pools each of
+// the martingales that may speak about a pair has an equal part.
 func (s *Settings) SelectionDelta() float64 {
 	if s.Pool {
-		return (s.Delta - s.SigmaBeta) / 3
+		return (s.Delta - s.SigmaBeta) / evidence.PoolMartingales
 	}
 	return s.Delta - s.SigmaBeta
 }

@@ -5,23 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/search/anytime"
+	"github.com/isocost/isocost/search/evidence"
 )
 
 // SigmaReport says where the noise level came from.
 type SigmaReport struct {
-	Source  string  `json:"source"` // declared, calibrated, deterministic, not needed (paired) or unknown (stopped before)
-	Value   float64 `json:"value"`  // the σ every radius uses
-	S       float64 `json:"s,omitempty"`
-	Nu      int     `json:"nu,omitempty"`   // degrees of freedom behind S
-	Beta    float64 `json:"beta,omitempty"` // probability that σ exceeds Value
-	Archs   int     `json:"archs,omitempty"`
-	Repeats int     `json:"repeats,omitempty"`
+	Source  evidence.Source `json:"source"`
+	Value   float64         `json:"value"` // the σ every radius uses
+	S       float64         `json:"s,omitempty"`
+	Nu      int             `json:"nu,omitempty"`   // degrees of freedom behind S
+	Beta    float64         `json:"beta,omitempty"` // probability that σ exceeds Value
+	Archs   int             `json:"archs,omitempty"`
+	Repeats int             `json:"repeats,omitempty"`
 	// Diff is the noise of differences at common seeds, for the paired selector.
-	Diff *DiffReport `json:"difference,omitempty"`
+	Diff *evidence.DiffReport `json:"difference,omitempty"`
 }
+
+// paired says whether the bounds rest on differences at common seeds.
+func (s *SigmaReport) paired() bool { return s.Diff != nil && s.Diff.Used }
 
 // ErrDeterministic says that repeated samples are identical: there is no noise
 // to make a confidence statement about.
@@ -31,61 +36,60 @@ var ErrDeterministic = errors.New("deterministic evaluator: cannot certify")
 // decimals of accuracy) coincide now and then.
 const minRepeats = 4
 
+// useSeed is what to do about an evaluator whose repeats are identical.
+const useSeed = "make the evaluator use its seed, or declare it deterministic with --sigma 0"
+
 // deterministic is the identical-values alarm, and its opposite.
 func (r *searcher) deterministic() error {
+	exact, b := r.sigmaNote.Source == evidence.Deterministic, r.base
 	switch {
-	case r.sigmaNote.Source == "deterministic" && r.varies:
+	case exact && b.Varies:
 		return hint.Wrap(errors.New("the evaluator was declared deterministic (sigma 0) but its repeats differ"), "leave --sigma out to calibrate it")
-	case r.sigmaNote.Source != "deterministic" && !r.varies && r.repeats >= minRepeats:
-		return hint.Wrap(fmt.Errorf("%w: all %d repeated samples are identical to the first", ErrDeterministic, r.repeats),
-			"make the evaluator use its seed, or declare it deterministic with --sigma 0")
+	case !exact && !b.Varies && b.Repeats >= minRepeats:
+		return hint.Wrap(fmt.Errorf("%w: all %d repeated samples are identical to the first", ErrDeterministic, b.Repeats), useSeed)
 	}
 	return nil
 }
 
-// calibrate sets σ: as declared, or the upper bound from repeated samples of the
-// anchor and neighbours spread over the neighbourhood. The samples stay in use:
-// the union bound over "σ exceeds its bound" and "a radius with the true σ is
-// crossed" needs no independence.
+// calibrate settles the noise: as declared, or the upper bound from repeated
+// samples of the anchor and neighbours spread over the neighbourhood. The samples
+// stay in use: the union bound over "σ exceeds its bound" and "a radius with the
+// true σ is crossed" needs no independence.
 func (r *searcher) calibrate(ctx context.Context) error {
-	if r.pairing && len(r.hood.arms) == 0 && r.s.SigmaDiff == nil { // nothing to pair with
-		r.unpair()
-	}
-	if r.pairing {
-		if ok, err := r.pair(ctx); ok || err != nil {
-			if r.s.Sigma != nil { // for reports alone
-				r.sigma, r.sigmaNote.Source, r.sigmaNote.Value = *r.s.Sigma, "declared", *r.s.Sigma
-			} else if r.sigmaNote.Source = "not needed"; err != nil {
-				r.sigmaNote.Source = "unknown"
-			}
+	if e, ok := r.evidence.(*evidence.CommonSeeds); ok {
+		if done, err := r.pair(ctx, e); done || err != nil {
 			return err
 		}
-		r.unpair()
+		// Pairing does not pay: on with independent seeds. What was sampled at common
+		// ones is dependent and stays out of the evidence.
+		r.evidence = evidence.NewIndependent(r.base)
+		r.evidence.LeaveBehind(r.order)
 	}
 	if r.s.Sigma != nil {
-		r.sigma = *r.s.Sigma
-		r.sigmaNote.Source, r.sigmaNote.Value = "declared", r.sigma
-		if r.sigma == 0 {
+		r.base.Sigma = *r.s.Sigma
+		r.sigmaNote.Source, r.sigmaNote.Value = evidence.Declared, r.base.Sigma
+		if r.base.Sigma == 0 {
 			// One repeat, to find out a declaration that is plainly wrong.
-			r.sigmaNote.Source = "deterministic"
-			return r.sample(ctx, []*arm{r.x, r.x})
+			r.sigmaNote.Source = evidence.Deterministic
+			return r.sample(ctx, nil, []evidence.Want{{Z: -1}, {Z: -1}})
 		}
 		return nil
 	}
+	return r.estimate(ctx)
+}
+
+// estimate estimates σ.
+func (r *searcher) estimate(ctx context.Context) error {
 	arms := r.calibrationArms(r.s.SigmaArchs)
-	var want []*arm
-	for range r.s.SigmaRepeats {
-		want = append(want, arms...)
-	}
-	r.sigmaNote.Source = "unknown"
-	if err := r.sample(ctx, want); err != nil {
+	r.sigmaNote.Source = evidence.Unknown
+	if err := r.sample(ctx, arms, slices.Repeat(each(arms), r.s.SigmaRepeats)); err != nil {
 		return err
 	}
-	r.sigmaNote.Source = "calibrated"
+	r.sigmaNote.Source = evidence.Calibrated
 	ss, nu, used := 0.0, 0, 0
 	for _, a := range arms {
-		if n := len(a.values) - a.base; n > 1 {
-			d := spreadOf(a.values[a.base:])
+		if n := len(a.Recent()); n > 1 {
+			d := evidence.Spread(a.Recent())
 			ss += d * d * float64(n-1)
 			nu += n - 1
 			used++
@@ -99,23 +103,22 @@ func (r *searcher) calibrate(ctx context.Context) error {
 	if r.sigmaNote.Diff != nil {
 		beta /= 2 // the other half went to the differences
 	}
-	r.sigma = anytime.SigmaUpper(s, nu, beta)
-	r.sigmaNote = SigmaReport{Source: "calibrated", Value: r.sigma, S: s, Nu: nu, Beta: beta, Archs: used, Repeats: r.s.SigmaRepeats, Diff: r.sigmaNote.Diff}
+	r.base.Sigma = anytime.SigmaUpper(s, nu, beta)
+	r.sigmaNote = SigmaReport{Source: evidence.Calibrated, Value: r.base.Sigma, S: s, Nu: nu, Beta: beta, Archs: used, Repeats: r.s.SigmaRepeats, Diff: r.sigmaNote.Diff}
 	if s == 0 {
-		return hint.Wrap(fmt.Errorf("%w: all repeated samples are identical", ErrDeterministic),
-			"make the evaluator use its seed, or declare it deterministic with --sigma 0")
+		return hint.Wrap(fmt.Errorf("%w: all repeated samples are identical", ErrDeterministic), useSeed)
 	}
 	for _, a := range r.order {
-		r.weigh(a)
+		r.evidence.Weigh(a)
 	}
-	r.emit(Event{Kind: "sigma", D: s, Upper: r.sigma, Samples: r.samples})
+	r.emit(Event{Kind: EventSigma, D: s, Upper: r.base.Sigma, Samples: r.base.Samples})
 	return nil
 }
 
 // calibrationArms are n architectures, the anchor and neighbours spread over its
 // neighbourhood; fewer if there are no more.
-func (r *searcher) calibrationArms(n int) []*arm {
-	arms := []*arm{r.x}
+func (r *searcher) calibrationArms(n int) []*evidence.Arm {
+	arms := []*evidence.Arm{r.x}
 	others := len(r.hood.arms)
 	for i, k := 0, min(n-1, others); i < k; i++ {
 		arms = append(arms, r.hood.arms[i*others/k])
@@ -123,26 +126,104 @@ func (r *searcher) calibrationArms(n int) []*arm {
 	return arms
 }
 
-// alarmLevel is the probability of a false heteroscedasticity alarm in a run.
-const alarmLevel = 0.0001
+// A declared spread is looked at on the first samples, which are evidence as well:
+// so many architectures at so many seeds.
+const checkArchs, checkSeeds = 4, 3
 
-// alarms lists architectures whose own spread is larger than σ allows: the noise
-// is not the same everywhere, and the radii may be too short.
-func (r *searcher) alarms() []string {
-	if r.pairing {
-		return r.differing()
+// pair settles the spread of paired differences: declared, or estimated on the
+// anchor and neighbours at common seeds. It returns false where pairing does not
+// pay.
+func (r *searcher) pair(ctx context.Context, e *evidence.CommonSeeds) (bool, error) {
+	if len(r.hood.arms) == 0 && r.s.SigmaDiff == nil { // nothing to pair with
+		return false, nil
 	}
-	out := append(r.biased(), r.loud()...)
-	tested := 0
-	for _, a := range r.order {
-		if len(a.values) >= 3 {
-			tested++
+	used, err := r.spread(ctx, e)
+	switch {
+	case !used && err == nil:
+		return false, nil
+	case r.s.Sigma != nil: // for reports alone
+		r.base.Sigma, r.sigmaNote.Source, r.sigmaNote.Value = *r.s.Sigma, evidence.Declared, *r.s.Sigma
+	case err != nil:
+		r.sigmaNote.Source = evidence.Unknown
+	default:
+		r.sigmaNote.Source = evidence.NotNeeded
+	}
+	return true, err
+}
+
+// spread settles the spread of differences and says whether to pair.
+func (r *searcher) spread(ctx context.Context, e *evidence.CommonSeeds) (bool, error) {
+	d := &evidence.DiffReport{Source: evidence.Calibrated}
+	archs, repeats := r.s.SigmaArchs, r.s.SigmaRepeats
+	if v := r.s.SigmaDiff; v != nil {
+		if r.s.Sigma != nil && *r.s.Sigma > 0 {
+			d.Ratio = *v * *v / (2 * *r.s.Sigma * *r.s.Sigma)
+		}
+		archs, repeats = checkArchs, checkSeeds
+	}
+	if d.Ratio < evidence.PairingRatio {
+		arms := r.calibrationArms(archs)
+		if err := r.sample(ctx, arms, slices.Repeat(each(arms), repeats)); err != nil {
+			return false, err
+		}
+		err := r.residual(d, arms, repeats)
+		switch {
+		case r.s.SigmaDiff == nil && err != nil:
+			return false, err
+		case r.s.SigmaDiff != nil:
+			e.Doubts = append(e.Doubts, r.declared(d, err)...)
 		}
 	}
-	for _, a := range r.order {
-		if n := len(a.values); n >= 3 && r.sigma > 0 && anytime.VarianceSuspect(a.spread(), n, r.sigma, alarmLevel/float64(tested)) {
-			out = append(out, fmt.Sprintf("heteroscedastic: %s has standard deviation %.4g over %d samples, σ is %.4g", a.key, a.spread(), n, r.sigma))
-		}
+	r.sigmaNote.Diff = d
+	d.Used = d.Ratio < evidence.PairingRatio || r.s.SigmaDiff != nil && r.s.Sigma == nil // nothing else is known
+	if d.Used {
+		e.Diff = d
+		r.emit(Event{Kind: EventSigma, D: d.S, Upper: d.Value, Samples: r.base.Samples, Note: "difference"})
 	}
-	return out
+	return d.Used, nil
+}
+
+// declared takes the declared spread and returns what in the first samples, of which
+// d holds the estimate, contradicts it.
+func (r *searcher) declared(d *evidence.DiffReport, err error) []string {
+	v := *r.s.SigmaDiff
+	s, nu := d.S, d.Nu
+	*d = evidence.DiffReport{Source: evidence.Declared, Value: v, Ratio: d.Ratio}
+	if v == 0 {
+		d.Source = evidence.Deterministic
+	}
+	switch {
+	case err != nil: // nothing varies, or too little answered: nothing contradicts
+	case v == 0:
+		return []string{fmt.Sprintf("differences at common seeds were declared exact and vary: standard deviation %.4g", s)}
+	case anytime.VarianceSuspect(s, nu+1, v, evidence.AlarmLevel):
+		return []string{fmt.Sprintf("differences at common seeds have standard deviation %.4g (%d degrees of freedom), declared is %.4g", s, nu, v)}
+	}
+	return nil
+}
+
+// residual estimates the spread of a difference at a common seed by a two-way
+// layout, architecture + seed + rest.
+func (r *searcher) residual(d *evidence.DiffReport, arms []*evidence.Arm, repeats int) error {
+	t := evidence.TwoWay(arms, repeats)
+	if t.Rows < 2 {
+		return hint.Wrap(errors.New("the spread of paired differences cannot be calibrated: fewer than two architectures answered at all seeds"), "declare it with --sigma-diff")
+	}
+	d.Nu = t.Nu
+	d.S = math.Sqrt(2 * t.Rest / float64(d.Nu))
+	if r.s.SigmaDiff == nil {
+		d.Beta = r.s.SigmaBeta / 2 // the other half is for σ, should the search not pair
+		d.Value = anytime.SigmaUpper(d.S, d.Nu, d.Beta)
+	}
+	if !(t.Within > 0) {
+		return hint.Wrap(fmt.Errorf("%w: all repeated samples are identical", ErrDeterministic), useSeed)
+	}
+	if t.Rest <= 1e-24*t.Within {
+		return hint.Wrap(fmt.Errorf("%w: at a common seed all architectures have the same noise", ErrDeterministic),
+			"declare that with --sigma-diff 0: one common seed then tells the difference")
+	}
+	if d.Ratio == 0 {
+		d.Ratio = t.Rest / float64(d.Nu) / (t.Within / float64(t.Rows*(repeats-1)))
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search/anytime"
+	"github.com/isocost/isocost/search/evidence"
 )
 
 // simulation is P(not ε-locally optimal) over many planted problems, and what
@@ -124,13 +125,13 @@ func TestPlantedOptimum(t *testing.T) {
 // TestEverySelectorHoldsTheClaim runs fewer, with every selector, scope and schedule.
 func TestEverySelectorHoldsTheClaim(t *testing.T) {
 	const runs = 60
-	for _, sel := range SelectorNames() {
-		for _, scope := range []string{ScopeLayer, ScopeAll} {
-			for _, schedule := range []string{ScheduleComparisons, ScheduleEpochs} {
+	for _, sel := range Selectors() {
+		for _, scope := range []Scope{ScopeLayer, ScopeAll} {
+			for _, schedule := range []Schedule{ScheduleComparisons, ScheduleEpochs} {
 				s := simulationSettings()
 				s.Selector, s.Scope, s.Schedule = sel, scope, schedule
 				if sel == "multi-fidelity" {
-					s.Fidelities = []Fidelity{{Value: 0.2}}
+					s.Fidelities = []evidence.Fidelity{{Value: 0.2}}
 				}
 				if (sel == "paired" || sel == "multi-fidelity") && schedule == ScheduleComparisons {
 					continue // refused, see TestSettings
@@ -378,12 +379,10 @@ func TestIncumbentsShareIsOptimal(t *testing.T) {
 		}
 	}
 	_, pull := total(at)
-	v := &View{Incumbent: Contender{N: 0, Left: -1, Weight: c0}}
-	if got := incumbentWants(v, pull); math.Abs(float64(got)-at) > 1 {
+	if got := evidence.Balance(pull, c0, 0); math.Abs(float64(got)-at) > 1 {
 		t.Errorf("the incumbent wants %d samples, the optimum is %.2f", got, at)
 	}
-	v.Incumbent.N = int(math.Ceil(at))
-	if got := incumbentWants(v, pull); got != 0 {
+	if got := evidence.Balance(pull, c0, int(math.Ceil(at))); got != 0 {
 		t.Errorf("at the optimum it wants %d more", got)
 	}
 }

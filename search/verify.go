@@ -100,7 +100,7 @@ func (r *replay) certificate(p Problem) (*Certificate, error) {
 	if r.played != len(r.decisions) {
 		return nil, fmt.Errorf("%d steps are written down that the search does not take", len(r.decisions)-r.played)
 	}
-	if r.end != res.Stop {
+	if r.end != string(res.Stop) {
 		return nil, fmt.Errorf("it says the search ended with %q, and it ends with %q", r.end, res.Stop)
 	}
 	pending := r.pending // of the search, not of the audit

@@ -20,6 +20,7 @@ import (
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/anchors"
 	"github.com/isocost/isocost/search/evaluator"
+	"github.com/isocost/isocost/search/evidence"
 	"github.com/isocost/isocost/search/measure"
 	"github.com/isocost/isocost/search/space"
 )
@@ -97,10 +98,10 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.Budget, "budget", 0, "evaluations to stop after (default: none)")
 	f.Uint64Var(&o.Settings.Seed, "seed", 1, "of all randomness")
 	f.IntVar(&o.Workers, "workers", 1, "evaluations at a time")
-	f.StringVar(&o.Settings.Selector, "selector", o.Settings.Selector, strings.Join(search.SelectorNames(), ", "))
-	f.StringVar(&o.Settings.Neighbours, "neighbours", search.NeighboursCanonical, "canonical: one width and precision a choice, the nearest; all: every one inside the band")
-	f.StringVar(&o.Settings.Scope, "scope", o.Settings.Scope, "layer: sweep layer by layer; all: the whole neighbourhood at once")
-	f.StringVar(&o.Settings.Schedule, "schedule", o.Settings.Schedule, "how delta is shared: epochs (a share an incumbent) or comparisons")
+	f.StringVar((*string)(&o.Settings.Selector), "selector", string(o.Settings.Selector), search.SelectorNames())
+	f.StringVar((*string)(&o.Settings.Neighbours), "neighbours", string(search.NeighboursCanonical), "canonical: one width and precision a choice, the nearest; all: every one inside the band")
+	f.StringVar((*string)(&o.Settings.Scope), "scope", string(o.Settings.Scope), "layer: sweep layer by layer; all: the whole neighbourhood at once")
+	f.StringVar((*string)(&o.Settings.Schedule), "schedule", string(o.Settings.Schedule), "how delta is shared: epochs (a share an incumbent) or comparisons")
 	f.IntVar(&o.Settings.Batch, "batch", 4, "candidates sampled between two looks: as many can be evaluated at a time")
 	f.IntVar(&o.Settings.Fresh, "fresh", 16, "fresh-seed samples of anchor and final that the reported gain rests on")
 	f.BoolVar(&o.Settings.EnforceTrueBand, "enforce-true-band", false, "narrow the band by the table's audited error")
@@ -154,7 +155,7 @@ func (o *runOptions) validate(args []string) error {
 	o.Settings.Sigma, o.Settings.SigmaDiff = number("sigma", o.Sigma), number("sigma-diff", o.SigmaDiff)
 	if o.Fidelities != "" {
 		var err error
-		if o.Settings.Fidelities, err = search.ParseFidelities(o.Fidelities); err != nil {
+		if o.Settings.Fidelities, err = evidence.ParseFidelities(o.Fidelities); err != nil {
 			problems = append(problems, err)
 		}
 	}
@@ -224,7 +225,7 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	}
 	if !cert.Claim.Reached && !o.Settings.Published {
 		err := fmt.Errorf("the claim was not reached: %s", unreached(cert))
-		if strings.Contains(cert.Claim.Stop, "budget") {
+		if strings.Contains(string(cert.Claim.Stop), "budget") {
 			err = hint.Wrap(err, "the same command with a larger --budget goes on from here")
 		}
 		return cli.Partial(err)
@@ -308,10 +309,10 @@ func unreached(c *search.Certificate) string {
 		return "an alarm, see above"
 	case slices.ContainsFunc(c.Measured, func(d search.CertDevice) bool { return d.FinalMeasured && !d.FinalInside }):
 		return "by measurement the final is outside the band"
-	case c.Claim.Stop == "certified":
+	case c.Claim.Stop == search.StopCertified:
 		return "some neighbours cannot be evaluated"
 	}
-	return c.Claim.Stop
+	return string(c.Claim.Stop)
 }
 
 // taus are the tolerances of --table-tau.
@@ -459,7 +460,7 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 	fmt.Fprintf(w, "neighbours   %d feasible, %d retired; %d infeasible\n", len(c.Neighbours), retired, len(c.Infeasible))
 	d := c.Sigma.Diff
 	switch {
-	case c.Sigma.Source == "unknown":
+	case c.Sigma.Source == evidence.Unknown:
 		fmt.Fprintln(w, "noise        not known: the search ended before it was calibrated")
 	case d == nil || !d.Used:
 		fmt.Fprintf(w, "noise        σ %.4g (%s)\n", c.Sigma.Value, c.Sigma.Source)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -33,7 +32,7 @@ seeds. Killed or interrupted, the same command goes on; methods, selectors, seed
 			var o studyOptions
 			flags.StringVar(&o.config, "config", "", "the study `file`")
 			flags.StringVarP(&o.out, "output", "o", "", "study directory")
-			flags.StringSliceVar(&o.selectors, "selectors", nil, "run the certifying search with these selectors, too, and compare them: "+strings.Join(search.SelectorNames(), ", "))
+			flags.StringSliceVar(&o.selectors, "selectors", nil, "run the certifying search with these selectors, too, and compare them: "+search.SelectorNames())
 			flags.IntVar(&o.workers, "workers", 1, "evaluations at a time; does not change the result")
 			flags.DurationVar(&o.timeout, "timeout", 0, "of one evaluation (default: none)")
 			flags.IntVar(&o.retries, "retries", 2, "further attempts after a failed evaluation")

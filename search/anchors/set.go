@@ -37,7 +37,7 @@ type Ended struct {
 	Anchor        string           `json:"anchor"`
 	Final         string           `json:"final"`
 	Reached       bool             `json:"reached"` // its certificate's claim
-	Stop          string           `json:"stop"`
+	Stop          search.Stop      `json:"stop"`
 	Moves         int              `json:"moves"`
 	Samples       int              `json:"samples"`
 	AnchorUtility *Utility         `json:"anchor_utility,omitempty"`

@@ -18,6 +18,7 @@ import (
 	"github.com/isocost/isocost/internal/strictyaml"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/baseline"
+	"github.com/isocost/isocost/search/evidence"
 )
 
 // ConfigFormat is the first field of every study.yaml.
@@ -35,20 +36,21 @@ func MethodNames() []string { return append([]string{Isocost, All, Published}, b
 
 // Selector is the method of the certifying search with another selector than the
 // default one: isocost:NAME.
-func Selector(name string) string { return Isocost + ":" + name }
+func Selector(name search.Selector) string { return Isocost + ":" + string(name) }
 
 // SelectorOf is the selector of a certifying method at full width: the default one's
 // name for Isocost, NAME for isocost:NAME; ok is false for every other method.
-func SelectorOf(method string) (name string, ok bool) {
+func SelectorOf(method string) (name search.Selector, ok bool) {
 	if method == Isocost {
 		return search.DefaultSettings().Selector, true
 	}
-	return strings.CutPrefix(method, Isocost+":")
+	text, ok := strings.CutPrefix(method, Isocost+":")
+	return search.Selector(text), ok
 }
 
 // selectorMethods lists the methods of the other selectors.
 func selectorMethods() (out []string) {
-	for _, s := range search.SelectorNames() {
+	for _, s := range search.Selectors() {
 		if s != search.DefaultSettings().Selector {
 			out = append(out, Selector(s))
 		}
@@ -59,12 +61,13 @@ func selectorMethods() (out []string) {
 // AddSelectors has the study run the certifying search with each of these selectors,
 // the default one among them or not; methods it has already stay as they are.
 func (c *Config) AddSelectors(names []string) error {
-	for _, n := range names {
+	for _, name := range names {
+		n := search.Selector(name)
 		m := Selector(n)
 		if n == search.DefaultSettings().Selector {
 			m = Isocost
 		} else if !slices.Contains(selectorMethods(), m) {
-			return fmt.Errorf("unknown selector %q: there are %s", n, strings.Join(search.SelectorNames(), ", "))
+			return fmt.Errorf("unknown selector %q: there are %s", n, search.SelectorNames())
 		}
 		if !slices.Contains(c.Methods, m) {
 			c.Methods = append(c.Methods, m)
@@ -102,7 +105,7 @@ type Config struct {
 	// Measure names the tables' devices: one for all, or one a table (none for none).
 	Measure []string
 	// Fidelities are those of isocost:multi-fidelity; unused without it.
-	Fidelities []search.Fidelity
+	Fidelities []evidence.Fidelity
 	// Final is an evaluator of final utilities, for the fidelity line; "" without.
 	Final string
 }
@@ -233,8 +236,8 @@ func (p *problems) config(f *configFile) *Config {
 	}
 	if f.Fidelities.Line > 0 {
 		var err error
-		if c.Fidelities, err = search.ParseFidelities(f.Fidelities.V); err == nil {
-			err = s.CheckFidelities("multi-fidelity", c.Fidelities)
+		if c.Fidelities, err = evidence.ParseFidelities(f.Fidelities.V); err == nil {
+			err = s.CheckFidelities(search.MultiFidelity, c.Fidelities)
 		}
 		if err != nil {
 			p.add(f.Fidelities.Line, "%v", err)

@@ -56,7 +56,7 @@ func (r *Results) Markdown() string {
 			if s.Ratio != nil {
 				ratio = fmt.Sprintf("%.3g [%.3g, %.3g]", *s.Ratio, *s.Lo, *s.Hi)
 			}
-			rows = append(rows, []string{s.Table, s.Selector, fmt.Sprintf("%d/%d", s.Certified, s.Units), fmt.Sprintf("%.0f", s.Spent), ratio, fmt.Sprint(s.Pairs)})
+			rows = append(rows, []string{s.Table, string(s.Selector), fmt.Sprintf("%d/%d", s.Certified, s.Units), fmt.Sprintf("%.0f", s.Spent), ratio, fmt.Sprint(s.Pairs)})
 		}
 		table("table|selector|certified|spent|times the default's|pairs", rows)
 		b.WriteString("The certifying search with each selector: same anchors, seeds, evaluator and budget. Spent: mean, in samples of full fidelity, σ's calibration\n" +

@@ -7,6 +7,7 @@ import (
 
 	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/evidence"
 	"github.com/isocost/isocost/search/pareto"
 )
 
@@ -28,7 +29,7 @@ type Header struct {
 	Delta     float64          `json:"delta"`
 	Sigma     *float64         `json:"sigma,omitempty"`
 	// Fidelities are those of isocost:multi-fidelity; absent without.
-	Fidelities []search.Fidelity `json:"fidelities,omitempty"`
+	Fidelities []evidence.Fidelity `json:"fidelities,omitempty"`
 }
 
 // Results is results.json.

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/isocost/isocost/internal/stats"
+	"github.com/isocost/isocost/search"
 )
 
 // SelectorRow compares one selector with the default one on the same table, from the
@@ -11,11 +12,11 @@ import (
 // did not certify, so that it flatters a selector that fails on what is hard: read it
 // beside Certified.
 type SelectorRow struct {
-	Table     string  `json:"table"`
-	Selector  string  `json:"selector"`
-	Units     int     `json:"units"`
-	Certified int     `json:"certified"`
-	Spent     float64 `json:"spent"` // mean, in samples of full fidelity
+	Table     string          `json:"table"`
+	Selector  search.Selector `json:"selector"`
+	Units     int             `json:"units"`
+	Certified int             `json:"certified"`
+	Spent     float64         `json:"spent"` // mean, in samples of full fidelity
 	// Pairs are the anchors and seeds from which both this selector and the default one
 	// certified; Ratio is the geometric mean over them of what this one spent over what
 	// the default one did, Lo and Hi its 95 % interval (Student's t of the logarithms).

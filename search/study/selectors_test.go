@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/evidence"
 )
 
 // Every selector in one study: the same anchors, seeds and budget, spends in full
@@ -16,12 +17,12 @@ func TestSelectors(t *testing.T) {
 	c.Methods, c.Seeds = []string{Isocost}, []uint64{1, 2, 3}
 	c.Evaluator += ",common=0.9,bias=0.05"
 	low := 0.05
-	c.Fidelities = []search.Fidelity{{Value: 0.2, Bias: &low}}
-	if err := c.AddSelectors(search.SelectorNames()); err != nil {
+	c.Fidelities = []evidence.Fidelity{{Value: 0.2, Bias: &low}}
+	if err := c.AddSelectors(strings.Split(search.SelectorNames(), ", ")); err != nil {
 		t.Fatal(err)
 	}
 	res, _ := runIn(t, t.TempDir(), c)
-	if want := len(search.SelectorNames()) * len(res.Tables); len(res.Selectors) != want {
+	if want := len(search.Selectors()) * len(res.Tables); len(res.Selectors) != want {
 		t.Fatalf("%d rows, want %d", len(res.Selectors), want)
 	}
 	for _, row := range res.Selectors {

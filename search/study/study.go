@@ -161,7 +161,7 @@ func (r *runner) prepare(ctx context.Context) error {
 		if _, err := r.proxy(m); err != nil {
 			return err
 		}
-		if m == Selector("multi-fidelity") && len(c.Fidelities) == 0 {
+		if m == Selector(search.MultiFidelity) && len(c.Fidelities) == 0 {
 			return hint.Wrap(fmt.Errorf("method %s needs fidelities", m), "name them in the study file, as in fidelities: 0.1:0.5,0.3")
 		}
 	}
@@ -457,7 +457,7 @@ func (r *runner) search(ctx context.Context, u *Unit, o *search.Opened, ev searc
 		if certifying {
 			s.Selector = selector
 		}
-		if selector == "multi-fidelity" {
+		if selector == search.MultiFidelity {
 			s.Fidelities = r.Config.Fidelities
 		}
 		s.Published = u.Method == Published
@@ -468,7 +468,7 @@ func (r *runner) search(ctx context.Context, u *Unit, o *search.Opened, ev searc
 		if err != nil {
 			return space.Arch{}, err
 		}
-		u.Samples, u.Archs, u.Moves, u.Stop = res.Samples, res.Archs, len(res.Moves), res.Stop
+		u.Samples, u.Archs, u.Moves, u.Stop = res.Samples, res.Archs, len(res.Moves), string(res.Stop)
 		u.Certified, u.Naive = res.Reached, finite(res.Final.Mean)
 		if len(s.Fidelities) > 0 {
 			u.Spent = finite(res.Cost)
