@@ -263,8 +263,9 @@ func (r *searcher) settle(ctx context.Context, l int) (moved bool, err error) {
 		}
 	}
 	r.emit(r.progress(EventLayer, l))
+	look := &evidence.Look{}
 	for {
-		look := r.look(idx)
+		r.look(look, idx)
 		c := r.rule.Choose(&selector.View{Candidates: look.Candidate, Epsilon: r.s.Epsilon, Move: r.s.Move})
 		for _, i := range c.Retire {
 			r.hood.out[idx[i]] = true
@@ -303,9 +304,9 @@ func (r *searcher) settle(ctx context.Context, l int) (moved bool, err error) {
 	}
 }
 
-// look is what is known of the neighbours with these indices.
-func (r *searcher) look(idx []int) *evidence.Look {
-	l := &evidence.Look{X: r.x, Batch: r.s.Batch}
+// look refreshes what is known of the neighbours with these indices.
+func (r *searcher) look(l *evidence.Look, idx []int) {
+	*l = evidence.Look{X: r.x, Batch: r.s.Batch, Z: l.Z[:0], Known: l.Known[:0], Candidate: l.Candidate[:0]}
 	for _, i := range idx {
 		z := r.hood.arms[i]
 		k := evidence.Comparison{Upper: math.Inf(1), Lower: math.Inf(-1), W: math.Inf(1)}
@@ -317,7 +318,6 @@ func (r *searcher) look(idx []int) *evidence.Look {
 		c.Lower, c.Upper = k.Lower, k.Upper
 		l.Z, l.Known, l.Candidate = append(l.Z, z), append(l.Known, k), append(l.Candidate, c)
 	}
-	return l
 }
 
 // each is one sample of each arm.
