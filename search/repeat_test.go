@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"hash/fnv"
 	"os"
@@ -13,12 +12,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/internal/golden"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search/evidence"
 	"github.com/isocost/isocost/search/space"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files of these tests")
 
 // plantedEvaluator evaluates a planted space; some of its samples fail.
 type plantedEvaluator struct {
@@ -175,26 +173,5 @@ func TestSearchesRepeatToTheByte(t *testing.T) {
 			fmt.Fprintf(&got, "%s %d %s %s\n", v.name, seed, outcome, hex.EncodeToString(sum.Sum(nil)[:8]))
 		}
 	}
-	const golden = "testdata/repeat.txt"
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, g := strings.Split(string(want), "\n"), strings.Split(got.String(), "\n")
-	if len(w) != len(g) {
-		t.Fatalf("%d searches, %d on file", len(g)-1, len(w)-1)
-	}
-	for i := range w {
-		if w[i] != g[i] {
-			t.Errorf("search is now %q and was %q", g[i], w[i])
-		}
-	}
+	golden.File(t, "testdata/repeat.txt", []byte(got.String()))
 }

@@ -184,6 +184,38 @@ var (
 	fourDigits    = regexp.MustCompile(`\d{4}`)
 )
 
+// namedPath is a file or folder that a document names in code quotes.
+var namedPath = regexp.MustCompile("`((?:agent|benchmarks|record|lut|costgen|search|report|cmd|internal|scripts|examples|testdata|docs)/[A-Za-z0-9_./*-]*[A-Za-z0-9_*])[/`]")
+
+// A file or folder that a document names is there.
+func TestNamedPathsExist(t *testing.T) {
+	files := tracked(t)
+	named := 0
+	for _, name := range files {
+		if !strings.HasSuffix(name, ".md") {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range namedPath.FindAllStringSubmatch(string(text), -1) {
+			named++
+			found, err := filepath.Glob(filepath.Join(root, m[1]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// examples of commands name files that the command makes
+			if len(found) == 0 && !strings.HasSuffix(m[1], ".jsonl") {
+				t.Errorf("%s names %s: no such file", name, m[1])
+			}
+		}
+	}
+	if named < 30 {
+		t.Errorf("only %d paths were found", named)
+	}
+}
+
 // A document or a decision that a sentence names – in code, in a script, in a document –
 // is in the repository.
 func TestNamedDocumentsExist(t *testing.T) {

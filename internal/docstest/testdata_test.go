@@ -65,3 +65,28 @@ func TestTestdataSaysWhereItComesFrom(t *testing.T) {
 		}
 	}
 }
+
+var ownUpdateFlag = regexp.MustCompile(`flag\.Bool\("update"|Getenv\("UPDATE`)
+
+// Expected output is rewritten in one way: by internal/golden's flag.
+func TestOneWayToRewriteExpectedOutput(t *testing.T) {
+	users := 0
+	for _, name := range tracked(t) {
+		if path.Ext(name) != ".go" || strings.HasPrefix(name, "internal/golden/") || strings.HasPrefix(name, "internal/docstest/") {
+			continue
+		}
+		code, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(code), "isocost/internal/golden\"") {
+			users++
+		}
+		if m := ownUpdateFlag.Find(code); m != nil {
+			t.Errorf("%s has %s…: internal/golden owns the flag that rewrites expected output", name, m)
+		}
+	}
+	if users < 8 {
+		t.Errorf("only %d files use internal/golden", users)
+	}
+}
