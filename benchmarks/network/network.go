@@ -60,6 +60,7 @@ const (
 	FreeConstant = "constant: computed when the model is loaded"
 	FreeView     = "view: moves no data"
 	FreeShape    = "shape arithmetic"
+	FreeEmpty    = "empty: its results hold nothing"
 	FreeUnused   = "unused: nothing depends on it"
 	FreeNoop     = "no operation: removed when the model is loaded"
 	FreeReorder  = "layout change: part of the kernels beside it"

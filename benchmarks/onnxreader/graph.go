@@ -309,25 +309,23 @@ func (g *graph) inputValue(in *onnx.ValueInfo, index int) error {
 	}
 	for i, d := range in.Type.Shape {
 		size := d.Value
-		if !d.Known {
-			given, ok := g.opt.Dims[d.Param]
+		if d.Open() {
+			name := in.DimName(i)
+			given, ok := g.opt.Dims[name]
 			switch {
-			case ok && d.Param != "":
+			case ok:
 				size = int64(given)
 			case i == 0:
 				size = 1 // a batch
 			default:
-				name := cmp.Or(d.Param, "NAME")
-				return hint.Wrap(fmt.Errorf("input %.80q: dimension %d (%.40q) is open", in.Name, i, d.Param), "give it a value: --dim %s=224", name)
+				return hint.Wrap(fmt.Errorf("input %.80q: dimension %d (%.80q) is open", in.Name, i, name), "give it a value: --dim %s=224", name)
 			}
-		}
-		if !d.Known && d.Param != "" && size >= 1 && size < maxElements {
 			if g.dims == nil {
 				g.dims = map[string]int{}
 			}
-			g.dims[d.Param] = int(size)
+			g.dims[name] = int(size)
 		}
-		if size < 1 || size > maxElements {
+		if size < 0 || size > maxElements {
 			return fmt.Errorf("input %.80q: dimension %d is %d", in.Name, i, size)
 		}
 		v.shape = append(v.shape, int(size))

@@ -14,6 +14,14 @@ func (p *pricer) concat(n *node) (lut.Op, string) {
 	if strings.Contains(n.op, "QLinear") {
 		parts = (len(n.in) - 2) / 3
 	}
+	for _, v := range n.in {
+		if v != nil && v.known && elements(v.shape) == 0 { // such as the cache of a first token
+			parts--
+		}
+	}
+	if parts == 1 && len(n.in) > 1 {
+		return lut.Op{}, "all its parts but one are empty: the catalogue has no kind for a plain copy"
+	}
 	op, why := p.joined(n, "concat", n.out[0], n.int("axis", 1), parts)
 	if why != "" || op.Precision != lut.INT8 {
 		return op, why

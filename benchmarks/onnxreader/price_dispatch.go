@@ -84,6 +84,10 @@ func (p *pricer) node(n *node) (lut.Op, string) {
 		}
 		return lut.Op{}, "the shape of its output is not known"
 	}
+	if !slices.ContainsFunc(n.out, func(v *value) bool { return v != nil && (!v.known || elements(v.shape) != 0) }) {
+		p.free = network.FreeEmpty
+		return lut.Op{}, ""
+	}
 	_, ruled := shapes[n.op]
 	if _, ok := runtimeShapes[n.op]; ruled || ok {
 		if !n.out[0].ruled && !onWord[n.op] {

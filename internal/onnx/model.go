@@ -10,6 +10,8 @@
 // numbers in decode.go and encode.go are from there.
 package onnx
 
+import "fmt"
+
 // Model is a ModelProto.
 type Model struct {
 	IRVersion       int64
@@ -208,6 +210,19 @@ type Dim struct {
 	Value      int64
 	Param      string
 	Denotation string
+}
+
+// Open reports that the file leaves the length to whoever runs the model. Some exporters
+// write -1 for that, which the runtimes take as it is meant.
+func (d Dim) Open() bool { return !d.Known || d.Value < 0 }
+
+// DimName is what an open dimension i of the value is called wherever it is given a
+// length: its parameter, or NAME[i] where the file has no name for it.
+func (v *ValueInfo) DimName(i int) string {
+	if d := v.Type.Shape[i]; !d.Known && d.Param != "" {
+		return d.Param
+	}
+	return fmt.Sprintf("%s[%d]", v.Name, i)
 }
 
 // Annotation is a TensorAnnotation: where a tensor's quantisation parameters are.
