@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -29,6 +30,15 @@ var (
 	npyFortran = regexp.MustCompile(`'fortran_order':\s*(True|False)`)
 	npyShape   = regexp.MustCompile(`'shape':\s*\(([0-9, ]*)\)`)
 )
+
+// ReadNPY reads a .npy file; see ParseNPY.
+func ReadNPY(path string) (Tensor, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Tensor{}, err
+	}
+	return ParseNPY(path, data)
+}
 
 // ParseNPY reads a .npy array (NumPy Enhancement Proposal 1, versions 1 to 3) of
 // a fixed-size type; numbers of either byte order, elements in C or Fortran order

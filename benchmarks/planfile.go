@@ -182,8 +182,8 @@ func (m *Model) validate() error {
 		return errors.New("sha256 and dims belong to a model file")
 	}
 	for name, v := range m.Dims {
-		if v < 1 {
-			return fmt.Errorf("dimension %s is %d, want at least 1", name, v)
+		if v < 0 {
+			return fmt.Errorf("dimension %s is %d, want at least 0", name, v)
 		}
 	}
 	if err := m.Chain.check(); err != nil {

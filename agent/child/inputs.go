@@ -2,7 +2,6 @@ package child
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -13,11 +12,7 @@ import (
 func readInputs(files map[string]string) (map[string]agent.Tensor, error) {
 	out := map[string]agent.Tensor{}
 	for name, path := range files {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("input %s: %w", name, err)
-		}
-		t, err := agent.ParseNPY(path, data)
+		t, err := agent.ReadNPY(path)
 		if err != nil {
 			return nil, fmt.Errorf("input %s: %w", name, err)
 		}

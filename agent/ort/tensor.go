@@ -106,7 +106,7 @@ func (p port) resolve(dims map[string]int) ([]int64, error) {
 			name = fmt.Sprintf("%s[%d]", p.name, d)
 		}
 		v, ok := dims[name]
-		if !ok || v < 1 {
+		if !ok || v < 0 {
 			return nil, hint.Wrap(fmt.Errorf("input %q: dimension %d (%s) has no value", p.name, d, name), "give --dim %s=N", name)
 		}
 		shape[d] = int64(v)

@@ -341,8 +341,8 @@ func (s *litertSession) profile(runs int) ([][]event, error) {
 	return all, nil
 }
 
-// concrete replaces the unknown dimensions of an input by the model's Dims:
-// NAME_I for dimension I of input NAME, or the only value when there is but one.
+// concrete replaces the open dimensions of an input by the model's Dims: NAME[i] for
+// dimension i of input NAME, or NAME_i, as plans made before wrote it.
 func concrete(name string, shape []int, model agent.Model) (_ []int, resized bool, err error) {
 	if !slices.ContainsFunc(shape, func(d int) bool { return d < 1 }) {
 		return shape, false, nil
@@ -352,9 +352,12 @@ func concrete(name string, shape []int, model agent.Model) (_ []int, resized boo
 		if d > 0 {
 			continue
 		}
-		v, ok := model.Dims[fmt.Sprintf("%s_%d", name, i)]
+		v, ok := model.Dims[fmt.Sprintf("%s[%d]", name, i)]
 		if !ok {
-			return nil, false, hint.Wrap(fmt.Errorf("dimension %d of input %q is open", i, name), "give it with --dim %s_%d=N", name, i)
+			v, ok = model.Dims[fmt.Sprintf("%s_%d", name, i)]
+		}
+		if !ok {
+			return nil, false, hint.Wrap(fmt.Errorf("dimension %d of input %q is open", i, name), "give it with --dim %s[%d]=N", name, i)
 		}
 		shape[i] = v
 	}

@@ -105,8 +105,8 @@ func (f *File) check() error {
 		return errors.New("model, runtime.backend, runtime.version and runtime.provider must be given")
 	}
 	for name, v := range f.Dims {
-		if name == "" || v < 1 {
-			return fmt.Errorf("dimension %q is %d, not at least 1", name, v)
+		if name == "" || v < 0 {
+			return fmt.Errorf("dimension %q is %d, not at least 0", name, v)
 		}
 	}
 	n := f.Network

@@ -54,7 +54,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"work of no node":     {`"conv+"`, `"other+"`, "kernel 1 lacks its name, key or nodes"},
 		"no reason":           {"no key describes it", "", "lacks its operator or the reason"},
 		"something follows":   {"}\n", "}\n{}\n", "follows the value"},
-		"dimension not known": {`"batch": 1`, `"batch": 0`, "not at least 1"},
+		"dimension not known": {`"batch": 1`, `"batch": -1`, "not at least 0"},
 		"cut off":             {"\n}\n", "", "cut off"},
 	} {
 		bad := strings.Replace(string(data), c.old, c.new, 1)

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -11,7 +13,7 @@ import (
 	"github.com/isocost/isocost/agent/ort"
 	"github.com/isocost/isocost/agent/tflite"
 	"github.com/isocost/isocost/benchmarks"
-	"github.com/isocost/isocost/benchmarks/tflitereader"
+	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/nativelib"
@@ -61,27 +63,34 @@ func backendNames() []string {
 	return names
 }
 
-// chooseFor takes the runtime that runs the plan's model files where --backend names
-// none: TensorFlow Lite for .tflite, ONNX Runtime for anything else.
-func (o *backendOptions) chooseFor(plan *benchmarks.Plan, flags *pflag.FlagSet) error {
+// chooseFor takes the runtime of the plan's model files, which lie in dir, where --backend
+// names none.
+func (o *backendOptions) chooseFor(plan *benchmarks.Plan, dir string, flags *pflag.FlagSet) error {
 	if flags.Changed("backend") {
 		return nil
 	}
-	lite, others := 0, 0
+	var want []string
 	for _, m := range plan.Models {
-		switch {
-		case m.File == "":
-		case tflitereader.Named(m.File):
-			lite++
-		default:
-			others++
+		if m.File == "" {
+			continue
+		}
+		path := m.File
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		format, err := modelfile.Detect(path)
+		if err != nil {
+			return err
+		}
+		if b := format.Backend(); !slices.Contains(want, b) {
+			want = append(want, b)
 		}
 	}
-	if lite > 0 && others > 0 {
+	if len(want) > 1 {
 		return cli.Usage(hint.Wrap(errors.New("no runtime runs both .tflite models and others"), "measure them in two calls; records of both compile to two tables"))
 	}
-	if lite > 0 {
-		o.Backend = tflite.Name
+	if len(want) == 1 {
+		o.Backend = want[0]
 	}
 	return nil
 }

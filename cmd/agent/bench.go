@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -18,6 +16,8 @@ import (
 	"github.com/isocost/isocost/agent/campaign"
 	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/modelfile"
+	"github.com/isocost/isocost/benchmarks/modelplan"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/record"
@@ -59,7 +59,7 @@ type benchOptions struct {
 	Estimator     string
 	NumericCheck  bool
 	Seed          uint64
-	Dims          []string
+	Dims          modelfile.Dims
 	Inputs        []string
 	ListIO        bool
 	PrintProtocol bool
@@ -81,7 +81,7 @@ func (o *benchOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Estimator, "estimator", "", "median, quantile or min, instead of the protocol's")
 	flags.BoolVar(&o.NumericCheck, "numeric-check", true, "compare outputs of reduced precisions and other providers with fp32 on the CPU, after the rounds; a mismatch is no cost")
 	flags.Uint64Var(&o.Seed, "seed", 0, "seed of orders and inputs, instead of the protocol's")
-	flags.StringArrayVarP(&o.Dims, "dim", "f", nil, "value of a symbolic dimension, `NAME=N`; may be repeated")
+	flags.VarP(&o.Dims, "dim", "f", modelfile.DimHelp)
 	flags.StringArrayVar(&o.Inputs, "input", nil, "`[MODEL/]NAME=FILE.npy` instead of a synthesised input; may be repeated")
 	flags.BoolVar(&o.ListIO, "list-io", false, "list the models' inputs and outputs and stop")
 	flags.DurationVar(&o.MaxTime, "max-time", 0, "device time of the whole campaign; the round under way is finished")
@@ -148,53 +148,48 @@ func (o *benchOptions) plan(p agent.Protocol) (plan *benchmarks.Plan, inputs map
 		}
 		return plan, nil, dir, nil
 	case len(o.Models) > 0:
-		inputs, err := o.inputs()
-		if err != nil {
-			return nil, nil, "", err
-		}
-		plan, inputs, err = modelPlan(o.Models, o.Dims, inputs, p, o.freeBytes())
+		plan, inputs, err := o.ofModels(p)
 		return plan, inputs, "", err
 	}
 	return nil, nil, "", cli.Usagef("nothing to measure: give --plan FILE or --model FILE")
 }
 
-// declared is the longest name of a model's input that s gives a file to: names may hold
-// "=" themselves. "" when the models say nothing that the first "=" does not.
-func (o *benchOptions) declared(s string) string {
-	if strings.Count(s, "=") < 2 {
-		return ""
+// ofModels plans the models as they are, and names the file of each input that has one.
+func (o *benchOptions) ofModels(p agent.Protocol) (*benchmarks.Plan, map[string]string, error) {
+	files, err := openModels(o.Models)
+	if err != nil {
+		return nil, nil, err
 	}
-	name := ""
-	models := modelNames(o.Models)
-	for i, path := range o.Models {
-		io, err := readIO(path)
-		if err != nil || io == nil {
-			continue // planning says what is wrong with it
-		}
-		for _, v := range io.Inputs {
-			for _, n := range []string{v.Name, models[i] + "/" + v.Name} {
-				if strings.HasPrefix(s, n+"=") && len(n) > len(name) {
-					name = n
-				}
-			}
+	for _, f := range files {
+		if f.Format == modelfile.Kernels {
+			return nil, nil, cli.Usage(hint.Wrap(fmt.Errorf("%s holds the kernels of a model, which nothing runs", f.Path), "give the model itself"))
 		}
 	}
-	return name
-}
-
-func (o *benchOptions) inputs() (map[string]string, error) {
-	out := map[string]string{}
-	for _, s := range o.Inputs {
-		name, path, ok := strings.Cut(s, "=")
-		if n := o.declared(s); n != "" {
-			name, path, ok = n, s[len(n)+1:], true
+	inputs := map[string]string{}
+	for _, text := range o.Inputs {
+		name, path, ok := modelplan.SplitInput(text, files)
+		if _, twice := inputs[name]; !ok || twice {
+			return nil, nil, cli.Usagef("--input %q is not NAME=FILE.npy, or is given twice", text)
 		}
-		if _, doubled := out[name]; !ok || name == "" || path == "" || doubled {
-			return nil, cli.Usagef("--input %q is not NAME=FILE.npy, or is given twice", s)
-		}
-		out[name] = path
+		inputs[name] = path
 	}
-	return out, nil
+	whole := modelplan.Whole{Seed: p.Seed, Dims: o.Dims, Arrays: map[string]modelplan.Array{}, FreeBytes: o.freeBytes(), ElementBytes: agent.ElementBytes,
+		Sizes: modelplan.Sizes{Batch: p.Batch, Sequence: p.Sequence, Resolution: p.Resolution}}
+	for name, path := range inputs {
+		a, err := agent.ReadNPY(path)
+		if err != nil {
+			return nil, nil, fmt.Errorf("input %s: %w", name, err)
+		}
+		whole.Arrays[name] = modelplan.Array{DType: a.DType, Shape: a.Shape}
+	}
+	plan, given, err := whole.Plan(files)
+	if err != nil {
+		return nil, nil, cli.Usage(err)
+	}
+	for in, array := range given {
+		given[in] = inputs[array]
+	}
+	return plan, given, nil
 }
 
 // freeBytes is the memory available here; 0 when that is not known, or another machine
@@ -230,7 +225,7 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 	if err != nil {
 		return err
 	}
-	if err := o.chooseFor(plan, flags); err != nil {
+	if err := o.chooseFor(plan, dir, flags); err != nil {
 		return err
 	}
 	spec, err := o.spec()
@@ -394,24 +389,4 @@ func (o *benchOptions) onDevice(c *campaign.Campaign, p agent.Protocol) error {
 		c.Validity = append(c.Validity, record.EmulatedCPU)
 	}
 	return nil
-}
-
-// parseDims reads --dim NAME=N, or NAME:N as onnxruntime_perf_test's -f wants it.
-func parseDims(list []string) (map[string]int, error) {
-	out := map[string]int{}
-	for _, s := range list {
-		name, value, ok := strings.Cut(s, "=")
-		if at := strings.LastIndexByte(s, ':'); !ok && at >= 0 {
-			name, value, ok = s[:at], s[at+1:], true
-		}
-		n, err := strconv.Atoi(value)
-		if !ok || name == "" || err != nil || n < 1 {
-			return nil, cli.Usagef("--dim %q is not NAME=N with N ≥ 1", s)
-		}
-		if _, doubled := out[name]; doubled {
-			return nil, cli.Usagef("--dim %s is given twice", name)
-		}
-		out[name] = n
-	}
-	return out, nil
 }

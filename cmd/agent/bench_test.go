@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -188,22 +187,6 @@ func TestBenchSaysThatTheTimeWasShort(t *testing.T) {
 	}
 	if code, talk := bench(fmt.Sprint(need, "s")); code != 0 {
 		t.Errorf("the %d s that were asked for do not do: exit %d, %s", need, code, talk)
-	}
-}
-
-func TestParseDims(t *testing.T) {
-	got, err := parseDims([]string{"batch=2", "seq:128", "in:0[1]=3", "in:0[2]:4"})
-	want := map[string]int{"batch": 2, "seq": 128, "in:0[1]": 3, "in:0[2]": 4}
-	if err != nil || !maps.Equal(got, want) {
-		t.Errorf("%v, %v; want %v", got, err, want)
-	}
-	for _, bad := range []string{"batch", "batch=", "=3", "batch=0", ":3", "batch:x"} {
-		if got, err := parseDims([]string{bad}); err == nil {
-			t.Errorf("%q gave %v", bad, got)
-		}
-	}
-	if _, err := parseDims([]string{"n=1", "n:2"}); err == nil {
-		t.Error("a dimension was given twice")
 	}
 }
 

@@ -2,22 +2,19 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/agent/ort"
 	"github.com/isocost/isocost/benchmarks/kernelfile"
-	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
 )
 
@@ -41,13 +38,13 @@ model. A node that no key describes is listed with the reason, never left out.`,
 
 type lowerOptions struct {
 	backendOptions
-	Dims   map[string]int
+	Dims   modelfile.Dims
 	Output string
 }
 
 func (o *lowerOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&o.Output, "output", "o", "", "`FILE` to write, or for several models a folder (default: standard output)")
-	flags.StringToIntVarP(&o.Dims, "dim", "f", nil, "`NAME=N`, the value of a symbolic dimension; may be repeated")
+	flags.VarP(&o.Dims, "dim", "f", modelfile.DimHelp)
 	o.backendOptions.AddFlags(flags)
 }
 
@@ -68,10 +65,18 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 	if err := cli.NewOutput("-o", o.Output, models...); err != nil {
 		return err
 	}
-	for name, n := range o.Dims {
-		if n < 1 {
-			return cli.Usagef("--dim %s=%d is not at least 1", name, n)
+	files, err := openModels(models)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if f.Format != modelfile.ONNX {
+			return cli.Usage(hint.Wrap(fmt.Errorf("%s is not an ONNX model: lower reads the graph ONNX Runtime optimised", f.Path),
+				"costgen predict and agent plan read .tflite models as they are"))
 		}
+	}
+	if err := modelfile.CheckDims(o.Dims, files); err != nil {
+		return cli.Usage(err)
 	}
 	options, err := o.providerOptions()
 	if err != nil {
@@ -85,8 +90,8 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 	if err != nil {
 		return err
 	}
-	for _, path := range models {
-		data, err := o.lower(ctx, backend, info, options, path)
+	for _, f := range files {
+		data, err := o.lower(ctx, backend, info, options, f)
 		if err != nil {
 			return err
 		}
@@ -94,8 +99,7 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 		case o.Output == "":
 			_, err = env.Stdout.Write(data)
 		case isDir:
-			name := strings.TrimSuffix(filepath.Base(path), ".onnx") + ".kernels.json"
-			err = atomicfile.Write(filepath.Join(o.Output, name), data, 0o644)
+			err = atomicfile.Write(filepath.Join(o.Output, f.Name+".kernels.json"), data, 0o644)
 		default:
 			err = atomicfile.Write(o.Output, data, 0o644)
 		}
@@ -106,28 +110,25 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 	return nil
 }
 
-// lower reads one model and returns its kernel file.
-func (o *lowerOptions) lower(ctx context.Context, backend *ort.Backend, info agent.Info, options map[string]string, path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
+// lower has the runtime optimise one model and returns its kernel file.
+func (o *lowerOptions) lower(ctx context.Context, backend *ort.Backend, info agent.Info, options map[string]string, f *modelfile.File) ([]byte, error) {
+	sum, err := filehash.SHA256(f.Path)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(data)
-	optimised, err := backend.Optimised(ctx, agent.Model{Name: path, Path: path, Dims: o.Dims},
+	dims := f.Own(o.Dims)
+	optimised, err := backend.Optimised(ctx, agent.Model{Name: f.Path, Path: f.Path, Dims: dims},
 		agent.Options{Provider: o.Provider, ProviderOptions: options, Threads: 1, Transfers: true, Seed: 1})
 	if err != nil {
 		return nil, err
 	}
-	network, err := onnxreader.Read(optimised, onnxreader.Options{
-		Dims: o.Dims, Name: strings.TrimSuffix(filepath.Base(path), ".onnx"), Root: os.DirFS(filepath.Dir(path)),
-	})
+	net, err := f.Optimised(optimised, o.Dims)
 	if err != nil {
-		return nil, fmt.Errorf("read the optimised form of %s: %w", path, err)
+		return nil, err
 	}
-	f := &kernelfile.File{
-		Format: kernelfile.Format, Model: filepath.Base(path), SHA256: hex.EncodeToString(sum[:]), Dims: maps.Clone(o.Dims),
+	return kernelfile.Encode(&kernelfile.File{
+		Format: kernelfile.Format, Model: filepath.Base(f.Path), SHA256: sum, Dims: dims,
 		Runtime: kernelfile.Runtime{Backend: info.Backend, Version: info.Version, SHA256: info.SHA256, Provider: o.Provider},
-		Network: *network,
-	}
-	return kernelfile.Encode(f)
+		Network: *net,
+	})
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/modelfile"
+	"github.com/isocost/isocost/benchmarks/modelplan"
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
@@ -51,22 +53,21 @@ type planOptions struct {
 	Output     string
 	JSON       bool
 	Models     []string
-	Dims       []string
+	Dims       modelfile.Dims
 	Set        string
 	// Calibrators are models whose networks calibrate, whatever Set says of the others.
 	Calibrators []string
 	Warm        bool
 	Protocol    string
 
-	unplanned []unplanned
-	warnings  []string
+	kernels modelplan.Kernels
 }
 
 func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Space, "space", "", "plan the cells of this space file")
 	flags.StringSliceVar(&o.Models, "model", nil, "plan the kernels of these ONNX or .tflite `files` (further ones may follow as arguments)")
 	flags.StringSliceVar(&o.Calibrators, "calibrate-model", nil, "plan these `files` too, as networks that calibrate the table")
-	flags.StringSliceVar(&o.Dims, "dim", nil, "`NAME=VALUE` of a model's symbolic dimension; a batch without one is 1")
+	flags.VarP(&o.Dims, "dim", "f", modelfile.DimHelp+"; a batch without a length is 1")
 	flags.BoolVar(&o.Warm, "warm", false, "measure a model's kernels with their weights in the nearest cache, as in a network of under a megabyte")
 	flags.StringVar(&o.Set, "set", benchmarks.SetAudit, "what the models themselves are for: audit, calibrate, or none to plan the kernels alone")
 	flags.StringSliceVar(&o.Families, "family", nil, "plan the standard grids of these `kinds`: "+strings.Join(benchmarks.GridFamilies, ", "))
@@ -164,10 +165,10 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 	if err := o.summarise(env, plan); err != nil {
 		return err
 	}
-	for _, line := range o.modelTalk() {
+	for _, line := range o.kernels.Talk() {
 		fmt.Fprintf(env.Stderr, "agent: %s\n", line)
 	}
-	if k := len(o.unplanned); k > 0 {
+	if k := len(o.kernels.Unplanned); k > 0 {
 		return cli.Partial(fmt.Errorf("%d kernels of the models are not in the plan", k))
 	}
 	return nil
@@ -247,7 +248,7 @@ func (o *planOptions) summarise(env cli.Env, plan *benchmarks.Plan) error {
 	if o.JSON {
 		out, err := json.Marshal(map[string]any{"plan": o.Output, "sha256": plan.SHA256(), "source": plan.Source, "seed": plan.Seed,
 			"models": len(plan.Models), "cases": len(plan.Cases), "cells": n[benchmarks.RoleCell], "networks": n[benchmarks.RoleNetwork],
-			"estimate_s": about.Seconds(), "longest_s": most.Seconds(), "unplanned": append([]unplanned{}, o.unplanned...)})
+			"estimate_s": about.Seconds(), "longest_s": most.Seconds(), "unplanned": append([]modelplan.Unplanned{}, o.kernels.Unplanned...)})
 		if err != nil {
 			return err
 		}

@@ -88,8 +88,8 @@ func TestPlanFromModel(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"plan", "--model", filepath.Join(dir, "none.onnx")}, cli.ExitFailed, "hint: name an ONNX model"},
-		{[]string{"plan", "--model", path}, cli.ExitFailed, "decode onnx"},
+		{[]string{"plan", "--model", filepath.Join(dir, "none.onnx")}, cli.ExitFailed, "hint: name a model file"},
+		{[]string{"plan", "--model", path}, cli.ExitFailed, "agent lower writes it again"},
 		{[]string{"plan", "--model", model, "--family", "conv"}, cli.ExitUsage, "plans of their own"},
 		{[]string{"plan", "--family", "conv", "--dim", "N=1"}, cli.ExitUsage, "--dim is about --model"},
 		{[]string{"plan", "--model", model, "--set", "fit"}, cli.ExitUsage, "none of audit, calibrate, none"},

@@ -1,23 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/benchmarks"
-	"github.com/isocost/isocost/benchmarks/kernelfile"
+	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/benchmarks/network"
-	"github.com/isocost/isocost/benchmarks/onnxreader"
-	"github.com/isocost/isocost/benchmarks/tflitereader"
 	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
@@ -26,7 +18,7 @@ import (
 
 type predictOptions struct {
 	lut         string
-	dims        []string
+	dims        modelfile.Dims
 	emitPlan    string
 	seed        uint64
 	extrapolate bool
@@ -56,7 +48,7 @@ With --json one object a model is printed:
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o predictOptions
 			f.StringVar(&o.lut, "lut", "", "the table")
-			f.StringArrayVarP(&o.dims, "dim", "f", nil, "value of a symbolic dimension, `NAME=N`; may be repeated")
+			f.VarP(&o.dims, "dim", "f", modelfile.DimHelp)
 			f.StringVar(&o.emitPlan, "emit-plan", "", "write the plan that measures what is missing to this `FILE`")
 			f.Uint64Var(&o.seed, "seed", 1, "of the order of that plan")
 			f.BoolVar(&o.extrapolate, "extrapolate", false, "guess, and mark, keys outside the measured range")
@@ -67,19 +59,6 @@ With --json one object a model is printed:
 	}
 }
 
-func parseDims(list []string) (map[string]int, error) {
-	dims := map[string]int{}
-	for _, d := range list {
-		name, v, ok := strings.Cut(d, "=")
-		n, err := strconv.Atoi(v)
-		if !ok || name == "" || err != nil || n < 1 {
-			return nil, cli.Usagef("--dim %q is not NAME=N with N at least 1", d)
-		}
-		dims[name] = n
-	}
-	return dims, nil
-}
-
 func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) error {
 	if len(args) == 0 {
 		return cli.Usagef("no model to predict")
@@ -87,48 +66,52 @@ func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) er
 	if err := cli.NewOutput("--emit-plan", o.emitPlan, append(args, o.lut)...); err != nil {
 		return err
 	}
-	dims, err := parseDims(o.dims)
-	if err != nil {
-		return err
-	}
 	t, err := readTable(o.lut)
 	if err != nil {
 		return err
 	}
+	if err := o.checkDims(args); err != nil {
+		return err
+	}
 	var lacking []costgen.Missing
-	incomplete := 0
-	for i, path := range args {
+	incomplete, unreadable, printed := 0, 0, 0
+	for _, path := range args {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		net, err := readNetwork(t, env, path, dims)
+		p, net, err := o.predict(env, t, path)
 		if err != nil {
-			return err
-		}
-		p, err := predictNetwork(t, path, net, o.extrapolate)
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+			if len(args) == 1 {
+				return err
+			}
+			env.Complain("costgen", err) // the other models may be sound
+			unreadable++
+			continue
 		}
 		if len(p.Missing) > 0 {
 			incomplete++
 			lacking = append(lacking, p.Missing...)
 		}
 		if o.json {
-			err = writeJSON(env.Stdout, predictionJSON(t, p, net))
+			err = writeJSON(env.Stdout, costgen.PredictionFields(t, p, net))
 		} else {
-			if i > 0 {
+			if printed > 0 {
 				fmt.Fprintln(env.Stdout)
 			}
-			err = writePrediction(env.Stdout, t, p, net, o.all)
+			err = costgen.WritePrediction(env.Stdout, t, p, net, o.all)
 		}
 		if err != nil {
 			return err
 		}
+		printed++
 	}
-	if o.emitPlan != "" {
+	if o.emitPlan != "" && printed > 0 {
 		if err := o.writePlan(env, t, lacking); err != nil {
 			return err
 		}
+	}
+	if unreadable > 0 {
+		return hint.Wrap(fmt.Errorf("%d of %d models have no prediction", unreadable, len(args)), "see the errors above")
 	}
 	if incomplete > 0 {
 		h := "--emit-plan FILE writes the plan that would measure what is missing; compile its records together with the table's"
@@ -140,225 +123,61 @@ func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) er
 	return nil
 }
 
-// readNetwork reads a model by the rules of its runtime, or the kernels that agent
-// lower wrote. Another runtime than the table's may fuse otherwise: said on stderr.
-func readNetwork(t *lut.Table, env cli.Env, path string, dims map[string]int) (*network.Network, error) {
-	warn := func(backend, runs string) {
-		if b := t.File().Runtime.Backend; b != "" && b != backend {
-			fmt.Fprintf(env.Stderr, "costgen: warning: %s is read as %s runs it; the table is of %s\n", path, runs, b)
-		}
+// checkDims refuses a --dim that no model has, before anything is printed.
+func (o *predictOptions) checkDims(paths []string) error {
+	if len(o.dims) == 0 {
+		return nil
 	}
-	if tflitereader.Named(path) {
-		if len(dims) > 0 {
-			return nil, cli.Usagef("%s is a .tflite model, whose sizes are fixed: --dim is of ONNX", path)
+	var files []*modelfile.File
+	for _, path := range paths {
+		f, err := modelfile.Open(path)
+		if err != nil {
+			return nil // its turn comes; the dimension may be of this one
 		}
-		warn("tflite", "LiteRT")
-		return tflitereader.ReadFile(path)
+		files = append(files, f)
 	}
-	f, err := os.Open(path)
+	return cli.Usage(modelfile.CheckDims(o.dims, files))
+}
+
+// predict reads a model and prices it. Another runtime than the table's may run other
+// kernels: said on stderr.
+func (o *predictOptions) predict(env cli.Env, t *lut.Table, path string) (*costgen.Prediction, *network.Network, error) {
+	f, err := modelfile.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var first [1]byte
-	_, err = f.Read(first[:])
-	f.Close()
-	// An ONNX file is protobuf, whose first byte is a field's tag, never a brace.
-	if err != nil || first[0] != '{' {
-		warn("ort", "ONNX Runtime")
-		return onnxreader.ReadFile(path, onnxreader.Options{Dims: dims})
+	if w := f.Unlike(t.File().Runtime); w != "" {
+		fmt.Fprintf(env.Stderr, "costgen: warning: %s\n", w)
 	}
-	if len(dims) > 0 {
-		return nil, cli.Usagef("%s is lowered already: --dim belongs to agent lower", path)
-	}
-	k, err := kernelfile.ReadFile(path)
+	net, err := f.Kernels(o.dims)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if r := t.File().Runtime; r.SHA256 != "" && (r.SHA256 != k.Runtime.SHA256 || r.Provider != k.Runtime.Provider) {
-		fmt.Fprintf(env.Stderr, "costgen: warning: %s was lowered by %s %s, %s; the table is of %s %s, %s\n", path,
-			k.Runtime.Backend, k.Runtime.Version, k.Runtime.Provider, r.Backend, r.Version, r.Provider)
+	p, err := costgen.PredictNetwork(t, filepath.Base(path), net, o.extrapolate)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
-	net := k.Network
-	net.Lowered = true
-	return &net, nil
-}
-
-// predictNetwork prices what the reader found.
-func predictNetwork(t *lut.Table, path string, net *network.Network, extrapolate bool) (*costgen.Prediction, error) {
-	if t.File().Metric == lut.Memory {
-		alive := make([]costgen.Alive, len(net.Kernels))
-		for i, k := range net.Kernels {
-			alive[i] = costgen.Alive{Name: k.Name, Op: k.Op, Bytes: k.LiveBytes}
-		}
-		return costgen.PredictMemory(t, filepath.Base(path), net.PeakBytes, alive)
-	}
-	kernels := make([]costgen.Kernel, len(net.Kernels))
-	for i, k := range net.Kernels {
-		kernels[i] = costgen.Kernel{Name: k.Name, Op: k.Op}
-	}
-	var unpriced []costgen.Unpriced
-	for _, u := range net.Unpriced {
-		unpriced = append(unpriced, costgen.Unpriced{Name: u.Name, Reason: u.Op + ": " + u.Reason})
-	}
-	return costgen.Predict(t, filepath.Base(path), kernels, unpriced, extrapolate)
-}
-
-// predictionJSON spells a prediction with its unit in the field names.
-func predictionJSON(t *lut.Table, p *costgen.Prediction, net *network.Network) map[string]any {
-	unit := "_" + p.Unit
-	var kernels []map[string]any
-	for _, k := range p.Kernels {
-		m := map[string]any{"name": k.Name, "key": k.Key, p.Unit: k.Cost, "lo" + unit: k.Lo, "hi" + unit: k.Hi}
-		if k.Extrapolated {
-			m["extrapolated"] = true
-		}
-		kernels = append(kernels, m)
-	}
-	if kernels == nil {
-		kernels = []map[string]any{}
-	}
-	how := "rules"
-	if net.Lowered {
-		how = "runtime"
-	}
-	return map[string]any{
-		"model": p.Model, "total" + unit: p.Total, "lo" + unit: p.Lo, "hi" + unit: p.Hi, "known" + unit: p.Known,
-		"extrapolated": p.Extrapolated, "kernels": kernels, "missing": p.Missing, "lowered_by": how, "table": t.Hash(),
-		"warnings": net.Warnings,
-	}
-}
-
-// kernelsShown is how many kernels are printed without --all.
-const kernelsShown = 12
-
-// writePrediction prints the total, where it comes from and what is missing.
-func writePrediction(w io.Writer, t *lut.Table, p *costgen.Prediction, net *network.Network, all bool) error {
-	var b strings.Builder
-	how := "fusion rules"
-	if net.Lowered {
-		how = "the runtime's optimised graph"
-	}
-	if p.Total != nil {
-		mark := ""
-		if p.Extrapolated {
-			// Without a guessed kernel it is the sum that lies outside.
-			mark = "\n  extrapolated: the calibration was fitted on networks of other sizes"
-			if slices.ContainsFunc(p.Kernels, func(k costgen.PricedKernel) bool { return k.Extrapolated }) {
-				mark = "\n  extrapolated: kernels outside the measured range are guessed"
-			}
-		}
-		fmt.Fprintf(&b, "%s: %.5g %s, 95 %% between %.5g and %.5g%s\n", p.Model, *p.Total, p.Unit, *p.Lo, *p.Hi, mark)
-	} else {
-		fmt.Fprintf(&b, "%s: no total, %d kernels are missing; the others sum to %.5g %s\n", p.Model, len(p.Missing), p.Known, p.Unit)
-	}
-	fmt.Fprintf(&b, "  %d kernels by %s, %d nodes free\n", len(net.Kernels), how, len(net.Free))
-	peak := t.File().Metric == lut.Memory
-	byKind := map[string]*[2]float64{}
-	for _, k := range p.Kernels {
-		name := k.Key.Kind + " " + string(k.Key.Precision)
-		if byKind[name] == nil {
-			byKind[name] = &[2]float64{}
-		}
-		byKind[name][0] += k.Cost
-		byKind[name][1]++
-	}
-	var kinds []string
-	for k := range byKind {
-		kinds = append(kinds, k)
-	}
-	slices.SortFunc(kinds, func(x, y string) int {
-		return cmp.Or(cmp.Compare(byKind[y][0], byKind[x][0]), cmp.Compare(x, y))
-	})
-	if peak { // which kinds do not add up to
-		fmt.Fprintf(&b, "  %.4g %s in use at once by the plan; below, what is alive while each kernel runs\n", p.Known, p.Unit)
-		kinds = nil
-	}
-	for _, k := range kinds {
-		fmt.Fprintf(&b, "  %10.4g %s  %5.1f %%  %3.0f × %s\n", byKind[k][0], p.Unit, 100*byKind[k][0]/p.Known, byKind[k][1], k)
-	}
-	show := slices.Clone(p.Kernels)
-	if !all {
-		slices.SortStableFunc(show, func(x, y costgen.PricedKernel) int { return cmp.Compare(y.Cost, x.Cost) })
-		show = show[:min(kernelsShown, len(show))]
-		if len(show) > 0 {
-			fmt.Fprintf(&b, "\n  the %d dearest of %d kernels (--all prints every one)\n", len(show), len(p.Kernels))
-		}
-	} else {
-		b.WriteByte('\n')
-	}
-	for _, k := range show {
-		mark := ""
-		if k.Extrapolated {
-			mark = " extrapolated"
-		}
-		fmt.Fprintf(&b, "  %10.4g %s  ±%.3g%s  %s  %s\n", k.Cost, p.Unit, (k.Hi-k.Lo)/2, mark, k.Name, k.Key)
-	}
-	if len(p.Missing) > 0 {
-		writeMissing(&b, p.Missing, all)
-	}
-	for _, x := range net.Warnings {
-		fmt.Fprintf(&b, "  note: %s\n", x)
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// writeMissing lists each reason once, with how many kernels share it and the
-// first of them.
-func writeMissing(b *strings.Builder, missing []costgen.Missing, all bool) {
-	var reasons []string
-	names := map[string][]string{}
-	for _, m := range missing {
-		if names[m.Reason] == nil {
-			reasons = append(reasons, m.Reason)
-		}
-		names[m.Reason] = append(names[m.Reason], m.Name)
-	}
-	fmt.Fprintf(b, "\n  missing\n")
-	for i, why := range reasons {
-		if i == kernelsShown && !all {
-			fmt.Fprintf(b, "  … and %d more reasons (--all prints every one)\n", len(reasons)-i)
-			break
-		}
-		times := ""
-		if n := len(names[why]); n > 1 {
-			times = fmt.Sprintf(" and %d more", n-1)
-		}
-		fmt.Fprintf(b, "  %s%s: %s\n", names[why][0], times, why)
-	}
+	return p, net, nil
 }
 
 // writePlan writes a plan of the missing keys. What the catalogue cannot build is
 // named on stderr.
 func (o *predictOptions) writePlan(env cli.Env, t *lut.Table, lacking []costgen.Missing) error {
-	planner := benchmarks.Planner{Seed: o.seed, Source: "missing from table " + t.Hash(), Cold: true} // as agent plan --model
-	planned, cannot := map[string]bool{}, 0
-	for _, m := range lacking {
-		if m.Key == nil {
-			cannot++
-			continue
-		}
-		key := m.Key.String()
-		if planned[key] {
-			continue
-		}
-		if err := planner.Cell(*m.Key); err != nil {
-			fmt.Fprintf(env.Stderr, "costgen: warning: cannot plan %s: %v\n", key, err)
-			cannot++
-			continue
-		}
-		planned[key] = true
+	plan, cannot, keyless := costgen.PlanMissing(t, lacking, o.seed)
+	for _, m := range cannot {
+		fmt.Fprintf(env.Stderr, "costgen: warning: cannot plan %s: %s\n", m.Key, m.Reason)
 	}
-	if cannot > 0 {
-		fmt.Fprintf(env.Stderr, "costgen: warning: %d missing kernels cannot be measured by a plan of the catalogue\n", cannot)
+	if n := len(cannot) + keyless; n > 0 {
+		fmt.Fprintf(env.Stderr, "costgen: warning: %d missing kernels cannot be measured by a plan of the catalogue\n", n)
 	}
-	if len(planned) == 0 {
+	cells := plan.Counts()[benchmarks.RoleCell]
+	if cells == 0 {
 		fmt.Fprintf(env.Stderr, "costgen: nothing is missing that a plan could measure: wrote no plan\n")
 		return nil
 	}
-	if err := writeOut(env, o.emitPlan, planner.Plan().Encode()); err != nil {
+	if err := writeOut(env, o.emitPlan, plan.Encode()); err != nil {
 		return err
 	}
-	fmt.Fprintf(env.Stderr, "costgen: wrote %s: %d cells\n", o.emitPlan, len(planned))
+	fmt.Fprintf(env.Stderr, "costgen: wrote %s: %d cells\n", o.emitPlan, cells)
 	return nil
 }

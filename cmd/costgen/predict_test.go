@@ -111,7 +111,7 @@ func TestPredictTFLite(t *testing.T) {
 		!strings.Contains(stdout, fmt.Sprintf("%d kernels by fusion rules", kernels)) {
 		t.Errorf("exit %d: %s\n%s", code, stderr, stdout)
 	}
-	if _, stderr, code := run("predict", "--lut", lutPath, model, "--dim", "N=2"); code != 2 || !strings.Contains(stderr, "sizes are fixed") {
+	if _, stderr, code := run("predict", "--lut", lutPath, model, "--dim", "N=2"); code != 2 || !strings.Contains(stderr, `no model has a dimension "N"`) || !strings.Contains(stderr, "sizes are fixed") {
 		t.Errorf("--dim: exit %d: %s", code, stderr)
 	}
 	bad := filepath.Join(t.TempDir(), "bad.tflite")
@@ -139,7 +139,7 @@ func TestPredictSaysWhatIsExtrapolated(t *testing.T) {
 		p := &costgen.Prediction{Model: "net", Unit: "us", Total: &v, Lo: &v, Hi: &v, Extrapolated: true,
 			Kernels: []costgen.PricedKernel{{Key: op, Cost: v, Lo: v, Hi: v, Extrapolated: guessed}}}
 		var b strings.Builder
-		if err := writePrediction(&b, tab, p, &network.Network{}, false); err != nil || !strings.Contains(b.String(), want) {
+		if err := costgen.WritePrediction(&b, tab, p, &network.Network{}, false); err != nil || !strings.Contains(b.String(), want) {
 			t.Errorf("guessed %v: %v\n%s", guessed, err, b.String())
 		}
 	}
@@ -185,7 +185,7 @@ func TestPredictListsWhatIsMissing(t *testing.T) {
 	for what, args := range map[string][]string{
 		"no model":      {"predict", "--lut", lutPath},
 		"no table":      {"predict", tinyModel},
-		"bad dim":       {"predict", "--lut", lutPath, "--dim", "n=0", tinyModel},
+		"bad dim":       {"predict", "--lut", lutPath, "--dim", "n=-1", tinyModel},
 		"not a model":   {"predict", "--lut", lutPath, lutPath},
 		"missing model": {"predict", "--lut", lutPath, "none.onnx"},
 	} {

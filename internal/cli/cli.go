@@ -160,7 +160,6 @@ func (p *Program) report(env Env, err error, cmd string) int {
 	if code == ExitInterrupted { // as people say it
 		text = strings.Replace(text, context.Canceled.Error(), "interrupted", 1)
 	}
-	fmt.Fprintf(env.Stderr, "%s: error: %s\n", p.Name, text)
 	h := hint.Of(err)
 	if h == "" && code == ExitUsage {
 		h = "see " + strings.TrimSpace(p.Name+" "+cmd) + " -h"
@@ -168,10 +167,19 @@ func (p *Program) report(env Env, err error, cmd string) int {
 	if h == "" && code == ExitInterrupted {
 		h = "run the same command again to go on"
 	}
-	if h != "" {
-		fmt.Fprintf(env.Stderr, "%s: hint: %s\n", p.Name, h)
-	}
+	env.complain(p.Name, text, h)
 	return code
+}
+
+// Complain prints an error that does not end the command, and its hint, as those that do
+// are printed.
+func (e Env) Complain(program string, err error) { e.complain(program, err.Error(), hint.Of(err)) }
+
+func (e Env) complain(program, text, hint string) {
+	fmt.Fprintf(e.Stderr, "%s: error: %s\n", program, text)
+	if hint != "" {
+		fmt.Fprintf(e.Stderr, "%s: hint: %s\n", program, hint)
+	}
 }
 
 // all is the program's own commands and the ones every program has.

@@ -1,0 +1,91 @@
+package modelfile
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/tflitereader"
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
+)
+
+// Kernels are the kernels that the model's runtime makes of it: ONNX Runtime's CPU
+// provider of an ONNX model and LiteRT of a .tflite one, by rules; of kernels on file,
+// those. Network.Dims holds the length of every open dimension, given or not (a batch is
+// 1 where dims does not say). Errors: an open dimension without a length (hint: which), a
+// length that the file's own tensors contradict, and what the format's reader refuses.
+func (f *File) Kernels(dims Dims) (*network.Network, error) {
+	var net *network.Network
+	var err error
+	switch f.Format {
+	case Kernels:
+		n := f.kernels.Network
+		n.Lowered = true
+		return &n, nil
+	case TFLite:
+		net, err = f.kernelsOfTFLite(dims)
+	case ONNX:
+		net, err = onnxreader.ReadModel(f.onnx, onnxreader.Options{Dims: f.Own(dims), Name: f.Name, Root: os.DirFS(filepath.Dir(f.Path))})
+	default:
+		err = hint.Wrap(fmt.Errorf("models of format %s run, but their kernels cannot be read", f.Format), "give the ONNX model it was made of")
+	}
+	if err != nil {
+		return nil, keepHint(f.Path, err)
+	}
+	return net, nil
+}
+
+// kernelsOfTFLite reads a .tflite model at the sizes that its tensors have: its converter
+// laid them out for one length of each open dimension and left a change to the runtime.
+func (f *File) kernelsOfTFLite(dims Dims) (*network.Network, error) {
+	laidOut := map[string]int{}
+	for _, v := range f.Inputs {
+		for _, d := range v.Shape {
+			if d.Name != "" {
+				laidOut[d.Name] = d.Length
+			}
+		}
+	}
+	for open, n := range f.Own(dims) {
+		if n != laidOut[open] {
+			return nil, hint.Wrap(fmt.Errorf("dimension %s: the file's tensors are laid out for %d, not for %d", open, laidOut[open], n),
+				"convert the model with inputs of that size")
+		}
+	}
+	net, err := tflitereader.Read(f.data, f.Name)
+	if err == nil && len(laidOut) > 0 {
+		net.Dims = laidOut
+	}
+	return net, err
+}
+
+// Optimised reads the graph that ONNX Runtime made of the model, whose weights outside the
+// file still lie beside it.
+func (f *File) Optimised(graph []byte, dims Dims) (*network.Network, error) {
+	net, err := onnxreader.Read(graph, onnxreader.Options{Dims: f.Own(dims), Name: f.Name, Root: os.DirFS(filepath.Dir(f.Path))})
+	if err != nil {
+		return nil, keepHint("read the optimised form of "+f.Path, err)
+	}
+	return net, nil
+}
+
+// Unlike says where the kernels of the file are not those of the runtime that a table is
+// of, "" where they are or the table does not tell.
+func (f *File) Unlike(table lut.Runtime) string {
+	switch f.Format {
+	case Kernels:
+		if k := f.kernels.Runtime; table.SHA256 != "" && (table.SHA256 != k.SHA256 || table.Provider != k.Provider) {
+			return fmt.Sprintf("%s was lowered by %s %s, %s; the table is of %s %s, %s", f.Path,
+				k.Backend, k.Version, k.Provider, table.Backend, table.Version, table.Provider)
+		}
+		return ""
+	}
+	runs := map[string]string{ONNXRuntime: "ONNX Runtime", LiteRT: "LiteRT"}[f.Format.Backend()]
+	if table.Backend == "" || table.Backend == f.Format.Backend() {
+		return ""
+	}
+	return fmt.Sprintf("%s is read as %s runs it; the table is of %s", f.Path, runs, table.Backend)
+}

@@ -1,0 +1,139 @@
+package costgen
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	nets "github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/lut"
+)
+
+// PredictionFields are a prediction as costgen predict --json prints it, with the unit in
+// the fields' names.
+func PredictionFields(t *lut.Table, p *Prediction, net *nets.Network) map[string]any {
+	unit := "_" + p.Unit
+	var kernels []map[string]any
+	for _, k := range p.Kernels {
+		m := map[string]any{"name": k.Name, "key": k.Key, p.Unit: k.Cost, "lo" + unit: k.Lo, "hi" + unit: k.Hi}
+		if k.Extrapolated {
+			m["extrapolated"] = true
+		}
+		kernels = append(kernels, m)
+	}
+	if kernels == nil {
+		kernels = []map[string]any{}
+	}
+	how := "rules"
+	if net.Lowered {
+		how = "runtime"
+	}
+	return map[string]any{
+		"model": p.Model, "total" + unit: p.Total, "lo" + unit: p.Lo, "hi" + unit: p.Hi, "known" + unit: p.Known,
+		"extrapolated": p.Extrapolated, "kernels": kernels, "missing": p.Missing, "lowered_by": how, "table": t.Hash(),
+		"warnings": net.Warnings,
+	}
+}
+
+// kernelsShown is how many kernels are printed without --all.
+const kernelsShown = 12
+
+// WritePrediction writes a prediction for people: the total, where it comes from and what
+// is missing; all kernels and reasons, or the first few.
+func WritePrediction(w io.Writer, t *lut.Table, p *Prediction, net *nets.Network, all bool) error {
+	var b strings.Builder
+	how := "fusion rules"
+	if net.Lowered {
+		how = "the runtime's optimised graph"
+	}
+	if p.Total != nil {
+		mark := ""
+		if p.Extrapolated {
+			// Without a guessed kernel it is the sum that lies outside.
+			mark = "\n  extrapolated: the calibration was fitted on networks of other sizes"
+			if slices.ContainsFunc(p.Kernels, func(k PricedKernel) bool { return k.Extrapolated }) {
+				mark = "\n  extrapolated: kernels outside the measured range are guessed"
+			}
+		}
+		fmt.Fprintf(&b, "%s: %.5g %s, 95 %% between %.5g and %.5g%s\n", p.Model, *p.Total, p.Unit, *p.Lo, *p.Hi, mark)
+	} else {
+		fmt.Fprintf(&b, "%s: no total, %d kernels are missing; the others sum to %.5g %s\n", p.Model, len(p.Missing), p.Known, p.Unit)
+	}
+	fmt.Fprintf(&b, "  %d kernels by %s, %d nodes free\n", len(net.Kernels), how, len(net.Free))
+	peak := t.File().Metric == lut.Memory
+	byKind := map[string]*[2]float64{}
+	for _, k := range p.Kernels {
+		name := k.Key.Kind + " " + string(k.Key.Precision)
+		if byKind[name] == nil {
+			byKind[name] = &[2]float64{}
+		}
+		byKind[name][0] += k.Cost
+		byKind[name][1]++
+	}
+	var kinds []string
+	for k := range byKind {
+		kinds = append(kinds, k)
+	}
+	slices.SortFunc(kinds, func(x, y string) int {
+		return cmp.Or(cmp.Compare(byKind[y][0], byKind[x][0]), cmp.Compare(x, y))
+	})
+	if peak { // which kinds do not add up to
+		fmt.Fprintf(&b, "  %.4g %s in use at once by the plan; below, what is alive while each kernel runs\n", p.Known, p.Unit)
+		kinds = nil
+	}
+	for _, k := range kinds {
+		fmt.Fprintf(&b, "  %10.4g %s  %5.1f %%  %3.0f × %s\n", byKind[k][0], p.Unit, 100*byKind[k][0]/p.Known, byKind[k][1], k)
+	}
+	show := slices.Clone(p.Kernels)
+	if !all {
+		slices.SortStableFunc(show, func(x, y PricedKernel) int { return cmp.Compare(y.Cost, x.Cost) })
+		show = show[:min(kernelsShown, len(show))]
+		if len(show) > 0 {
+			fmt.Fprintf(&b, "\n  the %d dearest of %d kernels (--all prints every one)\n", len(show), len(p.Kernels))
+		}
+	} else {
+		b.WriteByte('\n')
+	}
+	for _, k := range show {
+		mark := ""
+		if k.Extrapolated {
+			mark = " extrapolated"
+		}
+		fmt.Fprintf(&b, "  %10.4g %s  ±%.3g%s  %s  %s\n", k.Cost, p.Unit, (k.Hi-k.Lo)/2, mark, k.Name, k.Key)
+	}
+	if len(p.Missing) > 0 {
+		writeMissing(&b, p.Missing, all)
+	}
+	for _, x := range net.Warnings {
+		fmt.Fprintf(&b, "  note: %s\n", x)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writeMissing lists each reason once, with how many kernels share it and the
+// first of them.
+func writeMissing(b *strings.Builder, missing []Missing, all bool) {
+	var reasons []string
+	names := map[string][]string{}
+	for _, m := range missing {
+		if names[m.Reason] == nil {
+			reasons = append(reasons, m.Reason)
+		}
+		names[m.Reason] = append(names[m.Reason], m.Name)
+	}
+	fmt.Fprintf(b, "\n  missing\n")
+	for i, why := range reasons {
+		if i == kernelsShown && !all {
+			fmt.Fprintf(b, "  … and %d more reasons (--all prints every one)\n", len(reasons)-i)
+			break
+		}
+		times := ""
+		if n := len(names[why]); n > 1 {
+			times = fmt.Sprintf(" and %d more", n-1)
+		}
+		fmt.Fprintf(b, "  %s%s: %s\n", names[why][0], times, why)
+	}
+}
