@@ -29,10 +29,10 @@ func errorsOf(pred, truth []float64) lut.Errors {
 		e.Max = max(e.Max, math.Abs(r))
 	}
 	n := float64(e.N)
-	e.Bias = significant(e.Bias / n)
-	e.RMSPE = significant(math.Sqrt(e.RMSPE / n))
-	e.Acc5, e.Acc10 = significant(e.Acc5/n), significant(e.Acc10/n)
-	e.Max = significant(e.Max)
+	e.Bias = stats.Significant(e.Bias / n)
+	e.RMSPE = stats.Significant(math.Sqrt(e.RMSPE / n))
+	e.Acc5, e.Acc10 = stats.Significant(e.Acc5/n), stats.Significant(e.Acc10/n)
+	e.Max = stats.Significant(e.Max)
 	return e
 }
 
@@ -111,12 +111,12 @@ func audit(t *lut.Table, nets []network, sweep lut.Sweep, opt Options) (*lut.Aud
 	}
 	a := &lut.Audit{
 		Raw: errorsOf(raw, truth), Errors: errorsOf(pred, truth),
-		Delta: opt.Delta, Beta: opt.Beta, Median: significant(stats.Median(errs)),
+		Delta: opt.Delta, Beta: opt.Beta, Median: stats.Significant(stats.Median(errs)),
 		NoiseFloor: noiseFloor(ps), Sweep: sweep,
-		Interval: lut.Coverage{N: n, Inside: significant(float64(inside) / float64(n))},
+		Interval: lut.Coverage{N: n, Inside: stats.Significant(float64(inside) / float64(n))},
 	}
 	if k, ok := stats.QuantileUpperRank(n, 1-opt.Delta, 1-opt.Beta); ok {
-		eta := significant(stats.Smallest(errs, k))
+		eta := stats.Significant(stats.Smallest(errs, k))
 		a.K, a.Eta = k, &eta
 	} else {
 		a.Missing = stats.QuantileUpperNeeds(1-opt.Delta, 1-opt.Beta) - n
@@ -133,8 +133,8 @@ func audit(t *lut.Table, nets []network, sweep lut.Sweep, opt Options) (*lut.Aud
 	}
 	a.Corners = corners(t, ps)
 	for _, p := range ps {
-		a.Networks = append(a.Networks, lut.Network{Case: p.id, Name: p.name, Kernels: len(p.ops), Measured: significant(p.value),
-			Sum: significant(p.uncalibrated), Predicted: significant(p.predicted.Value), Lo: significant(p.predicted.Lo), Hi: significant(p.predicted.Hi)})
+		a.Networks = append(a.Networks, lut.Network{Case: p.id, Name: p.name, Kernels: len(p.ops), Measured: stats.Significant(p.value),
+			Sum: stats.Significant(p.uncalibrated), Predicted: stats.Significant(p.predicted.Value), Lo: stats.Significant(p.predicted.Lo), Hi: stats.Significant(p.predicted.Hi)})
 	}
 	return a, warnings
 }
@@ -156,7 +156,7 @@ func noiseFloor(ps []priced) *lut.NoiseFloor {
 	f := &lut.NoiseFloor{}
 	known := 0
 	for _, p := range ps {
-		f.Anchor = max(f.Anchor, significant(math.Abs(p.anchor)))
+		f.Anchor = max(f.Anchor, stats.Significant(math.Abs(p.anchor)))
 		if p.hi > p.lo {
 			half = append(half, (p.hi-p.lo)/2/p.value)
 		}
@@ -170,11 +170,11 @@ func noiseFloor(ps []priced) *lut.NoiseFloor {
 	}
 	f.N = len(half)
 	if len(half) > 0 {
-		f.MedianHalf = significant(stats.Median(half))
-		f.MaxHalf = significant(slices.Max(half))
+		f.MedianHalf = stats.Significant(stats.Median(half))
+		f.MaxHalf = stats.Significant(slices.Max(half))
 	}
 	if known > 0 {
-		f.BetweenRMS = significant(math.Sqrt(f.BetweenRMS / float64(known)))
+		f.BetweenRMS = stats.Significant(math.Sqrt(f.BetweenRMS / float64(known)))
 	}
 	return f
 }
@@ -190,7 +190,7 @@ func pairs(ps []priced) lut.PairError {
 	if len(e) == 0 {
 		return lut.PairError{}
 	}
-	return lut.PairError{N: len(e), Median: significant(stats.Median(e)), P95: significant(stats.Quantile(e, 0.95)), Max: significant(slices.Max(e))}
+	return lut.PairError{N: len(e), Median: stats.Significant(stats.Median(e)), P95: stats.Significant(stats.Quantile(e, 0.95)), Max: stats.Significant(slices.Max(e))}
 }
 
 // bands cuts the networks, sorted by measured cost, into bands that span at most
@@ -226,12 +226,12 @@ func bands(truth, pred []float64, tau float64) lut.BandRank {
 		i = j
 	}
 	if b.N > 0 {
-		b.Spearman = significant(b.Spearman / float64(b.N))
-		b.Kendall = significant(b.Kendall / float64(b.N))
+		b.Spearman = stats.Significant(b.Spearman / float64(b.N))
+		b.Kendall = stats.Significant(b.Kendall / float64(b.N))
 	}
 	if len(truth) > 1 {
-		b.SpearmanAll = significant(weighted(stats.Spearman(truth, pred), 1))
-		b.KendallAll = significant(weighted(stats.Kendall(truth, pred), 1))
+		b.SpearmanAll = stats.Significant(weighted(stats.Spearman(truth, pred), 1))
+		b.KendallAll = stats.Significant(weighted(stats.Kendall(truth, pred), 1))
 	}
 	return b
 }
@@ -252,7 +252,7 @@ func feasible(truth, pred, raw []float64, tau float64) lut.Feasible {
 			}
 		}
 		if pairs > 0 {
-			inside = significant(inside / float64(pairs))
+			inside = stats.Significant(inside / float64(pairs))
 		}
 		return pairs, inside
 	}
@@ -277,17 +277,9 @@ func corners(t *lut.Table, ps []priced) []lut.Corner {
 	// Terciles of the widths the table holds for a kind.
 	widths := map[string][]float64{}
 	for _, fam := range t.File().Families {
-		op, err := lut.ParseOp(fam.Name)
-		if err != nil {
-			continue
-		}
 		for _, k := range fam.Knots {
-			o := lut.Op{}
-			for i, a := range fam.Axes {
-				o.At = append(o.At, lut.Coord{Axis: a, Value: k.At[i]})
-			}
-			if w, ok := width(o); ok {
-				widths[op.Kind] = append(widths[op.Kind], float64(w))
+			if w, ok := width(fam.Member(k.At)); ok {
+				widths[fam.Op.Kind] = append(widths[fam.Op.Kind], float64(w))
 			}
 		}
 	}
@@ -330,7 +322,7 @@ func corners(t *lut.Table, ps []priced) []lut.Corner {
 	}
 	var out []lut.Corner
 	for c, s := range at {
-		c.N, c.Bias, c.Max = s.n, significant(s.bias/float64(s.n)), significant(s.max)
+		c.N, c.Bias, c.Max = s.n, stats.Significant(s.bias/float64(s.n)), stats.Significant(s.max)
 		out = append(out, c)
 	}
 	slices.SortFunc(out, func(a, b lut.Corner) int {

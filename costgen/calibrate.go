@@ -93,13 +93,13 @@ func calibrate(points []point, traffic bool) *lut.Calibration {
 	best.SumLo, best.SumHi = slices.Min(raw), slices.Max(raw)
 	best.Residual95 = residual95(cv[bestModel.name], points)
 	for _, v := range []*float64{&best.A, &best.B, &best.C, &best.SumLo, &best.SumHi, &best.Residual95} {
-		*v = significant(*v)
+		*v = stats.Significant(*v)
 	}
 	if t := best.Traffic; t != nil {
-		t.Linear, t.Conv, t.Spill = significant(t.Linear), significant(t.Conv), significant(t.Spill)
+		t.Linear, t.Conv, t.Spill = stats.Significant(t.Linear), stats.Significant(t.Conv), stats.Significant(t.Spill)
 	}
 	for i := range best.Curve {
-		best.Curve[i].X, best.Curve[i].Y = significant(best.Curve[i].X), significant(best.Curve[i].Y)
+		best.Curve[i].X, best.Curve[i].Y = stats.Significant(best.Curve[i].X), stats.Significant(best.Curve[i].Y)
 	}
 	return best
 }

@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
@@ -306,7 +307,7 @@ func (c *cleaner) finish() {
 		c.warnings = append(c.warnings, warn...)
 	}
 	slices.SortFunc(c.cells, func(a, b cell) int {
-		return cmp.Or(cmp.Compare(a.family, b.family), compareAt(a.op.At, b.op.At))
+		return cmp.Or(cmp.Compare(a.family, b.family), lut.CompareCoords(a.op.At, b.op.At))
 	})
 	if c.opt.Metric == lut.Latency {
 		borrow(c.cells)
@@ -337,7 +338,7 @@ func (c *cleaner) finish() {
 	}
 	slices.SortFunc(c.inputs, func(a, b lut.Input) int { return cmp.Compare(a.Kind, b.Kind) })
 
-	for _, why := range sortedKeys(c.left) {
+	for _, why := range slices.Sorted(maps.Keys(c.left)) {
 		list := c.left[why]
 		n, names := len(list), sample(list)
 		switch why {
@@ -436,7 +437,7 @@ func merge(key string, rs []reading) (cell, []lut.Warning) {
 	nu := float64(len(rs) - 1)
 	z := (math.Cbrt(chi2/nu) - (1 - 2/(9*nu))) / math.Sqrt(2/(9*nu))
 	if z > 3.09 && birge > 1 { // p < 0.001
-		warn = append(warn, lut.Warning{Code: "disagree", Key: key, P: significant(math.Erfc(z/math.Sqrt2) / 2),
+		warn = append(warn, lut.Warning{Code: "disagree", Key: key, P: stats.Significant(math.Erfc(z/math.Sqrt2) / 2),
 			Detail: fmt.Sprintf("%d records of one key differ by more than their noise (%.4g to %.4g)", len(rs),
 				slices.MinFunc(rs, func(a, b reading) int { return cmp.Compare(a.v, b.v) }).v,
 				slices.MaxFunc(rs, func(a, b reading) int { return cmp.Compare(a.v, b.v) }).v)})
@@ -493,30 +494,4 @@ func sample(list []string) string {
 		return strings.Join(list[:5], ", ") + fmt.Sprintf(" and %d more", len(list)-5)
 	}
 	return strings.Join(list, ", ")
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// compareAt orders positions numerically.
-func compareAt(a, b []lut.Coord) int {
-	return slices.CompareFunc(a, b, func(x, y lut.Coord) int {
-		return cmp.Or(cmp.Compare(x.Axis, y.Axis), cmp.Compare(x.Value, y.Value))
-	})
-}
-
-// significant rounds to 7 digits, beyond any measurement: the table stays
-// readable and rounding keeps the order.
-func significant(x float64) float64 {
-	if x == 0 || math.IsInf(x, 0) || math.IsNaN(x) {
-		return x
-	}
-	r, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'e', 6, 64), 64)
-	return r
 }

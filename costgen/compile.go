@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/isocost/isocost/costgen/staircase"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -56,11 +58,11 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 	var warn []lut.Warning
 	f.Families, sweep, warn = families(c.cells, opt.Policy)
 	if !opt.Slopes && opt.Metric != lut.Memory { // activations are paid by the channel
-		stairs(f.Families)
+		staircase.Add(f.Families)
 	}
 	f.Warnings = slices.Concat(c.warnings, warn, precisionOrder(f.Families))
 	if o := c.overhead; o != nil {
-		f.Overhead = &lut.Overhead{Value: significant(o.value), Lo: significant(o.lo), Hi: significant(o.hi), N: o.n, Records: o.cases}
+		f.Overhead = &lut.Overhead{Value: stats.Significant(o.value), Lo: stats.Significant(o.lo), Hi: stats.Significant(o.hi), N: o.n, Records: o.cases}
 	}
 	t, err := lut.New(f)
 	if err != nil {

@@ -149,24 +149,16 @@ func TestCompileFindsTheDevice(t *testing.T) {
 	}
 	for _, fam := range f.Families {
 		for i, k := range fam.Knots {
-			if !slices.Equal(k.Records, []string{"c:" + knotOp(fam, i).String()}) {
-				t.Fatalf("%s %v traces to %v", fam.Name, k.At, k.Records)
+			if !slices.Equal(k.Records, []string{"c:" + fam.Member(fam.Knots[i].At).String()}) {
+				t.Fatalf("%s %v traces to %v", fam.Name(), k.At, k.Records)
 			}
 			for j, l := range fam.Knots {
 				if i != j && dominated(k.At, l.At) && k.Corrected > l.Corrected {
-					t.Fatalf("%s: %v costs %v, %v costs %v", fam.Name, k.At, k.Corrected, l.At, l.Corrected)
+					t.Fatalf("%s: %v costs %v, %v costs %v", fam.Name(), k.At, k.Corrected, l.At, l.Corrected)
 				}
 			}
 		}
 	}
-}
-
-func knotOp(fam lut.Family, i int) lut.Op {
-	op, _ := lut.ParseOp(fam.Name)
-	for d, a := range fam.Axes {
-		op.At = append(op.At, lut.Coord{Axis: a, Value: fam.Knots[i].At[d]})
-	}
-	return op
 }
 
 func dominated(a, b []int) bool {
@@ -327,7 +319,7 @@ func TestCompileWarns(t *testing.T) {
 	}
 	for _, fam := range tab.File().Families {
 		for i, k := range fam.Knots {
-			switch op := knotOp(fam, i).String(); {
+			switch op := fam.Member(fam.Knots[i].At).String(); {
 			case slices.Contains(k.Records, "worse"):
 				t.Errorf("%s rests on a noisy record beside a good one", op)
 			case op == d.ops()[5].String():

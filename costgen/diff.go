@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -51,7 +52,7 @@ func Diff(old, new *lut.Table) (*Difference, error) {
 	d := &Difference{Unit: a.Unit, OnlyOld: []string{}, OnlyNew: []string{}}
 	av, bv := knotsOf(a), knotsOf(b)
 	groups := map[string][]Delta{}
-	for _, key := range sortedKeys(av) {
+	for _, key := range slices.Sorted(maps.Keys(av)) {
 		ka := av[key]
 		kb, ok := bv[key]
 		if !ok {
@@ -67,7 +68,7 @@ func Diff(old, new *lut.Table) (*Difference, error) {
 		fam, _, _ := strings.Cut(key, "@")
 		groups[fam] = append(groups[fam], row)
 	}
-	for _, key := range sortedKeys(bv) {
+	for _, key := range slices.Sorted(maps.Keys(bv)) {
 		if _, ok := av[key]; !ok {
 			d.OnlyNew = append(d.OnlyNew, key)
 		}
@@ -75,7 +76,7 @@ func Diff(old, new *lut.Table) (*Difference, error) {
 	if len(d.Rows) == 0 {
 		return nil, hint.Wrap(errors.New("the tables have no cell in common"), "costgen inspect shows the keys of each")
 	}
-	for _, fam := range sortedKeys(groups) {
+	for _, fam := range slices.Sorted(maps.Keys(groups)) {
 		d.Groups = append(d.Groups, geomean(fam, groups[fam]))
 	}
 	d.All = geomean("geomean", d.Rows)
@@ -85,13 +86,8 @@ func Diff(old, new *lut.Table) (*Difference, error) {
 func knotsOf(f *lut.File) map[string]lut.Knot {
 	out := map[string]lut.Knot{}
 	for _, fam := range f.Families {
-		op, _ := lut.ParseOp(fam.Name)
 		for _, k := range fam.Knots {
-			op.At = op.At[:0]
-			for i, a := range fam.Axes {
-				op.At = append(op.At, lut.Coord{Axis: a, Value: k.At[i]})
-			}
-			out[op.String()] = k
+			out[fam.Member(k.At).String()] = k
 		}
 	}
 	return out

@@ -3,6 +3,7 @@ package costgen
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"runtime"
 	"slices"
@@ -87,19 +88,13 @@ func families(cells []cell, policy string) (out []lut.Family, sweep lut.Sweep, w
 
 // monotone compiles one family. Cells are sorted by coordinates.
 func monotone(cells []cell, policy string) (lut.Family, lut.Sweep, []lut.Warning) {
-	fam := lut.Family{Name: cells[0].op.Family()}
-	for _, c := range cells[0].op.At {
-		fam.Axes = append(fam.Axes, c.Axis)
-	}
+	fam := lut.FamilyOf(cells[0].op)
 	y, w := make([]float64, len(cells)), make([]float64, len(cells))
 	for i, c := range cells {
-		k := lut.Knot{Raw: significant(c.value), N: c.n, Reason: lut.Measured, Records: c.cases}
-		k.Lo, k.Hi = min(k.Raw, significant(c.lo)), max(k.Raw, significant(c.hi))
+		k := lut.Knot{At: c.op.Point(), Raw: stats.Significant(c.value), N: c.n, Reason: lut.Measured, Records: c.cases}
+		k.Lo, k.Hi = min(k.Raw, stats.Significant(c.lo)), max(k.Raw, stats.Significant(c.hi))
 		if c.censored {
 			k.Reason = lut.Censored
-		}
-		for _, x := range c.op.At {
-			k.At = append(k.At, x.Value)
 		}
 		fam.Knots = append(fam.Knots, k)
 		y[i] = k.Raw
@@ -109,7 +104,7 @@ func monotone(cells []cell, policy string) (lut.Family, lut.Sweep, []lut.Warning
 	sweep, bad := judge(fam, steps, lines)
 	var warnings []lut.Warning
 	for _, s := range bad {
-		warnings = append(warnings, lut.Warning{Code: "violation", Key: cells[s.hi].op.String(), P: significant(s.p),
+		warnings = append(warnings, lut.Warning{Code: "violation", Key: cells[s.hi].op.String(), P: stats.Significant(s.p),
 			Detail: fmt.Sprintf("costs %.4g, less than %.4g at the smaller %s=%d", y[s.hi], y[s.lo],
 				fam.Axes[s.axis], fam.Knots[s.lo].At[s.axis])})
 	}
@@ -127,7 +122,7 @@ func monotone(cells []cell, policy string) (lut.Family, lut.Sweep, []lut.Warning
 	}
 	for i := range fam.Knots {
 		k := &fam.Knots[i]
-		k.Corrected = significant(x[i])
+		k.Corrected = stats.Significant(x[i])
 		if k.Corrected != k.Raw {
 			k.Reason = lut.Isotonic
 		}
@@ -200,7 +195,7 @@ func judge(fam lut.Family, steps []step, lines int) (lut.Sweep, []step) {
 		s.p = 1
 		if fall := a.Raw - b.Raw; fall > 0 {
 			sweep.Reversed++
-			sweep.Worst = max(sweep.Worst, significant(fall/a.Raw))
+			sweep.Worst = max(sweep.Worst, stats.Significant(fall/a.Raw))
 			s.p = stats.NormalUpper(fall / math.Hypot(se(a), se(b)))
 		}
 	}
@@ -216,17 +211,10 @@ func sweepOf(fam lut.Family) lut.Sweep {
 	return s
 }
 
-// squareAxes finds the axes h and w and says whether they are equal in every knot.
-func squareAxes(fam lut.Family) (h, w int, square bool) {
-	h, w = slices.Index(fam.Axes, "h"), slices.Index(fam.Axes, "w")
-	square = h >= 0 && w >= 0 && !slices.ContainsFunc(fam.Knots, func(k lut.Knot) bool { return k.At[h] != k.At[w] })
-	return h, w, square
-}
-
 // stepsOf lists the neighbours along each axis: knots that agree on all other
 // axes, sorted. Square images (h = w throughout) move along both at once.
 func stepsOf(fam lut.Family) (steps []step, lines int) {
-	h, w, square := squareAxes(fam)
+	h, w, square := fam.Square()
 	order := make([]int, len(fam.Knots))
 	for axis := range fam.Axes {
 		if square && axis == w {
@@ -290,21 +278,18 @@ func precisionOrder(fams []lut.Family) []lut.Warning {
 	rank := map[lut.Precision]int{lut.FP32: 0, lut.FP16: 1, lut.BF16: 1, lut.INT8W: 2, lut.INT8Dyn: 3, lut.INT8: 4}
 	groups := map[string][]int{}
 	for i, f := range fams {
-		op, err := lut.ParseOp(f.Name)
-		if err != nil || op.Kind == "switch" {
+		if f.Op.Kind == "switch" {
 			continue
 		}
-		key := op.WithPrecision(lut.FP32).Family() + fmt.Sprint(f.Axes)
+		key := f.Op.WithPrecision(lut.FP32).Family() + fmt.Sprint(f.Axes)
 		groups[key] = append(groups[key], i)
 	}
 	var out []lut.Warning
-	for _, g := range sortedKeys(groups) {
+	for _, g := range slices.Sorted(maps.Keys(groups)) {
 		for _, i := range groups[g] {
 			for _, j := range groups[g] {
 				a, b := fams[i], fams[j]
-				pa, _ := lut.ParseOp(a.Name)
-				pb, _ := lut.ParseOp(b.Name)
-				if rank[pa.Precision] >= rank[pb.Precision] {
+				if rank[a.Op.Precision] >= rank[b.Op.Precision] {
 					continue
 				}
 				common, reversed, worst, p := 0, 0, 1.0, 1.0
@@ -325,8 +310,8 @@ func precisionOrder(fams []lut.Family) []lut.Warning {
 					}
 				}
 				if reversed > 0 {
-					out = append(out, lut.Warning{Code: "precision-order", Key: b.Name, P: significant(p),
-						Detail: fmt.Sprintf("dearer than in %s in %d of %d common cells, up to %.2f times", pa.Precision, reversed, common, worst)})
+					out = append(out, lut.Warning{Code: "precision-order", Key: b.Name(), P: stats.Significant(p),
+						Detail: fmt.Sprintf("dearer than in %s in %d of %d common cells, up to %.2f times", a.Op.Precision, reversed, common, worst)})
 				}
 			}
 		}

@@ -2,12 +2,14 @@ package costgen
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/costgen/next"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
@@ -50,7 +52,7 @@ func (p *plant) where(op lut.Op) (fam, cin, cout int) {
 func (p *plant) error(t *testing.T, cells map[string]record.Record, nets [][][3]int) float64 {
 	t.Helper()
 	s := Source{Name: "plant", Header: testHeader()}
-	for _, k := range sortedKeys(cells) {
+	for _, k := range slices.Sorted(maps.Keys(cells)) {
 		s.Records = append(s.Records, Line{1, cells[k]})
 	}
 	tab, err := Compile([]Source{s}, Options{})
@@ -82,11 +84,11 @@ func TestNextBeatsAUniformGridThreefold(t *testing.T) {
 			p.step = append(p.step, []int{0, 0, 3 + p.rng.IntN(10)}[p.rng.IntN(3)])
 		}
 		p.step[0] = 5 // at least one
-		var uses []Use
+		var uses []next.Use
 		for f := range p.step {
 			for cin := 1; cin <= side; cin++ {
 				for cout := 1; cout <= side; cout++ {
-					uses = append(uses, Use{plantOp(f, cin, cout), 1})
+					uses = append(uses, next.Use{Op: plantOp(f, cin, cout), Weight: 1})
 				}
 			}
 		}
@@ -119,14 +121,14 @@ func TestNextBeatsAUniformGridThreefold(t *testing.T) {
 		first := err
 		for err > target && len(cells) < len(uniform) {
 			s := Source{Name: "plant", Header: testHeader()}
-			for _, k := range sortedKeys(cells) {
+			for _, k := range slices.Sorted(maps.Keys(cells)) {
 				s.Records = append(s.Records, Line{1, cells[k]})
 			}
 			tab, cerr := Compile([]Source{s}, Options{})
 			if cerr != nil {
 				t.Fatal(cerr)
 			}
-			ps, nerr := Next(tab, uses, 4)
+			ps, nerr := next.Propose(tab, uses, 4)
 			if nerr != nil || len(ps) == 0 {
 				t.Fatalf("%d proposals, %v", len(ps), nerr)
 			}
@@ -156,15 +158,15 @@ func TestNextClosesHolesFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var uses []Use
+	var uses []next.Use
 	for f := range 2 {
 		for cin := 1; cin <= 4; cin++ {
 			for cout := 1; cout <= 8; cout++ {
-				uses = append(uses, Use{plantOp(f, cin, cout), 1})
+				uses = append(uses, next.Use{Op: plantOp(f, cin, cout), Weight: 1})
 			}
 		}
 	}
-	ps, err := Next(tab, uses, 6)
+	ps, err := next.Propose(tab, uses, 6)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +180,7 @@ func TestNextClosesHolesFirst(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("proposed %v, want the corners %v", got, want)
 	}
-	all, err := Next(tab, uses, 1000)
+	all, err := next.Propose(tab, uses, 1000)
 	if err != nil || len(all) > 62 {
 		t.Errorf("%d proposals for 62 open cells, %v", len(all), err)
 	}

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/isocost/isocost/lut"
@@ -18,9 +20,8 @@ func WriteSummary(w io.Writer, t *lut.Table) error {
 	knots, kinds := 0, map[string]int{}
 	moved := 0
 	for _, fam := range f.Families {
-		op, _ := lut.ParseOp(fam.Name)
 		knots += len(fam.Knots)
-		kinds[op.Kind+" "+string(op.Precision)] += len(fam.Knots)
+		kinds[fam.Op.Kind+" "+string(fam.Op.Precision)] += len(fam.Knots)
 		for _, k := range fam.Knots {
 			if k.Reason == lut.Isotonic {
 				moved++
@@ -37,7 +38,7 @@ func WriteSummary(w io.Writer, t *lut.Table) error {
 		row("options", "%s", f.Runtime.Options)
 	}
 	row("cells", "%d in %d families, %d moved by the policy %s", knots, len(f.Families), moved, f.Policy)
-	for _, k := range sortedKeys(kinds) {
+	for _, k := range slices.Sorted(maps.Keys(kinds)) {
 		row("", "%5d %s", kinds[k], k)
 	}
 	for _, line := range staircaseLines(f) {
@@ -52,7 +53,7 @@ func WriteSummary(w io.Writer, t *lut.Table) error {
 			codes[w.Code]++
 		}
 		var parts []string
-		for _, c := range sortedKeys(codes) {
+		for _, c := range slices.Sorted(maps.Keys(codes)) {
 			parts = append(parts, fmt.Sprintf("%d %s", codes[c], c))
 		}
 		row("warnings", "%s", strings.Join(parts, ", "))
@@ -72,9 +73,8 @@ func staircaseLines(f *lut.File) []string {
 	}
 	pools := map[string]*pool{}
 	for _, fam := range f.Families {
-		op, _ := lut.ParseOp(fam.Name)
 		for _, s := range fam.Stairs {
-			name := op.Kind + " " + string(op.Precision) + " along " + s.Axis
+			name := fam.Op.Kind + " " + string(fam.Op.Precision) + " along " + s.Axis
 			p := pools[name]
 			if p == nil {
 				p = &pool{lo: math.Inf(1), hi: math.Inf(-1), whole: s.Whole, period: s.Period}
@@ -86,7 +86,7 @@ func staircaseLines(f *lut.File) []string {
 		}
 	}
 	var out []string
-	for _, name := range sortedKeys(pools) {
+	for _, name := range slices.Sorted(maps.Keys(pools)) {
 		p := pools[name]
 		how := "slopes"
 		if p.whole {
@@ -209,7 +209,7 @@ func WriteWarnings(w io.Writer, t *lut.Table, limit int) error {
 			return err
 		}
 	}
-	for _, code := range sortedKeys(more) {
+	for _, code := range slices.Sorted(maps.Keys(more)) {
 		if _, err := fmt.Fprintf(w, "%s: %d more; costgen inspect --warnings lists all\n", code, more[code]); err != nil {
 			return err
 		}

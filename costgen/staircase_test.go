@@ -1,13 +1,14 @@
 package costgen
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
-
 	"slices"
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/costgen/next"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
@@ -90,7 +91,7 @@ func (m *mill) grid(k int) map[string]record.Record {
 func compileCells(t *testing.T, cells map[string]record.Record, slopes bool) *lut.Table {
 	t.Helper()
 	s := Source{Name: "cells", Header: testHeader()}
-	for _, k := range sortedKeys(cells) {
+	for _, k := range slices.Sorted(maps.Keys(cells)) {
 		s.Records = append(s.Records, Line{1, cells[k]})
 	}
 	tab, err := Compile([]Source{s}, Options{Slopes: slopes})
@@ -128,8 +129,8 @@ func TestStaircasesAreFound(t *testing.T) {
 		tab := compileCells(t, m.grid(4), false)
 		for _, f := range tab.File().Families {
 			// At these widths whole blocks and slopes of the slow path are much alike.
-			if len(f.Stairs) != 1 || f.Stairs[0].Axis != "mid" || f.Stairs[0].Period != 16 || memberOf(f).Precision == lut.FP32 && !f.Stairs[0].Whole {
-				t.Errorf("seed %d: %s has the staircases %+v", seed, f.Name, f.Stairs)
+			if len(f.Stairs) != 1 || f.Stairs[0].Axis != "mid" || f.Stairs[0].Period != 16 || f.Op.Precision == lut.FP32 && !f.Stairs[0].Whole {
+				t.Errorf("seed %d: %s has the staircases %+v", seed, f.Name(), f.Stairs)
 			}
 		}
 		rms, covered, n := m.errors(t, tab)
@@ -147,10 +148,10 @@ func TestStaircasesAreFound(t *testing.T) {
 func TestNextBeatsAUniformGridOnStaircases(t *testing.T) {
 	for seed := range uint64(4) {
 		m := newMill(seed)
-		var uses []Use
+		var uses []next.Use
 		for _, l := range m.lines {
 			for _, w := range m.widths(l) {
-				uses = append(uses, Use{l.With("mid", w), 1})
+				uses = append(uses, next.Use{Op: l.With("mid", w), Weight: 1})
 			}
 		}
 		cells := m.grid(2)
@@ -164,7 +165,7 @@ func TestNextBeatsAUniformGridOnStaircases(t *testing.T) {
 			tab := compileCells(t, cells, false)
 			rms, _, _ := m.errors(t, tab)
 			curve = append(curve, point{len(cells) - start, rms})
-			ps, err := Next(tab, uses, 2)
+			ps, err := next.Propose(tab, uses, 2)
 			if err != nil || len(ps) == 0 {
 				t.Fatalf("%d proposals, %v", len(ps), err)
 			}
@@ -215,103 +216,8 @@ func TestStepsAreNoStaircases(t *testing.T) {
 			}
 			for _, f := range compileCells(t, cells, false).File().Families {
 				if len(f.Stairs) > 0 {
-					t.Errorf("seed %d, %d×%d knots: %s has the staircases %+v", seed, k, k, f.Name, f.Stairs)
+					t.Errorf("seed %d, %d×%d knots: %s has the staircases %+v", seed, k, k, f.Name(), f.Stairs)
 				}
-			}
-		}
-	}
-}
-
-// The covariance is that of the Gaussian process: against the textbook's formula with
-// the kernel written out.
-func TestStairFitIsAGaussianProcess(t *testing.T) {
-	m := newMill(1)
-	tab := compileCells(t, m.grid(5), false)
-	pool := stairPools(tab.File().Families)["mbconv/int8@mid"]
-	f := pool.fit(stairForm{period: 16}, stairParams, nil)
-	var seen []sight
-	for _, r := range pool.runs {
-		for j := 1; j < len(r.knots)-1; j++ {
-			seen = append(seen, f.witness(r, j))
-		}
-	}
-	prior := func(a, b []term) float64 {
-		sum := 0.0
-		for q, i := range f.index {
-			var x, y float64
-			for _, t := range a {
-				if t.i == i {
-					x += t.c
-				}
-			}
-			for _, t := range b {
-				if t.i == i {
-					y += t.c
-				}
-			}
-			sum += x * y * f.prior(q)
-		}
-		return sum
-	}
-	k := newSymmetric(len(seen))
-	for i := range seen {
-		for j := 0; j <= i; j++ {
-			k.add(i, j, prior(seen[i].terms, seen[j].terms))
-		}
-		k.add(i, i, seen[i].variance)
-	}
-	inv := k.inverse()
-	for _, place := range []stairPlace{{pool.runs[0].family, pool.runs[0].line, 24}, {pool.runs[0].family, "elsewhere", 24}, {"other", "", 24}} {
-		q := f.terms(place)
-		mean, variance := 0.0, prior(q, q)
-		for i := range seen {
-			for j := range seen {
-				w := prior(q, seen[i].terms) * inv.at(i, j)
-				mean += w * seen[j].z
-				variance -= w * prior(q, seen[j].terms)
-			}
-		}
-		if math.Abs(mean-f.value(q)) > 1e-3 || math.Abs(variance-f.variance(q)) > 1e-4 {
-			t.Errorf("%+v: θ = %.5f ± %.5f, by the kernel %.5f ± %.5f", place, f.value(q), math.Sqrt(f.variance(q)), mean, math.Sqrt(variance))
-		}
-	}
-	// Counting on a measurement narrows as the same formula says.
-	v := &stairView{fit: f}
-	q := f.terms(stairPlace{pool.runs[0].family, "", 24})
-	before := v.variance(q)
-	after := v.with(q).variance(q)
-	if want := before * stairCurve * stairCurve / (before + stairCurve*stairCurve); before > stairCurve*stairCurve && math.Abs(after-want) > 1e-9 {
-		t.Errorf("variance %.3g becomes %.3g, want %.3g", before, after, want)
-	}
-}
-
-func TestSymmetric(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 1))
-	const n = 7
-	s := newSymmetric(n)
-	for i := range n {
-		s.add(i, i, 1)
-	}
-	for range 20 {
-		var v [n]float64
-		for i := range v {
-			v[i] = rng.NormFloat64()
-		}
-		for i := range n {
-			for j := 0; j <= i; j++ {
-				s.add(i, j, v[i]*v[j])
-			}
-		}
-	}
-	x := make([]float64, n)
-	for i := range x {
-		x[i] = rng.NormFloat64()
-	}
-	for what, got := range map[string][]float64{"solve": s.solve(s.times(x)), "inverse": s.inverse().times(s.times(x))} {
-		for i := range x {
-			if math.Abs(got[i]-x[i]) > 1e-9 {
-				t.Errorf("%s: %v, want %v", what, got, x)
-				break
 			}
 		}
 	}

@@ -1,7 +1,5 @@
 package lut
 
-import "strings"
-
 // Format is the first field of every table file.
 const Format = "isocost/lut/v1"
 
@@ -87,47 +85,6 @@ type Warning struct {
 	Key    string  `json:"key,omitempty"`
 	Detail string  `json:"detail"`
 	P      float64 `json:"p,omitempty"` // of the test behind it, when there is one
-}
-
-// Family is what shares one key without coordinates and one set of axes: a set of
-// measured points. The points need not fill a grid.
-type Family struct {
-	Name  string   // Op.Family of its members
-	Axes  []string // sorted
-	Knots []Knot   // sorted by At
-	// Stairs are what is known of residues, sorted by axis, one an axis.
-	Stairs []Staircase
-}
-
-// grid is the Op.Grid of the family's members.
-func (f *Family) grid() string {
-	if len(f.Axes) == 0 {
-		return f.Name
-	}
-	return f.Name + "@" + strings.Join(f.Axes, ",")
-}
-
-// Reasons a knot's corrected value has.
-const (
-	Measured = "measured" // equal to raw
-	Isotonic = "isotonic" // moved by the projection on the monotone cone
-	Regime   = "regime"   // a significant violation kept: the axis changes regime here
-	Censored = "censored" // not distinguishable from zero: raw is what the family expects of it, weighed against its own measurement
-	Imported = "imported" // from a published table, without evidence of ours
-)
-
-// Knot is one measured point. Lo and Hi bound the raw value at 95 % by the
-// evidence; N is the number of samples behind it (0 for imports); Records names
-// the cases it came from.
-type Knot struct {
-	At        []int    `json:"at"` // in the order of the family's axes
-	Raw       float64  `json:"raw"`
-	Corrected float64  `json:"corrected"`
-	Lo        float64  `json:"lo"`
-	Hi        float64  `json:"hi"`
-	N         int      `json:"n"`
-	Reason    string   `json:"reason"`
-	Records   []string `json:"records"`
 }
 
 // Calibration turns a sum of operator costs into the cost of a network:

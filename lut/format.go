@@ -52,7 +52,7 @@ type wireFile struct {
 }
 
 // Decode reads a table file. It accepts exactly what Encode writes: an unknown
-// field, a doubled one, a value out of its domain, a different order, a torn end or
+// field, a duplicate one, a value out of its domain, a different order, a torn end or
 // a byte that its hash does not vouch for is a *FormatError with its line.
 func Decode(data []byte) (*Table, error) {
 	var probe struct {
@@ -83,7 +83,12 @@ func Decode(data []byte) (*Table, error) {
 	}
 	f := w.File
 	for _, wf := range w.Families {
-		f.Families = append(f.Families, Family{wf.Family, wf.Axes, wf.Knots, wf.Stairs})
+		op, err := ParseOp(wf.Family)
+		if err != nil {
+			at := bytes.Index(data, append([]byte(`"family":`), compact(wf.Family)...))
+			return nil, &FormatError{Line: 1 + bytes.Count(data[:max(at, 0)], []byte("\n")), Err: fmt.Errorf("family: %w", err)}
+		}
+		f.Families = append(f.Families, Family{op, wf.Axes, wf.Knots, wf.Stairs})
 	}
 	t, err := New(*f)
 	if err != nil {
@@ -190,12 +195,13 @@ func (t *Table) Encode() []byte {
 		field("audit", f.Audit)
 	}
 	b.WriteString(",\n\"families\":[")
-	for i, fam := range f.Families {
+	for i := range f.Families {
+		fam := &f.Families[i]
 		if i > 0 {
 			b.WriteByte(',')
 		}
 		b.WriteString("\n{")
-		field("family", fam.Name)
+		field("family", fam.Name())
 		b.WriteByte(',')
 		field("axes", fam.Axes)
 		b.WriteByte(',')
@@ -322,34 +328,12 @@ func (f *File) Validate() error {
 	if o := f.Overhead; o != nil && !(finite(o.Value) && finite(o.Lo) && finite(o.Hi) && 0 <= o.Lo && o.Lo <= o.Value && o.Value <= o.Hi && o.N >= 0) {
 		bad("overhead %v is negative or outside its interval [%v, %v]", o.Value, o.Lo, o.Hi)
 	}
-	for i, fam := range f.Families {
-		if i > 0 && f.Families[i-1].grid() >= fam.grid() {
-			bad("family %s is doubled or out of order", fam.grid())
+	for i := range f.Families {
+		fam := &f.Families[i]
+		if i > 0 && f.Families[i-1].Grid() >= fam.Grid() {
+			bad("family %s is duplicate or out of order", fam.Grid())
 		}
-		if op, err := ParseOp(fam.Name); err != nil {
-			bad("family: %v", err)
-		} else if len(op.At) > 0 {
-			bad("family %s has coordinates in its name", fam.Name)
-		}
-		if !slices.IsSorted(fam.Axes) || slices.ContainsFunc(fam.Axes, func(a string) bool { return !isName(a) }) ||
-			len(slices.Compact(slices.Clone(fam.Axes))) != len(fam.Axes) {
-			bad("family %s: axes %q are not sorted, doubled or not names", fam.Name, fam.Axes)
-		}
-		if len(fam.Knots) == 0 {
-			bad("family %s has no knots", fam.Name)
-		}
-		for j, k := range fam.Knots {
-			if j > 0 && slices.Compare(fam.Knots[j-1].At, k.At) >= 0 {
-				bad("family %s: knot %v is doubled or out of order", fam.Name, k.At)
-			}
-			k.validate(fam, bad)
-		}
-		for j := range fam.Stairs {
-			if j > 0 && fam.Stairs[j-1].Axis >= fam.Stairs[j].Axis {
-				bad("family %s: staircase along %s is doubled or out of order", fam.Name, fam.Stairs[j].Axis)
-			}
-			fam.Stairs[j].validate(fam, bad)
-		}
+		fam.validate(bad)
 	}
 	if f.Calibration != nil {
 		f.Calibration.validate(bad)
@@ -358,30 +342,6 @@ func (f *File) Validate() error {
 		f.Audit.validate(bad)
 	}
 	return errors.Join(errs...)
-}
-
-func (k *Knot) validate(fam Family, bad func(string, ...any)) {
-	if len(k.At) != len(fam.Axes) {
-		bad("family %s: knot %v has %d coordinates for %d axes", fam.Name, k.At, len(k.At), len(fam.Axes))
-		return
-	}
-	for _, x := range k.At {
-		if x < 1 || x > 1<<30 {
-			bad("family %s: knot %v has a coordinate outside 1…2^30", fam.Name, k.At)
-		}
-	}
-	switch {
-	case !positive(k.Raw), !positive(k.Corrected):
-		bad("family %s: knot %v costs %v, corrected %v: a cost is a positive number", fam.Name, k.At, k.Raw, k.Corrected)
-	case !finite(k.Lo), !finite(k.Hi), k.Lo > k.Raw, k.Hi < k.Raw, k.Lo < 0:
-		bad("family %s: knot %v has the interval [%v, %v], which does not hold its raw value %v", fam.Name, k.At, k.Lo, k.Hi, k.Raw)
-	case k.N < 0:
-		bad("family %s: knot %v has %d samples", fam.Name, k.At, k.N)
-	case !slices.Contains([]string{Measured, Isotonic, Regime, Censored, Imported}, k.Reason):
-		bad("family %s: knot %v has the unknown reason %q", fam.Name, k.At, k.Reason)
-	case (k.Reason == Measured || k.Reason == Imported) && k.Raw != k.Corrected:
-		bad("family %s: knot %v is %s, yet its corrected value differs from the raw one", fam.Name, k.At, k.Reason)
-	}
 }
 
 func (c *Calibration) validate(bad func(string, ...any)) {

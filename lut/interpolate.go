@@ -9,7 +9,6 @@ import (
 // family is a Family prepared for queries.
 type family struct {
 	Family
-	op       Op           // of the name
 	square   int          // index of the axis h when every knot has h = w, else −1
 	lo, hi   []int        // smallest and largest coordinate of each axis
 	fullGrid bool         // the knots are the whole product of their axes' values
@@ -18,10 +17,9 @@ type family struct {
 }
 
 func newFamily(f Family) family {
-	op, _ := ParseOp(f.Name) // validated
-	fam := family{Family: f, op: op, square: -1}
-	h, w := slices.Index(f.Axes, "h"), slices.Index(f.Axes, "w")
-	if h >= 0 && w >= 0 && !slices.ContainsFunc(f.Knots, func(k Knot) bool { return k.At[h] != k.At[w] }) {
+	fam := family{Family: f, square: -1}
+	h, w, equal := f.Square()
+	if equal {
 		fam.square = h
 	}
 	cells := 1
@@ -117,7 +115,7 @@ type guess struct{ value, lower, upper, unlike float64 }
 // products of their channel counts, for which this is exact. Square images
 // (h = w in every knot) are one axis, linear in their area.
 //
-// The result is clamped between the dearest knot below and the cheapest knot
+// The result is clamped between the most expensive knot below and the cheapest knot
 // above in the product order, so that scattered points keep the order too.
 //
 // Between two knots the truth may be a step anywhere: the interval takes the gap

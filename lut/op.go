@@ -35,6 +35,13 @@ type Coord struct {
 	Value int
 }
 
+// CompareCoords orders positions axis by axis, numerically.
+func CompareCoords(a, b []Coord) int {
+	return slices.CompareFunc(a, b, func(x, y Coord) int {
+		return cmp.Or(cmp.Compare(x.Axis, y.Axis), cmp.Compare(x.Value, y.Value))
+	})
+}
+
 // Op is one operator (or block) as the runtime runs it. Its canonical text, the
 // key, is
 //
@@ -131,6 +138,15 @@ func (o Op) Coord(axis string) (int, bool) {
 	return 0, false
 }
 
+// Point is where the op stands: its coordinates in the order of its axes.
+func (o Op) Point() []int {
+	at := make([]int, len(o.At))
+	for i, c := range o.At {
+		at[i] = c.Value
+	}
+	return at
+}
+
 // With returns a copy of the op moved to value on an axis it already has.
 // It panics when the op lacks the axis: that is a programming error.
 func (o Op) With(axis string, value int) Op {
@@ -179,7 +195,7 @@ func ParseOp(key string) (Op, error) {
 				return bad(fmt.Sprintf("attribute %q is not name=value", pair))
 			}
 			if k := len(op.Attrs); k > 0 && op.Attrs[k-1].Name >= n {
-				return bad(fmt.Sprintf("attribute %q is out of order or doubled", n))
+				return bad(fmt.Sprintf("attribute %q is out of order or duplicate", n))
 			}
 			op.Attrs = append(op.Attrs, Attr{n, v})
 		}
@@ -205,7 +221,7 @@ func ParseOp(key string) (Op, error) {
 			return bad(fmt.Sprintf("coordinate %q is not a whole number from 1 to 2^30", pair))
 		}
 		if k := len(op.At); k > 0 && op.At[k-1].Axis >= n {
-			return bad(fmt.Sprintf("axis %q is out of order or doubled", n))
+			return bad(fmt.Sprintf("axis %q is out of order or duplicate", n))
 		}
 		op.At = append(op.At, Coord{n, x})
 	}

@@ -62,17 +62,17 @@ func compareFactors(a, b Factor) int {
 	return a.Residue - b.Residue
 }
 
-func (s *Staircase) validate(f Family, bad func(string, ...any)) {
+func (s *Staircase) validate(f *Family, bad func(string, ...any)) {
 	if !slices.Contains(f.Axes, s.Axis) || s.Period < 2 || s.Period > 1<<30 {
-		bad("family %s: a staircase of period %d along %q, which is none of its axes or no period", f.Name, s.Period, s.Axis)
+		bad("family %s: a staircase of period %d along %q, which is none of its axes or no period", f.Name(), s.Period, s.Axis)
 		return
 	}
 	for i, x := range s.Factors {
 		if len(x.At) != 0 && len(x.At) != len(f.Axes) || x.Residue < 1 || x.Residue >= s.Period || !finite(x.Log) || math.Abs(x.Log) > 20 || !finite(x.SE) || x.SE < 0 {
-			bad("family %s: impossible factor of residue %d at %v along %s: %v ± %v", f.Name, x.Residue, x.At, s.Axis, x.Log, x.SE)
+			bad("family %s: impossible factor of residue %d at %v along %s: %v ± %v", f.Name(), x.Residue, x.At, s.Axis, x.Log, x.SE)
 		}
 		if i > 0 && compareFactors(s.Factors[i-1], x) >= 0 {
-			bad("family %s: factor of residue %d at %v along %s is doubled or out of order", f.Name, x.Residue, x.At, s.Axis)
+			bad("family %s: factor of residue %d at %v along %s is duplicate or out of order", f.Name(), x.Residue, x.At, s.Axis)
 		}
 	}
 }

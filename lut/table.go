@@ -34,7 +34,7 @@ func New(f File) (*Table, error) {
 	}
 	t := &Table{file: f, byGrid: make(map[string]int, len(f.Families))}
 	for i, fam := range f.Families {
-		t.byGrid[fam.grid()] = i
+		t.byGrid[fam.Grid()] = i
 		t.families = append(t.families, newFamily(fam))
 	}
 	return t, nil
@@ -189,20 +189,20 @@ func (t *Table) family(op Op) (*family, error) {
 func (t *Table) near(op Op) string {
 	best, score := "", -1
 	for _, fam := range t.families {
-		if fam.op.Kind != op.Kind {
+		if fam.Op.Kind != op.Kind {
 			continue
 		}
 		s := 0
-		if fam.op.Precision == op.Precision {
+		if fam.Op.Precision == op.Precision {
 			s++
 		}
 		for _, a := range op.Attrs {
-			if slices.Contains(fam.op.Attrs, a) {
+			if slices.Contains(fam.Op.Attrs, a) {
 				s++
 			}
 		}
 		if s > score {
-			best, score = fam.Name, s
+			best, score = fam.Name(), s
 			if best == op.Family() {
 				best += fmt.Sprintf(" over the axes %v", fam.Axes)
 			}

@@ -21,6 +21,14 @@ func op(t testing.TB, key string) Op {
 	return o
 }
 
+func opOf(name string) Op {
+	op, err := ParseOp(name)
+	if err != nil {
+		panic(err)
+	}
+	return op
+}
+
 func knot(cost float64, at ...int) Knot {
 	return Knot{At: at, Raw: cost, Corrected: cost, Lo: cost * 0.99, Hi: cost * 1.01, N: 100, Reason: Measured, Records: []string{"c1"}}
 }
@@ -28,22 +36,22 @@ func knot(cost float64, at ...int) Knot {
 // testFile has a full conv grid with cost cin·cout, a line over square images
 // and a scattered family.
 func testFile() File {
-	conv := Family{Name: "conv[k=1,s=1]/fp32", Axes: []string{"cin", "cout", "h", "w"}}
+	conv := Family{Op: opOf("conv[k=1,s=1]/fp32"), Axes: []string{"cin", "cout", "h", "w"}}
 	for _, cin := range []int{8, 16, 32} {
 		for _, cout := range []int{8, 24} {
 			conv.Knots = append(conv.Knots, knot(float64(cin*cout), cin, cout, 28, 28))
 		}
 	}
-	area := Family{Name: "dwconv[k=3,s=1]/fp32", Axes: []string{"c", "h", "w"}}
+	area := Family{Op: opOf("dwconv[k=3,s=1]/fp32"), Axes: []string{"c", "h", "w"}}
 	for _, h := range []int{7, 14, 28} {
 		area.Knots = append(area.Knots, knot(float64(h*h), 8, h, h))
 	}
-	scattered := Family{Name: "linear/fp32", Axes: []string{"cin", "cout", "m"}, Knots: []Knot{
+	scattered := Family{Op: opOf("linear/fp32"), Axes: []string{"cin", "cout", "m"}, Knots: []Knot{
 		knot(10, 16, 100, 1), knot(12, 24, 100, 1), knot(50, 64, 200, 1),
 	}}
-	sequence := Family{Name: "linear/fp32", Axes: []string{"cin", "seq"}, Knots: []Knot{knot(7, 16, 5)}} // the same kind on other axes
+	sequence := Family{Op: opOf("linear/fp32"), Axes: []string{"cin", "seq"}, Knots: []Knot{knot(7, 16, 5)}} // the same kind on other axes
 	// Whole blocks of 16 along cin, and a slower path where cout is no multiple of 16.
-	stairs := Family{Name: "linear/int8", Axes: []string{"cin", "cout"}, Stairs: []Staircase{
+	stairs := Family{Op: opOf("linear/int8"), Axes: []string{"cin", "cout"}, Stairs: []Staircase{
 		{Axis: "cin", Period: 16, Whole: true},
 		{Axis: "cout", Period: 16, Factors: []Factor{{Residue: 8, Log: math.Log(2), SE: 0.1}, {At: []int{32, 0}, Residue: 8, Log: math.Log(3), SE: 0.05}}},
 	}}
@@ -171,7 +179,7 @@ func TestInterpolationKeepsTheOrder(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
 		f := testFile()
-		fam := Family{Name: "linear/fp32", Axes: []string{"cin", "cout"}}
+		fam := Family{Op: opOf("linear/fp32"), Axes: []string{"cin", "cout"}}
 		for cin := 8; cin <= 64; cin += 8 {
 			for cout := 8; cout <= 64; cout += 8 {
 				if rng.IntN(3) > 0 {
@@ -265,10 +273,11 @@ func TestEncodeDecode(t *testing.T) {
 		"zero cost":          {`"raw":128,"corrected":128`, `"raw":0,"corrected":0`},
 		"infinite":           {`"raw":128,`, `"raw":1e999,`},
 		"NaN":                {`"raw":128,`, `"raw":NaN,`},
-		"doubled field":      {`"unit":"us"`, `"unit":"us","unit":"us"`},
+		"duplicate field":    {`"unit":"us"`, `"unit":"us","unit":"us"`},
 		"other spelling":     {`"raw":128,`, `"raw":128.0,`},
 		"wrong unit":         {`"unit":"us"`, `"unit":"ms"`},
 		"bad hash":           {"abab", "ab"},
+		"no operator":        {`"family":"linear/fp32"`, `"family":"linear/fp33"`},
 		"cost off its range": {`"lo":126.72`, `"lo":129`},
 		"eta without n":      {`"missing":0`, `"missing":3`},
 		"trailing":           {"\"}\n", "\"}\n{}"},
@@ -278,7 +287,7 @@ func TestEncodeDecode(t *testing.T) {
 		"negative se":        {`"se":0.1`, `"se":-0.1`},
 		"damaged cost":       {`"hi":129.28`, `"hi":129.29`},
 		"no hash":            {`"sha256":"` + hashOf(data), `"sha256":"`},
-		"doubled factor":     {`"at":[32,0]`, `"at":[]`},
+		"duplicate factor":   {`"at":[32,0]`, `"at":[]`},
 	} {
 		edited := bytes.Replace(data, []byte(edit[0]), []byte(edit[1]), 1)
 		if bytes.Equal(edited, data) {
@@ -289,6 +298,11 @@ func TestEncodeDecode(t *testing.T) {
 		} else if h, ok := err.(interface{ Hint() string }); !ok || h.Hint() == "" {
 			t.Errorf("%s: %v has no hint", what, err)
 		}
+	}
+	var bad *FormatError
+	if _, err := Decode(bytes.Replace(data, []byte(`"family":"linear/fp32"`), []byte(`"family":"linear/fp33"`), 1)); !errors.As(err, &bad) ||
+		bad.Line != 1+bytes.Count(data[:bytes.Index(data, []byte(`"family":"linear/fp32"`))], []byte("\n")) {
+		t.Errorf("a family that is no operator: %v on the wrong line", err)
 	}
 	for n := range len(data) {
 		if _, err := Decode(data[:n]); err == nil {
@@ -338,10 +352,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal("accepted bytes that Encode would not write")
 		}
 		for _, fam := range tab.File().Families {
-			op, _ := ParseOp(fam.Name)
-			for i, a := range fam.Axes {
-				op.At = append(op.At, Coord{a, fam.Knots[0].At[i]})
-			}
+			op := fam.Member(fam.Knots[0].At)
 			if c, err := tab.Cost(op); err != nil || !(c.Value > 0) {
 				t.Fatalf("%s: %+v, %v", op, c, err)
 			}

@@ -92,13 +92,13 @@ func along(fam lut.Family, i int) []line {
 
 func stair(f *lut.File, fam lut.Family, axis string, lines []line, flagged map[string]bool) plot.Chart {
 	i := slices.Index(fam.Axes, axis)
-	c := plot.Chart{Title: fam.Name, X: plot.Axis{Label: axis + " channels"}, Y: plot.Axis{Label: f.Metric, Unit: unitSign[f.Unit], FromZero: true}}
+	c := plot.Chart{Title: fam.Name(), X: plot.Axis{Label: axis + " channels"}, Y: plot.Axis{Label: f.Metric, Unit: unitSign[f.Unit], FromZero: true}}
 	for n, l := range lines {
 		raw := plot.Series{Colour: n, Quiet: true}
 		stepped := plot.Series{Name: l.at, Kind: plot.Line, Colour: n}
 		for _, k := range l.knots {
 			x := float64(k.At[i])
-			strong := k.Reason == lut.Regime || flagged[fam.Name+"@"+strings.ReplaceAll(at(fam.Axes, k.At), " ", ",")]
+			strong := k.Reason == lut.Regime || flagged[fam.Name()+"@"+strings.ReplaceAll(at(fam.Axes, k.At), " ", ",")]
 			raw.Points = append(raw.Points, plot.Point{X: x, Y: k.Raw, Lo: k.Lo, Hi: k.Hi, Strong: strong,
 				Label: fmt.Sprintf("%s\nraw, n = %d", at(fam.Axes, k.At), k.N)})
 			stepped.Points = append(stepped.Points, plot.Point{X: x, Y: k.Corrected, Label: "table: " + k.Reason})

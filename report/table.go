@@ -136,7 +136,7 @@ func knots(f *lut.File) page.Section {
 			if k.Reason != lut.Measured {
 				mark = "warn"
 			}
-			t.Rows = append(t.Rows, []page.Cell{page.Str(fam.Name), page.Str(at(fam.Axes, k.At)), lean(k.Raw), lean(k.Corrected), lean(half), page.Num(float64(k.N), ""), {Text: k.Reason, Mark: mark}})
+			t.Rows = append(t.Rows, []page.Cell{page.Str(fam.Name()), page.Str(at(fam.Axes, k.At)), lean(k.Raw), lean(k.Corrected), lean(half), page.Num(float64(k.N), ""), {Text: k.Reason, Mark: mark}})
 		}
 	}
 	return page.Section{Title: "All cells", Blocks: []page.Block{t}}

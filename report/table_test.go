@@ -29,7 +29,7 @@ func bigTable(t *testing.T) *lut.Table {
 	}
 	for _, k := range []string{"3", "5"} {
 		for _, p := range []lut.Precision{lut.FP32, lut.INT8} {
-			fam := lut.Family{Name: "mbconv[act=relu6,k=" + k + ",s=1]/" + string(p), Axes: []string{"cin", "cout", "h", "mid", "w"}}
+			fam := lut.Family{Op: lut.NewOp("mbconv", p, map[string]string{"act": "relu6", "k": k, "s": "1"}, nil), Axes: []string{"cin", "cout", "h", "mid", "w"}}
 			for _, c := range []int{16, 24, 32, 48, 64} {
 				for _, h := range []int{7, 14, 28, 56, 112} {
 					for mid := 8; mid <= 400; mid += 8 {

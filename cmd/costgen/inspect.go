@@ -9,7 +9,6 @@ import (
 
 	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/internal/cli"
-	"github.com/isocost/isocost/lut"
 )
 
 type inspectOptions struct {
@@ -67,16 +66,8 @@ func (o *inspectOptions) run(ctx context.Context, env cli.Env, args []string) er
 	}
 	var found []cellLine
 	for _, fam := range t.File().Families {
-		op, err := lut.ParseOp(fam.Name)
-		if err != nil {
-			return err
-		}
 		for _, k := range fam.Knots {
-			op.At = op.At[:0]
-			for i, a := range fam.Axes {
-				op.At = append(op.At, lut.Coord{Axis: a, Value: k.At[i]})
-			}
-			if key := op.String(); strings.Contains(key, o.cells) {
+			if key := fam.Member(k.At).String(); strings.Contains(key, o.cells) {
 				found = append(found, cellLine{key, k.Raw, k.Corrected, k.Lo, k.Hi, k.N, k.Reason, k.Records})
 			}
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/benchmarks"
-	"github.com/isocost/isocost/costgen"
+	"github.com/isocost/isocost/costgen/next"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/search/space"
@@ -70,9 +70,9 @@ func (o *nextOptions) run(ctx context.Context, env cli.Env, args []string) error
 			"name a space file of kind measured, such as examples/mobile-cnn/space.yaml")
 	}
 	// Every cell of the space counts a little, those of the drawn networks by use.
-	var uses []costgen.Use
+	var uses []next.Use
 	for _, op := range low.Cells() {
-		uses = append(uses, costgen.Use{Op: op, Weight: 1 / float64(o.archs)})
+		uses = append(uses, next.Use{Op: op, Weight: 1 / float64(o.archs)})
 	}
 	archs := space.Sample(sp, o.archs, o.seed)
 	for _, a := range archs {
@@ -81,19 +81,19 @@ func (o *nextOptions) run(ctx context.Context, env cli.Env, args []string) error
 			return err
 		}
 		for _, op := range ops {
-			uses = append(uses, costgen.Use{Op: op, Weight: 1 / float64(len(archs))})
+			uses = append(uses, next.Use{Op: op, Weight: 1 / float64(len(archs))})
 		}
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	ps, err := costgen.Next(t, uses, o.n)
+	ps, err := next.Propose(t, uses, o.n)
 	if err != nil {
 		return err
 	}
 	if o.json {
 		if ps == nil {
-			ps = []costgen.Proposal{}
+			ps = []next.Proposal{}
 		}
 		if err := writeJSON(env.Stdout, ps); err != nil {
 			return err

@@ -231,7 +231,7 @@ func TestPredictMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	tab, err := lut.New(lut.File{Format: lut.Format, Metric: lut.Memory, Unit: lut.Units[lut.Memory], Policy: "raw", Families: []lut.Family{
-		{Name: "gap/fp32", Axes: []string{"c"}, Knots: []lut.Knot{{At: []int{8}, Raw: 100, Corrected: 100, Lo: 100, Hi: 100, Reason: lut.Measured}}}}})
+		{Op: lut.NewOp("gap", lut.FP32, nil, nil), Axes: []string{"c"}, Knots: []lut.Knot{{At: []int{8}, Raw: 100, Corrected: 100, Lo: 100, Hi: 100, Reason: lut.Measured}}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/costgen"
+	"github.com/isocost/isocost/costgen/next"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -28,13 +29,13 @@ func TestReplayOfNext(t *testing.T) {
 	all := sources[0]
 	cells := map[string]costgen.Line{}
 	var rest []costgen.Line
-	var uses []costgen.Use
+	var uses []next.Use
 	grids := map[string][]lut.Op{}
 	for _, l := range all.Records {
 		if l.Kind != benchmarks.RoleCell || l.Key == nil {
 			rest = append(rest, l)
 			for _, op := range l.Ops {
-				uses = append(uses, costgen.Use{Op: op, Weight: 1})
+				uses = append(uses, next.Use{Op: op, Weight: 1})
 			}
 			continue
 		}
@@ -46,7 +47,7 @@ func TestReplayOfNext(t *testing.T) {
 		grids[line.String()] = append(grids[line.String()], *l.Key)
 	}
 	for _, l := range cells {
-		uses = append(uses, costgen.Use{Op: *l.Key, Weight: 0.01})
+		uses = append(uses, next.Use{Op: *l.Key, Weight: 0.01})
 	}
 	rmspe := func(have map[string]bool, slopes bool) float64 {
 		s := all
@@ -89,7 +90,7 @@ func TestReplayOfNext(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ps, err := costgen.Next(tab, uses, 4)
+		ps, err := next.Propose(tab, uses, 4)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,13 +40,8 @@ func Export(format string, t *lut.Table) (data []byte, skipped []string, err err
 // each calls f for every cell in the table's order.
 func each(t *lut.Table, f func(op lut.Op, c lut.Cost, k lut.Knot)) {
 	for _, fam := range t.File().Families {
-		base, _ := lut.ParseOp(fam.Name) // validated
 		for _, k := range fam.Knots {
-			op := base
-			op.At = nil
-			for i, a := range fam.Axes {
-				op.At = append(op.At, lut.Coord{Axis: a, Value: k.At[i]})
-			}
+			op := fam.Member(k.At)
 			c, err := t.Cost(op)
 			if err != nil {
 				panic(err) // a table's own knot

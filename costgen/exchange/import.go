@@ -135,16 +135,10 @@ func build(p published, format string, data []byte, opt Options) (*lut.Table, er
 	novar := 0
 	for i := 0; i < len(good); {
 		j := i
-		fam := lut.Family{Name: good[i].op.Family()}
-		for _, c := range good[i].op.At {
-			fam.Axes = append(fam.Axes, c.Axis)
-		}
+		fam := lut.FamilyOf(good[i].op)
 		for grid := good[i].op.Grid(); j < len(good) && good[j].op.Grid() == grid; j++ {
 			e := good[j]
-			var at []int
-			for _, c := range e.op.At {
-				at = append(at, c.Value)
-			}
+			at := e.op.Point()
 			if n := len(fam.Knots); n > 0 && slices.Equal(fam.Knots[n-1].At, at) {
 				warnings = append(warnings, lut.Warning{Code: "doubled", Key: e.op.String(), Detail: fmt.Sprintf(
 					"%s and %s have the same key; the first is kept", fam.Knots[n-1].Records[0], e.where)})
@@ -210,7 +204,7 @@ func reversed(fam lut.Family) *lut.Warning {
 	if falls == 0 {
 		return nil
 	}
-	return &lut.Warning{Code: "reversed", Key: fam.Name, Detail: fmt.Sprintf("%d of %d steps fall, the worst by %.1f %% (%s)", falls, steps, 100*worst, at)}
+	return &lut.Warning{Code: "reversed", Key: fam.Name(), Detail: fmt.Sprintf("%d of %d steps fall, the worst by %.1f %% (%s)", falls, steps, 100*worst, at)}
 }
 
 func some(list []string) string {

@@ -20,17 +20,12 @@ func Table(t testing.TB, s space.Lowerer, spread float64, cost func(lut.Op) floa
 		name := op.Family()
 		f := families[name]
 		if f == nil {
-			f = &lut.Family{Name: name}
-			for _, c := range op.At {
-				f.Axes = append(f.Axes, c.Axis)
-			}
+			of := lut.FamilyOf(op)
+			f = &of
 			families[name] = f
 		}
 		us := cost(op)
-		k := lut.Knot{Raw: us, Corrected: us, Lo: us * (1 - spread), Hi: us * (1 + spread), N: 50, Reason: lut.Measured, Records: []string{"x"}}
-		for _, c := range op.At {
-			k.At = append(k.At, c.Value)
-		}
+		k := lut.Knot{At: op.Point(), Raw: us, Corrected: us, Lo: us * (1 - spread), Hi: us * (1 + spread), N: 50, Reason: lut.Measured, Records: []string{"x"}}
 		f.Knots = append(f.Knots, k)
 	}
 	sum := strings.Repeat("0", 64)
@@ -41,7 +36,7 @@ func Table(t testing.TB, s space.Lowerer, spread float64, cost func(lut.Op) floa
 		slices.SortFunc(f.Knots, func(a, b lut.Knot) int { return slices.Compare(a.At, b.At) })
 		file.Families = append(file.Families, *f)
 	}
-	slices.SortFunc(file.Families, func(a, b lut.Family) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(file.Families, func(a, b lut.Family) int { return strings.Compare(a.Name(), b.Name()) })
 	table, err := lut.New(file)
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package costgen
+package staircase
 
 import (
 	"math"

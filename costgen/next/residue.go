@@ -1,20 +1,22 @@
-package costgen
+package next
 
 import (
+	"maps"
 	"math"
 	"slices"
 
+	"github.com/isocost/isocost/costgen/staircase"
 	"github.com/isocost/isocost/lut"
 )
 
-// stairNew is the form a plan doubts until the knots have chosen one: that of 512-bit
+// newForm is the form a plan doubts until the knots have chosen one: that of 512-bit
 // units, and the commonest.
-var stairNew = stairForm{period: 16}
+var newForm = staircase.Form{Period: 16}
 
-// stairView is what is known of a pool's residues when some measurements are counted
+// view is what is known of a pool's residues when some measurements are counted
 // on that are not made yet. They narrow the covariance whatever they will say.
-type stairView struct {
-	fit     *stairFit
+type view struct {
+	fit     *staircase.Fit
 	counted []deflation
 }
 
@@ -25,15 +27,15 @@ type deflation struct {
 }
 
 // variance of Σ terms.
-func (s *stairView) variance(terms []term) float64 {
+func (s *view) variance(terms []staircase.Term) float64 {
 	if len(terms) == 0 {
 		return 0
 	}
-	sum := s.fit.variance(terms)
+	sum := s.fit.Variance(terms)
 	for _, c := range s.counted {
 		dot := 0.0
 		for _, t := range terms {
-			dot += t.c * c.v[t.i]
+			dot += t.Coef * c.v[t.Param]
 		}
 		sum -= dot * dot / c.d
 	}
@@ -42,37 +44,37 @@ func (s *stairView) variance(terms []term) float64 {
 
 // with is the view after Σ terms has been observed as well. What a measurement tells
 // no more than a straight line between knots does is not worth counting.
-func (s *stairView) with(terms []term) *stairView {
-	if s.variance(terms) < stairCurve*stairCurve {
+func (s *view) with(terms []staircase.Term) *view {
+	if s.variance(terms) < staircase.Curve*staircase.Curve {
 		return s
 	}
-	d := deflation{v: make([]float64, s.fit.cov.n)}
+	d := deflation{v: make([]float64, s.fit.Params())}
 	for i := range d.v {
 		for _, t := range terms {
-			d.v[i] += t.c * s.fit.cov.at(i, t.i)
+			d.v[i] += t.Coef * s.fit.Covariance(i, t.Param)
 		}
 		for _, c := range s.counted {
 			dot := 0.0
 			for _, t := range terms {
-				dot += t.c * c.v[t.i]
+				dot += t.Coef * c.v[t.Param]
 			}
 			d.v[i] -= c.v[i] * dot / c.d
 		}
 	}
-	d.d = stairCurve*stairCurve + s.variance(terms)
-	return &stairView{s.fit, append(s.counted[:len(s.counted):len(s.counted)], d)}
+	d.d = staircase.Curve*staircase.Curve + s.variance(terms)
+	return &view{s.fit, append(s.counted[:len(s.counted):len(s.counted)], d)}
 }
 
 // doubtful is a wanted point and why its cost is in doubt.
 type doubtful struct {
 	weight float64
-	gap    float64  // 95 % half-width by the knots around
-	cost   float64  // 0 when unknown
-	terms  [][]term // by axis: its residue against those of the knots around
+	gap    float64            // 95 % half-width by the knots around
+	cost   float64            // 0 when unknown
+	terms  [][]staircase.Term // by axis: its residue against those of the knots around
 }
 
 // half is the half-width of the point's cost under views of the axes' pools.
-func (d *doubtful) half(views []*stairView) float64 {
+func (d *doubtful) half(views []*view) float64 {
 	v := 0.0
 	for axis, t := range d.terms {
 		if len(t) > 0 {
@@ -98,7 +100,7 @@ func (f *front) doubts() []doubtful {
 	return out
 }
 
-func sumOfDoubts(ds []doubtful, views []*stairView) float64 {
+func sumOfDoubts(ds []doubtful, views []*view) float64 {
 	sum := 0.0
 	for i := range ds {
 		sum += ds[i].weight * ds[i].half(views)
@@ -108,9 +110,9 @@ func sumOfDoubts(ds []doubtful, views []*stairView) float64 {
 
 // terms are, by axis, the residue parameters of a point less those of the two knots
 // it is interpolated between.
-func (f *front) terms(op lut.Op) [][]term {
-	out := make([][]term, len(f.fam.Axes))
-	at := pointOf(op)
+func (f *front) terms(op lut.Op) [][]staircase.Term {
+	out := make([][]staircase.Term, len(f.fam.Axes))
+	at := op.Point()
 	for axis, view := range f.views {
 		if view == nil {
 			continue
@@ -119,35 +121,35 @@ func (f *front) terms(op lut.Op) [][]term {
 		if l == nil {
 			continue
 		}
-		place := func(at []int, x int) []term {
+		place := func(at []int, x int) []staircase.Term {
 			rest := append([]int{}, at...)
 			rest[axis] = 0
-			return view.fit.terms(stairPlace{f.name, string(encodeInts(rest)), x})
+			return view.fit.Terms(staircase.Place{Family: f.name, Line: staircase.Key(rest), X: x})
 		}
-		add := func(ts []term, c float64) {
+		add := func(ts []staircase.Term, c float64) {
 			for _, t := range ts {
-				out[axis] = append(out[axis], term{t.i, c * t.c})
+				out[axis] = append(out[axis], staircase.Term{Param: t.Param, Coef: c * t.Coef})
 			}
 		}
 		x := at[axis]
 		add(place(at, x), 1)
-		if l.xs[i] == x {
-			add(place(l.rest, x), -1)
+		if l.Xs[i] == x {
+			add(place(l.Rest, x), -1)
 			continue
 		}
 		r := 0.5
-		if lo, hi := view.fit.form.position(l.xs[i]), view.fit.form.position(l.xs[i+1]); hi > lo {
-			r = (view.fit.form.position(x) - lo) / (hi - lo)
+		if lo, hi := view.fit.Form.Position(l.Xs[i]), view.fit.Form.Position(l.Xs[i+1]); hi > lo {
+			r = (view.fit.Form.Position(x) - lo) / (hi - lo)
 		}
-		add(place(l.rest, l.xs[i]), r-1)
-		add(place(l.rest, l.xs[i+1]), -r)
+		add(place(l.Rest, l.Xs[i]), r-1)
+		add(place(l.Rest, l.Xs[i+1]), -r)
 	}
 	return out
 }
 
 // count is the views once a point has been measured.
-func (f *front) count(views []*stairView, op lut.Op) []*stairView {
-	out := append([]*stairView{}, views...)
+func (f *front) count(views []*view, op lut.Op) []*view {
+	out := append([]*view{}, views...)
 	for axis, t := range f.terms(op) {
 		if len(t) > 0 {
 			out[axis] = views[axis].with(t)
@@ -156,45 +158,45 @@ func (f *front) count(views []*stairView, op lut.Op) []*stairView {
 	return out
 }
 
-// viewStairs gives every front a view of the residues along each of its axes. Fronts
+// viewResidues gives every front a view of the residues along each of its axes. Fronts
 // of one pool share it.
-func viewStairs(t *lut.Table, queue []*front) {
-	pools := stairPools(t.File().Families)
-	places := map[string][]stairPlace{}
+func viewResidues(t *lut.Table, queue []*front) {
+	pools := staircase.Pools(t.File().Families)
+	places := map[string][]staircase.Place{}
 	for _, f := range queue {
 		for _, u := range f.want {
 			for axis, c := range u.Op.At {
-				if name := poolName(u.Op, c.Axis); name != "" {
-					rest := pointOf(u.Op)
+				if name := staircase.PoolName(u.Op, c.Axis); name != "" {
+					rest := u.Op.Point()
 					rest[axis] = 0
-					places[name] = append(places[name], stairPlace{f.name, string(encodeInts(rest)), c.Value})
+					places[name] = append(places[name], staircase.Place{Family: f.name, Line: staircase.Key(rest), X: c.Value})
 				}
 			}
 		}
 	}
-	shared := map[string]*stairView{}
-	for _, name := range sortedKeys(places) {
+	shared := map[string]*view{}
+	for _, name := range slices.Sorted(maps.Keys(places)) {
 		p := pools[name]
 		if p == nil {
 			continue // no family to interpolate in
 		}
-		form, pays := p.best()
+		form, pays := p.Best()
 		if !pays {
-			form = stairNew
+			form = newForm
 		}
-		shared[name] = &stairView{fit: p.fit(form, stairParams, places[name])}
+		shared[name] = &view{fit: p.Fit(form, places[name])}
 	}
 	for _, f := range queue {
-		member := memberOf(f.fam)
-		f.views = make([]*stairView, len(f.fam.Axes))
+		member := f.fam.Op
+		f.views = make([]*view, len(f.fam.Axes))
 		for i, a := range f.fam.Axes {
-			f.views[i] = shared[poolName(member, a)]
+			f.views[i] = shared[staircase.PoolName(member, a)]
 		}
 	}
 }
 
 // like is f's views where another front of its kin has come to others.
-func (f *front) like(g *front, views []*stairView) []*stairView {
+func (f *front) like(g *front, views []*view) []*view {
 	out := slices.Clone(f.views)
 	for i, a := range f.fam.Axes {
 		if j := slices.Index(g.fam.Axes, a); j >= 0 {
@@ -206,10 +208,10 @@ func (f *front) like(g *front, views []*stairView) []*stairView {
 
 // related are the fronts that share residues with f, f among them.
 func (f *front) related(queue []*front) []*front {
-	mine := memberOf(f.fam)
+	mine := f.fam.Op
 	var out []*front
 	for _, g := range queue {
-		if m := memberOf(g.fam); m.Kind == mine.Kind && m.Precision == mine.Precision {
+		if m := g.fam.Op; m.Kind == mine.Kind && m.Precision == mine.Precision {
 			out = append(out, g)
 		}
 	}

@@ -1,4 +1,6 @@
-package costgen
+// Package next says what to measure next: the operators whose cost a table knows least
+// of, by how often a space asks for them.
+package next
 
 import (
 	"cmp"
@@ -6,6 +8,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/isocost/isocost/costgen/staircase"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -15,21 +18,24 @@ type Use struct {
 	Weight float64
 }
 
-// Reasons a measurement is proposed.
+// Reason says why a measurement is proposed.
+type Reason string
+
+// The reasons.
 const (
-	WhyUnknown = "unknown" // the table has no family for it
-	WhyRange   = "range"   // outside the measured points
-	WhyUnsure  = "unsure"  // interpolated with the widest interval × use
+	Unknown Reason = "unknown" // the table has no family for it
+	Range   Reason = "range"   // outside the measured points
+	Unsure  Reason = "unsure"  // interpolated with the widest interval × use
 )
 
-// Proposal is one measurement that Next asks for.
+// Proposal is one measurement to make.
 type Proposal struct {
 	Op  lut.Op  `json:"key"`
-	Why string  `json:"why"`
+	Why Reason  `json:"why"`
 	Cut float64 `json:"cut"` // by how much it narrows Σ weight · half-width, in the table's unit; 0 for unknown and range
 }
 
-// Next proposes up to n measurements, the most useful first.
+// Propose names up to n measurements, the most useful first.
 //
 // What the table cannot answer comes first: the ends of the space's lines, so that
 // everything between is bracketed after a minimum of measurements. Then, greedily,
@@ -40,7 +46,7 @@ type Proposal struct {
 // as soon as the knots around have shown that interpolation holds (see line.trust).
 //
 // It returns fewer than n when nothing is left to gain.
-func Next(t *lut.Table, uses []Use, n int) ([]Proposal, error) {
+func Propose(t *lut.Table, uses []Use, n int) ([]Proposal, error) {
 	var queue []*front
 	byFamily := map[string]*front{}
 	for _, u := range uses {
@@ -60,7 +66,7 @@ func Next(t *lut.Table, uses []Use, n int) ([]Proposal, error) {
 		}
 	}
 	lend(queue)
-	viewStairs(t, queue)
+	viewResidues(t, queue)
 	for _, f := range queue {
 		f.kin = f.related(queue)
 		f.open = f.doubts()
@@ -100,27 +106,24 @@ type front struct {
 	fam     lut.Family // measured knots and those assumed
 	known   bool       // the table has the family
 	want    []Use
-	table   *lut.Table   // of fam alone; nil while it has no knots
-	proven  []line       // of the measured knots alone: where interpolation held
-	lines   []line       // of all knots
-	views   []*stairView // by axis: what is known of its residues; nil for image sizes
-	kin     []*front     // the fronts that share them, this one among them
-	open    []doubtful   // what is wanted, as the knots stand
-	centred bool         // a knot inside has tested the interpolation across all axes
-	urgent  bool         // best closes a hole rather than narrowing
-	weight  float64      // of the best when urgent
+	table   *lut.Table // of fam alone; nil while it has no knots
+	proven  []line     // of the measured knots alone: where interpolation held
+	lines   []line     // of all knots
+	views   []*view    // by axis: what is known of its residues; nil for image sizes
+	kin     []*front   // the fronts that share them, this one among them
+	open    []doubtful // what is wanted, as the knots stand
+	centred bool       // a knot inside has tested the interpolation across all axes
+	urgent  bool       // best closes a hole rather than narrowing
+	weight  float64    // of the best when urgent
 	best    []Proposal
 	gain    float64 // per measurement
 	cornery []int   // ends score of want
 }
 
 func newFront(t *lut.Table, member lut.Op) *front {
-	f := &front{name: member.Grid(), fam: lut.Family{Name: member.Family()}}
-	for _, c := range member.At {
-		f.fam.Axes = append(f.fam.Axes, c.Axis)
-	}
+	f := &front{name: member.Grid(), fam: lut.FamilyOf(member)}
 	for _, fam := range t.File().Families {
-		if fam.Name == f.fam.Name && slices.Equal(fam.Axes, f.fam.Axes) {
+		if fam.Grid() == f.name {
 			f.fam.Knots, f.fam.Stairs = slices.Clone(fam.Knots), fam.Stairs
 			f.known = true
 		}
@@ -140,11 +143,11 @@ func (f *front) better(g *front) bool {
 }
 
 func (f *front) start() error {
-	slices.SortFunc(f.want, func(a, b Use) int { return compareAt(a.Op.At, b.Op.At) })
+	slices.SortFunc(f.want, func(a, b Use) int { return lut.CompareCoords(a.Op.At, b.Op.At) })
 	// Equal keys are one, their weights added.
 	w := f.want[:0]
 	for _, u := range f.want {
-		if len(w) > 0 && compareAt(w[len(w)-1].Op.At, u.Op.At) == 0 {
+		if len(w) > 0 && slices.Equal(w[len(w)-1].Op.At, u.Op.At) {
 			w[len(w)-1].Weight += u.Weight
 			continue
 		}
@@ -155,7 +158,7 @@ func (f *front) start() error {
 	if err := f.rebuild(); err != nil {
 		return err
 	}
-	f.proven = linesOf(f.fam)
+	f.proven = linesOf(&f.fam)
 	return f.proveInside()
 }
 
@@ -190,7 +193,7 @@ func ends(want []Use) []int {
 // sort restores the order of the knots, and the lines, after knots were added.
 func (f *front) sort() {
 	slices.SortFunc(f.fam.Knots, func(a, b lut.Knot) int { return slices.Compare(a.At, b.At) })
-	f.lines = linesOf(f.fam)
+	f.lines = linesOf(&f.fam)
 }
 
 func (f *front) rebuild() error {
@@ -200,17 +203,9 @@ func (f *front) rebuild() error {
 		return nil
 	}
 	t, err := lut.New(lut.File{Format: lut.Format, Metric: lut.Latency, Unit: lut.Units[lut.Latency], Policy: "raw",
-		Families: []lut.Family{{Name: f.fam.Name, Axes: f.fam.Axes, Knots: slices.Clone(f.fam.Knots), Stairs: f.fam.Stairs}}})
+		Families: []lut.Family{{Op: f.fam.Op, Axes: f.fam.Axes, Knots: slices.Clone(f.fam.Knots), Stairs: f.fam.Stairs}}})
 	f.table = t
 	return err
-}
-
-func (f *front) op(at []int) lut.Op {
-	op, _ := lut.ParseOp(f.fam.Name)
-	for i, a := range f.fam.Axes {
-		op.At = append(op.At, lut.Coord{Axis: a, Value: at[i]})
-	}
-	return op
 }
 
 // proveInside compares the knots that no line proves with the interpolation from the
@@ -228,7 +223,7 @@ func (f *front) proveInside() error {
 		if err := g.rebuild(); err != nil {
 			return err
 		}
-		c, err := g.table.Cost(f.op(k.At))
+		c, err := g.table.Cost(f.fam.Member(k.At))
 		if err != nil {
 			continue // nothing brackets it
 		}
@@ -241,7 +236,7 @@ func (f *front) proveInside() error {
 		}
 		for n := range f.proven {
 			l := &f.proven[n]
-			if x := k.At[l.axis]; len(l.shown) == 0 && l.xs[0] < x && x < l.xs[1] {
+			if x := k.At[l.Axis]; len(l.shown) == 0 && l.Xs[0] < x && x < l.Xs[1] {
 				l.inside = append(l.inside, share)
 			}
 		}
@@ -299,8 +294,8 @@ func (f *front) gap(op lut.Op) float64 {
 		gap, trust := 0.0, 1.0
 		if l, i := nearest(f.lines, axis, op.At); l != nil {
 			lines++
-			if l.xs[i] != op.At[axis].Value {
-				gap = l.ys[i+1] - l.ys[i]
+			if l.Xs[i] != op.At[axis].Value {
+				gap = l.Ys[i+1] - l.Ys[i]
 			}
 		}
 		if gap == 0 {
@@ -317,7 +312,7 @@ func (f *front) gap(op lut.Op) float64 {
 			return (c.Hi - c.Lo) / 2
 		}
 	}
-	return stairFactor(f.fam, pointOf(op)) * 1.96 * math.Sqrt(sum/12)
+	return staircase.FactorAt(&f.fam, op.Point()) * 1.96 * math.Sqrt(sum/12)
 }
 
 // choose finds the family's best next measurements.
@@ -341,9 +336,9 @@ func (f *front) choose() error {
 		}
 	}
 	if hole >= 0 {
-		why := WhyRange
+		why := Range
 		if !f.known {
-			why = WhyUnknown
+			why = Unknown
 		}
 		f.urgent, f.weight = true, f.want[hole].Weight
 		f.best = []Proposal{{Op: f.want[hole].Op, Why: why}}
@@ -356,7 +351,7 @@ func (f *front) choose() error {
 		for _, d := range f.open {
 			f.gain += d.weight * d.gap / 2
 		}
-		f.best = []Proposal{{op, WhyUnsure, f.gain}}
+		f.best = []Proposal{{op, Unsure, f.gain}}
 		return nil
 	}
 	for _, c := range f.candidates() {
@@ -378,7 +373,7 @@ func (f *front) choose() error {
 			f.gain = per
 			f.best = f.best[:0:0]
 			for _, op := range c {
-				f.best = append(f.best, Proposal{op, WhyUnsure, per})
+				f.best = append(f.best, Proposal{op, Unsure, per})
 			}
 		}
 	}
@@ -402,13 +397,13 @@ func (f *front) candidates() [][]lut.Op {
 	var out [][]lut.Op
 	for _, s := range open {
 		if s.h > 0 && !slices.ContainsFunc(f.lines, func(l line) bool {
-			n, _ := nearest([]line{l}, l.axis, s.op.At)
+			n, _ := nearest([]line{l}, l.Axis, s.op.At)
 			return n != nil
 		}) {
 			out = append(out, []lut.Op{s.op})
 		}
 	}
-	h, w, square := squareAxes(f.fam)
+	h, w, square := f.fam.Square()
 	for d := range f.fam.Axes {
 		if square && d == w {
 			continue // moves with h
@@ -420,20 +415,17 @@ func (f *front) candidates() [][]lut.Op {
 			if square && d == h {
 				r[w] = 0
 			}
-			return string(encodeInts(r))
+			return staircase.Key(r)
 		}
 		for _, l := range f.lines {
-			if l.axis == d {
-				patterns[string(encodeInts(l.rest))] = true
+			if l.Axis == d {
+				patterns[staircase.Key(l.Rest)] = true
 			}
 		}
 		slice := map[int][]lut.Op{}
 		doubt := map[int]float64{}
 		for _, s := range open {
-			at := make([]int, len(s.op.At))
-			for i, c := range s.op.At {
-				at[i] = c.Value
-			}
+			at := s.op.Point()
 			doubt[at[d]] += s.h
 			if patterns[rest(at)] {
 				slice[at[d]] = append(slice[at[d]], s.op)
@@ -451,14 +443,6 @@ func (f *front) candidates() [][]lut.Op {
 	return out
 }
 
-func encodeInts(v []int) []byte {
-	var b []byte
-	for _, x := range v {
-		b = append(b, byte(x), byte(x>>8), byte(x>>16), byte(x>>24))
-	}
-	return b
-}
-
 // assume adds points as knots at the value the table gives them, as sharp as a
 // measurement (1 %).
 func (f *front) assume(ops []lut.Op, by *lut.Table) {
@@ -469,11 +453,7 @@ func (f *front) assume(ops []lut.Op, by *lut.Table) {
 				v = c.Value
 			}
 		}
-		k := lut.Knot{Raw: v, Corrected: v, Lo: v * 0.99, Hi: v * 1.01, Reason: lut.Measured}
-		for _, c := range op.At {
-			k.At = append(k.At, c.Value)
-		}
-		f.fam.Knots = append(f.fam.Knots, k)
+		f.fam.Knots = append(f.fam.Knots, lut.Knot{At: op.Point(), Raw: v, Corrected: v, Lo: v * 0.99, Hi: v * 1.01, Reason: lut.Measured})
 	}
 }
 
