@@ -77,6 +77,10 @@ runtimes: setup-test build ## the runtimes' times in fp32 and int8, side by side
 test: setup-test ## all tests, on the real runtimes
 	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -timeout 15m ./...
 
+.PHONY: test-fast
+test-fast: setup ## what a change to Go code needs, in under a minute on two cores: all packages, without the tests that say "make test"
+	ISOCOST_REQUIRE_NATIVE=onnxruntime $(GO) test -short -timeout 5m ./...
+
 .PHONY: golden
 golden: setup-test ## rewrite every expected output from what the code does now; review it with git diff
 	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -timeout 15m \

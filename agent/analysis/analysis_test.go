@@ -85,6 +85,9 @@ func madeUpCases() []benchmarks.Case {
 // round or not for some, and whether the analysis began with the campaign or with its
 // resumption.
 func TestAnalysisIsTheSameFromScratch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("analyses every round anew: make test")
+	}
 	cases := madeUpCases()
 	curved, stopped := 0, 0
 	for _, estimator := range []string{agent.EstimatorMedian, agent.EstimatorQuantile, agent.EstimatorMin} {

@@ -30,6 +30,9 @@ func blocksPlan(t *testing.T, n int, elsewhere bool) *benchmarks.Plan {
 // far below it when none is; frames and slopes then agree. On a device without such a
 // spread none is found.
 func TestIntervalsHoldThePlace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many simulated campaigns: make test")
+	}
 	const campaigns, cells = 12, 40
 	const costs = "  - {match: 'mbconv', us: 20 + 0.5*mid}\n  - {match: '.', us: 1}\nnoise: {jitter: 0.004, wander: 0.002, wander_s: 0.001}\n"
 	type result struct{ covered, agreed, spread float64 }

@@ -108,6 +108,9 @@ func TestInterleavingSurvivesDriftAndThrottling(t *testing.T) {
 }
 
 func TestIntervalsCoverTheTruth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a thousand simulated campaigns: make test")
+	}
 	const campaigns = 1000
 	p := planOf(conv(lut.FP32, 64, 64, 14), conv(lut.FP32, 64, 96, 14), conv(lut.INT8, 96, 128, 14))
 	for i := range p.Cases {

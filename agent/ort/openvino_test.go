@@ -23,6 +23,9 @@ import (
 // ONNX Runtime of its own. One process runs one ONNX Runtime: it is the test
 // again, in another.
 func TestOpenVINO(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles every model: make test")
+	}
 	if runtime.GOARCH != "amd64" || runtime.GOOS != "linux" {
 		t.Skip("OpenVINO's package is for linux/amd64")
 	}

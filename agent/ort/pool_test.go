@@ -16,6 +16,9 @@ import (
 // together, and compute what a session with a thread computes. It needs a process
 // of its own, whose first session says how many threads.
 func TestSharedThreads(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds of waiting for threads: make test")
+	}
 	const env = "ISOCOST_TEST_SHARED_THREADS"
 	b := backend(t)
 	if os.Getenv(env) == "" {

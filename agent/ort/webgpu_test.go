@@ -40,6 +40,9 @@ func squareModel(n int) []byte {
 }
 
 func TestWebGPUConformance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds of software Vulkan: make test")
+	}
 	b := webgpu(t)
 	backendtest.Run(t, backendtest.Config{
 		New:      func(testing.TB) agent.Backend { return b },
@@ -51,6 +54,9 @@ func TestWebGPUConformance(t *testing.T) {
 }
 
 func TestWebGPUAgreesWithCPU(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds of software Vulkan: make test")
+	}
 	b := webgpu(t)
 	for name, model := range map[string][]byte{"conv": convModel(1), "square": squareModel(32)} {
 		want := outputs(t, open(t, b, model, agent.Options{Seed: 1}))
@@ -69,6 +75,9 @@ func TestWebGPUAgreesWithCPU(t *testing.T) {
 }
 
 func TestWebGPUPlacement(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds of software Vulkan: make test")
+	}
 	b := webgpu(t)
 	p, err := b.Placement(context.Background(), agent.Model{Bytes: convModel(1)}, webgpuOptions(true))
 	if err != nil {
@@ -103,6 +112,9 @@ func TestWebGPURefusesFallback(t *testing.T) {
 // TestWebGPUWaits: with transfers excluded the run call returns before the device
 // is done; Run must not.
 func TestWebGPUWaits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds of software Vulkan: make test")
+	}
 	b := webgpu(t)
 	best := map[bool]time.Duration{true: time.Hour, false: time.Hour}
 	waits := func() bool { return best[false] >= best[true]/4 }

@@ -269,6 +269,9 @@ func checkRecords(t *testing.T, file string, n int) {
 }
 
 func TestJobToTheEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs jobs through sshd: make test")
+	}
 	everywhere(t, func(t *testing.T, w world) {
 		j := newJob(t, w, 120, 1)
 		code, err := j.Run(t.Context())
@@ -319,6 +322,9 @@ func TestJobToTheEnd(t *testing.T) {
 // following: the device goes on, the host comes back, and nothing is lost or
 // doubled.
 func TestCutLinks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for links to break: make test")
+	}
 	everywhere(t, func(t *testing.T, w world) {
 		if w.cut == nil {
 			t.Skip("a local target has no link")
@@ -369,6 +375,9 @@ func TestCutLinks(t *testing.T) {
 }
 
 func TestOneJobADevice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs jobs through sshd: make test")
+	}
 	everywhere(t, func(t *testing.T, w world) {
 		first := newJob(t, w, 100000, 5)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -419,6 +428,9 @@ func waitFor(t *testing.T, what func() bool) {
 // TestDeadJobIsStartedAgain kills the agent and its supervisor, as a restart of
 // the device would.
 func TestDeadJobIsStartedAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs jobs through sshd: make test")
+	}
 	everywhere(t, func(t *testing.T, w world) {
 		j := newJob(t, w, 300, 4)
 		killed := make(chan error, 1)

@@ -76,6 +76,9 @@ func graphInputs(g *graph.Graph) (map[string][]float32, map[string]agent.Tensor)
 // TestCatalogue runs every model of the catalogue on both libraries and compares
 // it with the reference interpreter.
 func TestCatalogue(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs every operator: make test")
+	}
 	kinds(t, func(t *testing.T, b *Backend) {
 		ran := 0
 		info, err := b.Info()

@@ -22,6 +22,9 @@ import (
 // fp32 and int8: how many more (or fewer) of each kernel the model with the operator
 // has than the one without. Kernels that differ in size alone cancel here.
 func TestFrames(t *testing.T) {
+	if testing.Short() {
+		t.Skip("profiles every operator: make test")
+	}
 	const path = "testdata/frames-litert.txt"
 	b := New(Config{Library: nativelib.Require(t, LiteRT), Search: nativelib.Host()})
 	if pinnedVersion(t, b) == "" {

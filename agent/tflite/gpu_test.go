@@ -29,6 +29,9 @@ func gpuBackend(t *testing.T) *Backend {
 // TestGPUComputes: small models are right on the GPU, in full and half precision,
 // and the verdict on their precision follows.
 func TestGPUComputes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds of software Vulkan: make test")
+	}
 	b := gpuBackend(t)
 	for _, c := range []struct {
 		key, precision string
@@ -88,6 +91,9 @@ func TestGPUComputes(t *testing.T) {
 // TestGPURunWaits: Run returns when the results are there. The device works for
 // milliseconds; if Run only handed the work over, reading would have to wait.
 func TestGPURunWaits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds of software Vulkan: make test")
+	}
 	b := gpuBackend(t)
 	s := open(t, b, convModel(t, 64, 24, false), agent.Options{Provider: GPU, Threads: 1, Seed: 7})
 	run, read := time.Hour, time.Hour // the shortest: other programs make each longer at times

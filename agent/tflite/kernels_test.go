@@ -23,6 +23,9 @@ import (
 // 71 MB a session, fp16 and int8w are left out: their kernels on this processor are
 // fp32's, as the verdict emulated says.
 func TestKernels(t *testing.T) {
+	if testing.Short() {
+		t.Skip("profiles every operator: make test")
+	}
 	kinds(t, func(t *testing.T, b *Backend) {
 		version := pinnedVersion(t, b)
 		if version == "" {

@@ -337,6 +337,9 @@ func TestHeap(t *testing.T) {
 // TestConformance is what a campaign relies on, for each library and each way to
 // run on a CPU.
 func TestConformance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole suite per library: make test")
+	}
 	unknown, err := tflitefb.Encode(&tflitefb.Model{Signature: "serving_default", Inputs: []int32{0}, Outputs: []int32{1},
 		Tensors:   []tflitefb.Tensor{{Name: "x", Shape: []int32{1, 4}}, {Name: "y", Shape: []int32{1, 4}}},
 		Operators: []tflitefb.Operator{{Code: tflitefb.Custom, Custom: "NoSuchOperator", Version: 1, Inputs: []int32{0}, Outputs: []int32{1}}}})
