@@ -97,6 +97,24 @@ func (f *File) Own(dims Dims) map[string]int {
 	return own
 }
 
+// WithBatch are the lengths that Own gives, and 1 for the first dimension of an input that
+// dims does not say: a batch, as Kernels takes it.
+func (f *File) WithBatch(dims Dims) map[string]int {
+	own := f.Own(dims)
+	for _, v := range f.Inputs {
+		if len(v.Shape) == 0 || v.Shape[0].Name == "" {
+			continue
+		}
+		if _, given := own[v.Shape[0].Name]; !given {
+			if own == nil {
+				own = map[string]int{}
+			}
+			own[v.Shape[0].Name] = 1
+		}
+	}
+	return own
+}
+
 // CheckDims refuses lengths that none of the files has a dimension for: an option without
 // effect would be taken for one that has it. Files whose dimensions only their runtime
 // knows may have any.

@@ -121,6 +121,9 @@ func TestOpenONNX(t *testing.T) {
 	if _, err := f.Kernels(dimsOf(t, "1D=5", "x[3]=8")); err == nil || !strings.Contains(hint.Of(err), "--dim x[2]=") {
 		t.Errorf("%v, hint %q", err, hint.Of(err))
 	}
+	if got, want := f.WithBatch(dimsOf(t, "x[2]=8", "other=4")), map[string]int{"N": 1, "x[2]": 8}; !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
 	net, err := f.Kernels(dimsOf(t, "1D=5", "x[2]=8", "x[3]=9", "other=4"))
 	if err != nil {
 		t.Fatal(err)

@@ -1,35 +1,62 @@
 package network
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
 	"github.com/isocost/isocost/lut"
 )
 
-// Differences compares two lists of kernels of one model, as the rules of a reader have
-// it and as the graph that the runtime optimised has it. Each line is "-2 key" for what
-// only the rules have twice, "+1 key" for what only the runtime has, sorted; none means
-// that the two agree. A key is here what the kernel does rather than where: see work.
-func Differences(rules, runtime []Kernel) []string {
-	var diff []string
-	a, b := work(rules), work(runtime)
-	for what, n := range a {
-		if n > b[what] {
-			diff = append(diff, fmt.Sprintf("-%d %s", n-b[what], what))
-		}
-	}
-	for what, n := range b {
-		if n > a[what] {
-			diff = append(diff, fmt.Sprintf("+%d %s", n-a[what], what))
-		}
-	}
-	slices.Sort(diff)
-	return diff
+// Difference is work that one of two networks does more often than the other.
+type Difference struct {
+	Work string // an operator with its size: what is done rather than where
+	// Rules and Runtime name the kernels that do it on either side, in their order.
+	Rules, Runtime []string
 }
 
-// work counts what a list of kernels does: how often each operator runs with which size.
-// Where the rules and the runtime differ by design, the difference is taken out:
+// String is "-2 work" for what only the rules have twice, "+1 work" for what only the
+// runtime has.
+func (d Difference) String() string {
+	return fmt.Sprintf("%+d %s", len(d.Runtime)-len(d.Rules), d.Work)
+}
+
+// Differences compares the kernels of one model, as the rules of a reader have it and as
+// the graph that the runtime optimised has it, and what neither could price. They are
+// sorted by their text; none means that the two agree. See does for what is compared.
+func Differences(rules, runtime *Network) []Difference {
+	a, b := rules.work(), runtime.work()
+	var all []Difference
+	for what, names := range a {
+		if len(names) != len(b[what]) {
+			all = append(all, Difference{what, names, b[what]})
+		}
+	}
+	for what, names := range b {
+		if a[what] == nil {
+			all = append(all, Difference{what, nil, names})
+		}
+	}
+	slices.SortFunc(all, func(x, y Difference) int { return cmp.Compare(x.String(), y.String()) })
+	return all
+}
+
+// work lists, by what is done, the names of the kernels that do it.
+func (n *Network) work() map[string][]string {
+	out := map[string][]string{}
+	for _, k := range n.Kernels {
+		for _, what := range does(k.Op) {
+			out[what] = append(out[what], k.Name)
+		}
+	}
+	for _, u := range n.Unpriced {
+		what := u.Op + ", which has no key"
+		out[what] = append(out[what], u.Name)
+	}
+	return out
+}
+
+// does says what a kernel does: an operator with its size. Where the rules and the runtime differ by design, the difference is taken out:
 //   - the runtime pads channels to its vector (16 floats) and its graph shows the padded
 //     width, so widths are rounded up;
 //   - gelu and silu after a linear layer (and any activation after one that quantises
@@ -39,50 +66,47 @@ func Differences(rules, runtime []Kernel) []string {
 //     so where every element is treated alike only their number counts;
 //   - transpositions are where the two differ most and are left out: the runtime adds
 //     those of its layout (the weights' is in a key's cell).
-func work(kernels []Kernel) map[string]int {
-	out := map[string]int{}
-	for _, k := range kernels {
-		switch o := k.Op; o.Kind {
-		case "transpose":
-		case "conv", "dwconv", "matmul", "softmax", "layernorm", "gap", "maxpool", "avgpool":
-			for _, c := range o.At {
-				o = o.With(c.Axis, padded(c))
+func does(o lut.Op) (what []string) {
+	switch o.Kind {
+	case "transpose":
+		return nil
+	case "conv", "dwconv", "matmul", "softmax", "layernorm", "gap", "maxpool", "avgpool":
+		for _, c := range o.At {
+			o = o.With(c.Axis, padded(c))
+		}
+		return []string{o.String()}
+	case "linear":
+		if act := o.Attr("act"); act == "gelu" || act == "silu" || act != "" && o.Precision == lut.INT8Dyn {
+			m, _ := o.Coord("m")
+			n, _ := o.Coord("cout")
+			p := o.Precision
+			if p == lut.INT8Dyn {
+				p = lut.FP32
 			}
-			out[o.String()]++
-		case "linear":
-			if act := o.Attr("act"); act == "gelu" || act == "silu" || act != "" && o.Precision == lut.INT8Dyn {
-				m, _ := o.Coord("m")
-				n, _ := o.Coord("cout")
-				p := o.Precision
-				if p == lut.INT8Dyn {
-					p = lut.FP32
-				}
-				if p == lut.FP32 && m == 1 {
-					n = padded(lut.Coord{Axis: "c", Value: n})
-				}
-				out[fmt.Sprintf("%s/%s of %d", act, p, m*n)]++
-				o.Attrs = slices.DeleteFunc(slices.Clone(o.Attrs), func(a lut.Attr) bool { return a.Name == "act" })
+			if p == lut.FP32 && m == 1 {
+				n = padded(lut.Coord{Axis: "c", Value: n})
 			}
-			out[o.String()]++
-		case "mish": // the runtime takes it apart
-			for _, part := range []string{"softplus", "tanh", "mul"} {
-				dim, _ := o.Coord("dim")
-				seq, _ := o.Coord("seq")
-				out[fmt.Sprintf("%s/%s of %d", part, o.Precision, dim*seq)]++
-			}
-		default:
-			n := 1
-			for _, c := range o.At {
-				if o.Precision == lut.INT8 {
-					n *= c.Value
-				} else {
-					n *= padded(c)
-				}
-			}
-			out[fmt.Sprintf("%s/%s of %d", o.Kind, o.Precision, n)]++
+			what = []string{fmt.Sprintf("%s/%s of %d", act, p, m*n)}
+			o.Attrs = slices.DeleteFunc(slices.Clone(o.Attrs), func(a lut.Attr) bool { return a.Name == "act" })
+		}
+		return append(what, o.String())
+	case "mish": // the runtime takes it apart
+		for _, part := range []string{"softplus", "tanh", "mul"} {
+			dim, _ := o.Coord("dim")
+			seq, _ := o.Coord("seq")
+			what = append(what, fmt.Sprintf("%s/%s of %d", part, o.Precision, dim*seq))
+		}
+		return what
+	}
+	n := 1
+	for _, c := range o.At {
+		if o.Precision == lut.INT8 {
+			n *= c.Value
+		} else {
+			n *= padded(c)
 		}
 	}
-	return out
+	return []string{fmt.Sprintf("%s/%s of %d", o.Kind, o.Precision, n)}
 }
 
 // padded is a width rounded up to the runtime's vector; an image's three stay.

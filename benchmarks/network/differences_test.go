@@ -23,11 +23,19 @@ func kernels(t *testing.T, keys ...string) []Kernel {
 func TestDifferences(t *testing.T) {
 	rules := kernels(t, "conv[k=1,s=1]/fp32@cin=20,cout=16,h=8,w=8", "linear[act=gelu]/fp32@cin=8,cout=16,m=4", "transpose[perm=1-0]/fp32@d0=2,d1=3", "erf/fp32@dim=8,seq=4")
 	runtime := kernels(t, "conv[k=1,s=1]/fp32@cin=32,cout=16,h=8,w=8", "linear/fp32@cin=8,cout=16,m=4", "gelu/fp32@dim=64,seq=1", "add/fp32@dim=8,seq=2")
+	a, b := &Network{Kernels: rules, Unpriced: []Unpriced{{Name: "e", Op: "Einsum"}}}, &Network{Kernels: runtime, Unpriced: []Unpriced{{Name: "e", Op: "Einsum"}, {Name: "l", Op: "Loop"}}}
 	// The padded width and the activation apart are no differences; what only one has is.
-	if got, want := Differences(rules, runtime), []string{"+1 add/fp32 of 16", "-1 erf/fp32 of 32"}; !slices.Equal(got, want) {
+	var got []string
+	for _, d := range Differences(a, b) {
+		got = append(got, d.String())
+		if d.Work == "erf/fp32 of 32" && (!slices.Equal(d.Rules, []string{"erf/fp32@dim=8,seq=4"}) || d.Runtime != nil) {
+			t.Errorf("%+v does not name the kernel of the rules", d)
+		}
+	}
+	if want := []string{"+1 Loop, which has no key", "+1 add/fp32 of 16", "-1 erf/fp32 of 32"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := Differences(rules, rules); len(got) > 0 {
-		t.Errorf("a list differs from itself by %q", got)
+	if got := Differences(a, a); len(got) > 0 {
+		t.Errorf("a network differs from itself by %v", got)
 	}
 }

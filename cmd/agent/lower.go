@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/isocost/isocost/agent/ort"
 	"github.com/isocost/isocost/benchmarks/kernelfile"
 	"github.com/isocost/isocost/benchmarks/modelfile"
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/filehash"
@@ -26,7 +29,11 @@ func lowerCommand() cli.Command {
 		Long: `
 A model as exported says little of what runs: the runtime fuses, folds and quantises. lower has ONNX Runtime optimise
 the model for this machine and provider and writes its kernels as keys, which costgen predict takes instead of the
-model. A node that no key describes is listed with the reason, never left out.`,
+model. A node that no key describes is listed with the reason, never left out.
+
+With --against-rules nothing is written: it says where those kernels and the ones that costgen predict takes from the
+model itself, by rules, differ, what only the rules have with "-", what only the runtime has with "+". A prediction that
+is wrong for the model is mended there. Transpositions are not compared.`,
 		Example: "agent lower net.onnx --dim batch=1 -o net.kernels.json",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o lowerOptions
@@ -38,13 +45,15 @@ model. A node that no key describes is listed with the reason, never left out.`,
 
 type lowerOptions struct {
 	backendOptions
-	Dims   modelfile.Dims
-	Output string
+	Dims         modelfile.Dims
+	Output       string
+	AgainstRules bool
 }
 
 func (o *lowerOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&o.Output, "output", "o", "", "`FILE` to write, or for several models a folder (default: standard output)")
-	flags.VarP(&o.Dims, "dim", "f", modelfile.DimHelp)
+	flags.VarP(&o.Dims, "dim", "f", modelfile.DimHelp+"; a batch without a length is 1")
+	flags.BoolVar(&o.AgainstRules, "against-rules", false, "say where the runtime's kernels and those by rules differ, instead of writing them")
 	o.backendOptions.AddFlags(flags)
 }
 
@@ -55,11 +64,14 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 	if o.Backend != ort.Name {
 		return cli.Usagef("lower reads the graph ONNX Runtime optimised; --backend %s has none", o.Backend)
 	}
+	if o.AgainstRules && o.Output != "" {
+		return cli.Usagef("--against-rules writes no kernels: leave -o out")
+	}
 	isDir := false
 	if info, err := os.Stat(o.Output); err == nil {
 		isDir = info.IsDir()
 	}
-	if len(models) > 1 && !isDir {
+	if len(models) > 1 && !isDir && !o.AgainstRules {
 		return cli.Usage(hint.Wrap(fmt.Errorf("%d models need a folder to be written to", len(models)), "name an existing folder with -o"))
 	}
 	if err := cli.NewOutput("-o", o.Output, models...); err != nil {
@@ -90,8 +102,27 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 	if err != nil {
 		return err
 	}
+	apart := 0
 	for _, f := range files {
-		data, err := o.lower(ctx, backend, info, options, f)
+		lowered, err := o.lower(ctx, backend, info, options, f)
+		if err != nil {
+			return err
+		}
+		if o.AgainstRules {
+			rules, err := f.Kernels(o.Dims)
+			if err != nil {
+				return err
+			}
+			diff := network.Differences(rules, &lowered.Network)
+			if err := printDifferences(env.Stdout, f.Path, rules, lowered, diff); err != nil {
+				return err
+			}
+			if len(diff) > 0 {
+				apart++
+			}
+			continue
+		}
+		data, err := kernelfile.Encode(lowered)
 		if err != nil {
 			return err
 		}
@@ -107,28 +138,55 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 			return err
 		}
 	}
+	if apart > 0 {
+		return cli.Partial(hint.Wrap(fmt.Errorf("the rules and the runtime differ for %d of %d models", apart, len(files)),
+			"lower the model and predict from what that writes"))
+	}
 	return nil
 }
 
-// lower has the runtime optimise one model and returns its kernel file.
-func (o *lowerOptions) lower(ctx context.Context, backend *ort.Backend, info agent.Info, options map[string]string, f *modelfile.File) ([]byte, error) {
+// printDifferences says how the rules' kernels of a model and the runtime's compare.
+func printDifferences(w io.Writer, path string, rules *network.Network, lowered *kernelfile.File, diff []network.Difference) error {
+	var b strings.Builder
+	verdict := "they agree"
+	if len(diff) > 0 {
+		verdict = "they differ:"
+	}
+	fmt.Fprintf(&b, "%s: %d kernels by rules, %d by %s %s; %s\n", path, len(rules.Kernels), len(lowered.Network.Kernels), lowered.Runtime.Backend, lowered.Runtime.Version, verdict)
+	for _, d := range diff {
+		fmt.Fprintf(&b, "  %s\n", d)
+		for _, side := range []struct {
+			name    string
+			kernels []string
+		}{{"rules", d.Rules}, {"runtime", d.Runtime}} {
+			if len(side.kernels) > 0 {
+				fmt.Fprintf(&b, "       %s: %s\n", side.name, strings.Join(side.kernels, ", "))
+			}
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// lower has the runtime optimise one model and reads what it made of it.
+func (o *lowerOptions) lower(ctx context.Context, backend *ort.Backend, info agent.Info, options map[string]string, f *modelfile.File) (*kernelfile.File, error) {
 	sum, err := filehash.SHA256(f.Path)
 	if err != nil {
 		return nil, err
 	}
-	dims := f.Own(o.Dims)
+	dims := f.WithBatch(o.Dims)
 	optimised, err := backend.Optimised(ctx, agent.Model{Name: f.Path, Path: f.Path, Dims: dims},
 		agent.Options{Provider: o.Provider, ProviderOptions: options, Threads: 1, Transfers: true, Seed: 1})
 	if err != nil {
 		return nil, err
 	}
-	net, err := f.Optimised(optimised, o.Dims)
+	net, err := f.Optimised(optimised, dims)
 	if err != nil {
 		return nil, err
 	}
-	return kernelfile.Encode(&kernelfile.File{
+	return &kernelfile.File{
 		Format: kernelfile.Format, Model: filepath.Base(f.Path), SHA256: sum, Dims: dims,
 		Runtime: kernelfile.Runtime{Backend: info.Backend, Version: info.Version, SHA256: info.SHA256, Provider: o.Provider},
 		Network: *net,
-	})
+	}, nil
 }

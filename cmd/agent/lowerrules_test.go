@@ -82,10 +82,32 @@ func TestRulesAgreeWithRuntime(t *testing.T) {
 			if len(net.Kernels) < 20 {
 				t.Errorf("only %d kernels", len(net.Kernels))
 			}
-			diff := network.Differences(net.Kernels, f.Network.Kernels)
+			var diff []string
+			for _, d := range network.Differences(net, &f.Network) {
+				diff = append(diff, d.String())
+			}
 			if !slices.Equal(diff, listed[name]) {
 				t.Errorf("the rules (-) and the runtime (+) differ:\n%s\nlisted:\n%s", strings.Join(diff, "\n"), strings.Join(listed[name], "\n"))
 			}
 		})
+	}
+}
+
+// lower --against-rules says where the two differ, and by which nodes; exit code 3 tells
+// a script that they do.
+func TestLowerAgainstRules(t *testing.T) {
+	nativelib.Require(t, "onnxruntime")
+	const same, other = "../../benchmarks/onnxreader/testdata/tiny.script.onnx", "../../benchmarks/onnxreader/testdata/tiny.script11.onnx"
+	stdout, stderr, code := agentMain("", "lower", "--against-rules", same)
+	if code != 0 || !strings.HasPrefix(stdout, same+": ") || !strings.Contains(stdout, "they agree") || strings.Count(stdout, "\n") != 1 {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+	stdout, stderr, code = agentMain("", "lower", "--against-rules", same, other)
+	if code != 3 || !strings.Contains(stderr, "1 of 2 models") || !strings.Contains(stdout, "-1 layernorm/fp32@dim=8,seq=16") || !strings.Contains(stdout, "+1 sub/fp32 of 128") ||
+		!strings.Contains(stdout, "rules: ") || !strings.Contains(stdout, "runtime: ") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+	if _, stderr, code := agentMain("", "lower", "--against-rules", same, "-o", "x"); code != 2 || !strings.Contains(stderr, "-o") {
+		t.Errorf("exit %d: %s", code, stderr)
 	}
 }
