@@ -86,6 +86,10 @@ golden: setup-test ## rewrite every expected output from what the code does now;
 	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -timeout 15m \
 		$$(grep -rl --include='*_test.go' '"github.com/isocost/isocost/internal/golden"' . | xargs -n 1 dirname | sort -u) -update
 
+.PHONY: test-avx2
+test-avx2: setup-test ## the catalogue as on an x86 processor with AVX2 only, under emulation (three minutes; wants qemu-user-static)
+	scripts/test-avx2.sh
+
 .PHONY: test-tensorflow
 test-tensorflow: ## build with TensorFlow (274 MB, set up here) and run its conformance suite
 	flags="$$(scripts/setup-tensorflow.sh)" && CGO_LDFLAGS="$$flags" CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations" TF_CPP_MIN_LOG_LEVEL=3 sh -ec '\

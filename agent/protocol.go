@@ -189,7 +189,8 @@ func DefaultProtocol() Protocol {
 			// Both factors and the result rounded, 2⁻⁹ a layer.
 			"bf16": 0.05,
 			// A step of a tensor that covers ±5σ in 255 is 10σ/255, its rounding error
-			// 0.0113σ; weights (±√3σ in 254, per channel) add 0.0039. 3·0.0113·√54 = 0.25.
+			// 0.0113σ; weights (±√3σ, per channel) add 0.0039 in 254 steps: 3·0.0119·√54 = 0.26.
+			// In 126 steps, which our own have, they add 0.0079: 0.25 is 2.5 deviations then.
 			"int8": 0.25, "int8dyn": 0.25,
 			"int8w": 0.1, // weights alone: 3·0.0039·√50 = 0.083
 		}},

@@ -196,8 +196,10 @@ func (b *builder) weight(name string, shape []int, fanIn int, x *graph.Value, ax
 	}
 	v.Data = b.random(name, v.Len(), 1/math.Sqrt(float64(fanIn)*ms))
 	switch b.prec {
-	case lut.INT8, lut.INT8Dyn, lut.INT8W:
-		v.DType, v.Quant = graph.Int8, weightQuant(v.Data, shape, axis)
+	case lut.INT8, lut.INT8Dyn:
+		v.DType, v.Quant = graph.Int8, weightQuant(v.Data, shape, axis, productReach)
+	case lut.INT8W:
+		v.DType, v.Quant = graph.Int8, weightQuant(v.Data, shape, axis, floatReach)
 	}
 	b.constant(v)
 	return v
@@ -210,8 +212,18 @@ func (b *builder) random(name string, n int, std float64) []float32 {
 	return uniform(b.seed, name, n, std)
 }
 
-// weightQuant is the symmetric scale of each slice of axis: max|w|/127, zero 0.
-func weightQuant(data []float32, shape []int, axis int) *graph.Quant {
+// The largest magnitude of a quantised weight. What is multiplied as integers has 7
+// bits, not 8: on an x86 processor without an 8-bit dot product (VNNI), ONNX Runtime
+// adds pairs of products of an unsigned and a signed byte in 16 bits (vpmaddubsw),
+// which hold 2·255·63 and saturate at 2·255·127. Kernels and times are those of 8 bits
+// (docs/decisions/0306-*.md).
+const (
+	productReach = 63
+	floatReach   = 127 // of weights that are widened before they are multiplied
+)
+
+// weightQuant is the symmetric scale of each slice of axis: max|w|/reach, zero 0.
+func weightQuant(data []float32, shape []int, axis int, reach float32) *graph.Quant {
 	inner := 1
 	for _, d := range shape[axis+1:] {
 		inner *= d
@@ -226,7 +238,7 @@ func weightQuant(data []float32, shape []int, axis int) *graph.Quant {
 		q.Scale[c] = max(q.Scale[c], w)
 	}
 	for c, m := range q.Scale {
-		q.Scale[c] = max(m, 1e-9) / 127
+		q.Scale[c] = max(m, 1e-9) / reach
 	}
 	return q
 }

@@ -114,19 +114,11 @@ func checkModel(t *testing.T, c benchmarks.Chain) string {
 		if !finite(got[v.Name]) {
 			t.Errorf("%v: output %s holds what is no number", c, v.Name)
 		}
-		if rms > tolerance[c[len(c)-1].Precision] && !saturates(c) {
+		if rms > tolerance[c[len(c)-1].Precision] {
 			t.Errorf("%v: output %s is off by rms %.2g, worst %.2g of the reference's rms", c, v.Name, rms, worst)
 		}
 	}
 	return kernels(opt)
-}
-
-// saturates says whether this processor's integer products are wrong by design: without
-// VNNI, ONNX Runtime adds pairs of 8-bit products in 16 bits (vpmaddubsw), which is too
-// little for weights of the full range.
-func saturates(c benchmarks.Chain) bool {
-	return runtime.GOARCH == "amd64" && !cpu.X86.HasAVX512VNNI && !cpu.X86.HasAVXVNNI &&
-		slices.ContainsFunc(c, func(op lut.Op) bool { return op.Precision == lut.INT8 || op.Precision == lut.INT8Dyn })
 }
 
 func finite(x []float32) bool {

@@ -82,7 +82,9 @@ func (d *Device) Identity() Identity {
 	id.SoC = d.soc(props)
 	id.Accelerator = d.accelerators()
 	if d.Live() {
-		id.Emulated = Emulated()
+		if id.Emulated = Emulated(); id.Emulated != "" && id.Arch == "amd64" {
+			id.Features = cpuidFeatures()
+		}
 	}
 	if d.fs.Exists("proc/meminfo") {
 		if vm, err := mem.VirtualMemoryWithContext(d.inventory()); err == nil {

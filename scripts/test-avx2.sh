@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# test-avx2.sh: as on an x86 processor with AVX2 but neither AVX-512 nor VNNI, which many in use are: every model of
+# the catalogue runs on ONNX Runtime and agrees with the reference. The processor is qemu's Haswell; what the tests
+# compile to runs in it, with this machine's libraries.
+#
+# Fails when the emulator is absent, when no test ran, and when the processor is not the one meant.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() {
+	echo "test-avx2: $1" >&2
+	echo "hint: $2" >&2
+	exit 1
+}
+
+qemu=$(command -v qemu-x86_64-static || command -v qemu-x86_64) || fail "no qemu-x86_64" "apt-get install qemu-user-static"
+# Without what qemu's translator lacks it says so at every start.
+cpu=Haswell-noTSX,-pcid,-x2apic,-tsc-deadline,-invpcid
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# as_on_avx2 PACKAGE TESTS: runs these tests of a package; every one named must have passed.
+as_on_avx2() {
+	local package=$1 test
+	shift
+	ISOCOST_REQUIRE_NATIVE=onnxruntime go test -count=1 -timeout 15m -exec "$qemu -cpu $cpu" -v \
+		-run "^($(IFS='|' && echo "$*"))\$" "$package" >"$log" 2>&1 || {
+		grep -v -e '^ *--- PASS' -e '^=== ' "$log" >&2
+		fail "$package fails as on a processor with AVX2 only" "as there: go test -exec '$qemu -cpu $cpu' $package -run '$(IFS='|' && echo "$*")'"
+	}
+	for test in "$@"; do
+		grep -q "^--- PASS: $test " "$log" || fail "$test of $package did not run" "ISOCOST_REQUIRE_NATIVE=1 scripts/setup-native.sh onnxruntime"
+	done
+	echo "$package: $(grep -c '^ *--- PASS' "$log") passed as on a processor with AVX2 only"
+}
+
+features=$(go run -exec "$qemu -cpu $cpu" ./cmd/agent device --json --probe 0 | python3 -c 'import json, sys; print(*json.load(sys.stdin)["identity"]["features"])')
+[ "$features" = "avx2 fma f16c" ] || fail "the emulated processor has $features" "it must have avx2 fma f16c and no more"
+
+as_on_avx2 ./benchmarks TestModelsOnONNXRuntime
