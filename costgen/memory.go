@@ -3,7 +3,7 @@ package costgen
 import (
 	"errors"
 
-	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/ortmemory"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -19,10 +19,10 @@ type Alive struct {
 // where the runtime plans otherwise or nobody counted; the largest operator stands then.
 func plannedPeak(t *lut.Table, n network) (bytes float64, ok bool) {
 	f := t.File()
-	if f.Metric != lut.Memory || !onnxreader.Plans(f.Runtime) || !n.counted {
+	if f.Metric != lut.Memory || !ortmemory.Plans(f.Runtime) || !n.counted {
 		return 0, false
 	}
-	if b, err := onnxreader.ChainPeak(n.ops); err == nil {
+	if b, err := ortmemory.ChainPeak(n.ops); err == nil {
 		return float64(b), true
 	}
 	return n.planned, n.planned > 0

@@ -3,7 +3,7 @@ package search
 import (
 	"errors"
 
-	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/ortmemory"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search/space"
 )
@@ -27,9 +27,9 @@ func (c *LUTCost) Cost(a space.Arch) (Bounds, error) {
 		return Bounds{}, err
 	}
 	var cost lut.Cost
-	if f := c.Table.File(); f.Metric == lut.Memory && onnxreader.Plans(f.Runtime) {
-		// No figure of an operator tells a peak: see onnxreader.ChainPeak.
-		peak, err := onnxreader.ChainPeak(chain)
+	if f := c.Table.File(); f.Metric == lut.Memory && ortmemory.Plans(f.Runtime) {
+		// No figure of an operator tells a peak: see ortmemory.ChainPeak.
+		peak, err := ortmemory.ChainPeak(chain)
 		if err != nil {
 			return Bounds{}, err
 		}

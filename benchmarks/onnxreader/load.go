@@ -1,7 +1,6 @@
 package onnxreader
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -9,20 +8,16 @@ import (
 	"strings"
 
 	"github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/benchmarks/ortmemory"
+	"github.com/isocost/isocost/benchmarks/ortmodel"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/onnx"
+	"github.com/isocost/isocost/internal/onnx/graph"
 )
 
-// Bounds on what a file may ask for. Real models stay far below them.
-const (
-	maxFileBytes = 4 << 30 // protobuf ends at 2 GiB; external data is not read whole
-	maxNodes     = 200_000
-	maxRank      = 16
-	maxElements  = 1 << 40 // of one tensor, as internal/onnx
-	maxInline    = 1 << 16 // nodes that function calls may expand to
-	maxConstant  = 1 << 14 // elements of a constant whose values are followed
-	maxFollowed  = 1 << 22 // elements of all of them together
-)
+// maxFileBytes bounds what is read: protobuf ends at 2 GiB, and external data is not
+// read whole.
+const maxFileBytes = 4 << 30
 
 // Options say what a file leaves open.
 type Options struct {
@@ -89,34 +84,21 @@ func Read(data []byte, opt Options) (*network.Network, error) {
 
 // ReadModel reads a decoded model.
 func ReadModel(m *onnx.Model, opt Options) (*network.Network, error) {
-	g, err := fused(m, opt)
+	g, err := graph.Load(m, graph.Options{Dims: opt.Dims, Root: opt.Root})
 	if err != nil {
 		return nil, err
 	}
-	return g.price(), nil
-}
-
-// fused is a model with everything merged that the runtime runs as one kernel.
-func fused(m *onnx.Model, opt Options) (*graph, error) {
-	if m.Graph == nil {
-		return nil, errors.New("the file holds no graph")
-	}
-	g := &graph{opt: opt, values: map[string]*value{}, opset: m.Opset(""), weights: map[string]bool{}}
-	if g.opset == 0 {
-		g.opset = 1
-	}
-	if err := g.load(m); err != nil {
+	if err := g.Infer(ortmodel.Shapes, ortmodel.Folds); err != nil {
 		return nil, err
 	}
-	if err := g.infer(); err != nil {
-		return nil, err
+	lowered := opt.Lowered || ortmodel.Optimised(g)
+	f := ortmodel.Fuse(g, lowered)
+	net, made := f.Price()
+	net.Name = opt.Name
+	if lowered {
+		ortmemory.WeighOptimised(net, g, f, made)
+	} else {
+		ortmemory.Weigh(net, f, made)
 	}
-	g.lowered = g.lowered || opt.Lowered
-	if g.lowered {
-		g.plan()
-	}
-	g.dynamic()
-	g.quantise()
-	g.fuse()
-	return g, nil
+	return net, nil
 }

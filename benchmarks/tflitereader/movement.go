@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/network"
-	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/internal/tflitefb"
 	"github.com/isocost/isocost/lut"
 )
@@ -117,7 +117,7 @@ func (r *reader) transpose(o *operator) (op lut.Op, free, why string) {
 	if sorted := slices.Sorted(slices.Values(order)); !ok || len(order) != len(shape) || !slices.Equal(sorted, ascending(len(shape))) {
 		return op, "", "its order is not that of its input's dimensions"
 	}
-	perm, dims := onnxreader.Transposition(order, shape, r.batch)
+	perm, dims := benchmarks.Transposition(order, shape, r.batch)
 	if len(perm) < 2 {
 		return op, network.FreeView, ""
 	}

@@ -1,0 +1,51 @@
+package ortmemory
+
+import (
+	"errors"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/benchmarks/ortmodel"
+	"github.com/isocost/isocost/internal/onnx"
+	"github.com/isocost/isocost/internal/onnx/graph"
+	"github.com/isocost/isocost/lut"
+)
+
+// Plans says whether the memory of networks on a runtime follows the plan that this
+// package makes: ONNX Runtime's CPU provider.
+func Plans(r lut.Runtime) bool { return r.Backend == "ort" && r.Provider == "cpu" }
+
+// ChainPeak is the peak activation memory of a chain of operators in bytes at batch 1,
+// as ONNX Runtime's CPU provider runs the model that the catalogue makes of it: what it
+// takes beyond weights, inputs and outputs. Peaks do not add up, and a buffer that waits
+// to be used again counts while neither of its operators runs, so that no figure an
+// operator has tells it. It fails for operators that do not make a chain.
+func ChainPeak(ops []lut.Op) (int64, error) {
+	g, err := benchmarks.Build(benchmarks.Chain(ops), benchmarks.BuildOptions{Batch: 1, Shapes: true})
+	if err != nil {
+		return 0, err
+	}
+	m, err := benchmarks.ONNXShapes(g)
+	if err != nil {
+		return 0, err
+	}
+	return Peak(m)
+}
+
+// Peak is the same of a decoded model as exported. Its weights may lack their elements.
+// It fails like graph.Load, and where a shape that the plan needs is not known.
+func Peak(m *onnx.Model) (int64, error) {
+	g, err := graph.Load(m, graph.Options{})
+	if err != nil {
+		return 0, err
+	}
+	if err := g.Infer(ortmodel.Shapes, ortmodel.Folds); err != nil {
+		return 0, err
+	}
+	var net network.Network
+	Weigh(&net, ortmodel.Fuse(g, false), nil)
+	if net.PeakBytes == 0 {
+		return 0, errors.New("the shapes of the model are not all known")
+	}
+	return net.PeakBytes, nil
+}

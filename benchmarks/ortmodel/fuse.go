@@ -1,0 +1,424 @@
+package ortmodel
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/internal/onnx"
+	"github.com/isocost/isocost/internal/onnx/graph"
+)
+
+// fuse applies the rules: idioms of several nodes become one, constants and batch
+// norms go into the convolution before them, biases into the matrix product,
+// activations into what computes their input.
+func (g *Fused) fuse() {
+	g.unused()
+	for _, n := range g.Nodes {
+		if !n.Gone {
+			g.noop(n)
+		}
+	}
+	// Layer norms first: a root mean square norm is a part of them.
+	for _, first := range []bool{true, false} {
+		for _, n := range g.Nodes {
+			g.applyRules(n, first)
+		}
+	}
+	g.mergeCuts()
+	g.mergeIntoMatMul()
+	for _, n := range g.Nodes {
+		if !n.Gone && n.Op == "Pad" {
+			g.mergePad(n)
+		}
+	}
+	for _, n := range g.Nodes {
+		switch {
+		case n.Gone:
+		case n.Op == "BatchNormalization":
+			g.foldBatchNorm(n)
+		case n.Op == "Add":
+			g.bias(n)
+		case n.Op == "Mul":
+			g.layerScale(n)
+		}
+	}
+	blocked := g.scales()
+	for _, n := range g.Nodes {
+		if !n.Gone {
+			g.fuseActivation(n, blocked)
+			g.skipNorm(n)
+		}
+	}
+}
+
+// skipNorm merges an addition of two equal sequences into the layer normalisation
+// that alone wants their sum (ONNX Runtime's SkipLayerNormFusion).
+func (g *Fused) skipNorm(n *graph.Node) {
+	if n.Op != "LayerNormalization" && !strings.HasPrefix(n.Op, "@layernorm") {
+		return
+	}
+	x := n.Input(0)
+	if !graph.Only(x) || x.From == nil || x.From.Gone || x.From.Op != "Add" || g.How(x.From).Int8 || x.Type != onnx.Float || len(x.From.In) != 2 {
+		return
+	}
+	for _, v := range x.From.In {
+		if v == nil || v.Constant || !v.Known || len(v.Shape) != 3 || !slices.Equal(v.Shape, x.Shape) {
+			return
+		}
+	}
+	g.How(n).Skip = true
+	graph.Enter(n, 0, x.From, x.From.In[0])
+}
+
+// unused marks nodes nothing depends on, last to first.
+func (g *Fused) unused() {
+	for i := len(g.Nodes) - 1; i >= 0; i-- {
+		n := g.Nodes[i]
+		used := false
+		for _, v := range n.Out {
+			if v != nil && v.From == n && (v.Output || len(v.To) > 0) {
+				used = true
+			}
+		}
+		if !used && !n.Gone {
+			n.Gone, g.free[n] = true, network.FreeUnused
+			for _, v := range n.In {
+				if v != nil {
+					graph.Unlink(v, n)
+				}
+			}
+		}
+	}
+}
+
+// noop removes a node that adds or subtracts 0, multiplies or divides by 1 (ONNX
+// Runtime's NoopElimination): Python's sum() leaves 0 + x.
+func (g *Fused) noop(n *graph.Node) {
+	neutral, ok := map[string]float64{"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}[n.Op]
+	if !ok || len(n.In) != 2 || g.How(n).Int8 || len(n.Out) == 0 || n.Out[0] == nil || n.Out[0].Output {
+		return
+	}
+	x, c := n.In[0], n.In[1]
+	if (n.Op == "Add" || n.Op == "Mul") && x != nil && x.Constant {
+		x, c = c, x
+	}
+	if x == nil || c == nil || x.Constant || !c.Constant || !c.HasData || len(c.Data) != 1 || c.Data[0] != neutral || !x.Known || !n.Out[0].Known || !slices.Equal(x.Shape, n.Out[0].Shape) {
+		return
+	}
+	n.Gone, g.free[n] = true, network.FreeNoop
+	graph.Unlink(x, n)
+	for _, user := range n.Out[0].To {
+		for i, v := range user.In {
+			if v == n.Out[0] {
+				user.In[i] = x
+				x.To = append(x.To, user)
+			}
+		}
+	}
+	n.Out[0].To = nil
+}
+
+func (g *Fused) applyRules(root *graph.Node, layerNorms bool) {
+	if root.Gone {
+		return
+	}
+	for _, r := range compiledRules[root.Op] {
+		if strings.HasPrefix(r.op, "@layernorm") != layerNorms {
+			continue
+		}
+		m := graph.Find(r.tree, root, func(n *graph.Node) bool { return g.How(n).Int8 })
+		if m == nil {
+			continue
+		}
+		x := m.Vars["x"]
+		if x == nil {
+			x = m.Vars["d"]
+		}
+		if x == nil || !x.Known {
+			continue
+		}
+		m.Replace(root, x, r.op)
+		return
+	}
+}
+
+// scaleConv is a batch norm that stays one among blocked maps: the runtime makes it
+// a depthwise 1×1 convolution (NchwcTransformer), which additions and activations
+// go into as into any other.
+const scaleConv = "@scaleconv"
+
+// scales finds them: batch norms of constants on maps that lie blocked since a float
+// convolution. It returns these maps.
+func (g *Fused) scales() map[*graph.Value]bool {
+	blocked := map[*graph.Value]bool{}
+	all := func(in []*graph.Value) bool {
+		return !slices.ContainsFunc(in, func(v *graph.Value) bool { return v == nil || !blocked[v] && !cutOff(v) })
+	}
+	for _, n := range g.Nodes {
+		if n.Gone || g.How(n).Int8 || len(n.In) == 0 || n.In[0].Rank() != 4 || n.In[0].Type != onnx.Float || len(n.Out) == 0 {
+			continue
+		}
+		on := false
+		switch n.Op {
+		case "Conv":
+			w := n.Input(1)
+			on = n.Int("group", 1) == 1 || w.Rank() == 4 && w.Shape[1] == 1
+		case "Relu", "Sigmoid", "Tanh", "MaxPool", "AveragePool", "GlobalAveragePool":
+			on = blocked[n.In[0]]
+		case "Add", "Mul", "Concat":
+			on = all(n.In)
+		case "BatchNormalization":
+			if on = len(n.In) == 5 && blocked[n.In[0]] && !slices.ContainsFunc(n.In[1:], func(v *graph.Value) bool { return v == nil || !v.Constant }); on {
+				n.Op = scaleConv
+			}
+		}
+		blocked[n.Out[0]] = on
+	}
+	return blocked
+}
+
+func IsConv(op string) bool {
+	switch op {
+	case "Conv", scaleConv, "com.microsoft:FusedConv", "com.microsoft.nchwc:Conv", "com.microsoft:NhwcConv", "com.microsoft:NhwcFusedConv":
+		return true
+	}
+	return false
+}
+
+func IsMatrix(n *graph.Node) bool {
+	switch n.Op {
+	case "Gemm", "com.microsoft:FusedGemm", "com.microsoft:MatMulNBits":
+		return true
+	case "MatMul", "com.microsoft:FusedMatMul":
+		b := n.Input(1)
+		return b != nil && b.Constant && len(b.Shape) == 2
+	}
+	return false
+}
+
+// foldBatchNorm merges a batch norm of constants into the convolution before it,
+// whose weights and bias it scales when the model is loaded.
+func (g *Fused) foldBatchNorm(n *graph.Node) {
+	x := n.Input(0)
+	if x == nil || x.From == nil || x.From.Gone || !graph.Only(x) || g.How(n).Int8 || len(n.In) < 5 {
+		return
+	}
+	for _, v := range n.In[1:] {
+		if v == nil || !v.Constant {
+			return
+		}
+	}
+	if c := x.From; (c.Op == "Conv" || c.Op == "ConvTranspose") && !g.How(c).Int8 && g.How(c).Act == "" && c.Input(1) != nil && c.Input(1).Constant {
+		graph.Absorb(c, n)
+	}
+}
+
+// bias merges Add of a constant vector into a matrix product without one, and
+// into a convolution (ConvAddFusion).
+func (g *Fused) bias(n *graph.Node) {
+	if len(n.In) != 2 || g.How(n).Int8 {
+		return
+	}
+	for i, x := range n.In {
+		c := n.In[1-i]
+		if x == nil || c == nil || !c.Constant || x.Constant || !graph.Only(x) || x.From == nil || x.From.Gone || len(n.Out) == 0 || n.Out[0] == nil {
+			continue
+		}
+		p := x.From
+		switch {
+		case (p.Op == "MatMul" || p.Op == "com.microsoft:FusedMatMul" || p.Op == "com.microsoft:MatMulNBits") && IsMatrix(p) && x.Known && len(x.Shape) > 0 && lastVector(c, x.Shape[len(x.Shape)-1]),
+			g.foldable(p) && x.Known && len(x.Shape) == 4 && graph.Elements(c.Shape) == x.Shape[1] && channelVector(c.Shape):
+			if g.How(p).Act == "" && g.How(p).Int8 == g.How(n).Int8 {
+				graph.Absorb(p, n)
+				return
+			}
+		}
+	}
+}
+
+// layerScale merges Mul by a constant number, or by one for each channel, into the
+// convolution before it, whose weights and bias it scales when the model is loaded
+// (ConvMulFusion).
+func (g *Fused) layerScale(n *graph.Node) {
+	if len(n.In) != 2 || g.How(n).Int8 || len(n.Out) == 0 || n.Out[0] == nil {
+		return
+	}
+	for i, x := range n.In {
+		c := n.In[1-i]
+		if x == nil || c == nil || !c.Constant || x.Constant || !graph.Only(x) || x.From == nil || !g.foldable(x.From) || !x.Known || len(x.Shape) != 4 {
+			continue
+		}
+		if len(c.Shape) == 0 || graph.Elements(c.Shape) == x.Shape[1] && channelVector(c.Shape) {
+			graph.Absorb(x.From, n)
+			return
+		}
+	}
+}
+
+// foldable reports a float convolution of constants that no activation follows yet.
+func (g *Fused) foldable(n *graph.Node) bool {
+	return n.Op == "Conv" && !n.Gone && !g.How(n).Int8 && g.How(n).Act == "" && n.Input(1) != nil && n.In[1].Constant && (n.Input(2) == nil || n.In[2].Constant)
+}
+
+func lastVector(c *graph.Value, dim int) bool {
+	return len(c.Shape) >= 1 && c.Shape[len(c.Shape)-1] == dim && graph.Elements(c.Shape) == dim
+}
+
+func channelVector(s []int) bool {
+	return len(s) == 3 && s[1] == 1 && s[2] == 1 || len(s) == 4 && s[0] == 1 && s[2] == 1 && s[3] == 1
+}
+
+// activationOf is the catalogue's activation that a node computes, "" if none.
+func activationOf(n *graph.Node) string {
+	if n.Op == "Clip" {
+		switch lo, hi, ok := graph.ClipBounds(n); {
+		case ok && lo == 0 && hi == 6:
+			return "relu6"
+		case ok && lo == 0 && hi > 1e30:
+			return "relu"
+		}
+		return ""
+	}
+	if n.Op == "Gelu" && n.Src != nil && n.Src.Str("approximate", "none") == "tanh" {
+		return "gelutanh"
+	}
+	return elementwise[n.Op]
+}
+
+// fuseActivation merges an activation into the convolution or linear layer whose
+// only user it is.
+func (g *Fused) fuseActivation(n *graph.Node, blocked map[*graph.Value]bool) {
+	act := activationOf(n)
+	x := n.Input(0)
+	if !fusedActs[act] || x == nil || !graph.Only(x) || x.From == nil || x.From.Gone || len(n.Out) == 0 || n.Out[0] == nil {
+		return
+	}
+	p := x.From
+	if g.How(p).Act != "" || g.How(p).Int8 != g.How(n).Int8 || p.Out[0] != x || runtimeAct(p) != "" {
+		return
+	}
+	if g.How(n).Int8 && act != "relu" && act != "relu6" {
+		return // between quantised tensors only a clamp is no operator of its own
+	}
+	if (act == "relu" || act == "relu6") && g.inConv(p) && blocked[p.Out[0]] && graph.Elements(p.In[0].Shape) == graph.Elements(p.In[1].Shape) { // the convolution's own activation
+		graph.Absorb(p, n)
+		return
+	}
+	if IsConv(p.Op) || p.Op == "ConvTranspose" || IsMatrix(p) {
+		g.How(p).Act = act
+		graph.Absorb(p, n)
+	}
+}
+
+// mergeIntoMatMul merges into a product of two computed matrices what the runtime
+// does inside it: products with scalars (its alpha) and transpositions of the last
+// two dimensions (MatMulScaleFusion, MatmulTransposeFusion).
+func (g *Fused) mergeIntoMatMul() {
+	for _, n := range g.Nodes {
+		if n.Gone || n.Op != "MatMul" || g.How(n).Int8 {
+			continue
+		}
+		for again := true; again; {
+			again = false
+			for i, v := range n.In {
+				if v == nil || !graph.Only(v) || v.From == nil || v.From.Gone || g.How(v.From).Int8 {
+					continue
+				}
+				s := v.From
+				if s.Op == "Transpose" && s.Input(0) != nil && s.In[0].Known && swapsLast(s.Perm()) {
+					graph.Enter(n, i, s, s.In[0])
+					again = true
+					continue
+				}
+				if s.Op != "Mul" && s.Op != "Div" || len(s.In) != 2 {
+					continue
+				}
+				x, c := s.In[0], s.In[1]
+				if s.Op == "Mul" && x != nil && x.Constant {
+					x, c = c, x
+				}
+				if x == nil || c == nil || x.Constant || !c.Constant || graph.Elements(c.Shape) != 1 {
+					continue
+				}
+				graph.Enter(n, i, s, x)
+				again = true
+			}
+		}
+		if v := n.Out[0]; graph.Only(v) && v.To[0].Op == "Mul" && !v.To[0].Gone && len(v.To[0].In) == 2 {
+			s := v.To[0]
+			c := s.In[0]
+			if c == v {
+				c = s.In[1]
+			}
+			if c != nil && c.Constant && graph.Elements(c.Shape) == 1 {
+				graph.Absorb(n, s)
+			}
+		}
+	}
+}
+
+func swapsLast(p []int) bool {
+	k := len(p)
+	if k < 2 {
+		return false
+	}
+	for i, v := range p {
+		want := i
+		switch i {
+		case k - 1:
+			want = k - 2
+		case k - 2:
+			want = k - 1
+		}
+		if v != want {
+			return false
+		}
+	}
+	return true
+}
+
+// mergePad merges a Pad of zeros around a map into the convolution that alone
+// uses it (ONNX Runtime's PadFusion).
+func (g *Fused) mergePad(n *graph.Node) {
+	if g.How(n).Int8 || len(n.Out) == 0 || !graph.Only(n.Out[0]) || n.Src == nil || n.Src.Str("mode", "constant") != "constant" || n.Input(0) == nil || !n.In[0].Known || n.In[0].Constant {
+		return
+	}
+	if v, ok := n.Data(2); n.Input(2) != nil && (!ok || len(v) != 1 || v[0] != 0) || n.Src.Float("value", 0) != 0 {
+		return
+	}
+	c := n.Out[0].To[0]
+	if c.Gone || g.How(c).Int8 || c.Op != "Conv" || c.In[0] != n.Out[0] || c.Src.Str("auto_pad", "NOTSET") != "NOTSET" {
+		return
+	}
+	pads, ok := n.Pads()
+	rank := len(n.In[0].Shape)
+	if !ok || rank < 3 || pads[0] != 0 || pads[1] != 0 || pads[rank] != 0 || pads[rank+1] != 0 {
+		return
+	}
+	for _, p := range pads {
+		if p < 0 {
+			return
+		}
+	}
+	all := c.Ints("pads")
+	if len(all) != 2*(rank-2) {
+		all = make([]int, 2*(rank-2))
+	}
+	for i, p := range slices.Concat(pads[2:rank], pads[rank+2:]) {
+		all[i] += p
+	}
+	c.Src = graph.WithInts(c.Src, "pads", all)
+	graph.Enter(c, 0, n, n.In[0])
+}
+
+// fusedSum is the addition that goes into the convolution n, nil when none does.
+func (g *Fused) SumInto(n *graph.Node) *graph.Node {
+	if n.Op != "Conv" || g.How(n).Int8 || len(n.Out) == 0 || !graph.Only(n.Out[0]) {
+		return nil
+	}
+	if sum := n.Out[0].To[0]; !sum.Gone && len(sum.In) == 2 && sum.In[0] != nil && sum.In[1] != nil && g.inConv(sum) {
+		return sum
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package ortmodel
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/internal/onnx/graph"
+)
+
+// how a node runs, as far as the operator does not say it.
+type How struct {
+	Act     string // fused activation, the catalogue's name
+	Int8    bool   // runs quantised
+	Dynamic bool   // quantises its input itself
+	Skip    bool   // a layer normalisation that adds a shortcut first
+}
+
+func (g *Fused) How(n *graph.Node) *How {
+	h := g.runs[n]
+	if h == nil {
+		h = &How{}
+		g.runs[n] = h
+	}
+	return h
+}
+
+func (g *Fused) warn(format string, args ...any) {
+	w := fmt.Sprintf(format, args...)
+	if !slices.Contains(g.Warnings, w) && len(g.Warnings) < 20 {
+		g.Warnings = append(g.Warnings, w)
+	}
+}
+
+// fused is a graph with everything merged that the runtime runs as one kernel.
+type Fused struct {
+	*graph.Graph
+	runs     map[*graph.Node]*How
+	free     map[*graph.Node]string   // nodes that cost nothing, and why
+	scale    map[*graph.Value]float64 // of a tensor that QuantizeLinear makes, when it is one constant
+	Lowered  bool                     // the runtime wrote the graph
+	Warnings []string
+	postponed
+}
+
+// optimised says whether the runtime wrote a graph: it holds operators that only its
+// optimiser makes.
+func Optimised(g *graph.Graph) bool {
+	return slices.ContainsFunc(g.Nodes, func(n *graph.Node) bool {
+		return n.Op == "com.microsoft:FusedConv" || strings.HasPrefix(n.Op, "com.microsoft.nchwc:") || n.Op == "com.microsoft:QLinearConv"
+	})
+}
+
+// fuseGraph merges what the runtime runs as one kernel. The graph stays as it is.
+func Fuse(g *graph.Graph, lowered bool) *Fused {
+	f := &Fused{Graph: g.Clone(), runs: map[*graph.Node]*How{}, free: map[*graph.Node]string{}, scale: map[*graph.Value]float64{}, Lowered: lowered}
+	f.postponed = postpone(f.Graph)
+	for _, n := range f.Nodes {
+		switch {
+		case !n.Gone:
+		case n.Op == "Shape" || n.Op == "Size":
+			f.free[n] = network.FreeShape
+		default:
+			f.free[n] = network.FreeConstant
+		}
+	}
+	f.dynamic()
+	f.quantise()
+	f.fuse()
+	return f
+}
+
+func ChannelsLast(s []int) []int { return slices.Concat(s[:1], s[2:], s[1:2]) }
+
+// channelsFirst is a shape N,H,W,C as N,C,H,W; channelsLast the other way.
+func channelsFirst(s []int) []int {
+	k := len(s)
+	return slices.Concat(s[:1], s[k-1:], s[1:k-1])
+}
