@@ -61,7 +61,7 @@ func (r *searcher) admissible(feasible, infeasible []Proposal) ([]Proposal, []Pr
 // Visited is an architecture that was or nearly became the incumbent.
 type Visited struct {
 	Key     string
-	Costs   []Bounds // predicted, one a band
+	Costs   []Bounds // predicted, one per band
 	Refused bool     // the device said no
 }
 

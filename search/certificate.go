@@ -16,7 +16,7 @@ import (
 // CertificateFormat is the first field of every certificate.
 const CertificateFormat = "isocost/certificate/v1"
 
-// Certificate is what a search claims and everything needed to check it. It is a
+// Certificate holds what a search claims and everything needed to check it. It is a
 // function of header, outcomes and measurements: no clock, no machine, so that
 // the same run gives the same bytes. Numbers that are not finite are absent.
 type Certificate struct {
@@ -43,9 +43,9 @@ type Certificate struct {
 	Ratio      *float64   `json:"samples_per_lower_bound,omitempty"`
 	Gain       *CertGain  `json:"gain,omitempty"`
 	TrueBands  []CertBand `json:"true_bands"`
-	// Measured is what the devices said, one a measured table.
+	// Measured holds what the devices said, one per measured table.
 	Measured []CertDevice `json:"measured,omitempty"`
-	// Fidelity is what the proxy is worth, where final utilities were asked for.
+	// Fidelity holds what the proxy is worth, where final utilities were asked for.
 	Fidelity *CertFidelity `json:"fidelity,omitempty"`
 	Alarms   []string      `json:"alarms"`
 	// Evaluations is the SHA-256 of all outcomes in the order the search used them;
@@ -59,7 +59,7 @@ type Claim struct {
 	Reached bool   `json:"reached"`
 	Text    string `json:"text"`
 	Stop    Stop   `json:"stop"` // why the search ended
-	// EpsilonHat is what holds in any case: no feasible neighbour is better by more,
+	// EpsilonHat holds what holds in any case: no feasible neighbour is better by more,
 	// with probability ≥ 1−δ. Absent while a neighbour is unsampled.
 	EpsilonHat *float64 `json:"epsilon_hat,omitempty"`
 	Unretired  int      `json:"unretired"`
@@ -72,8 +72,8 @@ type Claim struct {
 // CertArch is one architecture's numbers.
 type CertArch struct {
 	Arch   string    `json:"arch"`
-	Costs  []Bounds  `json:"costs"`     // predicted, one a table
-	Dev    []float64 `json:"deviation"` // ĝ/B − 1, one a table
+	Costs  []Bounds  `json:"costs"`     // predicted, one per table
+	Dev    []float64 `json:"deviation"` // ĝ/B − 1, one per table
 	N      int       `json:"n"`
 	Mean   *float64  `json:"mean,omitempty"`
 	Spread *float64  `json:"spread,omitempty"`
@@ -102,7 +102,7 @@ type CertArm struct {
 	More    int       `json:"more"`
 }
 
-// CertLow is what one low fidelity says about a neighbour: Upper with the bias
+// CertLow holds what one low fidelity says about a neighbour: Upper with the bias
 // bound in it, absent where there is none.
 type CertLow struct {
 	Fidelity float64  `json:"fidelity"`
@@ -140,7 +140,7 @@ type CertBand struct {
 	Note     string  `json:"note,omitempty"`
 }
 
-// CertDevice is what one table's device said about the anchor, the accepted
+// CertDevice holds what one table's device said about the anchor, the accepted
 // incumbents, the final architecture and what was refused. The anchor's own
 // measurement, in the same campaign, is the budget.
 type CertDevice struct {
@@ -453,7 +453,7 @@ func (c *Certificate) Encode() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// remade is what to do about a certificate that cannot be read.
+// remade says what to do about a certificate that cannot be read.
 const remade = "isosearch run with the same flags writes the certificate again from the journal"
 
 // ReadCertificate reads a certificate strictly. It checks the form only; Verify

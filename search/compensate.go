@@ -17,8 +17,8 @@ type Proposal struct {
 	Arch     space.Arch // the compensated architecture; the nearest miss when infeasible, zero if nothing could be priced
 	Key      string
 	Drift    float64   // |ln s| of the chosen width, s the width multiplier
-	Costs    []Bounds  // one a band
-	Dev      []float64 // ln(ĝ/B), one a band
+	Costs    []Bounds  // one per band
+	Dev      []float64 // ln(ĝ/B), one per band
 	Reason   string    // why infeasible
 	Refused  bool      // infeasible by measurement: the prediction was inside
 }
@@ -265,7 +265,7 @@ type Neighbours string
 
 // Kinds of neighbourhood.
 const (
-	// NeighboursCanonical has one neighbour a layer and choice: M_{h,τ}(x; l, choice).
+	// NeighboursCanonical has one neighbour per layer and choice: M_{h,τ}(x; l, choice).
 	NeighboursCanonical Neighbours = "canonical"
 	// NeighboursAll has every width and precision of it that meets the bands: what
 	// differs from x in one layer and costs the same (decision 0506).

@@ -105,7 +105,7 @@ func TestAllNeighbours(t *testing.T) {
 			got := map[string]bool{}
 			for _, n := range f {
 				if got[n.Key] || !n.Feasible || !s.inBand(n.Arch, budget, tau) {
-					t.Fatalf("seed %d space %d: %s is doubled or out of the band", seed, k, n.Key)
+					t.Fatalf("seed %d space %d: %s is duplicate or out of the band", seed, k, n.Key)
 				}
 				got[n.Key] = true
 				back, _ := c.Neighbourhood(n.Arch)

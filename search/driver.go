@@ -36,7 +36,7 @@ type Driver struct {
 	// Budget is the number of evaluations (samples and failures) after which the
 	// search stops with what it has; 0 for none.
 	Budget int
-	// Measurers are the tables' devices, one a table; nil where Header says that the
+	// Measurers are the tables' devices, one per table; nil where Header says that the
 	// table is not measured.
 	Measurers []Measurer
 	// Scale is a calibrated evaluator's, fixed in another search whose utilities are to
@@ -116,7 +116,7 @@ func (d *Driver) Run(ctx context.Context) (*Certificate, error) {
 }
 
 // bestFiles are the final architecture by file name: best.json, and where layers
-// have a precision per device one more a table, best-TABLE.json.
+// have a precision per device one more per table, best-TABLE.json.
 func bestFiles(s space.Space, c *Certificate) (map[string][]byte, error) {
 	a, err := space.ParseArch(c.Final.Arch)
 	if err != nil {

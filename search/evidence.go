@@ -70,7 +70,7 @@ const (
 	MultiFidelity Selector = "multi-fidelity" // LUCB through rising fidelities
 )
 
-// ruleOf is what each selector chooses by.
+// ruleOf holds the rule each selector chooses by.
 var ruleOf = map[Selector]selector.Name{
 	LUCB: selector.LUCB, Elimination: selector.Elimination, Uniform: selector.Uniform,
 	Paired: selector.LUCB, MultiFidelity: selector.LUCB,

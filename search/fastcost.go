@@ -58,7 +58,7 @@ func FastLUTCost(s space.Stepper, t *lut.Table) (*FastCost, error) {
 	return &FastCost{LUTCost: NewLUTCost(s, t), space: s, parts: map[int][]int{}, known: map[stepKey]stepCost{}}, nil
 }
 
-// Cost is what LUTCost's is, but for rounding.
+// Cost returns what LUTCost's is, but for rounding.
 func (c *FastCost) Cost(a space.Arch) (Bounds, error) {
 	global := 0
 	if c.space.GlobalWidth() {

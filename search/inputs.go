@@ -299,7 +299,7 @@ const finalFile = "final.jsonl"
 // one has no scale of its own to keep and is refused.
 func (o *Opened) AttachFinal(e Evaluator) error {
 	if _, ok := e.(Calibrated); ok {
-		return fmt.Errorf("final utilities by %s: it is calibrated for each search, its utilities are no final ones", e.Identity().Spec)
+		return fmt.Errorf("final utilities by %s: it is calibrated for each search, its utilities are not final ones", e.Identity().Spec)
 	}
 	o.Header.Final = &FinalRef{Identity: e.Identity()}
 	f, ok := e.(interface{ Table() []byte })

@@ -66,7 +66,7 @@ func (h *Header) TauOf(table int) float64 {
 	return h.Settings.Tau
 }
 
-// EntryKind is what a line of a journal is about.
+// EntryKind says what a line of a journal is about.
 type EntryKind string
 
 // Kinds of journal entries.
@@ -156,7 +156,7 @@ func ptr[T any](v T) *T { return &v }
 const sumLen = 32
 
 // sealed appends the chained check sum to a JSON object: SHA-256 of the previous
-// line's sum and this line's content. Changing, dropping, doubling or reordering
+// line's sum and this line's content. Changing, dropping, duplicating or reordering
 // any line breaks every later sum.
 func sealed(prev string, object []byte) (line []byte, sum string) {
 	h := sha256.New()
@@ -179,7 +179,7 @@ func unseal(prev string, line []byte) (object []byte, sum string, err error) {
 	object = append(append(object, line[:len(line)-tail]...), '}')
 	want, sum := sealed(prev, object)
 	if !bytes.Equal(want, line) {
-		return nil, "", errors.New("check sum does not fit: the line, or one before it, was changed, dropped or doubled")
+		return nil, "", errors.New("check sum does not fit: the line, or one before it, was changed, dropped or duplicated")
 	}
 	return object, sum, nil
 }
@@ -203,7 +203,7 @@ func ReadJournal(path string) (*Journal, error) {
 }
 
 // DecodeJournal decodes a journal strictly: another format, an unknown field, a
-// number that is none, a line that is not canonical or whose check sum does not
+// number that is not one, a line that is not canonical or whose check sum does not
 // continue the chain is an error with name:line. A torn last line is left out
 // and reported by Torn.
 func DecodeJournal(name string, data []byte) (*Journal, error) {

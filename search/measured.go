@@ -11,7 +11,7 @@ import (
 )
 
 // Measurer measures architectures on a table's device, all in one interleaved
-// campaign. The result has one measurement an architecture; one that failed has
+// campaign. The result has one measurement per architecture; one that failed has
 // a validity other than ok and no value.
 type Measurer interface {
 	Measure(ctx context.Context, archs []space.Arch) ([]Measurement, error)

@@ -72,7 +72,7 @@ func ProxyPairs(proxy, final []float64) (pairs, wrong int) {
 	return pairs, wrong
 }
 
-// proxyMean is what the search sampled of one architecture at full fidelity.
+// proxyMean holds what the search sampled of one architecture at full fidelity.
 type proxyMean struct {
 	sum float64
 	n   int

@@ -11,7 +11,7 @@ import (
 
 // published is the paper's literal algorithm, for comparison: one pass over the
 // layers; candidates banded against the *previous incumbent*, |ĝ′−ĝ| ≤ τĝ;
-// tolerance ε/L and failure probability δ/L a layer; every candidate and the
+// tolerance ε/L and failure probability δ/L per layer; every candidate and the
 // incumbent sampled the fixed number of times that puts all K+1 means within
 // ε/2L by Hoeffding's bound; the best mean wins. It makes no claim: one pass does
 // not visit the neighbours of what it ends with.

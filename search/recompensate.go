@@ -10,7 +10,7 @@ import (
 type Recompensation struct {
 	Arch    space.Arch
 	Inside  bool     // every band holds; otherwise Arch is the nearest that was found
-	Costs   []Bounds // one a band
+	Costs   []Bounds // one per band
 	Dev     []float64
 	Changes int // layers whose width or precision differs from the transferred architecture's
 }
@@ -78,7 +78,7 @@ func (c *Compensator) nearer(x space.Arch, costs []Bounds, done []bool) (space.A
 	return best, layer
 }
 
-// excess is the largest of the bands' for these costs, one a band.
+// excess is the largest of the bands' for these costs, one per band.
 func (c *Compensator) excess(costs []Bounds) float64 {
 	e := 0.0
 	for i := range costs {

@@ -21,7 +21,7 @@ type Neighbour struct {
 	Lower   float64
 	Retired bool // Upper ≤ ε
 	Dead    string
-	// Low is what low fidelities said, By the one Upper is from: 0 for full fidelity,
+	// Low holds what low fidelities said, By the one Upper is from: 0 for full fidelity,
 	// i for the i-th low one.
 	Low  []evidence.Level
 	By   int
@@ -48,7 +48,7 @@ const (
 	StopOnePass   Stop = "one pass done" // the published form's only sweep
 )
 
-// Result is what a search found and what it may claim.
+// Result holds what a search found and what it may claim.
 type Result struct {
 	Settings   Settings
 	Anchor     Summary

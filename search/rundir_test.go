@@ -462,7 +462,7 @@ func tamper(t *testing.T, k kind) {
 		if i%step > 0 && strings.HasPrefix(lines[i], `{"kind":"eval"`) {
 			continue
 		}
-		cases := append(searchtest.Mutations(lines[i]), "", lines[i]+lines[i]) // dropped, doubled
+		cases := append(searchtest.Mutations(lines[i]), "", lines[i]+lines[i]) // dropped, duplicated
 		for _, changed := range cases {
 			text := strings.Join(lines[:i], "") + changed + strings.Join(lines[i+1:], "") + "\n"
 			if i == len(lines)-1 && changed == "" {

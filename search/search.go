@@ -12,7 +12,7 @@ import (
 	"github.com/isocost/isocost/search/space"
 )
 
-// Problem is what is searched: a space, the bands around the anchor's budgets,
+// Problem is a search problem: a space, the bands around the anchor's budgets,
 // and the anchor.
 type Problem struct {
 	Space  space.Space
@@ -37,11 +37,11 @@ type Outcome struct {
 	Failed string // reason, "" for an answer
 }
 
-// ErrStop is what Ask returns when the search must end before its claim: budget
+// ErrStop is returned by Ask when the search must end before its claim: budget
 // spent or interrupted. It is wrapped with the reason.
 var ErrStop = errors.New("stopped")
 
-// EventKind is what a step of the search is.
+// EventKind names a step of the search.
 type EventKind string
 
 // Kinds of events.

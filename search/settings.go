@@ -43,7 +43,7 @@ type Settings struct {
 	Batch      int                 `json:"batch"`               // candidates sampled between two looks
 	Published  bool                `json:"published,omitempty"` // the paper's literal form
 
-	// Neighbours is what counts as a neighbour: "" for NeighboursCanonical, or
+	// Neighbours says what counts as a neighbour: "" for NeighboursCanonical, or
 	// NeighboursAll.
 	Neighbours Neighbours `json:"neighbours,omitempty"`
 
@@ -63,7 +63,7 @@ type Settings struct {
 	Seed uint64 `json:"seed"`
 }
 
-// Scope is what a search looks at at a time.
+// Scope is how much of the neighbourhood a search looks at between two moves.
 type Scope string
 
 // Scopes.

@@ -36,7 +36,7 @@ var ErrDeterministic = errors.New("deterministic evaluator: cannot certify")
 // decimals of accuracy) coincide now and then.
 const minRepeats = 4
 
-// useSeed is what to do about an evaluator whose repeats are identical.
+// useSeed says what to do about an evaluator whose repeats are identical.
 const useSeed = "make the evaluator use its seed, or declare it deterministic with --sigma 0"
 
 // deterministic is the identical-values alarm, and its opposite.

@@ -9,7 +9,7 @@ import (
 	"hash"
 )
 
-// tape is what a journal remembers: outcomes by request, the evaluator's scale,
+// tape holds what a journal remembers: outcomes by request, the evaluator's scale,
 // measurements, and the decisions a replay must repeat.
 type tape struct {
 	used      bool // there was a journal
@@ -149,7 +149,7 @@ func (t *tape) measured(key string, tables int) []Measured {
 	return out
 }
 
-// measuredPath is what was measured of a search's path, in its order.
+// measuredPath returns what was measured of a search's path, in its order.
 func (t *tape) measuredPath(path []Visited, tables int) []Measured {
 	var out []Measured
 	for _, v := range path {

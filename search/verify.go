@@ -13,7 +13,7 @@ import (
 	"github.com/isocost/isocost/search/space"
 )
 
-// Verification is what Verify checked.
+// Verification holds what Verify checked.
 type Verification struct {
 	Certificate *Certificate
 	Entries     int // journal lines

@@ -64,7 +64,7 @@ type priceOptions struct {
 	recompensate, markdown, json bool
 }
 
-// priceReport is what --json prints.
+// priceReport holds what --json prints.
 type priceReport struct {
 	Space  string       `json:"space"`
 	Tau    float64      `json:"tau"`
@@ -79,7 +79,7 @@ type pricedArch struct {
 	From    string       `json:"recompensated_from,omitempty"`
 	Reached *bool        `json:"reached,omitempty"` // re-compensation met the band
 	Changes []string     `json:"changes,omitempty"`
-	Costs   []pricedCost `json:"costs"` // one a table
+	Costs   []pricedCost `json:"costs"` // one per table
 
 	arch space.Arch
 }

@@ -99,9 +99,9 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.Uint64Var(&o.Settings.Seed, "seed", 1, "of all randomness")
 	f.IntVar(&o.Workers, "workers", 1, "evaluations at a time")
 	f.StringVar((*string)(&o.Settings.Selector), "selector", string(o.Settings.Selector), search.SelectorNames())
-	f.StringVar((*string)(&o.Settings.Neighbours), "neighbours", string(search.NeighboursCanonical), "canonical: one width and precision a choice, the nearest; all: every one inside the band")
+	f.StringVar((*string)(&o.Settings.Neighbours), "neighbours", string(search.NeighboursCanonical), "canonical: one width and precision per choice, the nearest; all: every one inside the band")
 	f.StringVar((*string)(&o.Settings.Scope), "scope", string(o.Settings.Scope), "layer: sweep layer by layer; all: the whole neighbourhood at once")
-	f.StringVar((*string)(&o.Settings.Schedule), "schedule", string(o.Settings.Schedule), "how delta is shared: epochs (a share an incumbent) or comparisons")
+	f.StringVar((*string)(&o.Settings.Schedule), "schedule", string(o.Settings.Schedule), "how delta is shared: epochs (a share per incumbent) or comparisons")
 	f.IntVar(&o.Settings.Batch, "batch", 4, "candidates sampled between two looks: as many can be evaluated at a time")
 	f.IntVar(&o.Settings.Fresh, "fresh", 16, "fresh-seed samples of anchor and final that the reported gain rests on")
 	f.BoolVar(&o.Settings.EnforceTrueBand, "enforce-true-band", false, "narrow the band by the table's audited error")
@@ -111,7 +111,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.Retries, "retries", 2, "further attempts after a failed evaluation")
 	f.StringVar(&o.Agent, "agent", "", "the agent program (default: beside this one, else in the path)")
 	f.StringVar(&o.ORTLib, "ort-lib", "", "the ONNX Runtime library, handed on to agent")
-	f.StringSliceVar(&o.Measure, "measure", nil, "measure each candidate before it is accepted, and refuse it outside the band: local, adb:SERIAL or ssh:USER@HOST; one a table, none for no device")
+	f.StringSliceVar(&o.Measure, "measure", nil, "measure each candidate before it is accepted, and refuse it outside the band: local, adb:SERIAL or ssh:USER@HOST; one per table, none for no device")
 	f.StringArrayVar(&o.BenchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench, such as --max-time=20s; may be repeated")
 	f.BoolVar(&o.JSON, "json", false, "print the certificate")
 	cli.Group(f, "Anchors", "anchor", "anchors")
@@ -140,7 +140,7 @@ func (o *runOptions) validate(args []string) error {
 	}
 	problems = append(problems, anchors.Check(o.Anchors))
 	if n := len(o.Measure); n > 1 && n != len(o.Tables) {
-		problems = append(problems, fmt.Errorf("--measure names %d devices for %d tables: name one, or one a table (none for no device)", n, len(o.Tables)))
+		problems = append(problems, fmt.Errorf("--measure names %d devices for %d tables: name one, or one per table (none for no device)", n, len(o.Tables)))
 	}
 	number := func(flag, text string) *float64 {
 		if text == "" {
@@ -416,7 +416,7 @@ func short(v float64) string {
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
-// printCertificate prints what was found, a line a fact.
+// printCertificate prints what was found, one fact per line.
 func printCertificate(w io.Writer, c *search.Certificate) {
 	line := func(name string, a search.CertArch) {
 		if diff := changes(c.Anchor.Arch, a.Arch); name != "x0" && len(diff) > 0 {

@@ -186,7 +186,7 @@ func TestSeveralAnchors(t *testing.T) {
 		t.Fatal(err)
 	}
 	if code, _, stderr := isosearch("verify", out); code != 1 || !strings.Contains(stderr, "pareto.json:") {
-		t.Errorf("a search is doubled: exit code %d\n%s", code, stderr)
+		t.Errorf("a search appears twice: exit code %d\n%s", code, stderr)
 	}
 }
 

@@ -49,7 +49,7 @@ several anchors every search is verified, and pareto.json recomputed.`,
 	}
 }
 
-// findings are what verifying one search found, for programs.
+// findings return what verifying one search found, for programs.
 func findings(v *search.Verification) map[string]any {
 	return map[string]any{
 		"verified": true, "entries": v.Entries, "evaluations": v.Outcomes, "unused": v.Unused,

@@ -28,10 +28,10 @@ type Set struct {
 	Space     search.FileRef  `json:"space"`
 	Evaluator search.Identity `json:"evaluator"`
 	Anchors   []Ended         `json:"anchors"`
-	Fronts    []Front         `json:"fronts"` // one a table
+	Fronts    []Front         `json:"fronts"` // one per table
 }
 
-// Ended is what came of one anchor.
+// Ended holds what came of one anchor.
 type Ended struct {
 	Run           string           `json:"run"`
 	Anchor        string           `json:"anchor"`
@@ -63,7 +63,7 @@ type Front struct {
 	// all are the table's predictions.
 	Measured bool    `json:"measured"`
 	Finals   []Final `json:"finals"`
-	// Hypervolume is what the finals cover of the box that holds them and the
+	// Hypervolume holds what the finals cover of the box that holds them and the
 	// anchors, as a share; Dominated is the share of finals that another dominates.
 	Hypervolume float64 `json:"hypervolume"`
 	Dominated   float64 `json:"dominated"`
@@ -83,7 +83,7 @@ type Final struct {
 	Dominated bool `json:"dominated"`
 }
 
-// Cost is what the front compares.
+// Cost returns what the front compares.
 func (f *Front) Cost(e Final) (final, anchor float64) {
 	if f.Measured {
 		return *e.Measured, *e.AnchorMeasured
@@ -149,7 +149,7 @@ func same(a, b Run) error {
 func (r Run) AnchorUtility() *Utility { return r.utility(r.Certificate.Anchor) }
 func (r Run) FinalUtility() *Utility  { return r.utility(r.Certificate.Final) }
 
-// utility is what is known of an architecture of the search, anchor or final.
+// utility returns what is known of an architecture of the search, anchor or final.
 func (r Run) utility(a search.CertArch) *Utility {
 	fresh := &Utility{Fresh: true}
 	if r.Certificate.Gain != nil {
@@ -212,7 +212,7 @@ func NewFront(runs []Run, table int) Front {
 	return f
 }
 
-// measured is what a table's device said of final and anchor in one campaign;
+// measured returns what a table's device said of final and anchor in one campaign;
 // nil where either has no valid value.
 func measured(c *search.Certificate, table int) (final, anchor *float64) {
 	name := c.Header.Tables[table].Name
@@ -236,7 +236,7 @@ func (s *Set) Encode() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// remade is what to do about a file that cannot be read.
+// remade says what to do about a file that cannot be read.
 const remade = "isosearch run with the same flags writes it again from the journals"
 
 // Decode reads what Encode wrote and nothing else; name is the file's, for errors.

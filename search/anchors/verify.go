@@ -13,7 +13,7 @@ import (
 	"github.com/isocost/isocost/search"
 )
 
-// again is what helps against most that is wrong with a directory.
+// again says what helps against most that is wrong with a directory.
 const again = "run the same command again: it goes on where it was ended"
 
 // Open reads all searches of a directory. It checks their form; Verify recomputes
@@ -57,7 +57,7 @@ func Write(dir string) (*Set, error) {
 	return s, atomicfile.Write(filepath.Join(dir, ParetoFile), text, 0o644)
 }
 
-// Verification is what Verify checked.
+// Verification holds what Verify checked.
 type Verification struct {
 	Set  *Set
 	Runs []*search.Verification // in the order of Set.Anchors

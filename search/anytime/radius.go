@@ -9,11 +9,11 @@ import "math"
 // for sample sizes of some ten times this (decision 0503 has the sizes tried).
 const DefaultRho = 0.5
 
-// Evidence is what an arm's samples say about its mean.
+// Evidence holds what an arm's samples say about its mean.
 type Evidence struct {
 	N      int     // samples
 	Center float64 // estimate of the mean
-	// Scale is what the noise sum is divided by in Center: n, or the pool scale of
+	// Scale holds what the noise sum is divided by in Center: n, or the pool scale of
 	// Pool. 0 when the mean is known exactly.
 	Scale float64
 	// Var and Log are the arm's part of a difference's half-width: σ²(n+ρ)/b² and

@@ -61,7 +61,7 @@ type Result struct {
 	Final   space.Arch
 	Key     string
 	Costs   []search.Bounds
-	Dev     []float64 // ln(ĝ/B), one a band
+	Dev     []float64 // ln(ĝ/B), one per band
 	Inside  bool      // of every band
 	Mean    float64   // of the search's own samples: too large, see the fresh gain
 	N       int
@@ -77,7 +77,7 @@ var errSpent = errors.New("the budget is spent")
 // Run runs a method. An error of ask, ErrStop included, means no result.
 func Run(ctx context.Context, method string, p Problem, s Settings, ask search.Ask) (*Result, error) {
 	if s.Budget < 1 || s.Samples < 1 {
-		return nil, fmt.Errorf("baseline %s: a budget of %d evaluations at %d a candidate: both must be positive", method, s.Budget, s.Samples)
+		return nil, fmt.Errorf("baseline %s: a budget of %d evaluations at %d per candidate: both must be positive", method, s.Budget, s.Samples)
 	}
 	h := fnv.New64a()
 	h.Write([]byte(method))

@@ -6,7 +6,7 @@ import (
 	"github.com/isocost/isocost/search/space"
 )
 
-// BenchmarkModel is what building one model costs beside running it.
+// BenchmarkModel returns what building one model costs beside running it.
 func BenchmarkModel(b *testing.B) {
 	s, err := space.OpenMeasured("../../examples/mobile-cnn/space.yaml")
 	if err != nil {

@@ -207,7 +207,7 @@ func pearson(x, y []float32) float64 {
 	return xy / math.Sqrt(xx*yy)
 }
 
-// gaussian is what agent feeds a model's first float32 input with.
+// gaussian returns what agent feeds a model's first float32 input with.
 func gaussian(seed uint64, n int) []float32 {
 	r := rand.New(rand.NewPCG(seed, 0))
 	v := make([]float32, n)

@@ -12,7 +12,7 @@ import (
 	"github.com/isocost/isocost/search/space"
 )
 
-// Options are what an evaluator may need.
+// Options hold what an evaluator may need.
 type Options struct {
 	Space   space.Space
 	Seed    uint64

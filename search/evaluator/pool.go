@@ -23,7 +23,7 @@ type pool struct {
 	// greet checks the first line a process writes; nil when it writes none.
 	greet func(line []byte) error
 
-	idle chan *process // one entry a worker; nil: not started
+	idle chan *process // one entry per worker; nil: not started
 	mu   sync.Mutex
 	all  map[*process]bool
 }

@@ -31,7 +31,7 @@ type Arm struct {
 	// guide the search, and the certificate does not rest on them.
 	base    int
 	baseSum float64 // of those values
-	// all is what all values say, recent what those from base on say.
+	// all holds what all values say, recent what those from base on say.
 	all, recent anytime.Evidence
 }
 

@@ -26,7 +26,7 @@ const (
 	StreamLow    = "low"    // with the fidelity after a colon
 )
 
-// Comparison is what is known about f(z) − f(x), x being the incumbent.
+// Comparison holds what is known about f(z) − f(x), x being the incumbent.
 type Comparison struct {
 	Index        int     // its place among the distinct comparisons, from 1; 0 when it has none
 	Delta        float64 // its error probability
@@ -55,7 +55,7 @@ func (e *Epoch) Next(neighbours int) {
 	*e = Epoch{Incumbent: e.Incumbent + 1, Neighbours: neighbours, first: e.first}
 }
 
-// Base is what all kinds of evidence have: the noise, the comparisons made and the
+// Base holds what all kinds of evidence have: the noise, the comparisons made and the
 // present incumbent's time.
 type Base struct {
 	Sigma     float64 // of one sample; +Inf until it is known
@@ -92,7 +92,7 @@ func (b *Base) open(id [2]string) *Comparison {
 	return k
 }
 
-// Weight is what a sample of the arm costs, the mean one being 1.
+// Weight returns what a sample of the arm costs, the mean one being 1.
 func (b *Base) Weight(a *Arm) float64 {
 	if a.seconds > 0 && b.Seconds > 0 && len(a.Values) > 0 {
 		return a.seconds / float64(len(a.Values)) / (b.Seconds / float64(b.Samples))
@@ -151,7 +151,7 @@ func (b *Base) LeaveBehind(arms []*Arm) {
 	}
 }
 
-// Cost is what all samples cost, a full one being 1.
+// Cost returns what all samples cost, a full one being 1.
 func (b *Base) Cost(arms []*Arm) float64 {
 	sum := 0.0
 	for _, a := range arms {
@@ -160,7 +160,7 @@ func (b *Base) Cost(arms []*Arm) float64 {
 	return sum
 }
 
-// Promise is what is known of a candidate besides its bounds.
+// Promise returns what is known of a candidate besides its bounds.
 func (b *Base) Promise(Comparison, *Arm, *Arm) float64 { return 0 }
 
 // OnTrust counts the neighbours of x that are retired by what is declared.
@@ -173,7 +173,7 @@ func (b *Base) LowerBound() bool { return true }
 // onTrust of all neighbours are retired by what is declared.
 func (b *Base) Rests(onTrust, all int) []string { return nil }
 
-// Condition is what the claim holds under besides its probability, as it goes on
+// Condition returns what the claim holds under besides its probability, as it goes on
 // from there; "" for nothing.
 func (b *Base) Condition() string { return "" }
 

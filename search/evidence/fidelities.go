@@ -224,7 +224,7 @@ func (e *Fidelities) low(k *Comparison, x, z *Arm) {
 	}
 }
 
-// levels is what low fidelities say of a candidate, compared or not.
+// levels returns what low fidelities say of a candidate, compared or not.
 func (e *Fidelities) levels(k Comparison, x, z *Arm) []Level {
 	if k.Low == nil && !z.Dead() {
 		e.low(&k, x, z)
@@ -232,7 +232,7 @@ func (e *Fidelities) levels(k Comparison, x, z *Arm) []Level {
 	return k.Low
 }
 
-// Promise is what the highest fidelity that has looked at a candidate says: the most
+// Promise returns what the highest fidelity that has looked at a candidate says: the most
 // promising is sampled first.
 func (e *Fidelities) Promise(k Comparison, x, z *Arm) float64 {
 	low := e.levels(k, x, z)
@@ -413,7 +413,7 @@ func (e *Fidelities) OnTrust(x *Arm, zs []*Arm) int {
 	return n
 }
 
-// Cost is what all samples cost, a full one being 1 and a low one its fidelity.
+// Cost returns what all samples cost, a full one being 1 and a low one its fidelity.
 func (e *Fidelities) Cost(arms []*Arm) float64 {
 	sum := 0.0
 	for _, a := range arms {

@@ -31,7 +31,7 @@ type Agent struct {
 	Args    []string // further arguments of "agent bench": --ort-lib, --protocol…
 	Target  string   // local, adb:SERIAL, ssh:USER@HOST
 	Dir     string   // folder for plan and records; a campaign found there goes on
-	// Project is what the device has of an architecture; nil: the architecture.
+	// Project holds what the device has of an architecture; nil: the architecture.
 	Project func(space.Arch) space.Arch
 	Table   lut.File // whose metric, backend, provider and protocol are used
 	Stderr  io.Writer
@@ -65,7 +65,7 @@ type report struct {
 	} `json:"results"`
 }
 
-// Measure implements search.Measurer. One measurement an architecture comes
+// Measure implements search.Measurer. One measurement per architecture comes
 // back, in order; one that failed has value 0 and says why in its validity.
 func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measurement, error) {
 	if a.Project != nil {

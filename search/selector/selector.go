@@ -27,7 +27,7 @@ type View struct {
 	Move       float64 // ε₀, which a lower bound must exceed to move
 }
 
-// Choice is what a selector wants. Candidates are indices into View.Candidates. A
+// Choice holds what a selector wants. Candidates are indices into View.Candidates. A
 // choice that moves does nothing else.
 type Choice struct {
 	Move   int   // the candidate that becomes the incumbent, -1 for none

@@ -9,7 +9,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// Key is the architecture's canonical one-line text: one field a layer, joined by
+// Key is the architecture's canonical one-line text: one field per layer, joined by
 // "|", each choice[:width][:precision]; the width index is left out when 0 and
 // the precision when "". Equal architectures have equal keys.
 //
@@ -71,7 +71,7 @@ func (a Arch) Clone() Arch {
 	return Arch{Layers: append([]Layer(nil), a.Layers...)}
 }
 
-// validPrecision accepts a precision, or one a device (see PerDevice).
+// validPrecision accepts a precision, or one per device (see PerDevice).
 func validPrecision(p lut.Precision) bool {
 	for one := range strings.SplitSeq(string(p), perDeviceMark) {
 		if !slices.Contains(lut.Precisions, lut.Precision(one)) {

@@ -12,7 +12,7 @@ import (
 // ArchFormat is the first field of every arch.json.
 const ArchFormat = "isocost/arch/v1"
 
-// maxArchBytes bounds an arch.json: a few hundred bytes a layer.
+// maxArchBytes bounds an arch.json: a few hundred bytes per layer.
 const maxArchBytes = 1 << 20
 
 // archFile is arch.json: one architecture with the space it belongs to.
@@ -43,7 +43,7 @@ func EncodeArch(s Space, a Arch) ([]byte, error) {
 }
 
 // DecodeArch reads an arch.json that belongs to s; name is the file's, for
-// errors. Unknown and doubled fields, another format or space, a key that is not the
+// errors. Unknown and duplicate fields, another format or space, a key that is not the
 // layers', and trailing data are errors.
 func DecodeArch(s Space, name string, data []byte) (Arch, error) {
 	const remake = "isosearch run writes such files: best.json of its folder"

@@ -79,7 +79,7 @@ var _ Lowerer = (*Measured)(nil)
 
 // ReadMeasured parses a space file of kind measured; name is the file's, for
 // errors, which carry file:line and a hint. Every problem found is in the error,
-// one a line.
+// one per line.
 func ReadMeasured(name string, data []byte) (*Measured, error) {
 	r := &reader{file: name}
 	root := r.parse(data)
@@ -204,7 +204,7 @@ func (m *Measured) build(r *reader) {
 	seen := map[string]bool{}
 	for _, st := range s.Stages {
 		if seen[st.Name] {
-			r.fail(at(st.line), "", "stage name %q is doubled", st.Name)
+			r.fail(at(st.line), "", "stage name %q is duplicate", st.Name)
 		}
 		seen[st.Name] = true
 	}

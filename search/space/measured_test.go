@@ -115,7 +115,7 @@ func TestCellsAreWhatArchitecturesAskFor(t *testing.T) {
 		cells := map[string]bool{}
 		for _, op := range m.Cells() {
 			if cells[op.String()] {
-				t.Errorf("%s: cell %s is doubled", path, op)
+				t.Errorf("%s: cell %s is duplicate", path, op)
 			}
 			cells[op.String()] = true
 		}
@@ -276,7 +276,7 @@ func TestReadMeasuredRefuses(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want, hint string }{
 		{"unknown field", "name: g", "name: g\nchanels: 3", "space.yaml:3: the space: unknown field \"chanels\"", "known fields"},
 		{"unknown unit field", "k: 3, e: 3}", "k: 3, e: 3, kernel: 5}", "space.yaml:6: choice a: unknown field \"kernel\"", "known fields of choice a: act, e, k, op, se"},
-		{"doubled field", "name: g", "name: g\nname: h", "space.yaml:3: ", ""},
+		{"duplicate field", "name: g", "name: g\nname: h", "space.yaml:3: ", ""},
 		{"format", "space/v1", "space/v9", "space.yaml:1: format is \"isocost/space/v9\"", "isocost/space/v1"},
 		{"not a number", "e: 3", "e: many", "space.yaml:6: e \"many\" is not a number", ""},
 		{"NaN", "e: 3", "e: .nan", "space.yaml:6: e \".nan\" is not a number", ""},
@@ -291,7 +291,7 @@ func TestReadMeasuredRefuses(t *testing.T) {
 		{"missing", "input: {channels: 3, height: 32, width: 32}\n", "", "field \"input\" is missing", ""},
 		{"anchor", "name: g", "name: &x g", "space.yaml:2: anchors and aliases", ""},
 		{"tag", "name: g", "name: !!str g", "space.yaml:2: tags", ""},
-		{"stage doubled", "name: s2", "name: s1", "stage name \"s1\" is doubled", ""},
+		{"duplicate stage", "name: s2", "name: s1", "stage name \"s1\" is duplicate", ""},
 		{"two documents", "default: {choice: a}\n", "default: {choice: a}\n---\na: b\n", "a second YAML document", ""},
 		{"not YAML", "name: g", "name: [g", "not YAML", ""},
 		{"no choice fits", "channels: 32, layers: 1}", "channels: 32, layers: 1, choices: [skip]}", "no choice fits", ""},

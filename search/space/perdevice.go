@@ -15,7 +15,7 @@ const maxDevices = 4
 
 // PerDevice is a space whose layers have a precision of their own on each of
 // several devices, while choices and widths are common to all: one architecture,
-// built once a device. A layer's precision is the devices' joined,
+// built once per device. A layer's precision is the devices' joined,
 //
 //	mb_k3_e6:2:fp32/int8
 //

@@ -33,10 +33,10 @@ type rowHeader struct {
 	Source string `json:"source,omitempty"`
 }
 
-// ReadRows reads a table, one JSON object a line, and hands every row to f in
+// ReadRows reads a table, one JSON object per line, and hands every row to f in
 // order; name is the file's, for errors (file:line). A header line with the
 // format may come first. Unknown fields, values that are not finite, costs that
-// are not positive, doubled architectures and a torn last line are errors.
+// are not positive, duplicate architectures and a torn last line are errors.
 func ReadRows(name string, data []byte, f func(line int, r Row) error) error {
 	seen := map[string]int{}
 	for line := 1; len(data) > 0; line++ {
@@ -76,7 +76,7 @@ func ReadRows(name string, data []byte, f func(line int, r Row) error) error {
 			return fail(`a row is {"arch":"0|2|1","utility":[91.2],"cost":{"latency_us":840}}`, "%w", err)
 		}
 		if first, ok := seen[r.Arch]; ok {
-			return fail("put all its utilities into one row", "architecture %.200q is doubled, first on line %d", r.Arch, first)
+			return fail("put all its utilities into one row", "architecture %.200q is duplicate, first on line %d", r.Arch, first)
 		}
 		seen[r.Arch] = line
 		if len(r.Utility) == 0 || len(r.Utility) > maxSamples {

@@ -153,7 +153,7 @@ func (r *reader) precisions(n *yaml.Node) []lut.Precision {
 	r.list(n, "precisions", 0, len(lut.Precisions), func(n *yaml.Node) {
 		p := lut.Precision(r.oneOf(n, "precision", precisionNames()...))
 		if slices.Contains(ps, p) {
-			r.fail(n, "", "precision %q is doubled", p)
+			r.fail(n, "", "precision %q is duplicate", p)
 		}
 		ps = append(ps, p)
 	})
@@ -227,7 +227,7 @@ func (r *reader) choices(n *yaml.Node) []choiceSpec {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name := r.name(n.Content[i], "choice")
 		if slices.ContainsFunc(cs, func(c choiceSpec) bool { return c.Name == name }) {
-			r.fail(n.Content[i], "", "choice %q is doubled", name)
+			r.fail(n.Content[i], "", "choice %q is duplicate", name)
 		}
 		u := r.unit(n.Content[i+1], "choice "+name, true, nil)
 		cs = append(cs, choiceSpec{name, u})
@@ -339,7 +339,7 @@ func (r *reader) stage(n *yaml.Node, s *spec) stageSpec {
 			r.list(n, "choices", 1, maxChoices, func(n *yaml.Node) {
 				name := r.name(n, "choice")
 				if slices.Contains(st.Choices, name) {
-					r.fail(n, "", "choice %q is doubled", name)
+					r.fail(n, "", "choice %q is duplicate", name)
 				}
 				if known(n, name) {
 					st.Choices = append(st.Choices, name)

@@ -76,7 +76,7 @@ func ReadTabular(name string, data []byte, open func(string) ([]byte, error)) (*
 		r.list(n, "choices", 1, maxChoices, func(n *yaml.Node) {
 			c := r.name(n, "choice")
 			if slices.Contains(out, c) {
-				r.fail(n, "", "choice %q is doubled", c)
+				r.fail(n, "", "choice %q is duplicate", c)
 			}
 			out = append(out, c)
 		})
@@ -151,7 +151,7 @@ func (r *reader) choiceCosts(n *yaml.Node, layers [][]string) map[string]choiceC
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		metric := r.name(n.Content[i], "metric")
 		if _, ok := out[metric]; ok {
-			r.fail(n.Content[i], "", "metric %q is doubled", metric)
+			r.fail(n.Content[i], "", "metric %q is duplicate", metric)
 		}
 		var c choiceCost
 		r.fields(n.Content[i+1], "cost "+metric, map[string]func(*yaml.Node){

@@ -87,8 +87,8 @@ func TestTabularRefuses(t *testing.T) {
 	for _, c := range []struct{ name, inSpace, inTable, with, want string }{
 		{"unknown choice", "", `"a|c"`, `"a|d"`, "tiny.jsonl:3: layer 1: choice \"d\" is none of a, c"},
 		{"unknown field", "", `"utility":[0.5]`, `"utilities":[0.5]`, "tiny.jsonl:3: unknown field"},
-		{"doubled row", "", `"a|c"`, `"a|a"`, "tiny.jsonl:3: architecture \"a|a\" is doubled, first on line 2"},
-		{"doubled field", "", `"utility":[0.5]`, `"utility":[0.5],"utility":[1]`, "tiny.jsonl:3: field \"utility\" is doubled"},
+		{"duplicate row", "", `"a|c"`, `"a|a"`, "tiny.jsonl:3: architecture \"a|a\" is duplicate, first on line 2"},
+		{"duplicate field", "", `"utility":[0.5]`, `"utility":[0.5],"utility":[1]`, "tiny.jsonl:3: field \"utility\" is doubled"},
 		{"negative cost", "", `:7,`, `:-7,`, "tiny.jsonl:2: cost latency_us is -7, not positive"},
 		{"NaN", "", `[0.5]`, `[NaN]`, "tiny.jsonl:3: "},
 		{"no utility", "", `[0.5]`, `[]`, "tiny.jsonl:3: 0 utilities"},

@@ -128,7 +128,7 @@ func (r *reader) plain(n *yaml.Node) bool {
 }
 
 // fields hands the value of every known field of mapping n to its function.
-// Unknown and doubled fields are problems; required ones that are missing too.
+// Unknown and duplicate fields are problems; required ones that are missing too.
 func (r *reader) fields(n *yaml.Node, what string, known map[string]func(*yaml.Node), required ...string) {
 	if n.Kind != yaml.MappingNode {
 		r.fail(n, "", "%s is not a mapping of fields", what)
@@ -138,7 +138,7 @@ func (r *reader) fields(n *yaml.Node, what string, known map[string]func(*yaml.N
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if line, ok := seen[k.Value]; ok {
-			r.fail(k, "", "%s: field %q is doubled, first on line %d", what, clip(k.Value), line)
+			r.fail(k, "", "%s: field %q is duplicate, first on line %d", what, clip(k.Value), line)
 			continue
 		}
 		seen[k.Value] = k.Line

@@ -82,7 +82,7 @@ const (
 	maxList        = 10000
 )
 
-// Config is what a study runs. Paths are as OpenInputs and the evaluator take
+// Config holds what a study runs. Paths are as OpenInputs and the evaluator take
 // them; ReadConfig has made those relative to the study file.
 type Config struct {
 	Space     string
@@ -102,7 +102,7 @@ type Config struct {
 	Sigma         *float64
 	// Params and FLOPs are metrics of a tabular space; networks are counted.
 	Params, FLOPs string
-	// Measure names the tables' devices: one for all, or one a table (none for none).
+	// Measure names the tables' devices: one for all, or one per table (none for none).
 	Measure []string
 	// Fidelities are those of isocost:multi-fidelity; unused without it.
 	Fidelities []evidence.Fidelity
@@ -162,7 +162,7 @@ func ReadConfig(name string, data []byte) (*Config, error) {
 	return c, nil
 }
 
-// problems are what is wrong with a study file.
+// problems hold what is wrong with a study file.
 type problems []problem
 
 type problem struct {
@@ -245,7 +245,7 @@ func (p *problems) config(f *configFile) *Config {
 	}
 	for _, x := range f.Seeds {
 		if slices.Contains(c.Seeds, x.V) {
-			p.add(x.Line, "seeds: %d is doubled", x.V)
+			p.add(x.Line, "seeds: %d is duplicate", x.V)
 		}
 		c.Seeds = append(c.Seeds, x.V)
 	}
@@ -289,7 +289,7 @@ func (p *problems) devices(f *configFile, c *Config) {
 		c.Measure = append(c.Measure, m.V)
 	}
 	if n := len(c.Measure); n > 1 && n != len(c.Tables) {
-		p.add(f.Measure[0].Line, "measure names %d devices for %d tables: name one, or one a table (none for no device)", n, len(c.Tables))
+		p.add(f.Measure[0].Line, "measure names %d devices for %d tables: name one, or one per table (none for no device)", n, len(c.Tables))
 	}
 }
 
@@ -323,7 +323,7 @@ func (p *problems) list(got []at[string], what string, known []string) (out []st
 		case x.V == "":
 			p.add(x.Line, "%s: an empty entry", what)
 		case slices.Contains(out, x.V):
-			p.add(x.Line, "%s: %.60q is doubled", what, x.V)
+			p.add(x.Line, "%s: %.60q is duplicate", what, x.V)
 		case known != nil && !slices.Contains(known, x.V):
 			p.add(x.Line, "%s: %.60q is none of %s", what, x.V, strings.Join(known, ", "))
 		}

@@ -25,7 +25,7 @@ const measuredFormat = "isocost/study-measured/v1"
 // NoDevice stands in Config.Measure for a table whose device is not at hand.
 const NoDevice = "none"
 
-// DeviceCost is what a final costs by its device, beside the anchor in the same
+// DeviceCost holds what a final costs by its device, beside the anchor in the same
 // campaign. Deviation is a fraction of the anchor's measured cost.
 type DeviceCost struct {
 	Cost      float64 `json:"cost"`
@@ -34,7 +34,7 @@ type DeviceCost struct {
 	Inside    bool    `json:"inside"`
 }
 
-// measuredFile is measured.json: one campaign a table and visit. A study that has
+// measuredFile is measured.json: one campaign per table and visit. A study that has
 // grown adds a campaign of what is new, anchors included.
 type measuredFile struct {
 	Format    string     `json:"format"`
@@ -58,7 +58,7 @@ func (c *Config) target(table int) string {
 }
 
 // measure has anchors, finals, controls and what was transferred measured, a
-// campaign a table, and writes the measured costs into the units.
+// campaign per table, and writes the measured costs into the units.
 func (r *runner) measure(ctx context.Context, units []Unit) error {
 	if len(r.Config.Measure) == 0 {
 		return nil

@@ -14,7 +14,7 @@ import (
 // Format is the first field of results.json and study.json.
 const Format = "isocost/study/v1"
 
-// Header is what a study directory is of. Methods, seeds and anchors are not in
+// Header holds what a study directory is of. Methods, seeds and anchors are not in
 // it: they may be added.
 type Header struct {
 	Format    string           `json:"format"`
@@ -85,7 +85,7 @@ type FrontRow struct {
 	Measured    bool    `json:"measured,omitempty"`
 }
 
-// TransferRow is what becomes of a table's finals on another table.
+// TransferRow holds what becomes of a table's finals on another table.
 type TransferRow struct {
 	From   string   `json:"from"`
 	To     string   `json:"to"`

@@ -249,7 +249,7 @@ func (r *runner) proxy(method string) (search.Cost, error) {
 	return nil, fmt.Errorf("method %s: the space %s has neither networks nor metrics", method, r.sp.Name())
 }
 
-// evaluator opens the evaluator, once; a table once a seed.
+// evaluator opens the evaluator, once; a table once per seed.
 func (r *runner) evaluator(ctx context.Context, seed uint64) (search.Evaluator, error) {
 	if !strings.HasPrefix(r.Config.Evaluator, "table:") {
 		seed = 0

@@ -25,7 +25,7 @@ type Unit struct {
 	Deviation  float64 `json:"deviation"`
 	Inside     bool    `json:"inside"`
 	Samples    int     `json:"samples"`
-	// Spent is what the samples cost in full ones, where some are of low fidelity.
+	// Spent holds what the samples cost in full ones, where some are of low fidelity.
 	Spent      *float64 `json:"spent,omitempty"`
 	Archs      int      `json:"archs"`
 	Moves      int      `json:"moves"`
@@ -71,7 +71,7 @@ type Transfer struct {
 	Measured  *DeviceCost `json:"measured,omitempty"` // by that table's device
 }
 
-// spent is what the samples cost in full ones.
+// spent returns what the samples cost in full ones.
 func (u *Unit) spent() float64 {
 	if u.Spent != nil {
 		return *u.Spent
