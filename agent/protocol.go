@@ -161,7 +161,7 @@ type Limits struct {
 	Attempts     int     `yaml:"attempts"` // crashes of one model before it is quarantined
 }
 
-// DefaultProtocol is the protocol of design 2. Sources: AndroidX Microbenchmark
+// DefaultProtocol is what agent bench does unless told otherwise. Sources: AndroidX Microbenchmark
 // WarmupManager.kt (warm-up), TVM min_repeat_ms (1 ms samples on a CPU; use 0.010
 // on a GPU), Android's thermal and NNAPI guidance for the 10 % and 300 s; the
 // rest is argued in docs/decisions/0201 and 0202.

@@ -15,7 +15,7 @@ import (
 )
 
 // significance is the level below which a violation of monotonicity counts as
-// real (design 3.2), after Holm's correction over the steps of a family.
+// real, after Holm's correction over the steps of a family.
 const significance = 0.01
 
 // Policies of what becomes of the raw costs.

@@ -55,7 +55,7 @@ func readCSV(t *testing.T, path string) []map[string]string {
 // The public test of calibration: 102 CNNs on two phones' GPUs, profiled kernel
 // by kernel and measured end to end (qed-usc/mobile-ml-benchmark @40ba833). A
 // plain sum is 24.4 % and 22.9 % off; left out in turn, each network must be
-// predicted to 3.1 % and 2.3 % (issue 8, point 4).
+// predicted to 3.1 % and 2.3 %.
 func TestCalibrationOnTwoPhones(t *testing.T) {
 	dir := sharedData(t, "mobile-ml-benchmark")
 	ops := readCSV(t, filepath.Join(dir, "tflite_cnn_ops_gpu.csv"))

@@ -68,7 +68,7 @@ type Options struct {
 	Judge []string
 }
 
-// Defaults are the design's: isotonic latency, η at δ = 0.05 and β = 0.05, bands
+// Defaults are isotonic latency, η at δ = 0.05 and β = 0.05, bands
 // of ±5 %.
 var Defaults = Options{Metric: lut.Latency, Policy: Isotonic, Delta: 0.05, Beta: 0.05, Tau: 0.05}
 

@@ -69,7 +69,7 @@ type TrueBand struct {
 	// Exact: g(x′) ≤ (1+Up)·g(x), g(x′) ≥ (1−Down)·g(x).
 	Up   float64 `json:"up"`
 	Down float64 `json:"down"`
-	// Published is the paper's τ′ = τ+3η+2ητ, which holds only for
+	// Published is the published τ′ = τ+3η+2ητ, which holds only for
 	// η ≤ 1/(3+2τ); PublishedHolds says whether it does here.
 	Published      float64 `json:"published"`
 	PublishedHolds bool    `json:"published_holds"`

@@ -9,7 +9,7 @@ import (
 	"github.com/isocost/isocost/search/evidence"
 )
 
-// published is the paper's literal algorithm, for comparison: one pass over the
+// published is the plain algorithm as published, for comparison: one pass over the
 // layers; candidates banded against the *previous incumbent*, |ĝ′−ĝ| ≤ τĝ;
 // tolerance ε/L and failure probability δ/L per layer; every candidate and the
 // incumbent sampled the fixed number of times that puts all K+1 means within

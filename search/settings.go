@@ -41,7 +41,7 @@ type Settings struct {
 	Scope      Scope               `json:"scope"`               // layer: sweep layer by layer; all: the whole neighbourhood at once
 	Schedule   Schedule            `json:"schedule"`            // how δ is shared: comparisons or epochs
 	Batch      int                 `json:"batch"`               // candidates sampled between two looks
-	Published  bool                `json:"published,omitempty"` // the paper's literal form
+	Published  bool                `json:"published,omitempty"` // the plain form as published
 
 	// Neighbours says what counts as a neighbour: "" for NeighboursCanonical, or
 	// NeighboursAll.

@@ -7,7 +7,7 @@ import (
 )
 
 // A fuel gauge updates between 4 Hz and once in 10 s; sampled each second, 50
-// periods are more than the 30 s that design 2.5 asks for.
+// periods are more than the 30 s an energy window needs at least.
 const batteryPeriod = time.Second
 
 var errPlugged = errors.New("the device is plugged in: the battery does not carry the load")

@@ -52,8 +52,8 @@ const (
 	KindSampled = "sampled" // power is read and integrated here
 )
 
-// An energy window is at least this long, and at least so many sensor periods
-// (design 2.5): with 50 periods the two cut-off periods at the ends are an error
+// An energy window is at least this long, and at least so many sensor periods:
+// with 50 periods the two cut-off periods at the ends are an error
 // below 1 % (√(1/6)/50).
 const (
 	minEnergyWindow = 5 * time.Second

@@ -87,7 +87,7 @@ func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	cli.Group(flags, "From families", "family", "precision")
 }
 
-// maxNetworks bounds the networks of one set: the strictest audit the design knows
+// maxNetworks bounds the networks of one set: the strictest audit there is
 // (δ_g = 0.01) needs 299.
 const maxNetworks = 10000
 

@@ -106,7 +106,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.Settings.Fresh, "fresh", 16, "fresh-seed samples of anchor and final that the reported gain rests on")
 	f.BoolVar(&o.Settings.EnforceTrueBand, "enforce-true-band", false, "narrow the band by the table's audited error")
 	f.BoolVar(&o.Settings.IntervalBand, "interval-band", false, "ask the whole prediction interval to be in the band")
-	f.BoolVar(&o.Settings.Published, "as-published", false, "the paper's literal algorithm, for comparison; certifies nothing")
+	f.BoolVar(&o.Settings.Published, "as-published", false, "the plain algorithm as published, for comparison; certifies nothing")
 	f.DurationVar(&o.Timeout, "timeout", 0, "of one evaluation (default: none)")
 	f.IntVar(&o.Retries, "retries", 2, "further attempts after a failed evaluation")
 	f.StringVar(&o.Agent, "agent", "", "the agent program (default: beside this one, else in the path)")

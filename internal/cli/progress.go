@@ -39,7 +39,7 @@ type State struct {
 
 const (
 	ttyEvery  = 100 * time.Millisecond // a redraw people see as continuous
-	lineEvery = 10 * time.Second       // design 5: one line each 10 s otherwise
+	lineEvery = 10 * time.Second       // where output is not a terminal: one line per 10 s
 )
 
 // NewProgress writes to w, normally Env.Stderr. A file that is a terminal gets

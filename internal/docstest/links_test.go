@@ -141,7 +141,7 @@ func TestNamedTestsExist(t *testing.T) {
 			commands++
 			var functions []string
 			for _, word := range strings.Fields(command) {
-				if !strings.HasPrefix(word, "./") {
+				if !strings.HasPrefix(word, "./") || word == "./PKG" {
 					continue
 				}
 				files, err := filepath.Glob(filepath.Join(root, word, "*_test.go"))
@@ -183,6 +183,33 @@ var (
 	namedDecision = regexp.MustCompile(`\bdecisions? ((?:\d{4}(?:, | and )?)+)`)
 	fourDigits    = regexp.MustCompile(`\d{4}`)
 )
+
+// elsewhere is a reference to a document that no reader of the repository has: a design
+// page or an issue by number.
+var elsewhere = regexp.MustCompile(`(?i)\b(?:design[: ]\s*\d|issue \d|the design(?:'s|\s+knows|\s+asks|\s+says)|(?:is|are) the design's)`)
+
+// No sentence refers to a document that is not in the repository.
+func TestNoDocumentFromElsewhere(t *testing.T) {
+	for _, name := range tracked(t) {
+		switch path.Ext(name) {
+		case ".go", ".md", ".sh", ".py", ".yaml":
+		default:
+			continue
+		}
+		if strings.HasPrefix(name, "internal/docstest/") {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(text), "\n") {
+			if m := elsewhere.FindString(line); m != "" {
+				t.Errorf("%s:%d refers to %q, which no reader has: say what it says", name, i+1, m)
+			}
+		}
+	}
+}
 
 // namedPath is a file or folder that a document names in code quotes.
 var namedPath = regexp.MustCompile("`((?:agent|benchmarks|record|lut|costgen|search|report|cmd|internal|scripts|examples|testdata|docs)/[A-Za-z0-9_./*-]*[A-Za-z0-9_*])[/`]")

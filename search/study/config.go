@@ -28,7 +28,7 @@ const ConfigFormat = "isocost/study-config/v1"
 const (
 	Isocost   = "isocost"      // the certifying search
 	All       = "isocost-all"  // the same over every width and precision inside the band
-	Published = "as-published" // the paper's literal algorithm
+	Published = "as-published" // the plain algorithm as published
 )
 
 // MethodNames lists every method a study can run besides those of Selector.
