@@ -91,10 +91,11 @@ test-avx2: setup-test ## the catalogue as on an x86 processor with AVX2 only, un
 	scripts/test-avx2.sh
 
 .PHONY: test-tensorflow
-test-tensorflow: ## build with TensorFlow (274 MB, set up here) and run its conformance suite
+test-tensorflow: ## build with TensorFlow (274 MB, set up here) and run its conformance suite, here and as on a processor with AVX2 alone
 	flags="$$(scripts/setup-tensorflow.sh)" && CGO_LDFLAGS="$$flags" CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations" TF_CPP_MIN_LOG_LEVEL=3 sh -ec '\
 		$(GO) vet -tags tensorflow ./agent/tensorflow ./cmd/agent; \
 		$(GO) test -tags tensorflow ./agent/tensorflow; \
+		TF_ENABLE_ONEDNN_OPTS=0 ONEDNN_MAX_CPU_ISA=AVX2 $(GO) test -tags tensorflow ./agent/tensorflow; \
 		$(GO) build -tags tensorflow -o bin/agent-tensorflow ./cmd/agent; \
 		bin/agent-tensorflow runtimes verify tensorflow'
 

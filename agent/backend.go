@@ -41,6 +41,9 @@ type Info struct {
 	SHA256    string   `json:"sha256"`
 	Providers []string `json:"providers"` // that the library was built with
 	Format    string   `json:"format"`    // of the models it opens: onnx, tflite, graph
+	// Features are parts of the library that are on in this process and choose its kernels,
+	// "NAME=VALUE" separated by a space; "" for one that has no such choice.
+	Features string `json:"features,omitempty"`
 }
 
 // Model is a model ready to open: the bytes of the backend's format, or a path

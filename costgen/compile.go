@@ -47,7 +47,7 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 	h := all[0].Header
 	f.Device = lut.Device{ID: h.Device.ID, Model: h.Device.Model, CPU: h.Device.CPU, OS: h.Device.OS, Arch: h.Device.Arch, Cores: h.Device.Cores}
 	f.Runtime = lut.Runtime{Backend: h.Runtime.Backend, Version: h.Runtime.Version, SHA256: h.Runtime.SHA256, Provider: h.Runtime.Provider, Threads: h.Runtime.Threads,
-		Options: h.Runtime.Options}
+		Options: h.Runtime.Options, Features: h.Runtime.Features}
 	f.Protocol = lut.Protocol{SHA256: h.Protocol.SHA256, YAML: h.Protocol.YAML}
 	f.Expires = []string{
 		fmt.Sprintf("another library than %s %s (SHA-256 %s)", h.Runtime.Backend, h.Runtime.Version, short(h.Runtime.SHA256)),
@@ -112,6 +112,7 @@ func Audit(t *lut.Table, sources []Source, opt Options) (*lut.Table, error) {
 		{"protocol", old.Protocol.SHA256, h.Protocol.SHA256},
 		{"provider", old.Runtime.Provider, h.Runtime.Provider},
 		{"provider options", old.Runtime.Options, h.Runtime.Options},
+		{"library features", stated(old.Runtime.Features), stated(h.Runtime.Features)},
 		{"runtime library", old.Runtime.SHA256, h.Runtime.SHA256},
 	} {
 		if d.table != d.records {

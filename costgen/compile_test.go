@@ -258,11 +258,13 @@ func TestCompileRefuses(t *testing.T) {
 		"two devices":                  {[]Source{base, other(func(h *record.Header) { h.Device.ID = "x" })}, Options{}, "other.jsonl are of different devices"},
 		"two protocols":                {[]Source{base, other(func(h *record.Header) { h.Protocol.SHA256 = "x" })}, Options{}, "different protocols"},
 		"two sets of provider options": {[]Source{base, other(func(h *record.Header) { h.Runtime.Options = "use_tf32=0" })}, Options{}, "different provider options"},
-		"two providers":                {[]Source{base, other(func(h *record.Header) { h.Runtime.Provider = "x" })}, Options{}, "different providers"},
-		"two threads":                  {[]Source{base, other(func(h *record.Header) { h.Runtime.Threads = 2 })}, Options{}, "threads: 1 and 2"},
-		"bad policy":                   {[]Source{base}, Options{Policy: "wishful"}, `policy "wishful"`},
-		"bad delta":                    {[]Source{base}, Options{Delta: 2}, "delta is 2"},
-		"energy not here":              {[]Source{base}, Options{Metric: lut.Energy}, "no-energy"},
+		"two sets of features": {[]Source{base, other(func(h *record.Header) { h.Runtime.Features = "onednn=on isa=AVX2" })}, Options{},
+			"different library features: none stated and onednn=on isa=AVX2"},
+		"two providers":   {[]Source{base, other(func(h *record.Header) { h.Runtime.Provider = "x" })}, Options{}, "different providers"},
+		"two threads":     {[]Source{base, other(func(h *record.Header) { h.Runtime.Threads = 2 })}, Options{}, "threads: 1 and 2"},
+		"bad policy":      {[]Source{base}, Options{Policy: "wishful"}, `policy "wishful"`},
+		"bad delta":       {[]Source{base}, Options{Delta: 2}, "delta is 2"},
+		"energy not here": {[]Source{base}, Options{Metric: lut.Energy}, "no-energy"},
 	} {
 		_, err := Compile(c.sources, c.opt)
 		if err == nil || !strings.Contains(err.Error(), c.says) {

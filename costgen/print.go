@@ -37,6 +37,9 @@ func WriteSummary(w io.Writer, t *lut.Table) error {
 	if f.Runtime.Options != "" {
 		row("options", "%s", f.Runtime.Options)
 	}
+	if f.Runtime.Features != "" {
+		row("features", "%s", f.Runtime.Features)
+	}
 	row("cells", "%d in %d families, %d moved by the policy %s", knots, len(f.Families), moved, f.Policy)
 	for _, k := range slices.Sorted(maps.Keys(kinds)) {
 		row("", "%5d %s", kinds[k], k)

@@ -1,6 +1,7 @@
 package costgen
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -127,6 +128,7 @@ func oneCampaign(sources []Source) error {
 			{"runtime libraries", a.Runtime.Version + " " + a.Runtime.SHA256, b.Runtime.Version + " " + b.Runtime.SHA256, "measure both with one library"},
 			{"providers", a.Runtime.Provider, b.Runtime.Provider, "compile one table a provider"},
 			{"provider options", a.Runtime.Options, b.Runtime.Options, "compile one table a set of options"},
+			{"library features", stated(a.Runtime.Features), stated(b.Runtime.Features), "the library runs other kernels with them: compile one table a set of features, or measure both with the same (for TensorFlow: TF_ENABLE_ONEDNN_OPTS, ONEDNN_MAX_CPU_ISA)"},
 			{"numbers of threads", fmt.Sprint(a.Runtime.Threads), fmt.Sprint(b.Runtime.Threads), "compile one table a number of threads"},
 		} {
 			if d.a != d.b {
@@ -137,6 +139,9 @@ func oneCampaign(sources []Source) error {
 	}
 	return nil
 }
+
+// stated is a feature list in an error.
+func stated(features string) string { return cmp.Or(features, "none stated") }
 
 func short(s string) string {
 	if len(s) > 40 {

@@ -49,7 +49,8 @@ type Runtime struct {
 	SHA256   string `json:"sha256"`
 	Provider string `json:"provider"`
 	Threads  int    `json:"threads"`
-	Options  string `json:"options,omitempty"` // of provider and session, "NAME=VALUE …"
+	Options  string `json:"options,omitempty"`  // of provider and session, "NAME=VALUE …"
+	Features string `json:"features,omitempty"` // parts of the library that were on, likewise
 }
 
 // Protocol is the measuring protocol: its canonical text and the hash of that, so

@@ -64,6 +64,10 @@ type Runtime struct {
 	// Options are those given to the provider and the session, "NAME=VALUE" in the
 	// order of their names, separated by a space; they are part of what was measured.
 	Options string `json:"options,omitempty"`
+	// Features are parts of the library that were on and chose its kernels, likewise:
+	// "onednn=on isa=AVX2". "" where the library has no such choice, and in files of TensorFlow
+	// made before it was written down.
+	Features string `json:"features,omitempty"`
 }
 
 // Interval is a closed interval [lo, hi] in the unit of the field that holds it.

@@ -172,7 +172,7 @@ func (r *run) start(ctx context.Context) error {
 		Protocol: record.Protocol{SHA256: r.Protocol.SHA256(), YAML: r.Protocol.Canonical()},
 		Device:   r.Device, Flags: r.Flags,
 		Runtime: record.Runtime{Backend: r.info.Backend, Version: r.info.Version, SHA256: r.info.SHA256,
-			Provider: r.Backend.Provider, Threads: r.Protocol.Threads, Options: optionsText(r.Backend.ProviderOptions)},
+			Provider: r.Backend.Provider, Threads: r.Protocol.Threads, Options: optionsText(r.Backend.ProviderOptions), Features: r.info.Features},
 	}
 	j, err := openJournal(r.Path, header)
 	if err != nil {

@@ -155,6 +155,7 @@ func sameCampaign(path string, have, want record.Header) error {
 		{"backend", have.Runtime.Backend, want.Runtime.Backend},
 		{"provider", have.Runtime.Provider, want.Runtime.Provider},
 		{"set of provider options", have.Runtime.Options, want.Runtime.Options},
+		{"set of library features", have.Runtime.Features, want.Runtime.Features},
 		{"runtime library", have.Runtime.SHA256, want.Runtime.SHA256},
 	} {
 		if f.have != f.want {

@@ -61,7 +61,7 @@ var library = sync.OnceValues(func() (agent.Info, error) {
 		if err != nil {
 			return agent.Info{}, err
 		}
-		return agent.Info{Backend: Name, Version: tf.Version(), Path: fields[5], SHA256: sum, Providers: []string{"cpu"}, Format: "graph"}, nil
+		return agent.Info{Backend: Name, Version: tf.Version(), Path: fields[5], SHA256: sum, Providers: []string{"cpu"}, Format: "graph", Features: features()}, nil
 	}
 	return agent.Info{}, hint.Wrap(errors.New("find TensorFlow's library: the process has no libtensorflow_cc.so mapped"),
 		"build with the flags scripts/setup-tensorflow.sh prints")
@@ -333,7 +333,7 @@ func (b *Backend) Execution(ctx context.Context, model agent.Model, opt agent.Op
 	if err != nil {
 		return agent.Execution{}, fmt.Errorf("precision of %s: %w", model.Name, err)
 	}
-	return judge(ops, precision, opt.Provider == "cpu" || opt.Provider == "", processorFlags()), nil
+	return judge(ops, precision, opt.Provider == "cpu" || opt.Provider == "", arithmeticHere()), nil
 }
 
 // dtypes are the float types of a graph's inputs and outputs, as numpy's names.

@@ -34,11 +34,11 @@ func (o operation) multiplies() bool {
 
 // judge decides by the optimised graph whether a model ran natively. On CPUs oneDNN
 // (operations _Mkl…) multiplies 16-bit floats as such where the processor has the
-// arithmetic (flags as /proc/cpuinfo lists them). Everything else is widened: Eigen's
+// arithmetic (here holds what of it there is; see arithmetic). Everything else is widened: Eigen's
 // arithmetic on Eigen::half and Eigen::bfloat16 converts each element to float and
 // back (Eigen/src/Core/arch/Default/Half.h and BFloat16.h), and so do oneDNN's
 // operations on single elements.
-func judge(ops []operation, precision lut.Precision, cpu bool, flags []string) agent.Execution {
+func judge(ops []operation, precision lut.Precision, cpu bool, here []string) agent.Execution {
 	emulated := func(format string, args ...any) agent.Execution {
 		return agent.Execution{Mode: agent.Emulated, Why: fmt.Sprintf(format, args...)}
 	}
@@ -79,22 +79,27 @@ func judge(ops []operation, precision lut.Precision, cpu bool, flags []string) a
 		return emulated("%d of %d operations compute in float32 between conversions", widened, len(work))
 	}
 	has := arithmetic(precision)
-	if i := slices.IndexFunc(has, func(f string) bool { return slices.Contains(flags, f) }); i >= 0 {
-		return agent.Execution{Mode: agent.Native, Why: fmt.Sprintf("oneDNN computes all %d operations, on a processor with %s", len(work), has[i])}
+	if i := slices.IndexFunc(has, func(f string) bool { return slices.Contains(here, f) }); i >= 0 {
+		return agent.Execution{Mode: agent.Native, Why: fmt.Sprintf("oneDNN computes all %d operations, with %s", len(work), has[i])}
 	}
-	return emulated("oneDNN computes all %d operations, but this processor has no %s", len(work), strings.Join(has, " or "))
+	return emulated("oneDNN computes all %d operations, but it has no %s here", len(work), strings.Join(has, " or "))
 }
 
-// arithmetic are the processor flags that stand for arithmetic in a precision.
+// arithmetic names what stands for arithmetic in a precision: instruction sets of oneDNN on
+// x86, processor flags on ARM.
 func arithmetic(p lut.Precision) []string {
 	if runtime.GOARCH == "arm64" {
 		return map[lut.Precision][]string{lut.BF16: {"bf16"}, lut.FP16: {"asimdhp"}}[p]
 	}
-	return map[lut.Precision][]string{lut.BF16: {"avx512_bf16", "amx_bf16"}, lut.FP16: {"avx512_fp16", "amx_fp16"}}[p]
+	fp16 := []string{"AVX512_CORE_FP16", "AVX512_CORE_AMX", "AVX512_CORE_AMX_FP16"}
+	return map[lut.Precision][]string{lut.BF16: append([]string{"AVX512_CORE_BF16"}, fp16...), lut.FP16: fp16}[p]
 }
 
-// processorFlags are the words of /proc/cpuinfo; none where it cannot be read.
-func processorFlags() []string {
-	data, _ := os.ReadFile("/proc/cpuinfo")
-	return strings.Fields(string(data))
+// arithmeticHere are the names that this process has: the instruction set oneDNN keeps to,
+// or the processor's flags.
+func arithmeticHere() []string {
+	if runtime.GOARCH == "arm64" {
+		return processor()
+	}
+	return []string{isaOf(processor(), maxISA(os.Getenv))}
 }

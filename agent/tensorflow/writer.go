@@ -325,7 +325,14 @@ func (w *writer) bias(n *graph.Node, x tf.Output) tf.Output {
 	if len(n.In) < 3 {
 		return x
 	}
-	return w.op("BiasAdd", nil, x, w.last(n.In[2]))
+	typ := "BiasAdd"
+	// Without oneDNN the optimiser fuses BiasAdd with a convolution of groups into an operation
+	// that has no kernel on CPUs. An addition is left alone. Where oneDNN runs, BiasAdd it
+	// stays: only that is fused with hswish and others.
+	if n.Int("groups", 1) > 1 && w.device == devices["cpu"] && !oneDNN() {
+		typ = "AddV2"
+	}
+	return w.op(typ, nil, x, w.last(n.In[2]))
 }
 
 func (w *writer) hardSigmoid(x tf.Output, t graph.DType) tf.Output {

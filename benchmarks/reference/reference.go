@@ -18,21 +18,9 @@ import (
 // Run computes every value of the graph from the inputs, by name, row-major. The
 // result holds all activations by name.
 func Run(g *graph.Graph, inputs map[string][]float32) (map[string][]float32, error) {
-	e := &env{vals: map[*graph.Value][]float32{}}
-	for _, v := range g.Inputs {
-		x, ok := inputs[v.Name]
-		if !ok || len(x) != v.Len() {
-			return nil, fmt.Errorf("reference: input %s has %d elements, want %d", v.Name, len(x), v.Len())
-		}
-		e.set(v, x)
-	}
-	for _, v := range g.Weights {
-		e.set(v, v.Data)
-	}
-	for _, n := range g.Nodes {
-		if err := e.node(n); err != nil {
-			return nil, fmt.Errorf("reference: node %s (%s): %w", n.Name, n.Op, err)
-		}
+	e := newEnv()
+	if err := e.run(g, inputs); err != nil {
+		return nil, err
 	}
 	out := map[string][]float32{}
 	for v, x := range e.vals {
@@ -41,7 +29,35 @@ func Run(g *graph.Graph, inputs map[string][]float32) (map[string][]float32, err
 	return out, nil
 }
 
-type env struct{ vals map[*graph.Value][]float32 }
+// env holds the values computed so far.
+type env struct {
+	vals  map[*graph.Value][]float32
+	raw   map[*graph.Value][]float32 // results before they were rounded to their number format
+	noise *noise                     // of a trial; nil computes as exactly as it can
+}
+
+func newEnv() *env {
+	return &env{vals: map[*graph.Value][]float32{}, raw: map[*graph.Value][]float32{}}
+}
+
+func (e *env) run(g *graph.Graph, inputs map[string][]float32) error {
+	for _, v := range g.Inputs {
+		x, ok := inputs[v.Name]
+		if !ok || len(x) != v.Len() {
+			return fmt.Errorf("reference: input %s has %d elements, want %d", v.Name, len(x), v.Len())
+		}
+		e.set(v, x)
+	}
+	for _, v := range g.Weights {
+		e.set(v, v.Data)
+	}
+	for _, n := range g.Nodes {
+		if err := e.node(n); err != nil {
+			return fmt.Errorf("reference: node %s (%s): %w", n.Name, n.Op, err)
+		}
+	}
+	return nil
+}
 
 // set stores a value rounded to its number format.
 func (e *env) set(v *graph.Value, x []float32) {
@@ -96,6 +112,10 @@ func (e *env) node(n *graph.Node) error {
 	if a == nil {
 		return fmt.Errorf("input %s is not computed yet", x.Name)
 	}
+	if e.noise != nil {
+		defer e.noise.operands(e, n)()
+		a = e.vals[x]
+	}
 	if n.Op == graph.Split { // the only one with several outputs
 		e.split(n)
 		return nil
@@ -115,6 +135,14 @@ func (e *env) node(n *graph.Node) error {
 		f(e, n, out)
 	} else {
 		return fmt.Errorf("unknown operator")
+	}
+	e.raw[y] = out
+	if e.noise != nil && roundings(n) > 0 {
+		out = e.noise.shake(out, margin*unitRoundoff(n), 0)
+		if n.Op == graph.Round { // exact once its operand is
+			copy(out, e.raw[y])
+		}
+		e.noise.ties(n, y, a, out)
 	}
 	e.set(y, out)
 	return nil
