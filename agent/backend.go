@@ -59,6 +59,8 @@ type Model struct {
 	// backend prices operators).
 	Chain benchmarks.Chain
 	Dims  map[string]int // values of symbolic dimensions
+	// Signature enters a .tflite model that has several; "" is the first.
+	Signature string
 }
 
 // Options say how a model is to be run.

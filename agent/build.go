@@ -26,7 +26,7 @@ type BuildSpec struct {
 // backend's format, a file is checked against its hash. A model that cannot be
 // made in that format wraps ErrUnsupported.
 func Build(m benchmarks.Model, spec BuildSpec) (Model, error) {
-	out := Model{Name: m.File, ID: m.ID, Chain: m.Chain, Dims: m.Dims}
+	out := Model{Name: m.File, ID: m.ID, Chain: m.Chain, Dims: m.Dims, Signature: m.Signature}
 	if m.File != "" {
 		out.Path = m.File
 		if !filepath.IsAbs(out.Path) {

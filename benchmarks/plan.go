@@ -32,6 +32,8 @@ type Model struct {
 	File   string         `json:"file,omitempty"`
 	SHA256 string         `json:"sha256,omitempty"`
 	Dims   map[string]int `json:"dims,omitempty"` // values of symbolic dimensions
+	// Signature enters a .tflite file that has several; "" is the first.
+	Signature string `json:"signature,omitempty"`
 }
 
 // Term is one summand of a case: Coef times the latency of a model.

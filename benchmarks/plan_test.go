@@ -32,7 +32,7 @@ func testPlan(t testing.TB) *benchmarks.Plan {
 	if err := p.Network(benchmarks.SetAudit, "audit-000", net); err != nil {
 		t.Fatal(err)
 	}
-	p.File("", "net", "net.onnx", strings.Repeat("0", 64), map[string]int{"N": 1}, nil)
+	p.File("", "net", benchmarks.Model{File: "net.onnx", SHA256: strings.Repeat("0", 64), Dims: map[string]int{"N": 1}}, nil)
 	return p.Plan()
 }
 

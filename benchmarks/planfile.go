@@ -178,8 +178,8 @@ func (m *Model) validate() error {
 		return errors.New("a model has either a chain or a file")
 	case m.File != "" && len(m.SHA256) != 64:
 		return errors.New("a model file needs its SHA-256")
-	case m.File == "" && (m.SHA256 != "" || len(m.Dims) > 0):
-		return errors.New("sha256 and dims belong to a model file")
+	case m.File == "" && (m.SHA256 != "" || len(m.Dims) > 0 || m.Signature != ""):
+		return errors.New("sha256, dims and signature belong to a model file")
 	}
 	for name, v := range m.Dims {
 		if v < 0 {

@@ -112,10 +112,9 @@ func (p *Planner) Network(set, name string, c Chain) error {
 	return nil
 }
 
-// File asks for a whole network given as a model file; ops are the keys its cost
-// should be the sum of, nil when they are not known.
-func (p *Planner) File(set, name, file, sha256 string, dims map[string]int, ops Chain) {
-	m := Model{File: file, SHA256: sha256, Dims: dims}
+// File asks for a whole network given as a model file, its ID yet to come; ops are the
+// keys its cost should be the sum of, nil when they are not known.
+func (p *Planner) File(set, name string, m Model, ops Chain) {
 	m.ID = m.id()
 	p.add(Case{Role: RoleNetwork, Set: set, Name: name, Ops: ops, Terms: []Term{{Coef: 1, Model: p.model(m)}}})
 }

@@ -133,7 +133,7 @@ func (b *Backend) prepare(ctx context.Context, model agent.Model, opt *agent.Opt
 		}
 	}
 	// The runtimes trust the file's offsets; a damaged one could take the process down.
-	if _, err := tflitefb.Decode(file); err != nil {
+	if _, err := tflitefb.DecodeSignature(file, model.Signature); err != nil {
 		return nil, hint.Wrap(fmt.Errorf("open %s: %w: %w", model.Name, agent.ErrUnsupported, err),
 			"give a .tflite file; .onnx models run on --backend ort")
 	}

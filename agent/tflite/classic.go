@@ -41,6 +41,16 @@ func (s *classicSession) check(status C.int) error {
 // delegate it must be the thread that runs and closes the session as well.
 func (b *Backend) openClassic(file []byte, model agent.Model, opt agent.Options) (_ *classicSession, err error) {
 	l := b.lib
+	// The interpreter knows tensors; what they are called to who runs the model, the
+	// signature says.
+	entry, err := tflitefb.DecodeSignature(file, model.Signature)
+	if err != nil {
+		return nil, err
+	}
+	if entry.Subgraph != 0 {
+		return nil, hint.Wrap(fmt.Errorf("signature %q: the classic library enters a model by its first subgraph alone: %w", entry.Signature, agent.ErrUnsupported),
+			"run it on LiteRT: --tflite-runtime litert")
+	}
 	s := &classicSession{c: (*C.classic_session)(C.calloc(1, C.sizeof_classic_session))}
 	defer func() {
 		if err != nil {
@@ -59,7 +69,7 @@ func (b *Backend) openClassic(file []byte, model agent.Model, opt agent.Options)
 	}
 	for i := range int(C.classic_inputs(s.c)) {
 		t := C.classic_input(s.c, C.int(i))
-		shape, resize, err := concrete(C.GoString(t.name), signature(t), model)
+		shape, resize, err := concrete(entry.InputName(i), signature(t), model)
 		if err != nil {
 			return nil, err
 		}
@@ -81,14 +91,14 @@ func (b *Backend) openClassic(file []byte, model agent.Model, opt agent.Options)
 		return nil, err
 	}
 	for i := range int(C.classic_inputs(s.c)) {
-		info, err := tensorOf(C.classic_input(s.c, C.int(i)))
+		info, err := tensorOf(C.classic_input(s.c, C.int(i)), entry.InputName(i))
 		if err != nil {
 			return nil, unsupported(err)
 		}
 		s.inputs = append(s.inputs, info)
 	}
 	for i := range int(C.classic_outputs(s.c)) {
-		info, err := tensorOf(C.classic_output(s.c, C.int(i)))
+		info, err := tensorOf(C.classic_output(s.c, C.int(i)), entry.OutputName(i))
 		if err != nil {
 			return nil, unsupported(err)
 		}
@@ -274,8 +284,8 @@ func ints(a *C.tfl_ints) []int {
 	return v
 }
 
-func tensorOf(t *C.tfl_tensor) (tensorInfo, error) {
-	return newTensorInfo(C.GoString(t.name), int(t._type), ints(t.dims), int(t.bytes))
+func tensorOf(t *C.tfl_tensor, name string) (tensorInfo, error) {
+	return newTensorInfo(name, int(t._type), ints(t.dims), int(t.bytes))
 }
 
 func (s *classicSession) infos() (in, out []tensorInfo) { return s.inputs, s.outputs }

@@ -102,7 +102,7 @@ int litert_compile(litert_session *s, int accelerators, const litert_option *o, 
 
   rt_signature_t sig;
   size_t ni, no;
-  TRY(s, s->api->GetModelSignature(s->model, 0, &sig), "GetModelSignature");
+  TRY(s, s->api->GetModelSignature(s->model, s->signature, &sig), "GetModelSignature");
   TRY(s, s->api->GetNumSignatureInputs(sig, &ni), "GetNumSignatureInputs");
   TRY(s, s->api->GetNumSignatureOutputs(sig, &no), "GetNumSignatureOutputs");
   s->input = calloc(ni + 1, sizeof *s->input);
@@ -135,7 +135,7 @@ int litert_compile(litert_session *s, int accelerators, const litert_option *o, 
 }
 
 int litert_resize(litert_session *s, int input, litert_shape shape) {
-  TRY(s, s->api->CompiledModelResizeInputTensor(s->compiled, 0, input, shape.dims, shape.rank),
+  TRY(s, s->api->CompiledModelResizeInputTensor(s->compiled, s->signature, input, shape.dims, shape.rank),
       "CompiledModelResizeInputTensor");
   return 0;
 }
@@ -152,20 +152,20 @@ int litert_buffers(litert_session *s) {
   rt_requirements_t need;
   for (int i = 0; i < s->inputs; i++) {
     // The model's own type keeps -1 for dynamic dimensions; the compiled model knows.
-    TRY(s, s->api->GetCompiledModelInputTensorLayout(s->compiled, 0, i, &s->input[i].type.layout),
+    TRY(s, s->api->GetCompiledModelInputTensorLayout(s->compiled, s->signature, i, &s->input[i].type.layout),
         "GetCompiledModelInputTensorLayout");
-    TRY(s, s->api->GetCompiledModelInputBufferRequirements(s->compiled, 0, i, &need),
+    TRY(s, s->api->GetCompiledModelInputBufferRequirements(s->compiled, s->signature, i, &need),
         "GetCompiledModelInputBufferRequirements");
     if ((status = make_buffer(s, &s->input[i], need))) return status;
     s->in_buffers[i] = s->input[i].buffer;
   }
   rt_layout *layouts = calloc(s->outputs + 1, sizeof *layouts);
-  status = s->api->GetCompiledModelOutputTensorLayouts(s->compiled, 0, s->outputs, layouts, true);
+  status = s->api->GetCompiledModelOutputTensorLayouts(s->compiled, s->signature, s->outputs, layouts, true);
   for (int i = 0; i < s->outputs && !status; i++) s->output[i].type.layout = layouts[i];
   free(layouts);
   TRY(s, status, "GetCompiledModelOutputTensorLayouts");
   for (int i = 0; i < s->outputs; i++) {
-    TRY(s, s->api->GetCompiledModelOutputBufferRequirements(s->compiled, 0, i, &need),
+    TRY(s, s->api->GetCompiledModelOutputBufferRequirements(s->compiled, s->signature, i, &need),
         "GetCompiledModelOutputBufferRequirements");
     if ((status = make_buffer(s, &s->output[i], need))) return status;
     s->out_buffers[i] = s->output[i].buffer;
@@ -190,7 +190,7 @@ int litert_read(litert_session *s, int output, void *data, size_t size) {
 }
 
 int litert_run(litert_session *s) {
-  TRY(s, s->api->RunCompiledModel(s->compiled, 0, s->inputs, s->in_buffers, s->outputs, s->out_buffers),
+  TRY(s, s->api->RunCompiledModel(s->compiled, s->signature, s->inputs, s->in_buffers, s->outputs, s->out_buffers),
       "RunCompiledModel");
   if (s->lock_outputs) {
     for (int i = 0; i < s->outputs; i++) {

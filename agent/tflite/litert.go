@@ -19,6 +19,7 @@ import (
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/tflitefb"
 )
 
 // litertStatus names the status codes that were met (litert_common.h).
@@ -110,7 +111,12 @@ func (l *library) openLiteRT(file []byte, model agent.Model, opt agent.Options, 
 	if err != nil {
 		return nil, err
 	}
+	entry, err := signatureIndex(file, model.Signature)
+	if err != nil {
+		return nil, err
+	}
 	s := &litertSession{c: (*C.litert_session)(C.calloc(1, C.sizeof_litert_session))}
+	s.c.signature = C.size_t(entry)
 	defer func() {
 		if err != nil {
 			s.close()
@@ -339,6 +345,18 @@ func (s *litertSession) profile(runs int) ([][]event, error) {
 		all = append(all, events)
 	}
 	return all, nil
+}
+
+// signatureIndex is where a signature stands in the file: LiteRT has them in its order.
+func signatureIndex(file []byte, key string) (int, error) {
+	if key == "" {
+		return 0, nil
+	}
+	m, err := tflitefb.DecodeSignature(file, key)
+	if err != nil {
+		return 0, err
+	}
+	return max(0, slices.Index(m.Signatures, key)), nil
 }
 
 // concrete replaces the open dimensions of an input by the model's Dims: NAME[i] for

@@ -137,6 +137,7 @@ typedef struct {
   int inputs, outputs;
   litert_tensor *input, *output;
   rt_buffer_t *in_buffers, *out_buffers;
+  size_t signature;     // index of the signature that is run
   bool lock_outputs;    // wait for a device that runs on after RunCompiledModel has returned
   const char *failed;   // the call that failed
 } litert_session;

@@ -83,8 +83,12 @@ func (f *File) length(dims Dims, open string) (n int, by string, ok bool) {
 	return n, by, ok
 }
 
-// Own are the lengths among dims that are of this file's inputs, by the names in Dims.
+// Own are the lengths among dims that are of this file's inputs, by the names in Dims; all
+// where only the runtime knows the inputs.
 func (f *File) Own(dims Dims) map[string]int {
+	if f.Format == ORT {
+		return dims
+	}
 	var own map[string]int
 	for _, open := range f.Dims() {
 		if n, _, ok := f.length(dims, open); ok {

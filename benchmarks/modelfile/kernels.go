@@ -55,7 +55,7 @@ func (f *File) kernelsOfTFLite(dims Dims) (*network.Network, error) {
 				"convert the model with inputs of that size")
 		}
 	}
-	net, err := tflitereader.Read(f.data, f.Name)
+	net, err := tflitereader.ReadModel(f.tflite, f.Name)
 	if err == nil && len(laidOut) > 0 {
 		net.Dims = laidOut
 	}

@@ -243,3 +243,53 @@ func TestUnlike(t *testing.T) {
 		}
 	}
 }
+
+// twoSignatures is a .tflite model that a relu of 8 numbers and an addition of 3 share.
+func twoSignatures(t *testing.T) string {
+	t.Helper()
+	encode := &tflitefb.Model{Signature: "encode", Inputs: []int32{0}, Outputs: []int32{1},
+		Tensors:   []tflitefb.Tensor{{Name: "x", Shape: []int32{1, 8}}, {Name: "y", Shape: []int32{1, 8}}},
+		Operators: []tflitefb.Operator{{Code: tflitefb.Relu, Version: 1, Inputs: []int32{0}, Outputs: []int32{1}}}}
+	decode := &tflitefb.Model{Signature: "decode", Inputs: []int32{0}, Outputs: []int32{1}, InputNames: []string{"state"}, OutputNames: []string{"next"},
+		Tensors: []tflitefb.Tensor{{Name: "decode_state:0", Shape: []int32{1, 3}}, {Name: "PartitionedCall:0", Shape: []int32{1, 3}}},
+		Operators: []tflitefb.Operator{{Code: tflitefb.Add, Version: 1, Inputs: []int32{0, 0}, Outputs: []int32{1},
+			Options: tflitefb.Options{Type: tflitefb.AddOptions}}}}
+	data, err := tflitefb.Encode(encode, decode)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(t, "two.tflite", data)
+}
+
+func TestOpenSignature(t *testing.T) {
+	path := twoSignatures(t)
+	for _, c := range []struct{ key, used, chosen, input, kernel string }{
+		{"", "encode", "", "x float32[1,8]", "relu"},
+		{"encode", "encode", "", "x float32[1,8]", "relu"},
+		{"decode", "decode", "decode", "state float32[1,3]", "add"},
+	} {
+		f, err := modelfile.OpenSignature(path, c.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		net, err := f.Kernels(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Signature != c.used || f.Chosen() != c.chosen || f.Inputs[0].String() != c.input || len(net.Kernels) != 1 || net.Kernels[0].Op.Kind != c.kernel {
+			t.Errorf("%q: %q, %v, %v", c.key, f.Signature, f.Inputs, net.Kernels)
+		}
+		if note := f.Entrance(); !strings.Contains(note, "encode, decode; "+c.used+" is used") {
+			t.Error(note)
+		}
+	}
+	for _, c := range []struct{ path, key, cure string }{
+		{path, "train", "its signatures are encode, decode"},
+		{writeTFLite(t, "one.tflite"), "train", "its signatures are serving_default"},
+		{writeONNX(t, "net.onnx", open("x", 1, 3)), "encode", "only .tflite models have them"},
+	} {
+		if _, err := modelfile.OpenSignature(c.path, c.key); err == nil || !strings.Contains(err.Error(), c.key) || !strings.Contains(hint.Of(err), c.cure) {
+			t.Errorf("%s: %v, hint %q", c.path, err, hint.Of(err))
+		}
+	}
+}

@@ -1,10 +1,12 @@
 package modelfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/isocost/isocost/benchmarks/kernelfile"
 	"github.com/isocost/isocost/internal/hint"
@@ -20,18 +22,30 @@ type File struct {
 	// Inputs and Outputs are what the model declares: none of kernels and of formats that
 	// only their runtime reads.
 	Inputs, Outputs []Value
+	// Signature is how a .tflite model is entered, and Signatures are all that it could be,
+	// when there are several.
+	Signature  string
+	Signatures []string
 
-	data    []byte // of a .tflite model, for its reader
 	onnx    *onnx.Model
+	tflite  *tflitefb.Model
 	kernels *kernelfile.File
 }
 
 // Open reads a file. Errors say what is wrong with which file, and hint at the cure: see
 // Detect; a file that is cut off or damaged; a model without a graph.
-func Open(path string) (*File, error) {
+func Open(path string) (*File, error) { return OpenSignature(path, "") }
+
+// OpenSignature opens a .tflite model by one of its signatures, "" for the first, which
+// LiteRT takes too. A file without that signature, and one of a format without signatures,
+// is an error.
+func OpenSignature(path, signature string) (*File, error) {
 	format, err := Detect(path)
 	if err != nil {
 		return nil, err
+	}
+	if signature != "" && format != TFLite {
+		return nil, hint.Wrap(fmt.Errorf("%s has no signatures: %w %q", path, tflitefb.ErrNoSignature, signature), "only .tflite models have them; leave --signature out")
 	}
 	f := &File{Path: path, Name: baseName(path, format), Format: format}
 	if format == ORT {
@@ -43,7 +57,7 @@ func Open(path string) (*File, error) {
 	}
 	switch format {
 	case TFLite:
-		err = f.openTFLite(data)
+		err = f.openTFLite(data, signature)
 	case Kernels:
 		if f.kernels, err = kernelfile.Decode(path, data); err != nil {
 			return nil, err // which names the file and the line
@@ -87,20 +101,46 @@ func (f *File) openONNX(data []byte) (err error) {
 	return nil
 }
 
-func (f *File) openTFLite(data []byte) error {
-	m, err := tflitefb.Decode(data)
+func (f *File) openTFLite(data []byte, signature string) error {
+	m, err := tflitefb.DecodeSignature(data, signature)
+	if errors.Is(err, tflitefb.ErrNoSignature) {
+		if m, no := tflitefb.Decode(data); no == nil && m.Signature != "" {
+			return hint.Wrap(err, "its signatures are %s", cmp.Or(strings.Join(m.Signatures, ", "), m.Signature))
+		}
+		return hint.Wrap(err, "it has none at all; leave --signature out")
+	}
 	if err != nil {
 		return hint.Wrap(err, "is it a TensorFlow Lite model, whole and uncompressed?")
 	}
-	f.data = data
-	for _, i := range m.Inputs {
-		f.Inputs = append(f.Inputs, ofTFLite(m.Tensors[i]))
+	f.tflite, f.Signature, f.Signatures = m, m.Signature, m.Signatures
+	for i, t := range m.Inputs {
+		f.Inputs = append(f.Inputs, ofTFLite(m.Tensors[t], m.InputName(i)))
 	}
-	for _, i := range m.Outputs {
-		f.Outputs = append(f.Outputs, ofTFLite(m.Tensors[i]))
+	for i, t := range m.Outputs {
+		f.Outputs = append(f.Outputs, ofTFLite(m.Tensors[t], m.OutputName(i)))
 	}
 	return nil
 }
+
+// Entrance says which of several signatures is used, "" where there is no choice.
+func (f *File) Entrance() string {
+	if len(f.Signatures) < 2 {
+		return ""
+	}
+	return fmt.Sprintf("%s has the signatures %s; %s is used (--signature NAME chooses)", f.Path, strings.Join(f.Signatures, ", "), f.Signature)
+}
+
+// Chosen is the signature to name to who runs the file: "" where it is the first, which is
+// taken anyway.
+func (f *File) Chosen() string {
+	if len(f.Signatures) > 0 && f.Signature != f.Signatures[0] {
+		return f.Signature
+	}
+	return ""
+}
+
+// SignatureHelp is the help of --signature.
+const SignatureHelp = "`NAME` of the signature by which .tflite models are entered (default: the first)"
 
 // Names are the paths' names without folders, as far as they differ.
 func Names(paths []string) []string {

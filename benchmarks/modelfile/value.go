@@ -118,9 +118,9 @@ func ofONNX(v *onnx.ValueInfo) Value {
 	return out
 }
 
-// ofTFLite describes a tensor of a .tflite model.
-func ofTFLite(t tflitefb.Tensor) Value {
-	v := Value{Name: t.Name, DType: t.Type.String()}
+// ofTFLite describes a tensor of a .tflite model by the name that its signature has for it.
+func ofTFLite(t tflitefb.Tensor, name string) Value {
+	v := Value{Name: name, DType: t.Type.String()}
 	for i, n := range t.Shape {
 		if i < len(t.Dynamic) && t.Dynamic[i] < 0 {
 			v.Shape = append(v.Shape, Dim{int(n), fmt.Sprintf("%s[%d]", v.Name, i)})

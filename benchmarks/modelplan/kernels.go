@@ -66,7 +66,7 @@ func (k *Kernels) Add(f *modelfile.File, set string) error {
 	if !whole { // a sum that lacks kernels judges no table
 		ops = nil
 	}
-	k.Planner.File(set, net.Name, file, sum, net.Dims, ops)
+	k.Planner.File(set, net.Name, benchmarks.Model{File: file, SHA256: sum, Dims: net.Dims, Signature: f.Chosen()}, ops)
 	return nil
 }
 

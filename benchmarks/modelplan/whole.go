@@ -80,7 +80,7 @@ func (w *Whole) Plan(files []*modelfile.File) (plan *benchmarks.Plan, given map[
 		if dims, takes[i], err = w.settle(f, names[i], &p); err != nil {
 			return nil, nil, err
 		}
-		planner.File("", names[i], f.Path, sum, dims, nil)
+		planner.File("", names[i], benchmarks.Model{File: f.Path, SHA256: sum, Dims: dims, Signature: f.Chosen()}, nil)
 	}
 	if err := p.err(w.FreeBytes); err != nil {
 		return nil, nil, err
@@ -110,7 +110,7 @@ func (w *Whole) settle(f *modelfile.File, name string, p *problems) (dims map[st
 		for array := range w.Arrays {
 			takes[array] = array
 		}
-		return w.Dims, takes, nil
+		return f.Own(w.Dims), takes, nil
 	}
 	takes, byArray := map[string]string{}, map[string]int{}
 	for _, v := range f.Inputs {

@@ -44,6 +44,11 @@ func Read(data []byte, name string) (*network.Network, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ReadModel(m, name)
+}
+
+// ReadModel reads a decoded model; see Read.
+func ReadModel(m *tflitefb.Model, name string) (*network.Network, error) {
 	r := &reader{m: m, from: make([]*operator, len(m.Tensors)), to: make([][]*operator, len(m.Tensors)),
 		constant: make([]bool, len(m.Tensors)), batch: 1}
 	if err := r.load(); err != nil {

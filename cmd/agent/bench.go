@@ -60,6 +60,7 @@ type benchOptions struct {
 	NumericCheck  bool
 	Seed          uint64
 	Dims          modelfile.Dims
+	Signature     string
 	Inputs        []string
 	ListIO        bool
 	PrintProtocol bool
@@ -82,6 +83,7 @@ func (o *benchOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.NumericCheck, "numeric-check", true, "compare outputs of reduced precisions and other providers with fp32 on the CPU, after the rounds; a mismatch is no cost")
 	flags.Uint64Var(&o.Seed, "seed", 0, "seed of orders and inputs, instead of the protocol's")
 	flags.VarP(&o.Dims, "dim", "f", modelfile.DimHelp)
+	flags.StringVar(&o.Signature, "signature", "", modelfile.SignatureHelp)
 	flags.StringArrayVar(&o.Inputs, "input", nil, "`[MODEL/]NAME=FILE.npy` instead of a synthesised input; may be repeated")
 	flags.BoolVar(&o.ListIO, "list-io", false, "list the models' inputs and outputs and stop")
 	flags.DurationVar(&o.MaxTime, "max-time", 0, "device time of the whole campaign; the round under way is finished")
@@ -91,7 +93,7 @@ func (o *benchOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.PrintProtocol, "print-protocol", false, "print the protocol with all flags applied and stop")
 	flags.StringVar(&o.Sysroot, "sysroot", "/", "root of the tree that the device is read from")
 	flags.MarkHidden("sysroot")
-	cli.Group(flags, "Models", "dim", "input", "list-io")
+	cli.Group(flags, "Models", "dim", "signature", "input", "list-io")
 	cli.Group(flags, "Protocol", "protocol", "threads", "cores", "metric", "estimator", "seed", "print-protocol")
 	o.targetOptions.AddFlags(flags)
 }
@@ -126,13 +128,13 @@ func (o *benchOptions) protocol(flags *pflag.FlagSet) (agent.Protocol, error) {
 }
 
 // plan reads the plan, or makes one of the models.
-func (o *benchOptions) plan(p agent.Protocol) (plan *benchmarks.Plan, inputs map[string]string, dir string, err error) {
+func (o *benchOptions) plan(env cli.Env, p agent.Protocol) (plan *benchmarks.Plan, inputs map[string]string, dir string, err error) {
 	switch {
 	case o.Plan != "" && len(o.Models) > 0:
 		return nil, nil, "", cli.Usagef("give --plan or models, not both")
 	case o.Plan != "":
-		if len(o.Dims)+len(o.Inputs) > 0 {
-			return nil, nil, "", cli.Usagef("--dim and --input go with --model; a plan names its own")
+		if len(o.Dims)+len(o.Inputs)+len(o.Signature) > 0 {
+			return nil, nil, "", cli.Usagef("--dim, --signature and --input go with --model; a plan names its own")
 		}
 		plan, err = benchmarks.OpenPlan(o.Plan)
 		if err != nil {
@@ -148,15 +150,15 @@ func (o *benchOptions) plan(p agent.Protocol) (plan *benchmarks.Plan, inputs map
 		}
 		return plan, nil, dir, nil
 	case len(o.Models) > 0:
-		plan, inputs, err := o.ofModels(p)
+		plan, inputs, err := o.ofModels(env, p)
 		return plan, inputs, "", err
 	}
 	return nil, nil, "", cli.Usagef("nothing to measure: give --plan FILE or --model FILE")
 }
 
 // ofModels plans the models as they are, and names the file of each input that has one.
-func (o *benchOptions) ofModels(p agent.Protocol) (*benchmarks.Plan, map[string]string, error) {
-	files, err := openModels(o.Models)
+func (o *benchOptions) ofModels(env cli.Env, p agent.Protocol) (*benchmarks.Plan, map[string]string, error) {
+	files, err := openModels(env, o.Models, o.Signature)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -215,13 +217,13 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 		return err
 	}
 	if o.ListIO {
-		return listIO(env, o.Models, o.JSON)
+		return listIO(env, o.Models, o.Signature, o.JSON)
 	}
 	if o.Output == "-" {
 		return cli.Usage(hint.Wrap(errors.New("-o -: records are appended and read back, which standard output cannot"),
 			"give -o FILE; --json prints the results"))
 	}
-	plan, inputs, dir, err := o.plan(protocol)
+	plan, inputs, dir, err := o.plan(env, protocol)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/forward"
 )
@@ -80,7 +81,14 @@ func answer(ctx context.Context, backend agent.Backend, r forward.Request, opt a
 			opt.Inputs[in.Name] = agent.Tensor(in)
 		}
 	}
-	outputs, err := runOnce(ctx, backend, agent.Model{Name: r.Model, Path: r.Model, Dims: r.Dims}, opt)
+	f, err := modelfile.OpenSignature(r.Model, r.Signature)
+	if err != nil {
+		return nil, err
+	}
+	if err := modelfile.CheckDims(r.Dims, []*modelfile.File{f}); err != nil {
+		return nil, err
+	}
+	outputs, err := runOnce(ctx, backend, agent.Model{Name: r.Model, Path: r.Model, Dims: f.Own(r.Dims), Signature: f.Chosen()}, opt)
 	if err != nil {
 		return nil, err
 	}

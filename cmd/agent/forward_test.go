@@ -54,7 +54,7 @@ func TestForward(t *testing.T) {
 	if want := []byte{0, 0, 48, 65, 0, 0, 176, 65, 0, 0, 4, 66}; replies[0].ID != "1" || !bytes.Equal(replies[0].Outputs[0].Data, want) { // 11, 22, 33
 		t.Errorf("%+v", replies[0])
 	}
-	for i, want := range map[int]string{1: "invalid character", 2: "no such file", 3: "not supported by the runtime"} {
+	for i, want := range map[int]string{1: "invalid character", 2: "no such file", 3: "not an ONNX file"} {
 		if !strings.Contains(replies[i].Error, want) {
 			t.Errorf("reply %d: %q, want %q", i, replies[i].Error, want)
 		}

@@ -11,13 +11,17 @@ import (
 	"github.com/isocost/isocost/internal/hint"
 )
 
-// openModels opens model files, the first that cannot be read is the error.
-func openModels(paths []string) ([]*modelfile.File, error) {
+// openModels opens model files by a signature, "" for the first, and notes on stderr where
+// there was a choice. The first file that cannot be read is the error.
+func openModels(env cli.Env, paths []string, signature string) ([]*modelfile.File, error) {
 	files := make([]*modelfile.File, len(paths))
 	for i, path := range paths {
 		var err error
-		if files[i], err = modelfile.Open(path); err != nil {
+		if files[i], err = modelfile.OpenSignature(path, signature); err != nil {
 			return nil, err
+		}
+		if note := files[i].Entrance(); note != "" && signature == "" {
+			fmt.Fprintf(env.Stderr, "agent: note: %s\n", note)
 		}
 	}
 	return files, nil
@@ -31,11 +35,11 @@ type modelIO struct {
 }
 
 // listIO prints what goes into models and comes out of them.
-func listIO(env cli.Env, paths []string, asJSON bool) error {
+func listIO(env cli.Env, paths []string, signature string, asJSON bool) error {
 	if len(paths) == 0 {
 		return cli.Usage(errors.New("--list-io needs a model"))
 	}
-	files, err := openModels(paths)
+	files, err := openModels(env, paths, signature)
 	if err != nil {
 		return err
 	}

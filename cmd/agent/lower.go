@@ -77,7 +77,7 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 	if err := cli.NewOutput("-o", o.Output, models...); err != nil {
 		return err
 	}
-	files, err := openModels(models)
+	files, err := openModels(env, models, "")
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,7 @@ type planOptions struct {
 	JSON       bool
 	Models     []string
 	Dims       modelfile.Dims
+	Signature  string
 	Set        string
 	// Calibrators are models whose networks calibrate, whatever Set says of the others.
 	Calibrators []string
@@ -68,6 +69,7 @@ func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.Models, "model", nil, "plan the kernels of these ONNX or .tflite `files` (further ones may follow as arguments)")
 	flags.StringSliceVar(&o.Calibrators, "calibrate-model", nil, "plan these `files` too, as networks that calibrate the table")
 	flags.VarP(&o.Dims, "dim", "f", modelfile.DimHelp+"; a batch without a length is 1")
+	flags.StringVar(&o.Signature, "signature", "", modelfile.SignatureHelp)
 	flags.BoolVar(&o.Warm, "warm", false, "measure a model's kernels with their weights in the nearest cache, as in a network of under a megabyte")
 	flags.StringVar(&o.Set, "set", benchmarks.SetAudit, "what the models themselves are for: audit, calibrate, or none to plan the kernels alone")
 	flags.StringSliceVar(&o.Families, "family", nil, "plan the standard grids of these `kinds`: "+strings.Join(benchmarks.GridFamilies, ", "))
@@ -83,7 +85,7 @@ func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&o.Output, "output", "o", "", "the plan `file`; standard output when left out")
 	flags.BoolVar(&o.JSON, "json", false, "print the summary as JSON (needs -o)")
 	cli.Group(flags, "From a space", "space", "calibrate", "audit", "knots")
-	cli.Group(flags, "From models", "model", "calibrate-model", "dim", "warm", "set")
+	cli.Group(flags, "From models", "model", "calibrate-model", "dim", "signature", "warm", "set")
 	cli.Group(flags, "From families", "family", "precision")
 }
 
@@ -117,6 +119,7 @@ func (o *planOptions) validate(args []string) error {
 	add(len(o.Calibrators) > 0 && len(o.Models) == 0, "--calibrate-model goes with --model")
 	add(o.Warm && len(o.Models) == 0, "--warm is about --model; other plans are warm")
 	add(len(o.Dims) > 0 && len(o.Models) == 0, "--dim is about --model")
+	add(o.Signature != "" && len(o.Models) == 0, "--signature is about --model")
 	add(o.Calibrate < 0, "--calibrate %d is negative", o.Calibrate)
 	add(o.Audit < 0, "--audit %d is negative", o.Audit)
 	add(o.Calibrate > maxNetworks || o.Audit > maxNetworks, "--calibrate and --audit are at most %d: each is a network to measure", maxNetworks)
@@ -146,7 +149,7 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 	case o.Space != "":
 		err = o.fromSpace(p)
 	case len(o.Models) > 0:
-		err = o.fromModels(p)
+		err = o.fromModels(env, p)
 	default:
 		err = o.fromFamilies(p)
 	}

@@ -11,8 +11,8 @@ import (
 )
 
 // fromModels plans the kernels of models and (with a set) the models themselves.
-func (o *planOptions) fromModels(p *benchmarks.Planner) error {
-	files, err := openModels(slices.Concat(o.Models, o.Calibrators))
+func (o *planOptions) fromModels(env cli.Env, p *benchmarks.Planner) error {
+	files, err := openModels(env, slices.Concat(o.Models, o.Calibrators), o.Signature)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 type predictOptions struct {
 	lut         string
 	dims        modelfile.Dims
+	signature   string
 	emitPlan    string
 	seed        uint64
 	extrapolate bool
@@ -49,6 +50,7 @@ With --json one object a model is printed:
 			var o predictOptions
 			f.StringVar(&o.lut, "lut", "", "the table")
 			f.VarP(&o.dims, "dim", "f", modelfile.DimHelp)
+			f.StringVar(&o.signature, "signature", "", modelfile.SignatureHelp)
 			f.StringVar(&o.emitPlan, "emit-plan", "", "write the plan that measures what is missing to this `FILE`")
 			f.Uint64Var(&o.seed, "seed", 1, "of the order of that plan")
 			f.BoolVar(&o.extrapolate, "extrapolate", false, "guess, and mark, keys outside the measured range")
@@ -130,7 +132,7 @@ func (o *predictOptions) checkDims(paths []string) error {
 	}
 	var files []*modelfile.File
 	for _, path := range paths {
-		f, err := modelfile.Open(path)
+		f, err := modelfile.OpenSignature(path, o.signature)
 		if err != nil {
 			return nil // its turn comes; the dimension may be of this one
 		}
@@ -142,9 +144,12 @@ func (o *predictOptions) checkDims(paths []string) error {
 // predict reads a model and prices it. Another runtime than the table's may run other
 // kernels: said on stderr.
 func (o *predictOptions) predict(env cli.Env, t *lut.Table, path string) (*costgen.Prediction, *network.Network, error) {
-	f, err := modelfile.Open(path)
+	f, err := modelfile.OpenSignature(path, o.signature)
 	if err != nil {
 		return nil, nil, err
+	}
+	if note := f.Entrance(); note != "" && o.signature == "" {
+		fmt.Fprintf(env.Stderr, "costgen: note: %s\n", note)
 	}
 	if w := f.Unlike(t.File().Runtime); w != "" {
 		fmt.Fprintf(env.Stderr, "costgen: warning: %s\n", w)

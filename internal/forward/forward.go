@@ -50,6 +50,8 @@ type Request struct {
 	Inputs []Tensor `json:"inputs,omitempty"`
 	// Dims gives symbolic dimensions their values.
 	Dims map[string]int `json:"dims,omitempty"`
+	// Signature enters a .tflite model that has several; "" is the first.
+	Signature string `json:"signature,omitempty"`
 }
 
 // Tensor is an array: row-major little-endian elements, base64 in JSON.

@@ -10,11 +10,20 @@ import (
 // ErrFormat is wrapped by every error of Decode.
 var ErrFormat = errors.New("not a valid .tflite model")
 
-// Decode reads the first subgraph of a .tflite file. Every offset is checked
+// ErrNoSignature is wrapped by the error of DecodeSignature for a key that the file does
+// not have.
+var ErrNoSignature = errors.New("the file has no such signature")
+
+// Decode reads a .tflite file as a runtime enters it where nobody says otherwise: by its
+// first signature, or the first subgraph where it has none. See DecodeSignature.
+func Decode(file []byte) (*Model, error) { return DecodeSignature(file, "") }
+
+// DecodeSignature reads the subgraph of the signature with a key, "" for the first. Every
+// offset is checked
 // against the file, every index against its list; what it does not understand in
 // operators (options of a table not listed in this package) is kept by type only.
 // Constants' Data alias the input.
-func Decode(file []byte) (m *Model, err error) {
+func DecodeSignature(file []byte, key string) (m *Model, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			bad, ok := r.(badFormat)
@@ -31,7 +40,9 @@ func Decode(file []byte) (m *Model, err error) {
 	if id := string(file[4:8]); id != identifier {
 		fail("file identifier %q, want %q", id, identifier)
 	}
-	m = d.model(d.table(0))
+	if m, err = d.model(d.table(0), key); err != nil {
+		return nil, err
+	}
 	if err := m.check(); err != nil {
 		fail("%v", err)
 	}
@@ -160,7 +171,64 @@ func (t table) tables(slot int) []table {
 	return v
 }
 
-func (d *decoder) model(root table) *Model {
+// signature is one of a file's signatures: what its inputs and outputs are called, by the
+// tensor.
+type signature struct {
+	key      string
+	subgraph int
+	in, out  map[int32]string
+}
+
+func (t table) signature() signature {
+	names := func(slot int) map[int32]string {
+		out := map[int32]string{}
+		for _, m := range t.tables(slot) {
+			out[int32(m.uint32(1))] = m.string(0)
+		}
+		return out
+	}
+	return signature{key: t.string(2), subgraph: t.uint32(4), in: names(0), out: names(1)}
+}
+
+// enter gives the model the signature with a key and returns its subgraph.
+func (d *decoder) enter(m *Model, root table, key string) (s signature, err error) {
+	all := root.tables(7)
+	found := -1
+	for i, t := range all {
+		sig := t.signature()
+		if len(all) > 1 {
+			m.Signatures = append(m.Signatures, sig.key)
+		}
+		if found < 0 && (key == "" || sig.key == key) {
+			found, s = i, sig
+		}
+	}
+	if found < 0 && key != "" {
+		return s, fmt.Errorf("%w: %q", ErrNoSignature, key)
+	}
+	m.Signature, m.Subgraph = s.key, s.subgraph
+	return s, nil
+}
+
+// names are what a signature calls the tensors of a list; nil where that is what they
+// are called anyway, or it does not name every one.
+func (m *Model) names(list []int32, by map[int32]string) []string {
+	names, own := make([]string, len(list)), true
+	for i, t := range list {
+		name, ok := by[t]
+		if !ok || t < 0 || int(t) >= len(m.Tensors) { // the latter check refuses
+			return nil
+		}
+		names[i] = name
+		own = own && name == m.Tensors[t].Name
+	}
+	if own {
+		return nil
+	}
+	return names
+}
+
+func (d *decoder) model(root table, key string) (*Model, error) {
 	if v := root.uint32(0); v != schemaVersion {
 		fail("schema version %d, want %d", v, schemaVersion)
 	}
@@ -169,7 +237,14 @@ func (d *decoder) model(root table) *Model {
 	if len(graphs) == 0 {
 		fail("no subgraph")
 	}
-	g := graphs[0]
+	entry, err := d.enter(m, root, key)
+	if err != nil {
+		return nil, err
+	}
+	if entry.subgraph >= len(graphs) {
+		fail("signature %q: no subgraph %d among %d", entry.key, entry.subgraph, len(graphs))
+	}
+	g := graphs[entry.subgraph]
 	buffers := root.tables(4)
 	for i, t := range g.tables(0) {
 		n := t.uint32(2)
@@ -200,13 +275,8 @@ func (d *decoder) model(root table) *Model {
 		}
 		m.Operators = append(m.Operators, t.operator(codes[n]))
 	}
-	for _, s := range root.tables(7) {
-		if s.uint32(4) == 0 {
-			m.Signature = s.string(2)
-			break
-		}
-	}
-	return m
+	m.InputNames, m.OutputNames = m.names(m.Inputs, entry.in), m.names(m.Outputs, entry.out)
+	return m, nil
 }
 
 func (t table) uint64(slot int) uint64 {

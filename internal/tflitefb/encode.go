@@ -15,21 +15,26 @@ const (
 	maxFile       = 1<<31 - 1 // FlatBuffers offsets are 32-bit
 )
 
-// Encode writes the model. Equal models give equal bytes. It fails on an index
-// out of range, an option the table does not have, or data of the wrong size.
-func Encode(m *Model) ([]byte, error) {
-	if err := m.check(); err != nil {
-		return nil, fmt.Errorf("encode tflite model: %w", err)
-	}
+// Encode writes the model, and behind it further ones of the same file, each a subgraph
+// with a signature of its own. Equal models give equal bytes. It fails on an index out of
+// range, an option the table does not have, or data of the wrong size.
+func Encode(m *Model, more ...*Model) ([]byte, error) {
 	size := 1024
-	for _, t := range m.Tensors {
-		size += len(t.Data) + 256
+	models, operators := append([]*Model{m}, more...), 0
+	for _, m := range models {
+		if err := m.check(); err != nil {
+			return nil, fmt.Errorf("encode tflite model: %w", err)
+		}
+		for _, t := range m.Tensors {
+			size += len(t.Data) + 256
+		}
+		operators += len(m.Operators)
 	}
 	if size > maxFile {
 		return nil, fmt.Errorf("encode tflite model: %d bytes of weights do not fit a FlatBuffer of 2 GiB", size)
 	}
-	e := encoder{b: flatbuffers.NewBuilder(size + 256*len(m.Operators))}
-	return e.model(m), nil
+	e := encoder{b: flatbuffers.NewBuilder(size + 256*operators)}
+	return e.model(models), nil
 }
 
 // check lists the first thing that a reader would refuse.
@@ -118,54 +123,43 @@ type encoder struct{ b *flatbuffers.Builder }
 
 type offset = flatbuffers.UOffsetT
 
-func (e encoder) model(m *Model) []byte {
+// shared is what the subgraphs of a file have in common.
+type shared struct {
+	buffers []offset
+	codes   []code
+	indexOf map[code]uint32 // into codes
+}
+
+// code is an entry of the file's list of operators.
+type code struct {
+	op      Op
+	custom  string
+	version int32
+}
+
+// parts are a subgraph's tensors and operators, written before the lists of them.
+type parts struct{ tensors, operators []offset }
+
+func (e encoder) model(models []*Model) []byte {
 	b := e.b
 	// Buffer 0 is empty by the schema's rule; every constant has its own after it.
-	buffers := []offset{e.buffer(nil)}
-	tensors := make([]offset, len(m.Tensors))
-	for i, t := range m.Tensors {
-		n := uint32(0)
-		if t.Data != nil {
-			n = uint32(len(buffers))
-			buffers = append(buffers, e.buffer(t.Data))
-		}
-		tensors[i] = e.tensor(t, n)
+	s := &shared{buffers: []offset{e.buffer(nil)}, indexOf: map[code]uint32{}}
+	written := make([]parts, len(models))
+	for i, m := range models {
+		written[i] = e.parts(m, s)
 	}
-	type code struct {
-		op      Op
-		custom  string
-		version int32
-	}
-	var codes []code
-	indexOf := map[code]uint32{}
-	ops := make([]offset, len(m.Operators))
-	for i, op := range m.Operators {
-		c := code{op.Code, op.Custom, op.Version}
-		n, ok := indexOf[c]
-		if !ok {
-			n = uint32(len(codes))
-			indexOf[c] = n
-			codes = append(codes, c)
-		}
-		ops[i] = e.operator(op, n)
-	}
-	codeOffsets := make([]offset, len(codes))
-	for i, c := range codes {
+	codeOffsets := make([]offset, len(s.codes))
+	for i, c := range s.codes {
 		codeOffsets[i] = e.operatorCode(c.op, c.custom, c.version)
 	}
-	tensorVector, opVector := e.offsets(tensors), e.offsets(ops)
-	in, out := e.int32s(m.Inputs), e.int32s(m.Outputs)
-	name := b.CreateString("main")
-	b.StartObject(6)
-	b.PrependUOffsetTSlot(0, tensorVector, 0)
-	b.PrependUOffsetTSlot(1, in, 0)
-	b.PrependUOffsetTSlot(2, out, 0)
-	b.PrependUOffsetTSlot(3, opVector, 0)
-	b.PrependUOffsetTSlot(4, name, 0)
-	graphs := e.offsets([]offset{b.EndObject()})
-	signatures := e.signature(m)
-	codeVector, bufferVector := e.offsets(codeOffsets), e.offsets(buffers)
-	description := b.CreateString(m.Description)
+	var subgraphs []offset
+	for i, m := range models {
+		subgraphs = append(subgraphs, e.subgraph(m, written[i]))
+	}
+	graphs := e.offsets(subgraphs)
+	signatures := e.signatures(models)
+	codeVector, bufferVector := e.offsets(codeOffsets), e.offsets(s.buffers)
+	description := b.CreateString(models[0].Description)
 	b.StartObject(8)
 	b.PrependUint32Slot(0, schemaVersion, 0)
 	b.PrependUOffsetTSlot(1, codeVector, 0)
@@ -177,28 +171,78 @@ func (e encoder) model(m *Model) []byte {
 	return b.FinishedBytes()
 }
 
-func (e encoder) signature(m *Model) offset {
-	if m.Signature == "" {
+func (e encoder) parts(m *Model, s *shared) parts {
+	tensors := make([]offset, len(m.Tensors))
+	for i, t := range m.Tensors {
+		n := uint32(0)
+		if t.Data != nil {
+			n = uint32(len(s.buffers))
+			s.buffers = append(s.buffers, e.buffer(t.Data))
+		}
+		tensors[i] = e.tensor(t, n)
+	}
+	ops := make([]offset, len(m.Operators))
+	for i, op := range m.Operators {
+		c := code{op.Code, op.Custom, op.Version}
+		n, ok := s.indexOf[c]
+		if !ok {
+			n = uint32(len(s.codes))
+			s.indexOf[c] = n
+			s.codes = append(s.codes, c)
+		}
+		ops[i] = e.operator(op, n)
+	}
+	return parts{tensors, ops}
+}
+
+func (e encoder) subgraph(m *Model, p parts) offset {
+	b := e.b
+	tensors, operators := e.offsets(p.tensors), e.offsets(p.operators)
+	in, out := e.int32s(m.Inputs), e.int32s(m.Outputs)
+	name := b.CreateString("main")
+	b.StartObject(6)
+	b.PrependUOffsetTSlot(0, tensors, 0)
+	b.PrependUOffsetTSlot(1, in, 0)
+	b.PrependUOffsetTSlot(2, out, 0)
+	b.PrependUOffsetTSlot(3, operators, 0)
+	b.PrependUOffsetTSlot(4, name, 0)
+	return b.EndObject()
+}
+
+// signatures lists those of all subgraphs that have one, 0 where none has.
+func (e encoder) signatures(models []*Model) offset {
+	var list []offset
+	for i, m := range models {
+		if m.Signature != "" {
+			list = append(list, e.signature(m, i))
+		}
+	}
+	if list == nil {
 		return 0
 	}
+	return e.offsets(list)
+}
+
+func (e encoder) signature(m *Model, subgraph int) offset {
 	b := e.b
-	maps := func(list []int32) offset {
+	maps := func(list []int32, name func(i int) string) offset {
 		var o []offset
-		for _, i := range list {
-			name := b.CreateString(m.Tensors[i].Name)
+		for i, t := range list {
+			name := b.CreateString(name(i))
 			b.StartObject(2)
 			b.PrependUOffsetTSlot(0, name, 0)
-			b.PrependUint32Slot(1, uint32(i), 0)
+			b.PrependUint32Slot(1, uint32(t), 0)
 			o = append(o, b.EndObject())
 		}
 		return e.offsets(o)
 	}
-	in, out, key := maps(m.Inputs), maps(m.Outputs), b.CreateString(m.Signature)
+	in, out, key := maps(m.Inputs, m.InputName), maps(m.Outputs, m.OutputName), b.CreateString(m.Signature)
 	b.StartObject(5)
 	b.PrependUOffsetTSlot(0, in, 0)
 	b.PrependUOffsetTSlot(1, out, 0)
 	b.PrependUOffsetTSlot(2, key, 0)
-	return e.offsets([]offset{b.EndObject()})
+	b.PrependUint32Slot(4, uint32(subgraph), 0)
+	return b.EndObject()
 }
 
 func (e encoder) buffer(data []byte) offset {

@@ -1,7 +1,7 @@
 // Package tflitefb reads and writes .tflite files: the FlatBuffer schema of
 // TensorFlow Lite (schema.fbs, version 3, identifier "TFL3"), as far as isocost
-// uses it – one subgraph, built-in operators and their options, quantisation,
-// signatures. It knows nothing of operators' meaning; benchmarks/tflitewriter does.
+// uses it – the subgraph of a signature, built-in operators and their options,
+// quantisation. It knows nothing of operators' meaning; benchmarks/tflitewriter does.
 package tflitefb
 
 // Model is one .tflite model of a single subgraph.
@@ -11,9 +11,30 @@ type Model struct {
 	Inputs      []int32 // indices of Tensors
 	Outputs     []int32
 	Operators   []Operator // in execution order
-	// Signature is the key of the model's signature; its inputs and outputs carry
-	// the tensors' names. "" writes none.
+	// Signature is the key of the signature by which a runtime enters the model; ""
+	// where the file has none.
 	Signature string
+	// InputNames and OutputNames are what the signature calls the Inputs and Outputs; nil
+	// where it calls them as the tensors are called.
+	InputNames, OutputNames []string
+	// Signatures are the keys of all the file's signatures in its order, when there are
+	// several, and Subgraph is the one of the file that Signature enters. Both are of what
+	// was read: Encode does not look at them.
+	Signatures []string
+	Subgraph   int
+}
+
+// InputName is what the model's i-th input is called by its signature.
+func (m *Model) InputName(i int) string { return m.nameOf(m.InputNames, m.Inputs, i) }
+
+// OutputName is what the model's i-th output is called by its signature.
+func (m *Model) OutputName(i int) string { return m.nameOf(m.OutputNames, m.Outputs, i) }
+
+func (m *Model) nameOf(names []string, tensors []int32, i int) string {
+	if names != nil {
+		return names[i]
+	}
+	return m.Tensors[tensors[i]].Name
 }
 
 // Tensor is an edge of the model, or a constant when Data is set.

@@ -153,3 +153,44 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A file may be entered at several places: the first is what a runtime takes when nobody
+// says otherwise, and the names of inputs are the signature's, not the tensors'.
+func TestSignatures(t *testing.T) {
+	second := &Model{Signature: "decode", Tensors: []Tensor{{Name: "decode_t:0", Shape: []int32{3}}, {Name: "r", Shape: []int32{3}}},
+		Inputs: []int32{0}, Outputs: []int32{1}, InputNames: []string{"t"}, OutputNames: []string{"state"},
+		Operators: []Operator{{Code: Relu, Version: 1, Inputs: []int32{0}, Outputs: []int32{1}}}}
+	file, err := Encode(sample(), second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := []string{"serving_default", "decode"}
+	for _, key := range []string{"", "serving_default"} {
+		got, err := DecodeSignature(file, key)
+		want := sample()
+		want.Signatures = keys
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("signature %q: %v\n%+v\nwant\n%+v", key, err, got, want)
+		}
+	}
+	got, err := DecodeSignature(file, "decode")
+	want := *second
+	want.Description, want.Signatures, want.Subgraph = "sample", keys, 1
+	if err != nil || !reflect.DeepEqual(got, &want) {
+		t.Errorf("%v\n%+v\nwant\n%+v", err, got, &want)
+	}
+	if got.InputName(0) != "t" || got.OutputName(0) != "state" {
+		t.Errorf("%q, %q", got.InputName(0), got.OutputName(0))
+	}
+	if _, err := DecodeSignature(file, "train"); !errors.Is(err, ErrNoSignature) || errors.Is(err, ErrFormat) {
+		t.Errorf("an unknown signature: %v", err)
+	}
+	// One subgraph of several need not be the one the first signature enters.
+	behind := &Model{Tensors: second.Tensors, Inputs: []int32{0}, Outputs: []int32{1}, Operators: second.Operators}
+	if file, err = Encode(behind, sample()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Decode(file); err != nil || got.Subgraph != 1 || got.Signature != "serving_default" || len(got.Tensors) != len(sample().Tensors) {
+		t.Errorf("%v: %+v", err, got)
+	}
+}
