@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/isocost/isocost/benchmarks/ortmemory"
+	"github.com/isocost/isocost/benchmarks/ortmodel"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -22,7 +23,7 @@ func plannedPeak(t *lut.Table, n network) (bytes float64, ok bool) {
 	if f.Metric != lut.Memory || !ortmemory.Plans(f.Runtime) || !n.counted {
 		return 0, false
 	}
-	if b, err := ortmemory.ChainPeak(n.ops); err == nil {
+	if b, err := ortmemory.ChainPeak(n.ops, ortmodel.Target{}); err == nil {
 		return float64(b), true
 	}
 	return n.planned, n.planned > 0

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/isocost/isocost/benchmarks/ortmemory"
+	"github.com/isocost/isocost/benchmarks/ortmodel"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search/space"
 )
@@ -29,7 +30,7 @@ func (c *LUTCost) Cost(a space.Arch) (Bounds, error) {
 	var cost lut.Cost
 	if f := c.Table.File(); f.Metric == lut.Memory && ortmemory.Plans(f.Runtime) {
 		// No figure of an operator tells a peak: see ortmemory.ChainPeak.
-		peak, err := ortmemory.ChainPeak(chain)
+		peak, err := ortmemory.ChainPeak(chain, ortmodel.Target{})
 		if err != nil {
 			return Bounds{}, err
 		}

@@ -29,6 +29,8 @@ type Options struct {
 	// Root is the folder external data lies in; nil when there is none. Only small
 	// constants are read from it.
 	Root fs.FS
+	// Target is the machine that the runtime runs on; the zero value has AVX-512.
+	Target ortmodel.Target
 	// Lowered says that the runtime wrote the model, optimised; many such are known by
 	// their operators.
 	Lowered bool
@@ -88,11 +90,11 @@ func ReadModel(m *onnx.Model, opt Options) (*network.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.Infer(ortmodel.Shapes, ortmodel.Folds); err != nil {
+	if err := g.Infer(ortmodel.Contrib); err != nil {
 		return nil, err
 	}
 	lowered := opt.Lowered || ortmodel.Optimised(g)
-	f := ortmodel.Fuse(g, lowered)
+	f := ortmodel.Fuse(g, opt.Target, lowered)
 	net, made := f.Price()
 	net.Name = opt.Name
 	if lowered {

@@ -20,7 +20,7 @@ func Plans(r lut.Runtime) bool { return r.Backend == "ort" && r.Provider == "cpu
 // takes beyond weights, inputs and outputs. Peaks do not add up, and a buffer that waits
 // to be used again counts while neither of its operators runs, so that no figure an
 // operator has tells it. It fails for operators that do not make a chain.
-func ChainPeak(ops []lut.Op) (int64, error) {
+func ChainPeak(ops []lut.Op, on ortmodel.Target) (int64, error) {
 	g, err := benchmarks.Build(benchmarks.Chain(ops), benchmarks.BuildOptions{Batch: 1, Shapes: true})
 	if err != nil {
 		return 0, err
@@ -29,21 +29,21 @@ func ChainPeak(ops []lut.Op) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return Peak(m)
+	return Peak(m, on)
 }
 
 // Peak is the same of a decoded model as exported. Its weights may lack their elements.
 // It fails like graph.Load, and where a shape that the plan needs is not known.
-func Peak(m *onnx.Model) (int64, error) {
+func Peak(m *onnx.Model, on ortmodel.Target) (int64, error) {
 	g, err := graph.Load(m, graph.Options{})
 	if err != nil {
 		return 0, err
 	}
-	if err := g.Infer(ortmodel.Shapes, ortmodel.Folds); err != nil {
+	if err := g.Infer(ortmodel.Contrib); err != nil {
 		return 0, err
 	}
 	var net network.Network
-	Weigh(&net, ortmodel.Fuse(g, false), nil)
+	Weigh(&net, ortmodel.Fuse(g, on, false), nil)
 	if net.PeakBytes == 0 {
 		return 0, errors.New("the shapes of the model are not all known")
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/benchmarks/ortmemory"
+	"github.com/isocost/isocost/benchmarks/ortmodel"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -84,7 +85,7 @@ func TestChainPeakIsThatOfTheWrittenModel(t *testing.T) {
 	compared := 0
 	for _, c := range chains {
 		want := writtenPeak(t, c)
-		got, err := ortmemory.ChainPeak(c)
+		got, err := ortmemory.ChainPeak(c, ortmodel.Target{})
 		if want == 0 {
 			if err == nil {
 				t.Errorf("%v: %d bytes, and the written model's peak is not known", c, got)
@@ -106,7 +107,7 @@ func BenchmarkPeakOfAChain(b *testing.B) {
 	chain := mobile(b, lut.FP32)
 	b.Run("planned from the graph", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := ortmemory.ChainPeak(chain); err != nil {
+			if _, err := ortmemory.ChainPeak(chain, ortmodel.Target{}); err != nil {
 				b.Fatal(err)
 			}
 		}

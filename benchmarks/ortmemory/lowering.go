@@ -7,10 +7,6 @@ import (
 	"github.com/isocost/isocost/internal/onnx/graph"
 )
 
-// blockChannels is the channel block of ONNX Runtime's layout NCHWc on x86 with
-// 512-bit registers (MlasNchwcGetBlockSize); maps in it are padded to whole blocks.
-const blockChannels = 16
-
 // places are the memory of one value: as it is, in blocks of channels, and in 8 bits
 // with the channels last. What the runtime does not make is nil.
 type places struct {
@@ -25,6 +21,7 @@ type places struct {
 // runtime's own graph says is exact (steps); this is for models that it has not seen.
 type lowerer struct {
 	g     *ortmodel.Fused
+	block int // channels of one
 	at    map[*graph.Value]*places
 	steps []*step
 	node  *graph.Node
@@ -33,7 +30,7 @@ type lowerer struct {
 }
 
 func lower(g *ortmodel.Fused) *lowerer {
-	l := &lowerer{g: g, at: map[*graph.Value]*places{}, ok: true}
+	l := &lowerer{g: g, block: g.Target.Block(), at: map[*graph.Value]*places{}, ok: true}
 	later := map[*graph.Node]*graph.Node{} // a convolution that runs with the addition after it
 	for _, n := range g.Nodes {
 		if n.Gone || len(n.Out) == 0 || n.Out[0] == nil || n.Out[0].Constant {
@@ -117,9 +114,10 @@ func (l *lowerer) plain(v *graph.Value) *slot {
 	return p.plain
 }
 
-func padded(shape []int) []int {
+// padded is a map's shape in whole blocks of channels.
+func (l *lowerer) padded(shape []int) []int {
 	s := slices.Clone(shape)
-	s[1] = (s[1] + blockChannels - 1) / blockChannels * blockChannels
+	s[1] = (s[1] + l.block - 1) / l.block * l.block
 	return s
 }
 
@@ -132,7 +130,7 @@ func (l *lowerer) blocked(v *graph.Value) *slot {
 	}
 	if p.blocked == nil {
 		from := l.plain(v)
-		p.blocked = l.slot(v, padded(v.Shape), v.Type.Bits())
+		p.blocked = l.slot(v, l.padded(v.Shape), v.Type.Bits())
 		l.emit(&step{in: []*slot{from}, out: []*slot{p.blocked}})
 	}
 	return p.blocked
@@ -188,11 +186,11 @@ func (l *lowerer) blocks(n *graph.Node) bool {
 	case out%aligned != 0:
 		return false
 	case g == 1:
-		return in < blockChannels || in%aligned == 0
+		return in < l.block || in%aligned == 0
 	case in == 1 && out == g:
 		return true
 	}
-	return in%blockChannels == 0 && out/g%blockChannels == 0
+	return in%l.block == 0 && out/g%l.block == 0
 }
 
 // blockedConv runs n in blocks into v, onto the memory of a sum's other operand where
@@ -201,7 +199,7 @@ func (l *lowerer) blockedConv(n *graph.Node, v, sum *graph.Value) {
 	w, x := n.In[1], n.In[0]
 	var from *slot
 	switch {
-	case w.Shape[1] < blockChannels && max(1, n.Int("group", 1)) == 1:
+	case w.Shape[1] < l.block && max(1, n.Int("group", 1)) == 1:
 		from = l.plain(x)
 	default:
 		from = l.blocked(x)
@@ -211,7 +209,7 @@ func (l *lowerer) blockedConv(n *graph.Node, v, sum *graph.Value) {
 		st.in = append(st.in, l.blocked(sum))
 		st.inplace = []int{3}
 	}
-	to := l.slot(v, padded(v.Shape), v.Type.Bits())
+	to := l.slot(v, l.padded(v.Shape), v.Type.Bits())
 	st.out = []*slot{to}
 	l.places(v).blocked, l.places(v).made = to, true
 	l.emit(st)
@@ -261,20 +259,20 @@ func (l *lowerer) kernel(n *graph.Node) {
 		l.blockedConv(n, v, nil)
 		return
 	case x != nil && l.staysBlocked(n):
-		st := &step{inplace: ortmodel.InPlace[n.Op]}
+		st := &step{inplace: ortmodel.Lookup(n.Op).InPlace}
 		for _, in := range n.In {
 			if in != nil && !in.Constant {
 				st.in = append(st.in, l.blocked(in))
 			}
 		}
-		to := l.slot(v, padded(v.Shape), v.Type.Bits())
+		to := l.slot(v, l.padded(v.Shape), v.Type.Bits())
 		st.out = []*slot{to}
 		l.places(v).blocked, l.places(v).made = to, true
 		l.emit(st)
 		l.end(v)
 		return
 	}
-	st := &step{inplace: ortmodel.InPlace[n.Op], alias: ortmodel.Views[n.Op], own: workspace(n)}
+	st := newStep(n)
 	for _, in := range n.In {
 		switch {
 		case in == nil:
@@ -308,28 +306,19 @@ func (l *lowerer) staysBlocked(n *graph.Node) bool {
 	if !isMap(v) || len(n.Out) > 1 && n.Out[1] != nil {
 		return false
 	}
-	whole := func(v *graph.Value) bool { return v.Shape[1]%blockChannels == 0 }
-	switch n.Op {
-	case "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool":
+	whole := func(v *graph.Value) bool { return v.Shape[1]%l.block == 0 }
+	each := func(fits func(*graph.Value) bool) bool {
+		return !slices.ContainsFunc(n.In, func(in *graph.Value) bool { return in == nil || !l.isBlocked(in) || !fits(in) })
+	}
+	switch ortmodel.Lookup(n.Op).Blocked {
+	case ortmodel.InBlocks:
+		return l.isBlocked(x)
+	case ortmodel.WholeBlocks:
 		return l.isBlocked(x) && whole(x)
-	case "Relu", "Sigmoid", "Tanh", "Clip", "@silu", "@gelu", "Gelu", "HardSigmoid":
-		return l.isBlocked(x)
-	case "BatchNormalization":
-		return l.isBlocked(x)
-	case "Add", "Mul", "Sum":
-		for _, in := range n.In {
-			if in == nil || !l.isBlocked(in) || !slices.Equal(in.Shape, v.Shape) {
-				return false
-			}
-		}
-		return true
-	case "Concat":
-		for _, in := range n.In {
-			if in == nil || !l.isBlocked(in) || !whole(in) {
-				return false
-			}
-		}
-		return n.Int("axis", 1) == 1
+	case ortmodel.EqualBlocks:
+		return each(func(in *graph.Value) bool { return slices.Equal(in.Shape, v.Shape) })
+	case ortmodel.JoinedBlocks:
+		return each(whole) && n.Int("axis", 1) == 1
 	}
 	return false
 }
@@ -337,7 +326,7 @@ func (l *lowerer) staysBlocked(n *graph.Node) bool {
 // quantised runs a node in 8 bits.
 func (l *lowerer) quantised(n *graph.Node) {
 	v := n.Out[0]
-	st := &step{alias: ortmodel.Views[n.Op]}
+	st := &step{alias: ortmodel.Lookup(n.Op).View}
 	for _, in := range n.In {
 		if in == nil || in.Constant {
 			st.in = append(st.in, nil)

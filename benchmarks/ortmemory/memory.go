@@ -16,10 +16,10 @@ func sizeOf(v *graph.Value) (size int64, known bool) {
 	return (int64(n)*int64(bits) + 7) / 8, true
 }
 
-// weighOptimised writes what is in use into the network of a graph that the runtime has
+// WeighOptimised writes what is in use into the network of a graph that the runtime has
 // optimised; made says which kernel a node of the fused graph became.
 func WeighOptimised(net *network.Network, g *graph.Graph, f *ortmodel.Fused, made map[*graph.Node]int) {
-	list, nodes, ok := steps(g)
+	list, nodes, ok := steps(g, f.Target)
 	if !ok {
 		Weigh(net, f, made)
 		return
@@ -38,7 +38,7 @@ func WeighOptimised(net *network.Network, g *graph.Graph, f *ortmodel.Fused, mad
 	}
 }
 
-// weigh writes what is in use into the network of a model as exported.
+// Weigh writes what is in use into the network of a model as exported.
 func Weigh(net *network.Network, f *ortmodel.Fused, made map[*graph.Node]int) {
 	l := lower(f)
 	if !l.ok {

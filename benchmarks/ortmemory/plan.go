@@ -134,7 +134,7 @@ func (s *slot) fits(t *slot) bool {
 
 // steps are those of a graph that the runtime has optimised: its nodes are its
 // kernels, in the order in which they run.
-func steps(g *graph.Graph) (list []*step, of []*graph.Node, ok bool) {
+func steps(g *graph.Graph, on ortmodel.Target) (list []*step, of []*graph.Node, ok bool) {
 	slots := map[*graph.Value]*slot{}
 	slotOf := func(v *graph.Value) *slot {
 		if v == nil {
@@ -154,7 +154,7 @@ func steps(g *graph.Graph) (list []*step, of []*graph.Node, ok bool) {
 			}
 			wide := *v
 			if v.From != nil && v.From.Op == "com.microsoft.nchwc:ReorderInput" && len(s.shape) == 4 {
-				s.shape[1] = blockedChannels(v)
+				s.shape[1] = blockedChannels(v, on.Block())
 				wide.Shape = s.shape
 			}
 			var known bool
@@ -167,7 +167,7 @@ func steps(g *graph.Graph) (list []*step, of []*graph.Node, ok bool) {
 	}
 	ok = true
 	for _, n := range g.Nodes {
-		st := &step{inplace: ortmodel.InPlace[n.Op], alias: ortmodel.Views[n.Op], own: workspace(n)}
+		st := newStep(n)
 		for _, v := range n.In {
 			st.in = append(st.in, slotOf(v))
 		}
@@ -181,12 +181,18 @@ func steps(g *graph.Graph) (list []*step, of []*graph.Node, ok bool) {
 
 // blockedChannels are the channels of a reordered map, in whole blocks: as many as the
 // weights of a convolution that reads it say.
-func blockedChannels(v *graph.Value) int {
+func blockedChannels(v *graph.Value, block int) int {
 	c := v.Shape[1]
 	for _, n := range v.To {
 		if w := n.Input(1); n.Op == "com.microsoft.nchwc:Conv" && w != nil && len(w.Shape) == 4 && n.Input(0) == v {
 			return max(c, w.Shape[1]*n.Int("group", 1))
 		}
 	}
-	return (c + blockChannels - 1) / blockChannels * blockChannels
+	return (c + block - 1) / block * block
+}
+
+// newStep is a node's kernel without its tensors.
+func newStep(n *graph.Node) *step {
+	o := ortmodel.Lookup(n.Op)
+	return &step{inplace: o.InPlace, alias: o.View, own: workspace(n)}
 }

@@ -160,24 +160,26 @@ func (g *Fused) scales() map[*graph.Value]bool {
 			continue
 		}
 		on := false
-		switch n.Op {
-		case "Conv":
+		switch o := operators[n.Op]; {
+		case n.Op == "Conv":
 			w := n.Input(1)
 			on = n.Int("group", 1) == 1 || w.Rank() == 4 && w.Shape[1] == 1
-		case "Relu", "Sigmoid", "Tanh", "MaxPool", "AveragePool", "GlobalAveragePool":
-			on = blocked[n.In[0]]
-		case "Add", "Mul", "Concat":
-			on = all(n.In)
-		case "BatchNormalization":
+		case n.Op == "BatchNormalization":
 			if on = len(n.In) == 5 && blocked[n.In[0]] && !slices.ContainsFunc(n.In[1:], func(v *graph.Value) bool { return v == nil || !v.Constant }); on {
 				n.Op = scaleConv
 			}
+		case o.planned:
+		case o.Blocked == InBlocks, o.Blocked == WholeBlocks:
+			on = blocked[n.In[0]]
+		case o.Blocked == EqualBlocks, o.Blocked == JoinedBlocks:
+			on = all(n.In)
 		}
 		blocked[n.Out[0]] = on
 	}
 	return blocked
 }
 
+// IsConv says whether an operator is a float convolution.
 func IsConv(op string) bool {
 	switch op {
 	case "Conv", scaleConv, "com.microsoft:FusedConv", "com.microsoft.nchwc:Conv", "com.microsoft:NhwcConv", "com.microsoft:NhwcFusedConv":
@@ -186,6 +188,7 @@ func IsConv(op string) bool {
 	return false
 }
 
+// IsMatrix says whether a node is a linear layer: a product with a constant matrix.
 func IsMatrix(n *graph.Node) bool {
 	switch n.Op {
 	case "Gemm", "com.microsoft:FusedGemm", "com.microsoft:MatMulNBits":
@@ -412,7 +415,7 @@ func (g *Fused) mergePad(n *graph.Node) {
 	graph.Enter(c, 0, n, n.In[0])
 }
 
-// fusedSum is the addition that goes into the convolution n, nil when none does.
+// SumInto is the addition that goes into the convolution n, nil when none does.
 func (g *Fused) SumInto(n *graph.Node) *graph.Node {
 	if n.Op != "Conv" || g.How(n).Int8 || len(n.Out) == 0 || !graph.Only(n.Out[0]) {
 		return nil

@@ -9,7 +9,19 @@ import (
 	"github.com/isocost/isocost/internal/onnx/graph"
 )
 
-// how a node runs, as far as the operator does not say it.
+// Fused is a graph with everything merged that the runtime runs as one kernel.
+type Fused struct {
+	*graph.Graph
+	runs     map[*graph.Node]*How
+	free     map[*graph.Node]string   // nodes that cost nothing, and why
+	scale    map[*graph.Value]float64 // of a tensor that QuantizeLinear makes, when it is one constant
+	Lowered  bool                     // the runtime wrote the graph
+	Target   Target
+	Warnings []string
+	postponed
+}
+
+// How says how a node runs, as far as the operator does not say it.
 type How struct {
 	Act     string // fused activation, the catalogue's name
 	Int8    bool   // runs quantised
@@ -17,6 +29,7 @@ type How struct {
 	Skip    bool   // a layer normalisation that adds a shortcut first
 }
 
+// How is how a node runs. Only Fuse changes it.
 func (g *Fused) How(n *graph.Node) *How {
 	h := g.runs[n]
 	if h == nil {
@@ -33,18 +46,7 @@ func (g *Fused) warn(format string, args ...any) {
 	}
 }
 
-// fused is a graph with everything merged that the runtime runs as one kernel.
-type Fused struct {
-	*graph.Graph
-	runs     map[*graph.Node]*How
-	free     map[*graph.Node]string   // nodes that cost nothing, and why
-	scale    map[*graph.Value]float64 // of a tensor that QuantizeLinear makes, when it is one constant
-	Lowered  bool                     // the runtime wrote the graph
-	Warnings []string
-	postponed
-}
-
-// optimised says whether the runtime wrote a graph: it holds operators that only its
+// Optimised says whether the runtime wrote a graph: it holds operators that only its
 // optimiser makes.
 func Optimised(g *graph.Graph) bool {
 	return slices.ContainsFunc(g.Nodes, func(n *graph.Node) bool {
@@ -52,9 +54,9 @@ func Optimised(g *graph.Graph) bool {
 	})
 }
 
-// fuseGraph merges what the runtime runs as one kernel. The graph stays as it is.
-func Fuse(g *graph.Graph, lowered bool) *Fused {
-	f := &Fused{Graph: g.Clone(), runs: map[*graph.Node]*How{}, free: map[*graph.Node]string{}, scale: map[*graph.Value]float64{}, Lowered: lowered}
+// Fuse merges what the runtime runs as one kernel. The graph stays as it is.
+func Fuse(g *graph.Graph, on Target, lowered bool) *Fused {
+	f := &Fused{Graph: g.Clone(), runs: map[*graph.Node]*How{}, free: map[*graph.Node]string{}, scale: map[*graph.Value]float64{}, Lowered: lowered, Target: on}
 	f.postponed = postpone(f.Graph)
 	for _, n := range f.Nodes {
 		switch {
@@ -71,9 +73,10 @@ func Fuse(g *graph.Graph, lowered bool) *Fused {
 	return f
 }
 
+// ChannelsLast is a shape N,C,… as N,…,C.
 func ChannelsLast(s []int) []int { return slices.Concat(s[:1], s[2:], s[1:2]) }
 
-// channelsFirst is a shape N,H,W,C as N,C,H,W; channelsLast the other way.
+// channelsFirst is a shape N,…,C as N,C,….
 func channelsFirst(s []int) []int {
 	k := len(s)
 	return slices.Concat(s[:1], s[k-1:], s[1:k-1])

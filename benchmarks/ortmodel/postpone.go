@@ -24,7 +24,7 @@ func postpone(g *graph.Graph) postponed {
 				continue
 			}
 			late = late || p.late[v]
-			vague = vague || p.vague[v] || i > 0 && p.late[v] && onWord[n.Op]
+			vague = vague || p.vague[v] || i > 0 && p.late[v] && operators[n.Op].byValue
 		}
 		if x := n.Input(0); (n.Op == "Shape" || n.Op == "Size") && x != nil {
 			if late = p.vague[x]; late {

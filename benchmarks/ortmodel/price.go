@@ -8,7 +8,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// price gives every node that remains its key, or a reason why it has none.
+// Price gives every node that remains its key, or a reason why it has none.
 func (g *Fused) Price() (*network.Network, map[*graph.Node]int) {
 	net := &network.Network{Lowered: g.Lowered, Dims: g.Dims, Kernels: []network.Kernel{}, Unpriced: []network.Unpriced{}, Free: []network.Free{}, Warnings: g.Warnings}
 	p := &pricer{g: g, blocked: map[*graph.Value]bool{}, last: map[*graph.Value]bool{}, inner: map[*graph.Value]bool{}, leads: map[*graph.Value]bool{}, turned: map[*graph.Value]bool{}, ran: map[*graph.Node]bool{}, batch: g.Batch()}

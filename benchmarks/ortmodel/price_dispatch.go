@@ -27,42 +27,6 @@ type pricer struct {
 	also    []lut.Op // kernels of the node beside the one it is named by
 }
 
-var prices map[string]func(*pricer, *graph.Node) (lut.Op, string)
-
-func init() {
-	const ms, nchwc = "com.microsoft:", "com.microsoft.nchwc:"
-	prices = map[string]func(*pricer, *graph.Node) (lut.Op, string){
-		"Conv": first.conv, ms + "FusedConv": first.conv, nchwc + "Conv": first.conv,
-		"QLinearConv": qlinear.conv, ms + "QLinearConv": qlinear.conv,
-		ms + "NhwcConv": first.last().conv, ms + "NhwcFusedConv": first.last().conv,
-		"ConvTranspose": (*pricer).deconv,
-		"MaxPool":       pool("maxpool", false), "AveragePool": pool("avgpool", false),
-		nchwc + "MaxPool": pool("maxpool", false), nchwc + "AveragePool": pool("avgpool", false),
-		ms + "NhwcMaxPool": pool("maxpool", true), ms + "QLinearAveragePool": pool("avgpool", false),
-		"GlobalAveragePool": (*pricer).gap, nchwc + "GlobalAveragePool": (*pricer).gap, ms + "QLinearGlobalAveragePool": (*pricer).gap,
-		"ReduceMean": (*pricer).reduce, "ReduceSum": (*pricer).reduce, "ReduceMax": (*pricer).reduce, "ReduceL2": (*pricer).reduce,
-		"ReduceMin": (*pricer).reduce, "ReduceProd": (*pricer).reduce, "ReduceL1": (*pricer).reduce, "ReduceSumSquare": (*pricer).reduce,
-		"Pow": (*pricer).pow, "PRelu": (*pricer).prelu,
-		"Gemm": (*pricer).linear, ms + "FusedGemm": (*pricer).linear, ms + "QGemm": (*pricer).qgemm,
-		"MatMul": (*pricer).matmul, ms + "FusedMatMul": (*pricer).matmul, "QLinearMatMul": (*pricer).qmatmul,
-		ms + "DynamicQuantizeMatMul": (*pricer).matmulDynamic, ms + "MatMulNBits": (*pricer).nbits,
-		"Softmax": (*pricer).softmax, ms + "QLinearSoftmax": (*pricer).softmax,
-		"LayerNormalization": (*pricer).layerNorm, "@layernorm": (*pricer).layerNorm, "@layernormtail": (*pricer).layerNorm,
-		"RMSNormalization": (*pricer).rmsNorm, "SimplifiedLayerNormalization": (*pricer).rmsNorm, "@rmsnorm": (*pricer).rmsNorm,
-		ms + "SkipLayerNormalization": (*pricer).layerNorm,
-		scaleConv:                     (*pricer).scale,
-		"BatchNormalization":          channelwise("batchnorm"), "InstanceNormalization": channelwise("instancenorm"),
-		"Concat": (*pricer).concat, ms + "QLinearConcat": (*pricer).concat, "Split": (*pricer).split,
-		"Slice": copies("slice"), "Gather": (*pricer).gather, "Pad": copies("pad"), "Expand": copies("expand"), "Tile": copies("expand"),
-		"DepthToSpace": blocks("depthtospace"), "SpaceToDepth": blocks("spacetodepth"),
-		"Transpose": (*pricer).transpose, "Resize": (*pricer).resize, "Upsample": (*pricer).resize, nchwc + "Upsample": (*pricer).resize,
-		"QuantizeLinear": conversion("quantize"), "DequantizeLinear": conversion("dequantize"),
-		ms + "QuantizeLinear": conversion("quantize"), ms + "DequantizeLinear": conversion("dequantize"),
-		nchwc + "ReorderInput": (*pricer).reorder, nchwc + "ReorderOutput": (*pricer).reorder,
-		"Cast": (*pricer).cast,
-	}
-}
-
 // repeat adds more kernels like the one the node is named by.
 func (p *pricer) repeat(op lut.Op, more int) {
 	p.also = append(p.also, slices.Repeat([]lut.Op{op}, more)...)
@@ -87,7 +51,7 @@ func (p *pricer) node(n *graph.Node) (lut.Op, string) {
 		p.free = network.FreeEmpty
 		return lut.Op{}, ""
 	}
-	if ruled(n.Op) && !n.Out[0].Ruled && !onWord[n.Op] {
+	if ruled(n.Op) && !n.Out[0].Ruled && !operators[n.Op].byValue {
 		return lut.Op{}, "its inputs do not fit together"
 	}
 	if len(n.In) == 0 || n.In[0] == nil {
@@ -101,7 +65,7 @@ func (p *pricer) node(n *graph.Node) (lut.Op, string) {
 			}
 		}
 	}
-	if Views[n.Op] {
+	if operators[n.Op].View {
 		p.free = network.FreeView
 		p.leaveMaps(n)
 		if x := n.Input(0); x != nil {
@@ -109,8 +73,8 @@ func (p *pricer) node(n *graph.Node) (lut.Op, string) {
 		}
 		return lut.Op{}, ""
 	}
-	f, ok := prices[n.Op]
-	if !ok {
+	f := operators[n.Op].key
+	if f == nil {
 		switch {
 		case binaries[n.Op] != "":
 			f = (*pricer).binary
@@ -131,4 +95,4 @@ func keepsLayout(n *graph.Node) bool {
 }
 
 // ruled says whether the shapes of an operator's outputs follow by a rule.
-func ruled(op string) bool { return graph.HasRule(op) || Shapes[op] != nil }
+func ruled(op string) bool { return graph.HasRule(op) || operators[op].shape != nil }

@@ -84,7 +84,7 @@ func (p *pricer) wideConstants(n *graph.Node, op lut.Op) {
 		return
 	}
 	for _, v := range n.In {
-		if v != nil && v.Constant && v.Dequantised && !onWord[n.Op] && graph.Elements(v.Shape) > 1 {
+		if v != nil && v.Constant && v.Dequantised && !operators[n.Op].byValue && graph.Elements(v.Shape) > 1 {
 			p.also = append(p.also, lut.NewOp("dequantize", lut.INT8, nil, map[string]int{"seq": graph.Elements(v.Shape), "dim": 1}))
 		}
 	}
@@ -95,7 +95,7 @@ func (p *pricer) wideConstants(n *graph.Node, op lut.Op) {
 // All of these cost a dispatch and little else; one key stands for them, a difference
 // of single numbers.
 func (p *pricer) lateSizes(n *graph.Node) {
-	if !onWord[n.Op] {
+	if !operators[n.Op].byValue {
 		return
 	}
 	for _, v := range n.In[1:] {

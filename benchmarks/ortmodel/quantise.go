@@ -17,8 +17,8 @@ func (g *Fused) quantise() {
 		}
 	}
 	for _, n := range g.Nodes {
-		needsQ, ok := quantisable[n.Op]
-		if n.Gone || !ok || len(n.Out) == 0 || n.Out[0] == nil {
+		run := operators[n.Op].int8
+		if n.Gone || run == never || len(n.Out) == 0 || n.Out[0] == nil {
 			continue
 		}
 		dynamic := 0
@@ -39,7 +39,7 @@ func (g *Fused) quantise() {
 		if !ok {
 			// Without a QuantizeLinear only products of matrices run in int8, and only
 			// with int8 weights.
-			if !needsQ || !weightsInt8(n) {
+			if run != weighted || !weightsInt8(n) {
 				continue
 			}
 		} else if n.Op == "Conv" && !weightsInt8(n) {
@@ -79,6 +79,7 @@ func (g *Fused) quantise() {
 	}
 }
 
+// IsDequantize says whether a node that runs brings bytes back to floats.
 func IsDequantize(n *graph.Node) bool {
 	return n != nil && !n.Gone && (n.Op == "DequantizeLinear" || n.Op == "com.microsoft:DequantizeLinear")
 }

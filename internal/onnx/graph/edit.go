@@ -4,7 +4,7 @@ import (
 	"slices"
 )
 
-// replace makes root one node op of everything matched, on the input x.
+// Replace makes root one node op of everything matched, on the input x.
 func (m *Match) Replace(root *Node, x *Value, op string) {
 	var parts []string
 	for _, n := range m.nodes {
@@ -25,11 +25,11 @@ func (m *Match) Replace(root *Node, x *Value, op string) {
 	x.To = append(x.To, root)
 }
 
-// only reports that v is used once and is no output of the network, so that its
+// Only reports that v is used once and is no output of the network, so that its
 // producer can take its consumer in.
 func Only(v *Value) bool { return v != nil && len(v.To) == 1 && !v.Output }
 
-// absorb merges next, which alone uses out 0 of n, into n.
+// Absorb merges next, which alone uses out 0 of n, into n.
 func Absorb(n, next *Node) {
 	n.Parts = append(n.Parts, next.Parts...)
 	for _, v := range next.In {
@@ -42,7 +42,7 @@ func Absorb(n, next *Node) {
 	n.Out[0].From = n
 }
 
-// enter merges s, the producer of n's input i, into n, which then takes x.
+// Enter merges s, the producer of n's input i, into n, which then takes x.
 func Enter(n *Node, i int, s *Node, x *Value) {
 	Unlink(x, s)
 	s.Gone = true
@@ -51,13 +51,14 @@ func Enter(n *Node, i int, s *Node, x *Value) {
 	x.To = append(x.To, n)
 }
 
+// Unlink ends one use of v by n.
 func Unlink(v *Value, n *Node) {
 	if i := slices.Index(v.To, n); i >= 0 {
 		v.To = slices.Delete(v.To, i, i+1)
 	}
 }
 
-// clone is a copy that may be edited: nodes and values are its own, tensors and
+// Clone is a copy that may be edited: nodes and values are its own, tensors and
 // attributes the file's.
 func (g *Graph) Clone() *Graph {
 	c := *g

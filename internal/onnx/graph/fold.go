@@ -331,7 +331,7 @@ func foldClip(_ *Graph, n *Node) ([]float64, bool) {
 	return out, true
 }
 
-// grid are the scale and zero point, inputs i and i+1, of a tensor with one of each.
+// Grid are the scale and zero point, inputs i and i+1, of a tensor with one of each.
 func (n *Node) Grid(i int) (scale, zero float64, ok bool) {
 	s, ok := n.Data(i)
 	if !ok || len(s) != 1 || !(s[0] > 0) {
@@ -347,7 +347,7 @@ func (n *Node) Grid(i int) (scale, zero float64, ok bool) {
 	return s[0], zero, true
 }
 
-// onGrid rounds d to integers of type t; ok is false for another type.
+// OnGrid rounds d to integers of type t; ok is false for another type.
 func OnGrid(d []float64, scale, zero float64, t onnx.DataType) ([]float64, bool) {
 	lo, hi := 0.0, 255.0
 	switch t {
@@ -364,6 +364,7 @@ func OnGrid(d []float64, scale, zero float64, t onnx.DataType) ([]float64, bool)
 	return out, true
 }
 
+// FoldQuantize evaluates QuantizeLinear with one scale.
 func FoldQuantize(_ *Graph, n *Node) ([]float64, bool) {
 	d, ok := n.Data(0)
 	scale, zero, one := n.Grid(1)
@@ -373,9 +374,10 @@ func FoldQuantize(_ *Graph, n *Node) ([]float64, bool) {
 	return OnGrid(d, scale, zero, n.Out[0].Type)
 }
 
+// FoldDequantize evaluates DequantizeLinear with one scale.
 func FoldDequantize(_ *Graph, n *Node) ([]float64, bool) { return n.Real(0) }
 
-// real is the quantised input i, whose scale and zero point follow it, as numbers.
+// Real is the quantised input i, whose scale and zero point follow it, as numbers.
 func (n *Node) Real(i int) ([]float64, bool) {
 	d, ok := n.Data(i)
 	scale, zero, one := n.Grid(i + 1)

@@ -8,11 +8,12 @@ import (
 	"github.com/isocost/isocost/internal/onnx"
 )
 
-// infer walks the nodes in order: gives every output its type and shape, and
+// Infer walks the nodes in order: gives every output its type and shape, and
 // follows constants – what depends on initializers alone is computed when the
 // model is loaded, and the small results are evaluated, since later shapes depend
-// on them.
-func (g *Graph) Infer(extraShapes map[string]Rule, extraFolds map[string]Fold) error {
+// on them. Nodes computed so are Gone. extra knows operators that the format does not
+// have; nil when there are none. It fails where a shape is too large to be one.
+func (g *Graph) Infer(extra func(op string) (Rule, Fold)) error {
 	for _, n := range g.Nodes {
 		constant := len(n.In) > 0 || n.Op == "Constant"
 		for _, v := range n.In {
@@ -26,10 +27,12 @@ func (g *Graph) Infer(extraShapes map[string]Rule, extraFolds map[string]Fold) e
 		if random[n.Op] {
 			constant = false
 		}
-		if f, ok := shapes[n.Op]; ok {
-			f(g, n)
-		} else if f, ok := extraShapes[n.Op]; ok {
-			f(g, n)
+		shape, fold := shapes[n.Op], folds[n.Op]
+		if shape == nil && fold == nil && extra != nil {
+			shape, fold = extra(n.Op)
+		}
+		if shape != nil {
+			shape(g, n)
 		}
 		for _, v := range n.Out {
 			if v == nil {
@@ -45,12 +48,8 @@ func (g *Graph) Infer(extraShapes map[string]Rule, extraFolds map[string]Fold) e
 		}
 		if constant {
 			n.Gone = true
-			f, ok := folds[n.Op]
-			if !ok {
-				f, ok = extraFolds[n.Op]
-			}
-			if ok && len(n.Out) > 0 && n.Out[0] != nil {
-				g.fold(n, f)
+			if fold != nil && len(n.Out) > 0 && n.Out[0] != nil {
+				g.fold(n, fold)
 			}
 			if n.Op == "DequantizeLinear" && len(n.Out) > 0 && n.Out[0] != nil {
 				n.Out[0].Dequantised = true
@@ -95,14 +94,14 @@ func (g *Graph) fold(n *Node, f func(*Graph, *Node) ([]float64, bool)) {
 	}
 }
 
-// set gives output i its type and shape.
+// Set gives output i its type and shape.
 func (n *Node) Set(i int, t onnx.DataType, shape []int) {
 	if i < len(n.Out) && n.Out[i] != nil {
 		n.Out[i].Type, n.Out[i].Shape, n.Out[i].Known, n.Out[i].Ruled = t, shape, true, true
 	}
 }
 
-// knownInputs reports that the first k inputs are there with their shapes.
+// KnownInputs reports that the first k inputs are there with their shapes.
 func (n *Node) KnownInputs(k int) bool {
 	for i := range k {
 		if v := n.Input(i); v == nil || !v.Known {
@@ -112,7 +111,7 @@ func (n *Node) KnownInputs(k int) bool {
 	return true
 }
 
-// axis makes a possibly negative axis one of [0, rank); ok is false outside.
+// Axis makes a possibly negative axis one of [0, rank); ok is false outside.
 func Axis(a, rank int) (int, bool) {
 	if a < 0 {
 		a += rank
@@ -120,14 +119,14 @@ func Axis(a, rank int) (int, bool) {
 	return a, a >= 0 && a < rank
 }
 
-// same is the shape rule of element-wise unary operators.
+// Same is the shape rule of element-wise unary operators.
 func Same(_ *Graph, n *Node) {
 	if n.KnownInputs(1) {
 		n.Set(0, n.In[0].Type, slices.Clone(n.In[0].Shape))
 	}
 }
 
-// broadcast joins shapes as numpy does.
+// Broadcast joins shapes as numpy does.
 func Broadcast(a, b []int) ([]int, bool) {
 	if len(a) < len(b) {
 		a, b = b, a
@@ -166,6 +165,7 @@ func broadcastAs(t onnx.DataType) Rule {
 	}
 }
 
+// Integers are followed elements as integers, kept small enough to add.
 func Integers(d []float64) []int {
 	out := make([]int, len(d))
 	for i, v := range d {
@@ -189,14 +189,14 @@ func (n *Node) listInput(name string, i int) ([]int, bool) {
 // listed reports that an optional list is there at all.
 func (n *Node) listed(name string, i int) bool { return n.Has(name) || n.Input(i) != nil }
 
-// window is a sliding kernel over the last two (or one, or three) dimensions.
+// Window is a sliding kernel over the last two (or one, or three) dimensions.
 type Window struct {
 	Kernel, Stride, Dilation []int
 	Begin, End               []int // padding
 	Out                      []int
 }
 
-// slide works out kernel, stride, padding and output of a convolution or a pool
+// Slide works out kernel, stride, padding and output of a convolution or a pool
 // over the sides of its input.
 func (n *Node) Slide(sides, kernel []int) (w Window, ok bool) {
 	dims := len(sides)
@@ -251,7 +251,7 @@ func (n *Node) Slide(sides, kernel []int) (w Window, ok bool) {
 	return w, true
 }
 
-// kernelOf is the kernel of a convolution: of the attribute, else of the weight.
+// KernelOf is the kernel of a convolution: of the attribute, else of the weight.
 func (n *Node) KernelOf(weight int) []int {
 	if k := n.Ints("kernel_shape"); len(k) > 0 {
 		return k
@@ -262,7 +262,7 @@ func (n *Node) KernelOf(weight int) []int {
 	return nil
 }
 
-// hasRule says whether the shapes of an operator's outputs follow by a rule of ONNX.
+// HasRule says whether the shapes of an operator's outputs follow by a rule of ONNX.
 func HasRule(op string) bool {
 	_, ok := shapes[op]
 	return ok

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// pattern is one node of a parsed rule: an operator with arguments, a variable or
+// Pattern is one node of a parsed rule: an operator with arguments, a variable or
 // a number.
 type Pattern struct {
 	op    string
@@ -17,6 +17,7 @@ type Pattern struct {
 	num   bool
 }
 
+// ParsePattern reads a pattern and returns it with what follows it in s.
 func ParsePattern(s string) (*Pattern, string, error) {
 	i := 0
 	for i < len(s) && s[i] != '(' && s[i] != ')' && s[i] != ',' {
@@ -49,7 +50,7 @@ func ParsePattern(s string) (*Pattern, string, error) {
 	}
 }
 
-// match binds a rule's tree to the graph at node n.
+// Match binds a rule's tree to the graph at node n.
 type Match struct {
 	refuse func(*Node) bool
 	Vars   map[string]*Value
@@ -143,7 +144,7 @@ func (m *Match) matchValue(p *Pattern, v *Value) bool {
 
 func near(a, b float64) bool { return math.Abs(a-b) <= 1e-3*math.Max(math.Abs(b), 1e-3) }
 
-// clipBounds are a Clip's limits, of its attributes (opset < 11) or inputs.
+// ClipBounds are a Clip's limits, of its attributes (opset < 11) or inputs.
 func ClipBounds(n *Node) (lo, hi float64, ok bool) {
 	lo, hi = math.Inf(-1), math.Inf(1)
 	if n.Src != nil && n.Src.Attr("min") != nil {
@@ -191,7 +192,7 @@ func (m *Match) inside(root *Node) bool {
 	return true
 }
 
-// find binds a pattern to the nodes that end in root, none of which refuse holds for; nil
+// Find binds a pattern to the nodes that end in root, none of which refuse holds for; nil
 // where it does not match, or where something else uses what is inside.
 func Find(p *Pattern, root *Node, refuse func(*Node) bool) *Match {
 	m := &Match{refuse: refuse, Vars: map[string]*Value{}}

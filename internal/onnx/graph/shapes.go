@@ -103,6 +103,7 @@ func shapeRange(n *Node) (int, int) {
 	return lo, max(lo, hi)
 }
 
+// ConvShape is the rule of convolutions whose map and weight are inputs x and w.
 func ConvShape(x, w int) Rule {
 	return func(_ *Graph, n *Node) {
 		if n.Input(x) == nil || n.Input(w) == nil || !n.In[x].Known || !n.In[w].Known {
@@ -157,6 +158,7 @@ func deconvShape(_ *Graph, n *Node) {
 	n.Set(0, n.In[0].Type, out)
 }
 
+// PoolShape is the rule of pools.
 func PoolShape(_ *Graph, n *Node) {
 	if !n.KnownInputs(1) || len(n.In[0].Shape) < 3 {
 		return
@@ -169,6 +171,7 @@ func PoolShape(_ *Graph, n *Node) {
 	}
 }
 
+// GlobalPoolShape is the rule of pools over whole maps.
 func GlobalPoolShape(_ *Graph, n *Node) {
 	if !n.KnownInputs(1) || len(n.In[0].Shape) < 3 {
 		return
@@ -180,6 +183,7 @@ func GlobalPoolShape(_ *Graph, n *Node) {
 	n.Set(0, n.In[0].Type, out)
 }
 
+// MatMulShape is the rule of products of inputs a and b with results of type t, 0 for that of a.
 func MatMulShape(a, b int, t onnx.DataType) Rule {
 	return func(_ *Graph, n *Node) {
 		if n.Input(a) == nil || n.Input(b) == nil || !n.In[a].Known || !n.In[b].Known {
@@ -210,6 +214,7 @@ func MatMulShape(a, b int, t onnx.DataType) Rule {
 	}
 }
 
+// SwapLast is a shape with its last two dimensions swapped.
 func SwapLast(s []int) []int {
 	s = slices.Clone(s)
 	k := len(s)
@@ -217,6 +222,7 @@ func SwapLast(s []int) []int {
 	return s
 }
 
+// GemmShape is the rule of Gemm.
 func GemmShape(_ *Graph, n *Node) {
 	if !n.KnownInputs(2) || len(n.In[0].Shape) != 2 || len(n.In[1].Shape) != 2 {
 		return
@@ -358,7 +364,7 @@ func unsqueezeShape(_ *Graph, n *Node) {
 	}
 }
 
-// perm is a Transpose's permutation.
+// Perm is a Transpose's permutation.
 func (n *Node) Perm() []int {
 	p := n.Ints("perm")
 	r := len(n.In[0].Shape)
@@ -446,7 +452,7 @@ func splitShape(_ *Graph, n *Node) {
 	}
 }
 
-// sliceSpec is a Slice worked out: for each dimension start, step and count.
+// Slice is a Slice worked out: for each dimension start, step and count.
 func (n *Node) Slice() (start, step, count []int, ok bool) {
 	in := n.In[0].Shape
 	starts, ok1 := n.listInput("starts", 1)
@@ -557,7 +563,7 @@ func tileShape(_ *Graph, n *Node) {
 	n.Set(0, n.In[0].Type, out)
 }
 
-// padsOf is a Pad's amounts, begin and end of each dimension.
+// Pads is a Pad's amounts, begin and end of each dimension.
 func (n *Node) Pads() ([]int, bool) {
 	pads, ok := n.listInput("pads", 1)
 	if !ok {
@@ -717,7 +723,7 @@ func reduceShape(_ *Graph, n *Node) {
 	n.Set(0, n.In[0].Type, out)
 }
 
-// reduceAxes says which dimensions a Reduce sums over.
+// ReduceAxes says which dimensions a Reduce sums over.
 func (n *Node) ReduceAxes() ([]bool, bool) {
 	rank := len(n.In[0].Shape)
 	on := make([]bool, rank)
@@ -788,6 +794,7 @@ func topKShape(_ *Graph, n *Node) {
 	n.Set(1, onnx.Int64, slices.Clone(out))
 }
 
+// QuantizeShape is the rule of QuantizeLinear.
 func QuantizeShape(_ *Graph, n *Node) {
 	if n.KnownInputs(1) {
 		typ := onnx.Uint8
@@ -800,6 +807,7 @@ func QuantizeShape(_ *Graph, n *Node) {
 	}
 }
 
+// DequantizeShape is the rule of DequantizeLinear.
 func DequantizeShape(_ *Graph, n *Node) {
 	if n.KnownInputs(1) {
 		typ := onnx.Float

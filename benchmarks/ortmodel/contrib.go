@@ -7,54 +7,6 @@ import (
 	"github.com/isocost/isocost/internal/onnx/graph"
 )
 
-// runtimeShapes are the shape rules of operators that ONNX Runtime's optimiser
-// puts into a graph (contrib operators, domain com.microsoft, documented in
-// onnxruntime/docs/ContribOperators.md; domain com.microsoft.nchwc is internal).
-var Shapes map[string]graph.Rule
-
-func init() {
-	const ms, nchwc = "com.microsoft:", "com.microsoft.nchwc:"
-	Shapes = map[string]graph.Rule{
-		ms + "FusedConv":                        graph.ConvShape(0, 1),
-		ms + "QLinearConv":                      lastConv(0, 3),
-		ms + "NhwcConv":                         nhwcConv,
-		ms + "NhwcFusedConv":                    nhwcConv,
-		ms + "NhwcMaxPool":                      nhwcPool,
-		ms + "QLinearAveragePool":               lastPool,
-		ms + "QLinearGlobalAveragePool":         lastGlobalPool,
-		ms + "QLinearAdd":                       binaryAt(0, 3),
-		ms + "QLinearMul":                       binaryAt(0, 3),
-		ms + "QLinearConcat":                    qlinearConcat,
-		ms + "QGemm":                            qgemm,
-		ms + "FusedMatMul":                      graph.MatMulShape(0, 1, 0),
-		ms + "FusedGemm":                        graph.GemmShape,
-		ms + "MatMulIntegerToFloat":             graph.MatMulShape(0, 1, onnx.Float),
-		ms + "MatMulNBits":                      nbitsShape,
-		ms + "DynamicQuantizeMatMul":            graph.MatMulShape(0, 1, onnx.Float),
-		ms + "SkipLayerNormalization":           graph.Same,
-		ms + "QuickGelu":                        graph.Same,
-		ms + "Gelu":                             graph.Same,
-		ms + "FastGelu":                         graph.Same,
-		ms + "BiasGelu":                         graph.Same,
-		ms + "QLinearSigmoid":                   graph.Same,
-		ms + "QLinearLeakyRelu":                 graph.Same,
-		ms + "QLinearSoftmax":                   graph.Same,
-		ms + "QuantizeLinear":                   graph.QuantizeShape,
-		ms + "DequantizeLinear":                 graph.DequantizeShape,
-		nchwc + "Conv":                          nchwcConv,
-		nchwc + "MaxPool":                       nchwcPool,
-		nchwc + "AveragePool":                   nchwcPool,
-		nchwc + "GlobalAveragePool":             graph.GlobalPoolShape,
-		nchwc + "GlobalMaxPool":                 graph.GlobalPoolShape,
-		nchwc + "ReorderInput":                  reorderInput,
-		nchwc + "ReorderOutput":                 reorderOutput,
-		nchwc + "Upsample":                      nchwcUpsample,
-		"LayerNormalization":                    graph.Same,
-		"SimplifiedLayerNormalization":          graph.Same,
-		ms + "SkipSimplifiedLayerNormalization": graph.Same,
-	}
-}
-
 // Blocked values have the shape N, C, H, W of the plain ones, C rounded up to the
 // block: what their consumers see.
 
@@ -279,13 +231,3 @@ func foldQLinearConcat(_ *graph.Graph, n *graph.Node) ([]float64, bool) {
 	}
 	return graph.OnGrid(out, scale, zero, n.Out[0].Type)
 }
-
-// runtimeFolds evaluate the same on constants.
-var Folds = func() map[string]graph.Fold {
-	const ms = "com.microsoft:"
-	return map[string]graph.Fold{
-		ms + "QuantizeLinear": graph.FoldQuantize, ms + "DequantizeLinear": graph.FoldDequantize, ms + "QLinearConcat": foldQLinearConcat,
-		ms + "QLinearAdd": foldQLinear(func(a, b float64) float64 { return a + b }),
-		ms + "QLinearMul": foldQLinear(func(a, b float64) float64 { return a * b }),
-	}
-}()

@@ -1,0 +1,68 @@
+package ortmodel
+
+import (
+	"fmt"
+
+	"github.com/isocost/isocost/internal/onnx/graph"
+)
+
+// fusion is a rule, as data: which nodes a runtime runs as one kernel, or isocost
+// prices as one. A pattern is a tree of ONNX operators, written from its last one:
+//
+//	Mul(x,Sigmoid(x))
+//
+// Lower-case letters are values (equal letters, equal values), "c" is any constant
+// and numbers are scalar constants (to 1 part in 1000). Add and Mul match in either
+// order. Everything inside the tree must be used nowhere else.
+//
+// Sources: ONNX Runtime's GeluFusion, FastGeluFusion, QuickGeluFusion,
+// LayerNormFusion (onnxruntime/core/optimizer, 1.20–1.32), and the optimised graphs
+// of the networks in scripts/export_models.py. What that runtime leaves apart –
+// the newer exporter's GELU, as Div, Erf, Add, Mul, Mul – has no rule: each of its
+// nodes is a kernel of its own and is priced so.
+type fusion struct {
+	name    string
+	pattern string
+	op      string // of the fused node: a catalogue's kind, with "@" before it
+}
+
+var fusions = []fusion{
+	{"gelu, TorchScript exporter", "Mul(Mul(x,Add(Erf(Div(x,1.4142135)),1)),0.5)", "@gelu"},
+	{"gelu, half first", "Mul(Mul(x,0.5),Add(Erf(Div(x,1.4142135)),1))", "@gelu"},
+	{"gelu, by a product", "Mul(Mul(x,Add(Erf(Mul(x,0.70710678)),1)),0.5)", "@gelu"},
+	{"gelu, tanh form", "Mul(Mul(x,0.5),Add(Tanh(Mul(Add(x,Mul(Pow(x,3),0.044715)),0.7978846)),1))", "@gelutanh"},
+	{"gelu, tanh form of products", "Mul(x,Add(Mul(Tanh(Mul(x,Add(Mul(Mul(x,x),0.0356774),0.7978846))),0.5),0.5))", "@gelutanh"},
+	{"quick gelu", "Mul(x,Sigmoid(Mul(x,1.702)))", "@silu"},
+	{"silu", "Mul(x,Sigmoid(x))", "@silu"},
+	{"hard swish of two", "Mul(x,HardSigmoid(x))", "@hswish"},
+	{"hard swish of parts", "Div(Mul(x,Clip(Add(x,3),0,6)),6)", "@hswish"},
+	{"hard swish of parts, product", "Mul(x,Div(Clip(Add(x,3),0,6),6))", "@hswish"},
+	{"hard swish of parts, by 1/6", "Mul(Mul(x,Clip(Add(x,3),0,6)),0.1666667)", "@hswish"},
+	{"hard sigmoid of parts", "Div(Clip(Add(x,3),0,6),6)", "@hsigmoid"},
+	{"hard sigmoid of parts, by 1/6", "Mul(Clip(Add(x,3),0,6),0.1666667)", "@hsigmoid"},
+	{"layer norm, squared by Pow", "Add(Mul(Div(Sub(x,ReduceMean(x)),Sqrt(Add(ReduceMean(Pow(Sub(x,ReduceMean(x)),2)),e))),c),b)", "@layernorm"},
+	{"layer norm, squared by Mul", "Add(Mul(Div(Sub(x,ReduceMean(x)),Sqrt(Add(ReduceMean(Mul(Sub(x,ReduceMean(x)),Sub(x,ReduceMean(x)))),e))),c),b)", "@layernorm"},
+	{"layer norm, shared difference", "Add(Mul(Div(d,Sqrt(Add(ReduceMean(Pow(d,2)),e))),c),b)", "@layernormtail"},
+	{"rms norm", "Mul(Mul(x,Reciprocal(Sqrt(Add(ReduceMean(Pow(x,2)),e)))),c)", "@rmsnorm"},
+	{"rms norm, by division", "Mul(Div(x,Sqrt(Add(ReduceMean(Pow(x,2)),e))),c)", "@rmsnorm"},
+	{"rms norm, by 1/√", "Mul(Mul(x,Div(1,Sqrt(Add(ReduceMean(Pow(x,2)),e)))),c)", "@rmsnorm"},
+}
+
+// compiled is a fusion whose pattern is read.
+type compiled struct {
+	fusion
+	tree *graph.Pattern
+}
+
+// compiledRules are the fusions by the operator at their root.
+var compiledRules = func() map[string][]compiled {
+	out := map[string][]compiled{}
+	for _, r := range fusions {
+		p, rest, err := graph.ParsePattern(r.pattern)
+		if err != nil || rest != "" {
+			panic(fmt.Sprintf("ortmodel: fusion %s: %v at %q", r.name, err, rest)) // a mistake in fusions.go, found by any test
+		}
+		out[p.Root()] = append(out[p.Root()], compiled{r, p})
+	}
+	return out
+}()

@@ -1,0 +1,201 @@
+package ortmodel
+
+import (
+	"github.com/isocost/isocost/internal/onnx"
+	"github.com/isocost/isocost/internal/onnx/graph"
+	"github.com/isocost/isocost/lut"
+)
+
+// Operator is what ONNX Runtime's CPU provider does with one operator, of ONNX or its
+// own. All that differs from operator to operator stands here, once.
+type Operator struct {
+	// View moves no data: its output lies in its input.
+	View bool
+	// InPlace are the inputs that its kernel may write its output onto, best first
+	// (MayInplace of the registrations under core/providers/cpu).
+	InPlace []int
+	// Blocked is how it works on maps in blocks of channels (core/optimizer/
+	// nchwc_transformer.cc). planned means that only the memory planner counts it so,
+	// as the peaks measured have it; the keys of what follows do not.
+	Blocked Blocking
+	planned bool
+
+	// key prices it. Without one it is priced by its name among the element-wise
+	// operators (rules.go), or not at all.
+	key func(*pricer, *graph.Node) (lut.Op, string)
+	// int8 is when it runs in 8 bits in a model as a quantiser writes it.
+	int8 quantised
+	// byValue means that the shape of its output depends on a value: where that is not
+	// known, the shape stated in the file is taken, and what the value is computed from
+	// has to have run before.
+	byValue bool
+	// shape and fold are of operators that the format does not have.
+	shape graph.Rule
+	fold  graph.Fold
+}
+
+// Blocking is how an operator works on maps in blocks of channels.
+type Blocking int
+
+// Ways of an operator with maps in blocks. Convolutions have a rule of their own.
+const (
+	Unblocked    Blocking = iota // it wants them plain
+	InBlocks                     // it leaves its input as it lies
+	WholeBlocks                  // where the channels fill whole blocks
+	EqualBlocks                  // where all inputs lie so and have the output's shape
+	JoinedBlocks                 // along the channels, where each input fills whole blocks
+)
+
+// quantised is when an operator runs in 8 bits (the selectors of core/optimizer/
+// qdq_transformer/selectors_actions).
+type quantised int
+
+const (
+	never    quantised = iota
+	paired             // between DequantizeLinear and QuantizeLinear
+	weighted           // and without a QuantizeLinear after it, where its weights are 8 bits
+)
+
+// Lookup is what the runtime does with an operator; the zero Operator of one that
+// needs nothing said.
+func Lookup(op string) Operator { return operators[op] }
+
+// Contrib are the shape rule and the evaluation of an operator that the runtime has
+// beside those of the format (domain com.microsoft, documented in onnxruntime/docs/
+// ContribOperators.md; com.microsoft.nchwc is internal), nil where it has none.
+func Contrib(op string) (graph.Rule, graph.Fold) {
+	o := operators[op]
+	return o.shape, o.fold
+}
+
+var operators map[string]Operator
+
+func init() { // its entries look others up
+	const ms, nchwc = "com.microsoft:", "com.microsoft.nchwc:"
+	operators = map[string]Operator{
+		// Convolutions.
+		"Conv":               {key: first.conv, int8: paired},
+		"QLinearConv":        {key: qlinear.conv},
+		"ConvTranspose":      {key: (*pricer).deconv},
+		scaleConv:            {key: (*pricer).scale},
+		nchwc + "Conv":       {key: first.conv, shape: nchwcConv, InPlace: []int{3}},
+		ms + "FusedConv":     {key: first.conv, shape: graph.ConvShape(0, 1), InPlace: []int{3}},
+		ms + "QLinearConv":   {key: qlinear.conv, shape: lastConv(0, 3)},
+		ms + "NhwcConv":      {key: first.last().conv, shape: nhwcConv},
+		ms + "NhwcFusedConv": {key: first.last().conv, shape: nhwcConv, InPlace: []int{3}},
+
+		// Pools.
+		"MaxPool":                       {key: pool("maxpool", false), int8: paired, Blocked: WholeBlocks},
+		"AveragePool":                   {key: pool("avgpool", false), int8: paired, Blocked: WholeBlocks},
+		"GlobalAveragePool":             {key: (*pricer).gap, int8: paired, Blocked: WholeBlocks},
+		"GlobalMaxPool":                 {Blocked: WholeBlocks, planned: true},
+		nchwc + "MaxPool":               {key: pool("maxpool", false), shape: nchwcPool},
+		nchwc + "AveragePool":           {key: pool("avgpool", false), shape: nchwcPool},
+		nchwc + "GlobalAveragePool":     {key: (*pricer).gap, shape: graph.GlobalPoolShape},
+		nchwc + "GlobalMaxPool":         {shape: graph.GlobalPoolShape},
+		ms + "NhwcMaxPool":              {key: pool("maxpool", true), shape: nhwcPool},
+		ms + "QLinearAveragePool":       {key: pool("avgpool", false), shape: lastPool},
+		ms + "QLinearGlobalAveragePool": {key: (*pricer).gap, shape: lastGlobalPool},
+
+		// Reductions.
+		"ReduceMean":      {key: (*pricer).reduce, byValue: true},
+		"ReduceSum":       {key: (*pricer).reduce, byValue: true},
+		"ReduceMax":       {key: (*pricer).reduce, byValue: true},
+		"ReduceL2":        {key: (*pricer).reduce, byValue: true},
+		"ReduceMin":       {key: (*pricer).reduce, byValue: true},
+		"ReduceProd":      {key: (*pricer).reduce, byValue: true},
+		"ReduceL1":        {key: (*pricer).reduce, byValue: true},
+		"ReduceSumSquare": {key: (*pricer).reduce, byValue: true},
+
+		// Products of matrices.
+		"Gemm":                       {key: (*pricer).linear, int8: weighted},
+		"MatMul":                     {key: (*pricer).matmul, int8: weighted},
+		"QLinearMatMul":              {key: (*pricer).qmatmul},
+		ms + "FusedGemm":             {key: (*pricer).linear, shape: graph.GemmShape},
+		ms + "QGemm":                 {key: (*pricer).qgemm, shape: qgemm},
+		ms + "FusedMatMul":           {key: (*pricer).matmul, shape: graph.MatMulShape(0, 1, 0)},
+		ms + "DynamicQuantizeMatMul": {key: (*pricer).matmulDynamic, shape: graph.MatMulShape(0, 1, onnx.Float)},
+		ms + "MatMulNBits":           {key: (*pricer).nbits, shape: nbitsShape},
+		ms + "MatMulIntegerToFloat":  {shape: graph.MatMulShape(0, 1, onnx.Float)},
+
+		// Normalisations and softmax.
+		"Softmax":                               {key: (*pricer).softmax, int8: paired, InPlace: []int{0}},
+		"LayerNormalization":                    {key: (*pricer).layerNorm},
+		"@layernorm":                            {key: (*pricer).layerNorm},
+		"@layernormtail":                        {key: (*pricer).layerNorm},
+		"RMSNormalization":                      {key: (*pricer).rmsNorm},
+		"SimplifiedLayerNormalization":          {key: (*pricer).rmsNorm, shape: graph.Same},
+		"@rmsnorm":                              {key: (*pricer).rmsNorm},
+		"BatchNormalization":                    {key: channelwise("batchnorm"), Blocked: InBlocks, planned: true},
+		"InstanceNormalization":                 {key: channelwise("instancenorm")},
+		"LogSoftmax":                            {InPlace: []int{0}},
+		ms + "QLinearSoftmax":                   {key: (*pricer).softmax, shape: graph.Same},
+		ms + "SkipLayerNormalization":           {key: (*pricer).layerNorm, shape: graph.Same},
+		ms + "SkipSimplifiedLayerNormalization": {shape: graph.Same},
+
+		// Conversions.
+		"QuantizeLinear":        {key: conversion("quantize")},
+		"DequantizeLinear":      {key: conversion("dequantize")},
+		"Cast":                  {key: (*pricer).cast, InPlace: []int{0}},
+		nchwc + "ReorderInput":  {key: (*pricer).reorder, shape: reorderInput},
+		nchwc + "ReorderOutput": {key: (*pricer).reorder, shape: reorderOutput},
+		ms + "QuantizeLinear":   {key: conversion("quantize"), shape: graph.QuantizeShape, fold: graph.FoldQuantize},
+		ms + "DequantizeLinear": {key: conversion("dequantize"), shape: graph.DequantizeShape, fold: graph.FoldDequantize},
+
+		// Views.
+		"Reshape":   {View: true, int8: paired, byValue: true},
+		"Flatten":   {View: true, int8: paired, byValue: true},
+		"Squeeze":   {View: true, int8: paired, byValue: true},
+		"Unsqueeze": {View: true, int8: paired, byValue: true},
+		"Identity":  {View: true, int8: paired},
+		"Dropout":   {View: true},
+
+		// What only moves numbers.
+		"Concat":             {key: (*pricer).concat, int8: paired, Blocked: JoinedBlocks},
+		"Split":              {key: (*pricer).split, int8: paired},
+		"Slice":              {key: copies("slice"), int8: paired, byValue: true},
+		"Gather":             {key: (*pricer).gather, int8: paired},
+		"Pad":                {key: copies("pad"), byValue: true},
+		"Expand":             {key: copies("expand"), int8: paired, byValue: true},
+		"Tile":               {key: copies("expand"), int8: paired, byValue: true},
+		"DepthToSpace":       {key: blocks("depthtospace")},
+		"SpaceToDepth":       {key: blocks("spacetodepth")},
+		"Transpose":          {key: (*pricer).transpose, int8: paired},
+		"Resize":             {key: (*pricer).resize, int8: paired, byValue: true},
+		"Upsample":           {key: (*pricer).resize, byValue: true},
+		nchwc + "Upsample":   {key: (*pricer).resize, shape: nchwcUpsample},
+		ms + "QLinearConcat": {key: (*pricer).concat, shape: qlinearConcat, fold: foldQLinearConcat},
+
+		// Element-wise: keys by the names in rules.go, unless said here.
+		"Pow":                   {key: (*pricer).pow},
+		"PRelu":                 {key: (*pricer).prelu},
+		"Add":                   {int8: paired, Blocked: EqualBlocks},
+		"Mul":                   {int8: paired, Blocked: EqualBlocks},
+		"Sigmoid":               {int8: paired, InPlace: []int{0}, Blocked: InBlocks},
+		"LeakyRelu":             {int8: paired, InPlace: []int{0}},
+		"Where":                 {int8: paired},
+		"Relu":                  {int8: paired, InPlace: []int{0}, Blocked: InBlocks},
+		"Clip":                  {int8: paired, InPlace: []int{0}, Blocked: InBlocks, planned: true},
+		"Tanh":                  {InPlace: []int{0}, Blocked: InBlocks},
+		"Elu":                   {InPlace: []int{0}},
+		"Selu":                  {InPlace: []int{0}},
+		"Celu":                  {InPlace: []int{0}},
+		"HardSigmoid":           {InPlace: []int{0}, Blocked: InBlocks, planned: true},
+		"HardSwish":             {InPlace: []int{0}},
+		"Softplus":              {InPlace: []int{0}},
+		"Softsign":              {InPlace: []int{0}},
+		"ThresholdedRelu":       {InPlace: []int{0}},
+		"@silu":                 {Blocked: InBlocks, planned: true},
+		"@gelu":                 {Blocked: InBlocks, planned: true},
+		"Gelu":                  {Blocked: InBlocks, planned: true},
+		"Sum":                   {Blocked: EqualBlocks, planned: true},
+		ms + "QLinearAdd":       {shape: binaryAt(0, 3), fold: foldQLinear(func(a, b float64) float64 { return a + b })},
+		ms + "QLinearMul":       {shape: binaryAt(0, 3), fold: foldQLinear(func(a, b float64) float64 { return a * b })},
+		ms + "QuickGelu":        {shape: graph.Same},
+		ms + "Gelu":             {shape: graph.Same},
+		ms + "FastGelu":         {shape: graph.Same},
+		ms + "BiasGelu":         {shape: graph.Same},
+		ms + "QLinearSigmoid":   {shape: graph.Same},
+		ms + "QLinearLeakyRelu": {shape: graph.Same},
+	}
+}
