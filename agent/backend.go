@@ -40,11 +40,23 @@ type Info struct {
 	Path      string   `json:"path"`
 	SHA256    string   `json:"sha256"`
 	Providers []string `json:"providers"` // that the library was built with
-	Format    string   `json:"format"`    // of the models it opens: onnx, tflite, graph
+	Format    Format   `json:"format"`    // of the models it opens
 	// Features are parts of the library that are on in this process and choose its kernels,
 	// "NAME=VALUE" separated by a space; "" for one that has no such choice.
 	Features string `json:"features,omitempty"`
 }
+
+// Format is the form in which a runtime takes models.
+type Format string
+
+// The formats.
+const (
+	FormatONNX          Format = "onnx"
+	FormatTFLite        Format = "tflite"
+	FormatTFLiteClassic Format = "tflite-classic" // for the classic C library
+	FormatGraph         Format = "graph"          // the neutral graph: nothing is written
+	FormatChain         Format = "chain"          // keyed operators: nothing is built
+)
 
 // Model is a model ready to open: the bytes of the backend's format, or a path
 // for a model with external data; Graph is the neutral form where it is known

@@ -15,7 +15,7 @@ import (
 // BuildSpec says in which form a backend wants a model.
 type BuildSpec struct {
 	Dir    string // to which model files are relative
-	Format string // Info.Format
+	Format Format
 	Batch  int    // of chains; 0 is 1
 	Seed   uint64 // of chains' weights
 	// Precision, when set, is that of every operator of a chain instead of its own.
@@ -35,14 +35,14 @@ func Build(m benchmarks.Model, spec BuildSpec) (Model, error) {
 		if err := CheckFile(out.Path, m.SHA256); err != nil {
 			return Model{}, err
 		}
-		if spec.Format == "chain" {
+		if spec.Format == FormatChain {
 			var err error
 			out.Bytes, err = os.ReadFile(out.Path)
 			return out, err
 		}
 		return out, nil
 	}
-	if spec.Format == "chain" {
+	if spec.Format == FormatChain {
 		if spec.Precision != "" {
 			out.Chain = nil
 			for _, op := range m.Chain {
@@ -59,13 +59,13 @@ func Build(m benchmarks.Model, spec BuildSpec) (Model, error) {
 	}
 	out.Graph = g
 	switch spec.Format {
-	case "graph":
+	case FormatGraph:
 		return out, nil
-	case "onnx":
+	case FormatONNX:
 		out.Bytes, err = benchmarks.WriteONNX(g)
-	case "tflite":
+	case FormatTFLite:
 		out.Bytes, err = tflitewriter.Write(g)
-	case "tflite-classic":
+	case FormatTFLiteClassic:
 		out.Bytes, err = tflitewriter.WriteClassic(g)
 	default:
 		err = fmt.Errorf("no writer for models of format %q", spec.Format)

@@ -23,11 +23,14 @@ import (
 // ProtocolFormat is the first field of a protocol file.
 const ProtocolFormat = "isocost/protocol/v1"
 
-// Estimators of a model's latency.
+// Estimator is how a model's latency is estimated.
+type Estimator string
+
+// The estimators.
 const (
-	EstimatorMedian   = "median"   // of the rounds' medians: a device of one's own
-	EstimatorQuantile = "quantile" // a low quantile of the rounds' minima: a mildly shared host
-	EstimatorMin      = "min"      // over all rounds: a shared or virtual host, where interference only adds
+	EstimatorMedian   Estimator = "median"   // of the rounds' medians: a device of one's own
+	EstimatorQuantile Estimator = "quantile" // a low quantile of the rounds' minima: a mildly shared host
+	EstimatorMin      Estimator = "min"      // over all rounds: a shared or virtual host, where interference only adds
 )
 
 // Protocol is everything a measured cost depends on besides the device and the
@@ -44,7 +47,7 @@ type Protocol struct {
 	Sequence   int `yaml:"sequence"`
 
 	// Metrics is what is measured: latency always, energy and memory in a second pass.
-	Metrics []string `yaml:"metrics"`
+	Metrics []lut.Metric `yaml:"metrics"`
 
 	Threads int    `yaml:"threads"` // intra-op threads
 	Cores   string `yaml:"cores"`   // clusters (little, mid, big, prime) or CPUs (0-3,6); "" all
@@ -55,19 +58,18 @@ type Protocol struct {
 	Warmup      Warmup      `yaml:"warmup"`
 	ModelWarmup ModelWarmup `yaml:"model_warmup"`
 	Sample      Sample      `yaml:"sample"`
-	// Estimator is median, quantile or min.
-	Estimator string  `yaml:"estimator"`
-	Quantile  float64 `yaml:"quantile"` // of estimator quantile
-	Stop      Stop    `yaml:"stop"`
-	Drift     Drift   `yaml:"drift"`
-	Clock     string  `yaml:"clock"` // observe, fixed-performance, locked
-	Thermal   Thermal `yaml:"thermal"`
-	Energy    Energy  `yaml:"energy"`
-	Check     Checks  `yaml:"check"`
-	Limits    Limits  `yaml:"limits"`
+	Estimator   Estimator   `yaml:"estimator"`
+	Quantile    float64     `yaml:"quantile"` // of estimator quantile
+	Stop        Stop        `yaml:"stop"`
+	Drift       Drift       `yaml:"drift"`
+	Clock       string      `yaml:"clock"` // observe, fixed-performance, locked
+	Thermal     Thermal     `yaml:"thermal"`
+	Energy      Energy      `yaml:"energy"`
+	Check       Checks      `yaml:"check"`
+	Limits      Limits      `yaml:"limits"`
 }
 
-// Warmup brings the device to its working clocks: on the anchor, before a
+// Warmup brings the device to its working clocks: on the drift reference, before a
 // group's first round and after every pause. It ends after Runs runs, Seconds
 // and convergence – the fast moving average within Within of the slow one for
 // StableRuns runs – or at MaxSeconds.
@@ -102,7 +104,7 @@ type Stop struct {
 	// Interval is the half width of the interval, relative to the cost.
 	Interval float64 `yaml:"interval"`
 	// Floor keeps a marginal cost that is small beside its frame from being chased:
-	// Interval is taken of the larger of the cost and Floor times the dearest term.
+	// Interval is taken of the larger of the cost and Floor times the most expensive term.
 	Floor      float64 `yaml:"floor"`
 	Level      float64 `yaml:"level"` // of the interval
 	MinRounds  int     `yaml:"min_rounds"`
@@ -113,11 +115,12 @@ type Stop struct {
 	NoisyAbove float64 `yaml:"noisy_above"`
 }
 
-// Drift says what the anchor may do.
+// Drift says how the drift reference, a model measured again through the campaign, is
+// used.
 type Drift struct {
-	AnchorVisits int `yaml:"anchor_visits"` // per round
-	// Allow is how far the anchor may move without consequence. Beyond it visits are
-	// divided by the anchor's own curve when Correct is set; beyond Limit, or beyond
+	ReferenceVisits int `yaml:"anchor_visits"` // per round
+	// Allow is how far the reference may move without consequence. Beyond it visits are
+	// divided by the reference's own curve when Correct is set; beyond Limit, or beyond
 	// Allow without Correct, records are flagged.
 	Allow   float64 `yaml:"allow"`
 	Correct bool    `yaml:"correct"`
@@ -129,7 +132,7 @@ type Thermal struct {
 	// GateCelsius opens below this temperature; 0 leaves the gate open.
 	GateCelsius float64 `yaml:"gate_celsius"`
 	GateSeconds float64 `yaml:"gate_seconds"` // wait at most
-	// Slowdown of the anchor within a round that voids the round; the round is redone
+	// Slowdown of the drift reference within a round that voids the round; the round is redone
 	// at most Redo times a group.
 	Slowdown   float64 `yaml:"slowdown"`
 	Redo       int     `yaml:"redo"`
@@ -168,14 +171,14 @@ type Limits struct {
 func DefaultProtocol() Protocol {
 	return Protocol{
 		Format: ProtocolFormat,
-		Batch:  1, Metrics: []string{"latency"}, Threads: 1, Seed: 1,
+		Batch:  1, Metrics: []lut.Metric{lut.Latency}, Threads: 1, Seed: 1,
 		Warmup:      Warmup{Runs: 10, Seconds: 0.5, FastEMA: 0.1, SlowEMA: 0.005, Within: 0.04, StableRuns: 40, MaxSeconds: 8},
 		ModelWarmup: ModelWarmup{Runs: 10, MaxSeconds: 0.1},
 		Sample:      Sample{MinSeconds: 0.001, PerVisit: 5, Discard: 1},
 		Estimator:   EstimatorMedian, Quantile: 0.25,
 		Stop: Stop{Interval: 0.01, Floor: 0.05, Level: 0.95, MinRounds: 6, MaxRounds: 200, MinSamples: 50,
 			MaxSeconds: 10, NoisyAbove: 0.10},
-		Drift:   Drift{AnchorVisits: 3, Allow: 0.01, Correct: true, Limit: 0.10},
+		Drift:   Drift{ReferenceVisits: 3, Allow: 0.01, Correct: true, Limit: 0.10},
 		Clock:   "observe",
 		Thermal: Thermal{GateSeconds: 300, Slowdown: 0.10, Redo: 2, MinBattery: 20},
 		Energy:  Energy{WindowSeconds: 5, CounterPeriods: 50, IdleSeconds: 2},
@@ -269,9 +272,9 @@ func (p *Protocol) problems() []problem {
 	within("batch", float64(p.Batch), 0, 1<<16)
 	within("resolution", float64(p.Resolution), 0, 1<<16)
 	within("sequence", float64(p.Sequence), 0, 1<<24)
-	need(slices.Contains(p.Metrics, "latency"), "metrics", "latency is always measured; list it")
+	need(slices.Contains(p.Metrics, lut.Latency), "metrics", "latency is always measured; list it")
 	for i, m := range p.Metrics {
-		need(slices.Contains([]string{"latency", "energy", "memory"}, m), "metrics", "%.40q is not latency, energy or memory", m)
+		need(slices.Contains([]lut.Metric{lut.Latency, lut.Energy, lut.Memory}, m), "metrics", "%.40q is not latency, energy or memory", m)
 		need(!slices.Contains(p.Metrics[:i], m), "metrics", "%.40q twice", m)
 	}
 	within("threads", float64(p.Threads), 1, 4096)
@@ -288,7 +291,7 @@ func (p *Protocol) problems() []problem {
 	within("sample.min_seconds", p.Sample.MinSeconds, 0, 60)
 	within("sample.per_visit", float64(p.Sample.PerVisit), 1, 1e5)
 	within("sample.discard", float64(p.Sample.Discard), 0, 1e5)
-	need(slices.Contains([]string{EstimatorMedian, EstimatorQuantile, EstimatorMin}, p.Estimator), "estimator",
+	need(slices.Contains([]Estimator{EstimatorMedian, EstimatorQuantile, EstimatorMin}, p.Estimator), "estimator",
 		"%.40q is not median, quantile or min", p.Estimator)
 	within("quantile", p.Quantile, 0.01, 0.5)
 	within("stop.interval", p.Stop.Interval, 1e-5, 1)
@@ -299,7 +302,7 @@ func (p *Protocol) problems() []problem {
 	within("stop.min_samples", float64(p.Stop.MinSamples), 1, 1e7)
 	within("stop.max_seconds", p.Stop.MaxSeconds, 1e-6, 1e6)
 	within("stop.noisy_above", p.Stop.NoisyAbove, p.Stop.Interval, math.MaxFloat64)
-	within("drift.anchor_visits", float64(p.Drift.AnchorVisits), 1, 1000)
+	within("drift.anchor_visits", float64(p.Drift.ReferenceVisits), 1, 1000)
 	within("drift.allow", p.Drift.Allow, 0, 1)
 	within("drift.limit", p.Drift.Limit, p.Drift.Allow, 10)
 	need(slices.Contains([]string{"observe", "fixed-performance", "locked"}, p.Clock), "clock",

@@ -7,10 +7,10 @@ import (
 
 // ConstantBytes are the bytes of a model's constant tensors; format is onnx or
 // tflite. 0 for what cannot be read.
-func ConstantBytes(format string, data []byte) int64 {
+func ConstantBytes(format Format, data []byte) int64 {
 	total := int64(0)
 	switch format {
-	case "onnx":
+	case FormatONNX:
 		f, err := onnx.Decode(data)
 		if err != nil || f.Graph == nil {
 			return 0
@@ -20,7 +20,7 @@ func ConstantBytes(format string, data []byte) int64 {
 				total += (int64(n)*int64(t.Type.Bits()) + 7) / 8
 			}
 		}
-	case "tflite":
+	case FormatTFLite:
 		f, err := tflitefb.Decode(data)
 		if err != nil {
 			return 0

@@ -1,6 +1,9 @@
 package benchmarks
 
-import "github.com/isocost/isocost/lut"
+import (
+	"github.com/isocost/isocost/benchmarks/role"
+	"github.com/isocost/isocost/lut"
+)
 
 // PlanFormat is the first field of every plan file.
 const PlanFormat = "isocost/plan/v1"
@@ -8,20 +11,6 @@ const PlanFormat = "isocost/plan/v1"
 // Chain is a model as keyed operators, first to last; the output of each is the
 // input of the next. Branches live inside blocks (mbconv, encoder…).
 type Chain []lut.Op
-
-// Roles of a case in a campaign.
-const (
-	RoleCell     = "cell"     // one table cell; Key is set
-	RoleNetwork  = "e2e"      // a whole network; Set says what it is for
-	RoleAnchor   = "anchor"   // re-measured through the campaign to see drift
-	RoleOverhead = "overhead" // the fixed cost of one inference
-)
-
-// Sets of whole networks.
-const (
-	SetCalibrate = "calibrate" // fits the calibration
-	SetAudit     = "audit"     // judges the table; never fitted
-)
 
 // Model is one runnable model: either a Chain the catalogue writes, or a file.
 // Exactly one of Chain and File is set.
@@ -49,13 +38,13 @@ type Term struct {
 // Case is one thing to learn: Σ Coef·T(model). For a cell that sum is the
 // operator's marginal cost; for a network it is the network itself.
 type Case struct {
-	ID    string  `json:"id"` // hash of role, set, key and terms
-	Role  string  `json:"role"`
-	Set   string  `json:"set,omitempty"`
-	Name  string  `json:"name,omitempty"` // for people: the network's or cell's short name
-	Key   *lut.Op `json:"key,omitempty"`  // cells
-	Ops   Chain   `json:"ops,omitempty"`  // networks: the keys its cost is the sum of
-	Terms []Term  `json:"terms"`
+	ID    string    `json:"id"` // hash of role, set, key and terms
+	Role  role.Role `json:"role"`
+	Set   role.Set  `json:"set,omitempty"`
+	Name  string    `json:"name,omitempty"` // for people: the network's or cell's short name
+	Key   *lut.Op   `json:"key,omitempty"`  // cells
+	Ops   Chain     `json:"ops,omitempty"`  // networks: the keys its cost is the sum of
+	Terms []Term    `json:"terms"`
 	// Isolated names the model whose own latency is the isolated column, "" if none.
 	Isolated string `json:"isolated,omitempty"`
 	// Elsewhere is the marginal cost of the same operator beside another neighbour,

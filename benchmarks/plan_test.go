@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -29,7 +30,7 @@ func testPlan(t testing.TB) *benchmarks.Plan {
 			}
 		}
 	}
-	if err := p.Network(benchmarks.SetAudit, "audit-000", net); err != nil {
+	if err := p.Network(role.Audit, "audit-000", net); err != nil {
 		t.Fatal(err)
 	}
 	p.File("", "net", benchmarks.Model{File: "net.onnx", SHA256: strings.Repeat("0", 64), Dims: map[string]int{"N": 1}}, nil)

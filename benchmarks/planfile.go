@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/strictjson"
 )
@@ -213,24 +214,24 @@ func (c Chain) check() error {
 
 func (c *Case) validate(models, used map[string]bool) error {
 	switch c.Role {
-	case RoleCell:
+	case role.Cell:
 		if c.Key == nil {
 			return errors.New("a cell needs a key")
 		}
-	case RoleNetwork, RoleAnchor, RoleOverhead:
+	case role.Network, role.Reference, role.Overhead:
 		if c.Key != nil {
 			return fmt.Errorf("role %s has no key", c.Role)
 		}
 	default:
 		return fmt.Errorf("unknown role %q", c.Role)
 	}
-	if c.Set != "" && (c.Role != RoleNetwork || c.Set != SetCalibrate && c.Set != SetAudit) {
+	if c.Set != "" && (c.Role != role.Network || c.Set != role.Calibrate && c.Set != role.Audit) {
 		return fmt.Errorf("unknown set %q of role %s", c.Set, c.Role)
 	}
 	if len(c.Terms) == 0 {
 		return errors.New("no terms: there is nothing to measure")
 	}
-	if len(c.Elsewhere) > 0 && c.Role != RoleCell {
+	if len(c.Elsewhere) > 0 && c.Role != role.Cell {
 		return fmt.Errorf("role %s is measured in one place", c.Role)
 	}
 	for _, t := range slices.Concat(c.Terms, c.Elsewhere) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -74,7 +75,7 @@ func (p *Planner) Cell(op lut.Op) error {
 			return fmt.Errorf("frame of %s: %w", op, err)
 		}
 	}
-	c := Case{Role: RoleCell, Key: &op}
+	c := Case{Role: role.Cell, Key: &op}
 	for _, s := range sum {
 		if err := s.Chain.check(); err != nil {
 			return fmt.Errorf("frame of %s: %w", op, err)
@@ -103,32 +104,32 @@ func countOf(op lut.Op, c Chain) int {
 	return n
 }
 
-// Network asks for a whole network; set is SetCalibrate, SetAudit or "".
-func (p *Planner) Network(set, name string, c Chain) error {
+// Network asks for a whole network; set is role.Calibrate, role.Audit or "".
+func (p *Planner) Network(set role.Set, name string, c Chain) error {
 	if err := c.check(); err != nil {
 		return fmt.Errorf("network %s: %w", name, err)
 	}
-	p.add(Case{Role: RoleNetwork, Set: set, Name: name, Ops: c, Terms: []Term{{Coef: 1, Model: p.chain(c)}}})
+	p.add(Case{Role: role.Network, Set: set, Name: name, Ops: c, Terms: []Term{{Coef: 1, Model: p.chain(c)}}})
 	return nil
 }
 
 // File asks for a whole network given as a model file, its ID yet to come; ops are the
 // keys its cost should be the sum of, nil when they are not known.
-func (p *Planner) File(set, name string, m Model, ops Chain) {
+func (p *Planner) File(set role.Set, name string, m Model, ops Chain) {
 	m.ID = m.id()
-	p.add(Case{Role: RoleNetwork, Set: set, Name: name, Ops: ops, Terms: []Term{{Coef: 1, Model: p.model(m)}}})
+	p.add(Case{Role: role.Network, Set: set, Name: name, Ops: ops, Terms: []Term{{Coef: 1, Model: p.model(m)}}})
 }
 
-// Plan returns the plan: the anchor and the overhead first, then all cases in an
+// Plan returns the plan: the drift reference and the overhead first, then all cases in an
 // order shuffled by the seed.
 func (p *Planner) Plan() *Plan {
 	rng := rand.New(rand.NewPCG(p.Seed, 0x706c616e)) // "plan"
 	cases := append([]Case{}, p.cases...)
 	p.elsewhere(cases)
 	rng.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
-	anchor := Case{Role: RoleAnchor, Name: "anchor", Terms: []Term{{Coef: 1, Model: p.chain(Anchor())}}}
+	anchor := Case{Role: role.Reference, Name: "anchor", Terms: []Term{{Coef: 1, Model: p.chain(Anchor())}}}
 	anchor.ID = anchor.id()
-	overhead := Case{Role: RoleOverhead, Name: "overhead", Terms: []Term{{Coef: 1, Model: p.chain(Overhead())}}}
+	overhead := Case{Role: role.Overhead, Name: "overhead", Terms: []Term{{Coef: 1, Model: p.chain(Overhead())}}}
 	overhead.ID = overhead.id()
 	return &Plan{Seed: p.Seed, Source: p.Source, Models: p.models, Cases: append([]Case{anchor, overhead}, cases...)}
 }
@@ -141,7 +142,7 @@ func (p *Planner) elsewhere(cases []Case) {
 	var framed []*Case
 	for i := range cases {
 		c := &cases[i]
-		if c.Role == RoleCell && c.Terms[0].Copies == 0 && neighboured(*c.Key) {
+		if c.Role == role.Cell && c.Terms[0].Copies == 0 && neighboured(*c.Key) {
 			framed = append(framed, c)
 		}
 	}
@@ -156,8 +157,8 @@ func (p *Planner) elsewhere(cases []Case) {
 }
 
 // Counts of a plan by role.
-func (p *Plan) Counts() map[string]int {
-	n := map[string]int{}
+func (p *Plan) Counts() map[role.Role]int {
+	n := map[role.Role]int{}
 	for _, c := range p.Cases {
 		n[c.Role]++
 	}

@@ -156,7 +156,7 @@ func noiseFloor(ps []priced) *lut.NoiseFloor {
 	f := &lut.NoiseFloor{}
 	known := 0
 	for _, p := range ps {
-		f.Anchor = max(f.Anchor, stats.Significant(math.Abs(p.anchor)))
+		f.Reference = max(f.Reference, stats.Significant(math.Abs(p.drift)))
 		if p.hi > p.lo {
 			half = append(half, (p.hi-p.lo)/2/p.value)
 		}

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
@@ -29,8 +29,8 @@ func million(n int) Source {
 						}
 						v := float64(cin*cout*h*h) * (1 + 0.01*rng.NormFloat64())
 						ci := record.Interval{v * 0.98, v * 1.02}
-						s.Records = append(s.Records, Line{len(s.Records) + 2, record.Record{Kind: benchmarks.RoleCell, Case: id, Key: &op,
-							Validity: []string{record.OK}, EstimateUS: &v, CI95US: &ci, N: 60}})
+						s.Records = append(s.Records, Line{len(s.Records) + 2, record.Record{Kind: role.Cell, Case: id, Key: &op,
+							Validity: []record.Validity{record.OK}, EstimateUS: &v, CI95US: &ci, N: 60}})
 					}
 				}
 			}

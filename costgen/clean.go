@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
@@ -37,7 +37,7 @@ type network struct {
 	value    float64
 	lo, hi   float64
 	between  float64 // standard deviation between rounds, 0 when unknown
-	anchor   float64 // anchor ratio − 1
+	drift    float64 // ratio of the drift reference − 1
 	n        int
 	counted  bool    // its memory, request by request
 	planned  float64 // bytes by the plan of the runtime's own graph, 0 when unknown
@@ -74,7 +74,7 @@ func clean(sources []Source, opt Options) *campaign {
 	}
 	best := len(c.keys)
 	for _, l := range c.noisy {
-		if l.Kind == benchmarks.RoleCell && l.Key != nil {
+		if l.Kind == role.Cell && l.Key != nil {
 			if i, ok := c.index[l.Key.String()]; ok && i < best {
 				c.leave("dropped noisy", title(&l.Record))
 				continue
@@ -85,10 +85,10 @@ func clean(sources []Source, opt Options) *campaign {
 		}
 	}
 	for _, s := range opt.Calibrate {
-		c.take(s, benchmarks.SetCalibrate)
+		c.take(s, role.Calibrate)
 	}
 	for _, s := range opt.Audit {
-		c.take(s, benchmarks.SetAudit)
+		c.take(s, role.Audit)
 	}
 	c.finish()
 	return c.campaign
@@ -120,12 +120,12 @@ type named struct {
 func (c *cleaner) leave(why, what string) { c.left[why] = append(c.left[why], what) }
 
 // leastOf is the smallest positive cost of a whole network in the files.
-func leastOf(sources []Source, metric string) float64 {
+func leastOf(sources []Source, metric lut.Metric) float64 {
 	least := 0.0
 	for _, s := range sources {
 		for i := range s.Records {
 			r := &s.Records[i].Record
-			if v, _, _, _, ok := value(r, metric); ok && r.Kind == benchmarks.RoleNetwork && r.IsOK() && v > 0 && (least == 0 || v < least) {
+			if v, _, _, _, ok := value(r, metric); ok && r.Kind == role.Network && r.IsOK() && v > 0 && (least == 0 || v < least) {
 				least = v
 			}
 		}
@@ -134,33 +134,33 @@ func leastOf(sources []Source, metric string) float64 {
 }
 
 // take sorts out one file; set, when given, is what its networks are for.
-func (c *cleaner) take(s Source, set string) {
+func (c *cleaner) take(s Source, set role.Set) {
 	for _, l := range s.Records {
 		r := &l.Record
 		switch {
-		case r.Kind == benchmarks.RoleAnchor, set != "" && r.Kind != benchmarks.RoleNetwork:
+		case r.Kind == role.Reference, set != "" && r.Kind != role.Network:
 		case usable(r, c.opt.Accept, c.opt.Metric):
 			if c.use(named{l, s.Name}, set) && !r.IsOK() && !usable(r, nil, c.opt.Metric) {
 				c.leave("accepted", title(r))
 			}
-		case usable(r, []string{record.Noisy}, c.opt.Metric) && r.Kind != benchmarks.RoleNetwork:
+		case usable(r, []record.Validity{record.Noisy}, c.opt.Metric) && r.Kind != role.Network:
 			c.noisy = append(c.noisy, named{l, s.Name})
 		default:
-			c.leave("dropped "+strings.Join(r.Validity, "+"), title(r))
+			c.leave("dropped "+record.Join(r.Validity, "+"), title(r))
 		}
 	}
 }
 
 // residue is what a difference of sessions leaves systematically, as a share of
-// its dearest term, however sharp its interval: the last kernel's output, for
+// its most expensive term, however sharp its interval: the last kernel's output, for
 // instance, is written elsewhere when another one follows. A cell less than that
 // below zero costs nothing that can be told, and is censored instead of refused;
 // refused, it would take every network it is part of with it. Seen: a pooling of
 // 24 channels at −2.3 % of its frame of 2 us, a switch at −1.6 % of 5.5 us.
 const residue = 0.03
 
-// dearest is the largest term of a latency difference in microseconds.
-func dearest(r *record.Record) float64 {
+// largestTerm is the largest term of a latency difference in microseconds.
+func largestTerm(r *record.Record) float64 {
 	most := 0.0
 	for _, t := range r.Terms {
 		most = max(most, t.EstimateUS)
@@ -169,25 +169,25 @@ func dearest(r *record.Record) float64 {
 }
 
 // use takes one usable record in and says whether it could.
-func (c *cleaner) use(l named, set string) bool {
+func (c *cleaner) use(l named, set role.Set) bool {
 	r := &l.Record
 	v, lo, hi, n, ok := value(r, c.opt.Metric)
 	if !ok {
-		c.leave("dropped no-"+c.opt.Metric, title(r))
+		c.leave("dropped no-"+string(c.opt.Metric), title(r))
 		return false
 	}
 	switch r.Kind {
-	case benchmarks.RoleCell:
+	case role.Cell:
 		if r.Key == nil {
 			c.leave("dropped no-key", title(r))
 			return false
 		}
 		key := r.Key.String()
-		if !c.once(benchmarks.RoleCell, fingerprint(r.Case, key, v, lo, hi, n)) {
+		if !c.once(role.Cell, fingerprint(r.Case, key, v, lo, hi, n)) {
 			return false
 		}
-		if hi <= 0 && c.opt.Metric == lut.Latency && -v <= residue*dearest(r) {
-			hi = residue * dearest(r) // censored in finish
+		if hi <= 0 && c.opt.Metric == lut.Latency && -v <= residue*largestTerm(r) {
+			hi = residue * largestTerm(r) // censored in finish
 			lo = min(lo, 2*v-hi)
 		}
 		if hi <= 0 && c.opt.Metric == lut.Energy && -v <= residue*c.least {
@@ -214,15 +214,15 @@ func (c *cleaner) use(l named, set string) bool {
 			c.readings = append(c.readings, nil)
 		}
 		c.readings[i] = append(c.readings[i], reading{r.Case, v, lo, hi, n})
-	case benchmarks.RoleOverhead:
+	case role.Overhead:
 		if c.opt.Metric == lut.Memory { // a peak has none
 			return true
 		}
-		if !c.once(benchmarks.RoleOverhead, fingerprint(r.Case, "overhead", v, lo, hi, n)) {
+		if !c.once(role.Overhead, fingerprint(r.Case, "overhead", v, lo, hi, n)) {
 			return false
 		}
 		c.fixed = append(c.fixed, reading{r.Case, v, lo, hi, n})
-	case benchmarks.RoleNetwork:
+	case role.Network:
 		return c.network(l, set, v, lo, hi, n)
 	}
 	return true
@@ -231,9 +231,9 @@ func (c *cleaner) use(l named, set string) bool {
 // once takes note of a cell's or an overhead's record, and reports whether it is new:
 // a file named twice, or a copy of it, is no further evidence. Within a file no case
 // has two records.
-func (c *cleaner) once(kind string, print []byte) bool {
+func (c *cleaner) once(kind role.Role, print []byte) bool {
 	if c.several {
-		key := kind + string(print)
+		key := string(kind) + string(print)
 		if c.seen[key] {
 			return false
 		}
@@ -243,7 +243,7 @@ func (c *cleaner) once(kind string, print []byte) bool {
 	return true
 }
 
-func (c *cleaner) network(l named, set string, v, lo, hi float64, n int) bool {
+func (c *cleaner) network(l named, set role.Set, v, lo, hi float64, n int) bool {
 	r := &l.Record
 	if set == "" {
 		set = r.Set
@@ -252,14 +252,14 @@ func (c *cleaner) network(l named, set string, v, lo, hi float64, n int) bool {
 	case v <= 0:
 		c.leave("non-positive", fmt.Sprintf("%s:%d %s (%.4g)", l.file, l.Line.Line, title(r), v))
 		return false
-	case set == benchmarks.SetCalibrate && slices.Contains(c.opt.Judge, title(r)):
-		set = benchmarks.SetAudit
+	case set == role.Calibrate && slices.Contains(c.opt.Judge, title(r)):
+		set = role.Audit
 	}
 	switch {
 	case len(r.Ops) == 0:
 		c.leave("no-ops", title(r))
 		return false
-	case set != benchmarks.SetCalibrate && set != benchmarks.SetAudit:
+	case set != role.Calibrate && set != role.Audit:
 		c.leave("no-set", title(r))
 		return false
 	}
@@ -267,8 +267,8 @@ func (c *cleaner) network(l named, set string, v, lo, hi float64, n int) bool {
 	if r.BetweenUS != nil && c.opt.Metric == lut.Latency {
 		nw.between = *r.BetweenUS
 	}
-	if r.AnchorRatio != nil {
-		nw.anchor = *r.AnchorRatio - 1
+	if r.ReferenceRatio != nil {
+		nw.drift = *r.ReferenceRatio - 1
 	}
 	if m := r.Memory; m != nil && m.Source == record.Requests {
 		nw.counted = true
@@ -277,12 +277,12 @@ func (c *cleaner) network(l named, set string, v, lo, hi float64, n int) bool {
 		}
 	}
 	// One record given twice, as records and with --audit, counts once.
-	print := set + string(fingerprint(r.Case, "", v, lo, hi, n))
+	print := string(set) + string(fingerprint(r.Case, "", v, lo, hi, n))
 	if c.seen[print] {
 		return false
 	}
 	c.seen[print] = true
-	if set == benchmarks.SetCalibrate {
+	if set == role.Calibrate {
 		c.calibrate = append(c.calibrate, nw)
 	} else {
 		c.audit = append(c.audit, nw)
@@ -447,9 +447,9 @@ func merge(key string, rs []reading) (cell, []lut.Warning) {
 
 // aboutTime are the codes that say how far a latency can be trusted and nothing of the
 // bytes that a model takes.
-var aboutTime = []string{record.Noisy, record.Preempted, record.Drift, record.Throttled, record.LowBattery, record.ThermalTimeout}
+var aboutTime = []record.Validity{record.Noisy, record.Preempted, record.Drift, record.Throttled, record.LowBattery, record.ThermalTimeout}
 
-func usable(r *record.Record, accept []string, metric string) bool {
+func usable(r *record.Record, accept []record.Validity, metric lut.Metric) bool {
 	for _, code := range r.Validity {
 		if metric == lut.Memory && slices.Contains(aboutTime, code) {
 			continue

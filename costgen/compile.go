@@ -45,10 +45,7 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 		Format: lut.Format, Metric: opt.Metric, Unit: lut.Units[opt.Metric], Policy: opt.Policy, Inputs: c.inputs,
 	}
 	h := all[0].Header
-	f.Device = lut.Device{ID: h.Device.ID, Model: h.Device.Model, CPU: h.Device.CPU, OS: h.Device.OS, Arch: h.Device.Arch, Cores: h.Device.Cores}
-	f.Runtime = lut.Runtime{Backend: h.Runtime.Backend, Version: h.Runtime.Version, SHA256: h.Runtime.SHA256, Provider: h.Runtime.Provider, Threads: h.Runtime.Threads,
-		Options: h.Runtime.Options, Features: h.Runtime.Features}
-	f.Protocol = lut.Protocol{SHA256: h.Protocol.SHA256, YAML: h.Protocol.YAML}
+	f.Device, f.Runtime, f.Protocol = h.Device, h.Runtime, h.Protocol
 	f.Expires = []string{
 		fmt.Sprintf("another library than %s %s (SHA-256 %s)", h.Runtime.Backend, h.Runtime.Version, short(h.Runtime.SHA256)),
 		"another kernel, firmware, governor or power mode of the device",

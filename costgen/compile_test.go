@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
@@ -56,15 +56,15 @@ func (d *device) measured(v float64) (est float64, ci record.Interval) {
 
 func (d *device) cell(op lut.Op) record.Record {
 	est, ci := d.measured(d.true1(op))
-	return record.Record{Kind: benchmarks.RoleCell, Case: "c:" + op.String(), Key: &op, Validity: []string{record.OK}, EstimateUS: &est, CI95US: &ci, N: 60, Rounds: 5, Stop: "target"}
+	return record.Record{Kind: role.Cell, Case: "c:" + op.String(), Key: &op, Validity: []record.Validity{record.OK}, EstimateUS: &est, CI95US: &ci, N: 60, Rounds: 5, Stop: "target"}
 }
 
-func (d *device) e2e(id int, set string, ops []lut.Op) record.Record {
+func (d *device) e2e(id int, set role.Set, ops []lut.Op) record.Record {
 	est, ci := d.measured(d.network(ops))
 	between := est * d.noise
 	ratio := 1.001
-	return record.Record{Kind: benchmarks.RoleNetwork, Set: set, Case: fmt.Sprintf("n%03d", id), Name: fmt.Sprintf("net%03d", id), Ops: ops,
-		Validity: []string{record.OK}, EstimateUS: &est, CI95US: &ci, N: 60, Rounds: 5, BetweenUS: &between, AnchorRatio: &ratio, Stop: "target"}
+	return record.Record{Kind: role.Network, Set: set, Case: fmt.Sprintf("n%03d", id), Name: fmt.Sprintf("net%03d", id), Ops: ops,
+		Validity: []record.Validity{record.OK}, EstimateUS: &est, CI95US: &ci, N: 60, Rounds: 5, BetweenUS: &between, ReferenceRatio: &ratio, Stop: "target"}
 }
 
 func (d *device) ops() []lut.Op {
@@ -90,9 +90,9 @@ func (d *device) source(calibrate, audit int) Source {
 		s.Records = append(s.Records, Line{0, d.cell(op)})
 	}
 	for i := range calibrate + audit {
-		set := benchmarks.SetCalibrate
+		set := role.Calibrate
 		if i >= calibrate {
-			set = benchmarks.SetAudit
+			set = role.Audit
 		}
 		var net []lut.Op
 		for range 6 + d.rng.IntN(20) {
@@ -108,9 +108,9 @@ func (d *device) source(calibrate, audit int) Source {
 
 func testHeader() record.Header {
 	return record.Header{
-		Format: record.Format, Protocol: record.Protocol{SHA256: strings.Repeat("ab", 32)},
-		Device:  record.Device{ID: "dev", Model: "m", CPU: "c", OS: "linux", Arch: "amd64", Cores: "0"},
-		Runtime: record.Runtime{Backend: "sim", Version: "1", SHA256: strings.Repeat("cd", 32), Provider: "cpu", Threads: 1},
+		Format: record.Format, Protocol: lut.Protocol{SHA256: strings.Repeat("ab", 32)},
+		Device:  lut.Device{ID: "dev", Model: "m", CPU: "c", OS: "linux", Arch: "amd64", Cores: "0"},
+		Runtime: lut.Runtime{Backend: "sim", Version: "1", SHA256: strings.Repeat("cd", 32), Provider: "cpu", Threads: 1},
 	}
 }
 
@@ -179,11 +179,11 @@ func TestRegimeSplitsTheWholeFamily(t *testing.T) {
 	for i, line := range raw {
 		for j, v := range line {
 			op := lut.NewOp("linear", lut.FP32, nil, map[string]int{"cin": 8 * (i + 1), "cout": 8 * (j + 1), "m": 1})
-			s.Records = append(s.Records, Line{1, record.Record{Kind: benchmarks.RoleCell, Case: fmt.Sprint(i, j), Key: &op, Validity: []string{record.OK},
+			s.Records = append(s.Records, Line{1, record.Record{Kind: role.Cell, Case: fmt.Sprint(i, j), Key: &op, Validity: []record.Validity{record.OK},
 				EstimateUS: &v, CI95US: &record.Interval{v - 0.4, v + 0.4}, N: 50}})
 		}
 	}
-	for policy, want := range map[string][2][3]float64{
+	for policy, want := range map[lut.Policy][2][3]float64{
 		"isotonic": {{10, 20, 14}, {30, 40, 40}},
 		"regime":   {{10, 20, 14}, {30, 40.2, 39.8}},
 		"strict":   {{10, 17, 17}, {30, 40, 40}},
@@ -277,7 +277,7 @@ func TestCompileWarns(t *testing.T) {
 	d := newDevice(4, 0.002)
 	s := d.source(2, 10)
 	edit := func(i int, f func(r *record.Record)) { r := s.Records[i].Record; f(&r); s.Records[i].Record = r }
-	edit(0, func(r *record.Record) { r.Validity = []string{record.Throttled} })
+	edit(0, func(r *record.Record) { r.Validity = []record.Validity{record.Throttled} })
 	edit(1, func(r *record.Record) { v := -5.0; r.EstimateUS, r.CI95US = &v, &record.Interval{-6, -4} })
 	edit(2, func(r *record.Record) { v := -0.5; r.EstimateUS, r.CI95US = &v, &record.Interval{-1, 1} })
 	edit(4, func(r *record.Record) { // sharp, but within what its sessions leave
@@ -285,16 +285,16 @@ func TestCompileWarns(t *testing.T) {
 		r.EstimateUS, r.CI95US = &v, &record.Interval{-0.03, -0.01}
 		r.Terms = []record.TermSamples{{Coef: 1, EstimateUS: 2}, {Coef: -1, EstimateUS: 2.02}}
 	})
-	edit(5, func(r *record.Record) { r.Validity = []string{record.Noisy} }) // nothing better: stands in
-	better := s.Records[6].Record                                           // a noisy record beside a good one is left out
-	better.Validity, better.Case = []string{record.Noisy}, "worse"
+	edit(5, func(r *record.Record) { r.Validity = []record.Validity{record.Noisy} }) // nothing better: stands in
+	better := s.Records[6].Record                                                    // a noisy record beside a good one is left out
+	better.Validity, better.Case = []record.Validity{record.Noisy}, "worse"
 	s.Records = append(s.Records[:len(s.Records)-1:len(s.Records)-1], Line{999, better}, s.Records[len(s.Records)-1])
 	edit(3, func(r *record.Record) { // dearer than the next wider one by far
 		v := *r.EstimateUS * 3
 		r.EstimateUS, r.CI95US = &v, &record.Interval{v * .99, v * 1.01}
 	})
 	seen := s.Records[len(s.Records)-1]
-	seen.Set, seen.Case = benchmarks.SetCalibrate, "leaky"
+	seen.Set, seen.Case = role.Calibrate, "leaky"
 	s.Records = append(s.Records, seen)
 	tab, err := Compile([]Source{s}, Options{})
 	if err != nil {
@@ -346,10 +346,10 @@ func TestPolicies(t *testing.T) {
 	for i, v := range raw {
 		op := lut.NewOp("linear", lut.FP32, nil, map[string]int{"cin": 8 * (i + 1), "cout": 8, "m": 1})
 		v := v
-		s.Records = append(s.Records, Line{i + 2, record.Record{Kind: benchmarks.RoleCell, Case: fmt.Sprint(i), Key: &op, Validity: []string{record.OK},
+		s.Records = append(s.Records, Line{i + 2, record.Record{Kind: role.Cell, Case: fmt.Sprint(i), Key: &op, Validity: []record.Validity{record.OK},
 			EstimateUS: &v, CI95US: &record.Interval{v - 0.2, v + 0.2}, N: 50}})
 	}
-	for policy, want := range map[string][]float64{
+	for policy, want := range map[lut.Policy][]float64{
 		"raw":      raw,
 		"strict":   {10, 11.95, 11.95, 50. / 3, 50. / 3, 50. / 3},
 		"isotonic": {10, 11.95, 11.95, 20, 14, 16},
@@ -451,7 +451,7 @@ func TestOtherMetrics(t *testing.T) {
 	zero := int64(0)
 	put := func(r record.Record, mj float64, bytes int64) {
 		v := 1.0
-		r.Case, r.Validity, r.EstimateUS, r.CI95US, r.N = fmt.Sprint(len(s.Records)), []string{record.OK}, &v, &record.Interval{1, 1}, 50
+		r.Case, r.Validity, r.EstimateUS, r.CI95US, r.N = fmt.Sprint(len(s.Records)), []record.Validity{record.OK}, &v, &record.Interval{1, 1}, 50
 		r.Energy = &record.Energy{GrossMJ: mj + 1, IdleMJ: 1, NetMJ: mj, StdErrMJ: mj / 100, Source: "rapl", WindowS: 5}
 		r.Memory = &record.Memory{PeakActBytes: &zero, LivenessBytes: &bytes} // an allocator without statistics
 		s.Records = append(s.Records, Line{1, r})
@@ -459,7 +459,7 @@ func TestOtherMetrics(t *testing.T) {
 	for i := range 5 {
 		op := lut.NewOp("linear", lut.FP32, nil, map[string]int{"cin": 8 * (i + 1), "cout": 8, "m": 1})
 		ops = append(ops, op)
-		put(record.Record{Kind: benchmarks.RoleCell, Key: &op}, float64(i+1), int64(1000*(i+1)))
+		put(record.Record{Kind: role.Cell, Key: &op}, float64(i+1), int64(1000*(i+1)))
 	}
 	for i := range 8 { // 2 mJ of overhead beside the sum; as much memory as the largest
 		net := []lut.Op{ops[i%5], ops[(i+1)%5], ops[(i*3)%5]}
@@ -472,12 +472,13 @@ func TestOtherMetrics(t *testing.T) {
 			mj += float64(cin / 8)
 			bytes = max(bytes, float64(1000*cin/8))
 		}
-		set := []string{benchmarks.SetCalibrate, benchmarks.SetAudit}[min(1, i/6)]
-		put(record.Record{Kind: benchmarks.RoleNetwork, Set: set, Ops: net}, mj+2, int64(bytes))
+		set := []role.Set{role.Calibrate, role.Audit}[min(1, i/6)]
+		put(record.Record{Kind: role.Network, Set: set, Ops: net}, mj+2, int64(bytes))
 	}
 	for _, c := range []struct {
-		metric, unit string
-		want         float64
+		metric lut.Metric
+		unit   string
+		want   float64
 	}{{lut.Energy, "mj", 1 + 3 + 5 + 2}, {lut.Memory, "bytes", 5000}} {
 		tab, err := Compile([]Source{s}, Options{Metric: c.metric})
 		if err != nil {
@@ -503,11 +504,11 @@ func TestNegativeEnergiesAreCensored(t *testing.T) {
 			t.Fatal(err)
 		}
 		v := 5.0
-		return Line{2, record.Record{Kind: benchmarks.RoleCell, Case: key, Key: &op, Validity: []string{record.OK}, EstimateUS: &v, N: 9,
+		return Line{2, record.Record{Kind: role.Cell, Case: key, Key: &op, Validity: []record.Validity{record.OK}, EstimateUS: &v, N: 9,
 			Energy: &record.Energy{NetMJ: mj, StdErrMJ: 0.001}}}
 	}
 	us := 500.0
-	net := Line{9, record.Record{Kind: benchmarks.RoleNetwork, Set: benchmarks.SetAudit, Case: "n", Validity: []string{record.OK}, EstimateUS: &us, N: 9,
+	net := Line{9, record.Record{Kind: role.Network, Set: role.Audit, Case: "n", Validity: []record.Validity{record.OK}, EstimateUS: &us, N: 9,
 		Energy: &record.Energy{NetMJ: 8, StdErrMJ: 0.01}}}
 	s := Source{Name: "rec.jsonl", Header: testHeader(), Records: []Line{
 		cell("gap/fp32@c=8,h=4,w=4", 2), cell("switch[from=fp32,to=int8]/int8@c=8,h=4,w=4", -0.06), cell("concat/fp32@c=8,h=4,w=4", -0.6), net}}

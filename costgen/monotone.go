@@ -18,23 +18,6 @@ import (
 // real, after Holm's correction over the steps of a family.
 const significance = 0.01
 
-// Policies of what becomes of the raw costs.
-const (
-	// Isotonic projects on the monotone cone, but a significant fall is kept: what
-	// noise can explain is smoothed, what it cannot is reported.
-	Isotonic = "isotonic"
-	// Regime takes a significant fall for a switch of the runtime at that value of
-	// the axis and splits the whole family there.
-	Regime = "regime"
-	// Strict projects on the whole cone, even against the evidence.
-	Strict = "strict"
-	// Raw corrects nothing.
-	Raw = "raw"
-)
-
-// Policies lists them, the default first.
-var Policies = []string{Isotonic, Regime, Strict, Raw}
-
 // step is two knots next to each other on a line of one axis.
 type step struct {
 	lo, hi int // indices of knots
@@ -43,7 +26,7 @@ type step struct {
 }
 
 // families groups cells and makes each family monotone under the policy.
-func families(cells []cell, policy string) (out []lut.Family, sweep lut.Sweep, warnings []lut.Warning) {
+func families(cells []cell, policy lut.Policy) (out []lut.Family, sweep lut.Sweep, warnings []lut.Warning) {
 	type job struct {
 		cells []cell
 		fam   lut.Family
@@ -87,7 +70,7 @@ func families(cells []cell, policy string) (out []lut.Family, sweep lut.Sweep, w
 }
 
 // monotone compiles one family. Cells are sorted by coordinates.
-func monotone(cells []cell, policy string) (lut.Family, lut.Sweep, []lut.Warning) {
+func monotone(cells []cell, policy lut.Policy) (lut.Family, lut.Sweep, []lut.Warning) {
 	fam := lut.FamilyOf(cells[0].op)
 	y, w := make([]float64, len(cells)), make([]float64, len(cells))
 	for i, c := range cells {
@@ -108,14 +91,14 @@ func monotone(cells []cell, policy string) (lut.Family, lut.Sweep, []lut.Warning
 			Detail: fmt.Sprintf("costs %.4g, less than %.4g at the smaller %s=%d", y[s.hi], y[s.lo],
 				fam.Axes[s.axis], fam.Knots[s.lo].At[s.axis])})
 	}
-	if policy == Raw {
+	if policy == lut.PolicyRaw {
 		for i := range fam.Knots {
 			fam.Knots[i].Corrected = fam.Knots[i].Raw
 		}
 		return fam, sweep, warnings
 	}
 	var x []float64
-	if lines == 1 && len(steps) == len(cells)-1 && (len(bad) == 0 || policy == Strict) {
+	if lines == 1 && len(steps) == len(cells)-1 && (len(bad) == 0 || policy == lut.PolicyStrict) {
 		x = isotonic.Chain(y, w)
 	} else {
 		x = isotonic.Order(y, w, order(fam, bad, policy))
@@ -127,7 +110,7 @@ func monotone(cells []cell, policy string) (lut.Family, lut.Sweep, []lut.Warning
 			k.Reason = lut.Isotonic
 		}
 	}
-	if policy != Strict {
+	if policy != lut.PolicyStrict {
 		for _, s := range bad {
 			if k := &fam.Knots[s.hi]; k.Reason == lut.Measured {
 				k.Reason = lut.Regime
@@ -141,7 +124,7 @@ func monotone(cells []cell, policy string) (lut.Family, lut.Sweep, []lut.Warning
 // of its axes, less what the evidence contradicts. Under the policy isotonic a
 // significant fall frees the points below it from those above it; under regime it
 // splits the axis there for the whole family.
-func order(fam lut.Family, bad []step, policy string) func(i, j int) bool {
+func order(fam lut.Family, bad []step, policy lut.Policy) func(i, j int) bool {
 	below := func(i, j int) bool {
 		a, b := fam.Knots[i].At, fam.Knots[j].At
 		for d := range a {
@@ -151,12 +134,12 @@ func order(fam lut.Family, bad []step, policy string) func(i, j int) bool {
 		}
 		return true
 	}
-	if len(bad) == 0 || policy == Strict {
+	if len(bad) == 0 || policy == lut.PolicyStrict {
 		return func(i, j int) bool { return i != j && below(i, j) }
 	}
 	free := func(i, j int) bool {
 		for _, s := range bad {
-			if policy == Regime {
+			if policy == lut.PolicyRegime {
 				cut := fam.Knots[s.hi].At[s.axis]
 				if fam.Knots[i].At[s.axis] < cut && cut <= fam.Knots[j].At[s.axis] {
 					return true

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/costgen/next"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
@@ -38,7 +38,7 @@ func (p *plant) cost(fam, cin, cout int) float64 {
 func (p *plant) record(op lut.Op) record.Record {
 	fam, cin, cout := p.where(op)
 	v := p.cost(fam, cin, cout) * (1 + 0.003*p.rng.NormFloat64())
-	return record.Record{Kind: benchmarks.RoleCell, Case: op.String(), Key: &op, Validity: []string{record.OK}, EstimateUS: &v, CI95US: &record.Interval{v * 0.994, v * 1.006}, N: 60}
+	return record.Record{Kind: role.Cell, Case: op.String(), Key: &op, Validity: []record.Validity{record.OK}, EstimateUS: &v, CI95US: &record.Interval{v * 0.994, v * 1.006}, N: 60}
 }
 
 func (p *plant) where(op lut.Op) (fam, cin, cout int) {

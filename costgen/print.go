@@ -164,7 +164,7 @@ func writeAudit(b *strings.Builder, f *lut.File) {
 	if nf := a.NoiseFloor; nf != nil {
 		fmt.Fprintf(b, "  %-14s the truth itself: ±%.2f %% (median 95 %% interval, worst %.2f %%)\n", "noise floor", 100*nf.MedianHalf, 100*nf.MaxHalf)
 		if nf.BetweenRMS > 0 {
-			fmt.Fprintf(b, "  %-14s %.2f %% between rounds, anchor within %.2f %%\n", "", 100*nf.BetweenRMS, 100*nf.Anchor)
+			fmt.Fprintf(b, "  %-14s %.2f %% between rounds, the drift reference within %.2f %%\n", "", 100*nf.BetweenRMS, 100*nf.Reference)
 		}
 	}
 	if a.Eta != nil {

@@ -46,8 +46,8 @@ func FromFile(f *record.File) Source {
 // Options say what to compile and how to judge it. The zero value is replaced by
 // Defaults.
 type Options struct {
-	Metric string // lut.Latency, lut.Energy or lut.Memory
-	Policy string // one of Policies
+	Metric lut.Metric
+	Policy lut.Policy
 	// Delta and Beta: η bounds the (1−Delta) quantile with confidence 1−Beta.
 	Delta, Beta float64
 	// Tau is the half-width of the iso-cost band in which ranks and feasibility
@@ -55,7 +55,7 @@ type Options struct {
 	Tau float64
 	// Accept lists validity codes, besides ok, whose estimates are used all the
 	// same (noisy, drift, preempted): their intervals say how little they are worth.
-	Accept []string
+	Accept []record.Validity
 	// Slopes keeps interpolation to plain slopes between knots: no staircases are
 	// looked for.
 	Slopes bool
@@ -71,7 +71,7 @@ type Options struct {
 
 // Defaults are isotonic latency, η at δ = 0.05 and β = 0.05, bands
 // of ±5 %.
-var Defaults = Options{Metric: lut.Latency, Policy: Isotonic, Delta: 0.05, Beta: 0.05, Tau: 0.05}
+var Defaults = Options{Metric: lut.Latency, Policy: lut.PolicyIsotonic, Delta: 0.05, Beta: 0.05, Tau: 0.05}
 
 func (o *Options) defaults() {
 	d := Defaults
@@ -98,8 +98,8 @@ func (o *Options) Validate() error {
 	if _, ok := lut.Units[o.Metric]; !ok {
 		errs = append(errs, fmt.Errorf("metric %q is none of latency, energy, memory", o.Metric))
 	}
-	if !slices.Contains(Policies, o.Policy) {
-		errs = append(errs, fmt.Errorf("policy %q is none of %s", o.Policy, strings.Join(Policies, ", ")))
+	if !slices.Contains(lut.Policies, o.Policy) {
+		errs = append(errs, fmt.Errorf("policy %q is none of %s", o.Policy, list(lut.Policies)))
 	}
 	for name, v := range map[string]float64{"delta": o.Delta, "beta": o.Beta, "tau": o.Tau} {
 		if !(v > 0 && v < 1) {
@@ -113,6 +113,15 @@ func (o *Options) Validate() error {
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(errs...)
+}
+
+// list names the values of an enumeration.
+func list[T ~string](values []T) string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = string(v)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // oneCampaign checks that sources are of one protocol, device and runtime: costs
@@ -152,7 +161,7 @@ func short(s string) string {
 
 // value takes the metric's estimate out of a record: its value, 95 % interval and
 // the number of samples. ok is false when the record does not carry the metric.
-func value(r *record.Record, metric string) (v, lo, hi float64, n int, ok bool) {
+func value(r *record.Record, metric lut.Metric) (v, lo, hi float64, n int, ok bool) {
 	switch metric {
 	case lut.Latency:
 		if r.EstimateUS == nil {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/costgen/next"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
@@ -73,7 +73,7 @@ func (m *mill) cost(op lut.Op) float64 {
 
 func (m *mill) record(op lut.Op) record.Record {
 	v := m.cost(op) * (1 + 0.005*m.rng.NormFloat64())
-	return record.Record{Kind: benchmarks.RoleCell, Case: op.String(), Key: &op, Validity: []string{record.OK}, EstimateUS: &v, CI95US: &record.Interval{v * 0.99, v * 1.01}, N: 60}
+	return record.Record{Kind: role.Cell, Case: op.String(), Key: &op, Validity: []record.Validity{record.OK}, EstimateUS: &v, CI95US: &record.Interval{v * 0.99, v * 1.01}, N: 60}
 }
 
 func (m *mill) grid(k int) map[string]record.Record {

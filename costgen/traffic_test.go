@@ -126,11 +126,11 @@ func TestJudgedNetworkLeavesTheFit(t *testing.T) {
 // Law: of a noisy record whose whole interval is negative only its noise is believed,
 // and its family tells the rest; one that claims to be ok is refused.
 func TestNegativeNoiseIsCensored(t *testing.T) {
-	for validity, kept := range map[string]bool{"noisy": true, "ok": false} {
+	for validity, kept := range map[record.Validity]bool{"noisy": true, "ok": false} {
 		s := newDevice(4, 0.01).source(0, 0)
 		r := &s.Records[0].Record
 		truth, v := *r.EstimateUS, -5.0
-		r.EstimateUS, r.CI95US, r.Validity = &v, &record.Interval{-9, -1}, []string{validity}
+		r.EstimateUS, r.CI95US, r.Validity = &v, &record.Interval{-9, -1}, []record.Validity{validity}
 		tab, err := Compile([]Source{s}, Options{Policy: "raw"})
 		if err != nil {
 			t.Fatal(err)

@@ -38,7 +38,7 @@ type NoiseFloor struct {
 	MedianHalf float64 `json:"median_half"`   // median over networks of (hi−lo)/2 / value
 	BetweenRMS float64 `json:"between_rms"`   // RMS over networks of the between-round sd / value; 0 when unknown
 	MaxHalf    float64 `json:"max_half"`      // largest of the half-widths
-	Anchor     float64 `json:"anchor_spread"` // largest |anchor ratio − 1|; 0 when unknown
+	Reference  float64 `json:"anchor_spread"` // largest |ratio − 1| of the drift reference; 0 when unknown
 }
 
 // PairError is |log(predicted ratio) − log(measured ratio)| over neighbour pairs

@@ -84,13 +84,16 @@ func (f *Family) validate(bad func(string, ...any)) {
 	}
 }
 
-// Reasons a knot's corrected value has.
+// Reason is where a knot's corrected value comes from.
+type Reason string
+
+// The reasons.
 const (
-	Measured = "measured" // equal to raw
-	Isotonic = "isotonic" // moved by the projection on the monotone cone
-	Regime   = "regime"   // a significant violation kept: the axis changes regime here
-	Censored = "censored" // not distinguishable from zero: raw is what the family expects of it, weighed against its own measurement
-	Imported = "imported" // from a published table, without evidence of ours
+	Measured Reason = "measured" // equal to raw
+	Isotonic Reason = "isotonic" // moved by the projection on the monotone cone
+	Regime   Reason = "regime"   // a significant violation kept: the axis changes regime here
+	Censored Reason = "censored" // not distinguishable from zero: raw is what the family expects of it, weighed against its own measurement
+	Imported Reason = "imported" // from a published table, without evidence of ours
 )
 
 // Knot is one measured point. Lo and Hi bound the raw value at 95 % by the
@@ -103,7 +106,7 @@ type Knot struct {
 	Lo        float64  `json:"lo"`
 	Hi        float64  `json:"hi"`
 	N         int      `json:"n"`
-	Reason    string   `json:"reason"`
+	Reason    Reason   `json:"reason"`
 	Records   []string `json:"records"`
 }
 
@@ -124,7 +127,7 @@ func (k *Knot) validate(fam *Family, bad func(string, ...any)) {
 		bad("family %s: knot %v has the interval [%v, %v], which does not hold its raw value %v", fam.Name(), k.At, k.Lo, k.Hi, k.Raw)
 	case k.N < 0:
 		bad("family %s: knot %v has %d samples", fam.Name(), k.At, k.N)
-	case !slices.Contains([]string{Measured, Isotonic, Regime, Censored, Imported}, k.Reason):
+	case !slices.Contains([]Reason{Measured, Isotonic, Regime, Censored, Imported}, k.Reason):
 		bad("family %s: knot %v has the unknown reason %q", fam.Name(), k.At, k.Reason)
 	case (k.Reason == Measured || k.Reason == Imported) && k.Raw != k.Corrected:
 		bad("family %s: knot %v is %s, yet its corrected value differs from the raw one", fam.Name(), k.At, k.Reason)

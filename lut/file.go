@@ -3,23 +3,46 @@ package lut
 // Format is the first field of every table file.
 const Format = "isocost/lut/v1"
 
-// Metrics a table can hold, and the unit its numbers are in.
+// Metric is what a table's numbers are of.
+type Metric string
+
+// The metrics, and the unit of each.
 const (
-	Latency = "latency" // us: microseconds of one inference
-	Energy  = "energy"  // mj: net millijoules of one inference
-	Memory  = "memory"  // bytes: activations alive while the operator runs
+	Latency Metric = "latency" // us: microseconds of one inference
+	Energy  Metric = "energy"  // mj: net millijoules of one inference
+	Memory  Metric = "memory"  // bytes: activations alive while the operator runs
 )
 
+// Policy is how Corrected comes from Raw.
+type Policy string
+
+// The policies.
+const (
+	// PolicyIsotonic projects on the monotone cone, but a significant fall is kept: what
+	// noise can explain is smoothed, what it cannot is reported.
+	PolicyIsotonic Policy = "isotonic"
+	// PolicyRegime takes a significant fall for a switch of the runtime at that value of
+	// the axis and splits the whole family there.
+	PolicyRegime Policy = "regime"
+	// PolicyStrict projects on the whole cone, even against the evidence.
+	PolicyStrict Policy = "strict"
+	// PolicyRaw corrects nothing.
+	PolicyRaw Policy = "raw"
+)
+
+// Policies lists them, the default first.
+var Policies = []Policy{PolicyIsotonic, PolicyRegime, PolicyStrict, PolicyRaw}
+
 // Units maps a metric to the one unit its tables use.
-var Units = map[string]string{Latency: "us", Energy: "mj", Memory: "bytes"}
+var Units = map[Metric]string{Latency: "us", Energy: "mj", Memory: "bytes"}
 
 // File is a table as it is stored: plain data. New turns it into a Table that
 // answers queries; Table.File gives it back. All costs are in Unit.
 type File struct {
 	Format      string       `json:"format"`
-	Metric      string       `json:"metric"`
+	Metric      Metric       `json:"metric"`
 	Unit        string       `json:"unit"`
-	Policy      string       `json:"policy"` // isotonic, regime, strict or raw: how Corrected came from Raw
+	Policy      Policy       `json:"policy"`
 	Device      Device       `json:"device"`
 	Runtime     Runtime      `json:"runtime"`
 	Protocol    Protocol     `json:"protocol"`
@@ -34,7 +57,7 @@ type File struct {
 
 // Device is the machine whose costs these are.
 type Device struct {
-	ID    string `json:"id"`
+	ID    string `json:"id"` // stable: hash of model, CPU and core set
 	Model string `json:"model"`
 	CPU   string `json:"cpu"`
 	OS    string `json:"os"`
@@ -44,13 +67,18 @@ type Device struct {
 
 // Runtime is the library whose costs these are.
 type Runtime struct {
-	Backend  string `json:"backend"`
+	Backend  string `json:"backend"` // ort, tflite, tensorflow, sim
 	Version  string `json:"version"`
-	SHA256   string `json:"sha256"`
+	SHA256   string `json:"sha256"` // of the library file
 	Provider string `json:"provider"`
 	Threads  int    `json:"threads"`
-	Options  string `json:"options,omitempty"`  // of provider and session, "NAME=VALUE …"
-	Features string `json:"features,omitempty"` // parts of the library that were on, likewise
+	// Options are those given to the provider and the session, "NAME=VALUE" in the
+	// order of their names, separated by a space; they are part of what was measured.
+	Options string `json:"options,omitempty"`
+	// Features are parts of the library that were on in the process and choose its
+	// kernels, likewise: "onednn=on isa=AVX2". "" where there is no such choice, and in
+	// files of TensorFlow made before it was written down.
+	Features string `json:"features,omitempty"`
 }
 
 // Protocol is the measuring protocol: its canonical text and the hash of that, so

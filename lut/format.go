@@ -304,7 +304,7 @@ func (f *File) Validate() error {
 	} else if f.Unit != unit {
 		bad("unit of %s is %q, want %q", f.Metric, f.Unit, unit)
 	}
-	if !slices.Contains([]string{"isotonic", "regime", "strict", "raw"}, f.Policy) {
+	if !slices.Contains(Policies, f.Policy) {
 		bad("policy %q is none of isotonic, regime, strict, raw", f.Policy)
 	}
 	if f.Runtime.Threads < 0 {

@@ -18,7 +18,7 @@ type Line struct {
 }
 
 // Group lists the models that are open, and interleaved, together. A plan that
-// fits in memory is one group; otherwise each group holds the anchor as well.
+// fits in memory is one group; otherwise each group holds the drift reference as well.
 type Group struct {
 	Index  int      `json:"index"`
 	Models []string `json:"models"`
@@ -55,12 +55,12 @@ type Open struct {
 	ModelBytes   int64  `json:"model_bytes,omitempty"`
 }
 
-// Visit is one stay at a model within a round: its raw samples, in order. All
+// Visit is one visit to a model within a round: its raw samples, in order. All
 // are kept; labels say which are left out of an estimate.
 type Visit struct {
 	Group     int       `json:"group"`
 	Round     int       `json:"round"`
-	Seq       int       `json:"seq"` // names the visit within the round: the model's place in the group, beyond it the anchor's
+	Seq       int       `json:"seq"` // names the visit within the round: the model's place in the group, beyond it for the drift reference
 	Model     string    `json:"model"`
 	AtS       float64   `json:"at_s"` // device seconds since the campaign began
 	US        []float64 `json:"us"`   // microseconds per run
@@ -70,13 +70,13 @@ type Visit struct {
 // Round closes a round. Void says why its visits are left out ("throttled"), ""
 // for a good round.
 type Round struct {
-	Group       int     `json:"group"`
-	Index       int     `json:"index"`
-	Void        string  `json:"void,omitempty"`
-	Gate        string  `json:"gate,omitempty"`         // thermal-timeout: it began hotter than the gate allows
-	AnchorRatio float64 `json:"anchor_ratio,omitempty"` // of this round to the first
-	DeviceS     float64 `json:"device_s"`               // device seconds used so far
-	State       *State  `json:"state,omitempty"`
+	Group          int      `json:"group"`
+	Index          int      `json:"index"`
+	Void           Validity `json:"void,omitempty"`
+	Gate           Validity `json:"gate,omitempty"`         // thermal-timeout: it began hotter than the gate allows
+	ReferenceRatio float64  `json:"anchor_ratio,omitempty"` // the drift reference in this round / in the best so far
+	DeviceS        float64  `json:"device_s"`               // device seconds used so far
+	State          *State   `json:"state,omitempty"`
 }
 
 // State is what the device said of itself between rounds; never read inside a
@@ -93,10 +93,10 @@ type State struct {
 // Fault is a failure that ends a model's part in the campaign, or one strike
 // against it.
 type Fault struct {
-	Model    string `json:"model"`
-	Validity string `json:"validity"` // crashed:…, timeout, unsupported, fallback, numeric-mismatch
-	Detail   string `json:"detail,omitempty"`
-	Final    bool   `json:"final,omitempty"` // the model is not tried again
+	Model    string   `json:"model"`
+	Validity Validity `json:"validity"` // crashed:…, timeout, unsupported, fallback, numeric-mismatch
+	Detail   string   `json:"detail,omitempty"`
+	Final    bool     `json:"final,omitempty"` // the model is not tried again
 }
 
 // Check is the outcome of a second pass over a model: numbers against the fp32

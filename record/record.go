@@ -4,26 +4,60 @@
 // samples, interval, stop reason and validity.
 package record
 
-import "github.com/isocost/isocost/lut"
+import (
+	"strings"
+
+	"github.com/isocost/isocost/benchmarks/role"
+	"github.com/isocost/isocost/lut"
+)
 
 // Format is the first field of every record file.
 const Format = "isocost/records/v1"
 
-// Validity codes. An empty list never occurs: a good record says "ok".
+// Validity says what is known against a record. An empty list never occurs: a good
+// record says "ok".
+type Validity string
+
+// The codes; a crash is CrashedPrefix with the signal or the exit reason.
 const (
-	OK              = "ok"
-	Fallback        = "fallback"         // part of the model ran on another provider
-	Throttled       = "throttled"        // clocks were capped while measuring
-	Drift           = "drift"            // the anchor moved more than the protocol allows
-	Noisy           = "noisy"            // the interval stayed wider than the protocol's noisy_above, or the cost is not positive
-	Preempted       = "preempted"        // too few samples free of preemption
-	LowBattery      = "low-battery"      //
-	ThermalTimeout  = "thermal-timeout"  // the gate did not open in time
-	NumericMismatch = "numeric-mismatch" // output differs from CPU fp32
-	Timeout         = "timeout"          //
-	Unsupported     = "unsupported"      // the runtime rejects the model
-	EmulatedCPU     = "emulated-cpu"     // an emulator ran the code; timings mean nothing
-	CrashedPrefix   = "crashed:"         // followed by the signal or exit reason
+	OK              Validity = "ok"
+	Fallback        Validity = "fallback"         // part of the model ran on another provider
+	Throttled       Validity = "throttled"        // clocks were capped while measuring
+	Drift           Validity = "drift"            // the drift reference moved more than the protocol allows
+	Noisy           Validity = "noisy"            // the interval stayed wider than the protocol's noisy_above, or the cost is not positive
+	Preempted       Validity = "preempted"        // too few samples free of preemption
+	LowBattery      Validity = "low-battery"      //
+	ThermalTimeout  Validity = "thermal-timeout"  // the gate did not open in time
+	NumericMismatch Validity = "numeric-mismatch" // output differs from CPU fp32
+	Timeout         Validity = "timeout"          //
+	Unsupported     Validity = "unsupported"      // the runtime rejects the model
+	EmulatedCPU     Validity = "emulated-cpu"     // an emulator ran the code; timings mean nothing
+)
+
+// CrashedPrefix begins the validity of a crash; see Crashed.
+const CrashedPrefix = "crashed:"
+
+// Crashed is the validity of a crash: by a signal, an exit code or another reason.
+func Crashed(reason string) Validity { return CrashedPrefix + Validity(reason) }
+
+// Join is strings.Join for codes.
+func Join(codes []Validity, sep string) string {
+	texts := make([]string, len(codes))
+	for i, c := range codes {
+		texts[i] = string(c)
+	}
+	return strings.Join(texts, sep)
+}
+
+// Stop says why no more samples were taken.
+type Stop string
+
+// The reasons for stopping.
+const (
+	StopTarget     Stop = "target"      // the interval is narrow enough
+	StopMaxSamples Stop = "max-samples" // max_rounds or max_seconds of the case
+	StopMaxTime    Stop = "max-time"    // the campaign's time was over
+	StopFailed     Stop = "failed"      // there is no cost
 )
 
 // Header is the first line of a record file.
@@ -32,42 +66,10 @@ type Header struct {
 	Agent    string            `json:"agent"`    // agent version
 	Started  string            `json:"started"`  // RFC 3339, UTC
 	Plan     string            `json:"plan"`     // SHA-256 of the canonical plan
-	Protocol Protocol          `json:"protocol"` // canonical text and hash
-	Device   Device            `json:"device"`
-	Runtime  Runtime           `json:"runtime"`
+	Protocol lut.Protocol      `json:"protocol"` // with its text
+	Device   lut.Device        `json:"device"`   // two files of different devices never mix
+	Runtime  lut.Runtime       `json:"runtime"`
 	Flags    map[string]string `json:"flags,omitempty"`
-}
-
-// Protocol is the protocol under which every record of the file was taken.
-type Protocol struct {
-	SHA256 string `json:"sha256"`
-	YAML   string `json:"yaml"` // canonical text
-}
-
-// Device identifies the machine; two files of different devices never mix.
-type Device struct {
-	ID    string `json:"id"` // stable: hash of model, CPU, core set
-	Model string `json:"model"`
-	CPU   string `json:"cpu"`
-	OS    string `json:"os"`
-	Arch  string `json:"arch"`
-	Cores string `json:"cores"` // the core set measured on
-}
-
-// Runtime identifies the library that ran the models.
-type Runtime struct {
-	Backend  string `json:"backend"` // ort, tflite, tensorflow, sim
-	Version  string `json:"version"`
-	SHA256   string `json:"sha256"` // of the library file
-	Provider string `json:"provider"`
-	Threads  int    `json:"threads"`
-	// Options are those given to the provider and the session, "NAME=VALUE" in the
-	// order of their names, separated by a space; they are part of what was measured.
-	Options string `json:"options,omitempty"`
-	// Features are parts of the library that were on and chose its kernels, likewise:
-	// "onednn=on isa=AVX2". "" where the library has no such choice, and in files of TensorFlow
-	// made before it was written down.
-	Features string `json:"features,omitempty"`
 }
 
 // Interval is a closed interval [lo, hi] in the unit of the field that holds it.
@@ -76,28 +78,28 @@ type Interval [2]float64
 // Record is the result of one case. Latency fields are microseconds. A failed
 // case has no estimate (nil pointers), never a zero.
 type Record struct {
-	Kind      string   `json:"kind"` // cell, e2e, anchor, overhead (benchmarks.Role…)
-	Case      string   `json:"case"`
-	Name      string   `json:"name,omitempty"`
-	Set       string   `json:"set,omitempty"`
-	Key       *lut.Op  `json:"key,omitempty"`
-	Ops       []lut.Op `json:"ops,omitempty"` // e2e: the keys its cost should be the sum of
-	Validity  []string `json:"validity"`
-	Detail    string   `json:"detail,omitempty"`    // what went wrong, for people
-	Execution string   `json:"execution,omitempty"` // native or emulated (precision)
+	Kind      role.Role  `json:"kind"`
+	Case      string     `json:"case"`
+	Name      string     `json:"name,omitempty"`
+	Set       role.Set   `json:"set,omitempty"`
+	Key       *lut.Op    `json:"key,omitempty"`
+	Ops       []lut.Op   `json:"ops,omitempty"` // e2e: the keys its cost should be the sum of
+	Validity  []Validity `json:"validity"`
+	Detail    string     `json:"detail,omitempty"`    // what went wrong, for people
+	Execution string     `json:"execution,omitempty"` // native or emulated (precision)
 
 	// The case's value Σ Coef·T(model) under the protocol's estimator; for a cell
 	// this is the marginal cost.
-	EstimateUS  *float64  `json:"estimate_us,omitempty"`
-	CI95US      *Interval `json:"ci95_us,omitempty"`
-	N           int       `json:"n"` // samples behind the estimate, all terms
-	MedianUS    *float64  `json:"median_us,omitempty"`
-	MADUS       *float64  `json:"mad_us,omitempty"`     // median absolute deviation
-	WithinUS    *float64  `json:"within_us,omitempty"`  // standard deviation within rounds
-	BetweenUS   *float64  `json:"between_us,omitempty"` // and between rounds
-	Rounds      int       `json:"rounds"`
-	Stop        string    `json:"stop"`                   // target, max-samples, max-time, failed…
-	AnchorRatio *float64  `json:"anchor_ratio,omitempty"` // anchor now / anchor at start
+	EstimateUS     *float64  `json:"estimate_us,omitempty"`
+	CI95US         *Interval `json:"ci95_us,omitempty"`
+	N              int       `json:"n"` // samples behind the estimate, all terms
+	MedianUS       *float64  `json:"median_us,omitempty"`
+	MADUS          *float64  `json:"mad_us,omitempty"`     // median absolute deviation
+	WithinUS       *float64  `json:"within_us,omitempty"`  // standard deviation within rounds
+	BetweenUS      *float64  `json:"between_us,omitempty"` // and between rounds
+	Rounds         int       `json:"rounds"`
+	Stop           Stop      `json:"stop"`
+	ReferenceRatio *float64  `json:"anchor_ratio,omitempty"` // the drift reference at the end / at the start
 
 	IsolatedUS *float64 `json:"isolated_us,omitempty"` // the whole one-case model
 	// ElsewhereUS is the same operator's marginal cost beside another neighbour.

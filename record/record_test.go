@@ -23,9 +23,9 @@ func goodHeader() Header {
 	yaml := "estimator: median\n"
 	return Header{
 		Format: Format, Agent: "test", Started: "2026-01-02T03:04:05Z", Plan: hash("plan"),
-		Protocol: Protocol{SHA256: hash(yaml), YAML: yaml},
-		Device:   Device{ID: "d", Model: "m", OS: "linux", Arch: "amd64"},
-		Runtime:  Runtime{Backend: "sim", Version: "1", Provider: "cpu", Threads: 1},
+		Protocol: lut.Protocol{SHA256: hash(yaml), YAML: yaml},
+		Device:   lut.Device{ID: "d", Model: "m", OS: "linux", Arch: "amd64"},
+		Runtime:  lut.Runtime{Backend: "sim", Version: "1", Provider: "cpu", Threads: 1},
 	}
 }
 
@@ -34,7 +34,7 @@ func ptr[T any](v T) *T { return &v }
 func goodRecord(id string) Record {
 	key := lut.NewOp("conv", lut.FP32, map[string]string{"k": "3"}, map[string]int{"cin": 8, "cout": 8})
 	return Record{
-		Kind: "cell", Case: id, Key: &key, Validity: []string{OK},
+		Kind: "cell", Case: id, Key: &key, Validity: []Validity{OK},
 		EstimateUS: ptr(12.5), CI95US: &Interval{12, 13}, N: 50, MedianUS: ptr(12.6), MADUS: ptr(0.1),
 		Rounds: 10, Stop: "target",
 		Terms: []TermSamples{{Coef: 1, Model: "a", EstimateUS: 20, CI95US: Interval{19, 21}, N: 25}},
@@ -59,7 +59,7 @@ func file(t testing.TB, lines ...Line) []byte {
 
 func good(t testing.TB) []byte {
 	r, failed := goodRecord("c1"), goodRecord("c2")
-	failed.Validity, failed.Detail = []string{"crashed:SIGSEGV"}, "signal <11> & more"
+	failed.Validity, failed.Detail = []Validity{"crashed:SIGSEGV"}, "signal <11> & more"
 	failed.EstimateUS, failed.CI95US, failed.MedianUS, failed.MADUS, failed.Terms, failed.N = nil, nil, nil, nil, nil, 0
 	failed.Stop = "failed"
 	return file(t,
@@ -67,7 +67,7 @@ func good(t testing.TB) []byte {
 		Line{Start: &Start{What: "open", Models: []string{"a"}}},
 		Line{Open: &Open{Model: "a", LoadUS: 10, FirstUS: 5, WarmRuns: 10, WarmRule: "count", Repeat: 3}},
 		Line{Visit: &Visit{Round: 0, Seq: 0, Model: "a", AtS: 0.5, US: []float64{1.25, 1.5}, Preempted: []int{1}}},
-		Line{Round: &Round{Index: 0, DeviceS: 0.7, AnchorRatio: 1}},
+		Line{Round: &Round{Index: 0, DeviceS: 0.7, ReferenceRatio: 1}},
 		Line{Fault: &Fault{Model: "b", Validity: "crashed:SIGSEGV", Final: true}},
 		Line{Record: &r}, Line{Record: &failed},
 		Line{End: &End{Cases: 2, Failed: 1, DeviceS: 0.7, Visits: 1}},

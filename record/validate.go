@@ -10,20 +10,21 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/hint"
 )
 
-var codes = []string{OK, Fallback, Throttled, Drift, Noisy, Preempted, LowBattery, ThermalTimeout,
+var codes = []Validity{OK, Fallback, Throttled, Drift, Noisy, Preempted, LowBattery, ThermalTimeout,
 	NumericMismatch, Timeout, Unsupported, EmulatedCPU}
 
 // Failure reports whether a validity code rules out a cost: the case did not
 // run, or what ran was not what was asked for.
-func Failure(code string) bool {
+func Failure(code Validity) bool {
 	switch code {
 	case Fallback, NumericMismatch, Timeout, Unsupported:
 		return true
 	}
-	return strings.HasPrefix(code, CrashedPrefix)
+	return strings.HasPrefix(string(code), CrashedPrefix)
 }
 
 // IsOK reports whether the record may enter a table.
@@ -98,7 +99,7 @@ func (l *Line) Validate() error {
 			return errors.New("start: what, group ≥ 0 and round ≥ 0 are needed")
 		}
 	case l.Round != nil:
-		if l.Round.Group < 0 || l.Round.Index < 0 || !nonNegative(l.Round.DeviceS, l.Round.AnchorRatio) {
+		if l.Round.Group < 0 || l.Round.Index < 0 || !nonNegative(l.Round.DeviceS, l.Round.ReferenceRatio) {
 			return errors.New("round: negative figure")
 		}
 	case l.Check != nil:
@@ -153,18 +154,18 @@ func (r *Record) Validate() error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("record of case %.80s: "+format, append([]any{r.Case}, args...)...)
 	}
-	if !slices.Contains([]string{"cell", "e2e", "anchor", "overhead"}, r.Kind) {
+	if !slices.Contains(role.Roles, r.Kind) {
 		return bad("unknown kind %.40q", r.Kind)
 	}
-	if r.Kind == "cell" && r.Key == nil {
+	if r.Kind == role.Cell && r.Key == nil {
 		return bad("a cell needs a key")
 	}
 	if len(r.Validity) == 0 {
 		return bad("no validity; a good record says %q", OK)
 	}
-	failed := ""
+	failed := Validity("")
 	for i, c := range r.Validity {
-		crash := strings.HasPrefix(c, CrashedPrefix) && len(c) > len(CrashedPrefix)
+		crash := strings.HasPrefix(string(c), CrashedPrefix) && len(c) > len(CrashedPrefix)
 		switch {
 		case !crash && !slices.Contains(codes, c):
 			return bad("unknown validity %.40q", c)
@@ -179,7 +180,7 @@ func (r *Record) Validate() error {
 	if !utf8.ValidString(r.Detail) {
 		return bad("detail is not UTF-8")
 	}
-	for _, p := range []*float64{r.EstimateUS, r.MedianUS, r.MADUS, r.WithinUS, r.BetweenUS, r.AnchorRatio, r.IsolatedUS, r.ElsewhereUS} {
+	for _, p := range []*float64{r.EstimateUS, r.MedianUS, r.MADUS, r.WithinUS, r.BetweenUS, r.ReferenceRatio, r.IsolatedUS, r.ElsewhereUS} {
 		if !finite(p) {
 			return bad("a figure is not finite")
 		}
@@ -188,14 +189,14 @@ func (r *Record) Validate() error {
 		return bad("negative count")
 	}
 	if !nonNegative(r.Context) {
-		return bad("a spread between places of %v", r.Context)
+		return bad("a spread between contexts of %v", r.Context)
 	}
 	if r.EstimateUS == nil {
 		if r.IsOK() {
 			return bad("ok without an estimate")
 		}
 		if r.CI95US != nil || r.MedianUS != nil || r.IsolatedUS != nil || r.ElsewhereUS != nil || r.Context != 0 {
-			return bad("an interval, a median or a cost of another place without an estimate")
+			return bad("an interval, a median or a cost of another context without an estimate")
 		}
 		return nil
 	}

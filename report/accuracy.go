@@ -48,7 +48,7 @@ func accuracy(f *lut.File) page.Section {
 		sums.Points = append(sums.Points, plot.Point{X: n.Measured, Y: n.Sum, Label: orDash(n.Name) + ", plain sum"})
 		lo, hi = min(lo, n.Measured), max(hi, n.Measured)
 	}
-	scatter := plot.Chart{Title: "Predicted against measured " + f.Metric, Equal: true,
+	scatter := plot.Chart{Title: "Predicted against measured " + string(f.Metric), Equal: true,
 		X: plot.Axis{Label: "measured", Unit: unit, Log: hi > 5*lo}, Y: plot.Axis{Label: "predicted", Unit: unit, Log: hi > 5*lo},
 		Series: []plot.Series{sums, calibrated}}
 	errors := plot.Chart{Title: "Relative error of each network", HLines: []float64{0},

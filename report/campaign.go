@@ -26,11 +26,11 @@ func campaign(files []*record.File) page.Section {
 			if r == nil {
 				continue
 			}
-			if r.AnchorRatio > 0 {
-				p := plot.Point{X: r.DeviceS, Y: r.AnchorRatio, Label: fmt.Sprintf("round %d of group %d", r.Index, r.Group)}
+			if r.ReferenceRatio > 0 {
+				p := plot.Point{X: r.DeviceS, Y: r.ReferenceRatio, Label: fmt.Sprintf("round %d of group %d", r.Index, r.Group)}
 				ratio.Points = append(ratio.Points, p)
 				if r.Void != "" {
-					p.Label, p.Strong = p.Label+": "+r.Void, true
+					p.Label, p.Strong = p.Label+": "+string(r.Void), true
 					void.Points = append(void.Points, p)
 				}
 			}
@@ -88,13 +88,13 @@ func add(c *plot.Chart, series ...plot.Series) {
 // fileName names a campaign in a legend, only where there are several.
 func fileName(f *record.File, all []*record.File) string {
 	if len(all) == 1 {
-		return "anchor and state"
+		return "drift reference and state"
 	}
 	return f.Path
 }
 
 // advice says what to do about a validity code.
-var advice = map[string]string{
+var advice = map[record.Validity]string{
 	record.OK:              "nothing to do",
 	record.Fallback:        "part of the model ran elsewhere: choose a provider that supports it, or leave the case out",
 	record.Throttled:       "clocks were capped: cool the device, lower the load, or lock the clocks (agent bench --clocks)",
@@ -111,8 +111,8 @@ var advice = map[string]string{
 
 // validity counts the codes and says what each asks for.
 func validity(files []*record.File) page.Section {
-	counts := map[string]int{}
-	example := map[string]string{}
+	counts := map[record.Validity]int{}
+	example := map[record.Validity]string{}
 	total := 0
 	for _, f := range files {
 		for _, e := range f.Records {
@@ -125,7 +125,7 @@ func validity(files []*record.File) page.Section {
 			}
 		}
 	}
-	codes := make([]string, 0, len(counts))
+	codes := make([]record.Validity, 0, len(counts))
 	for c := range counts {
 		codes = append(codes, c)
 	}
@@ -139,7 +139,7 @@ func validity(files []*record.File) page.Section {
 		if what == "" {
 			what = "the measuring child crashed on it: the driver's fault; leave the case out or update the driver"
 		}
-		t.Rows = append(t.Rows, []page.Cell{{Text: c, Mark: mark}, page.Num(float64(counts[c]), ""), pct(float64(counts[c]) / float64(total)), page.Str(what), page.Str(example[c])})
+		t.Rows = append(t.Rows, []page.Cell{{Text: string(c), Mark: mark}, page.Num(float64(counts[c]), ""), pct(float64(counts[c]) / float64(total)), page.Str(what), page.Str(example[c])})
 	}
 	return page.Section{Title: "Validity", Lead: "A record with any code but ok never enters a table.", Blocks: []page.Block{t}}
 }

@@ -92,7 +92,7 @@ func along(fam lut.Family, i int) []line {
 
 func stair(f *lut.File, fam lut.Family, axis string, lines []line, flagged map[string]bool) plot.Chart {
 	i := slices.Index(fam.Axes, axis)
-	c := plot.Chart{Title: fam.Name(), X: plot.Axis{Label: axis + " channels"}, Y: plot.Axis{Label: f.Metric, Unit: unitSign[f.Unit], FromZero: true}}
+	c := plot.Chart{Title: fam.Name(), X: plot.Axis{Label: axis + " channels"}, Y: plot.Axis{Label: string(f.Metric), Unit: unitSign[f.Unit], FromZero: true}}
 	for n, l := range lines {
 		raw := plot.Series{Colour: n, Quiet: true}
 		stepped := plot.Series{Name: l.at, Kind: plot.Line, Colour: n}
@@ -101,7 +101,7 @@ func stair(f *lut.File, fam lut.Family, axis string, lines []line, flagged map[s
 			strong := k.Reason == lut.Regime || flagged[fam.Name()+"@"+strings.ReplaceAll(at(fam.Axes, k.At), " ", ",")]
 			raw.Points = append(raw.Points, plot.Point{X: x, Y: k.Raw, Lo: k.Lo, Hi: k.Hi, Strong: strong,
 				Label: fmt.Sprintf("%s\nraw, n = %d", at(fam.Axes, k.At), k.N)})
-			stepped.Points = append(stepped.Points, plot.Point{X: x, Y: k.Corrected, Label: "table: " + k.Reason})
+			stepped.Points = append(stepped.Points, plot.Point{X: x, Y: k.Corrected, Label: "table: " + string(k.Reason)})
 		}
 		c.Series = append(c.Series, stepped, raw)
 	}

@@ -108,7 +108,7 @@ func identity(t *lut.Table) page.Section {
 		{Term: "system", Value: f.Device.OS + "/" + f.Device.Arch}, {Term: "core set", Value: orDash(f.Device.Cores)},
 		{Term: "runtime", Value: f.Runtime.Backend + " " + f.Runtime.Version}, {Term: "library SHA-256", Value: short(f.Runtime.SHA256)},
 		{Term: "provider, threads", Value: fmt.Sprintf("%s, %d", f.Runtime.Provider, f.Runtime.Threads)},
-		{Term: "protocol SHA-256", Value: short(f.Protocol.SHA256)}, {Term: "policy", Value: f.Policy},
+		{Term: "protocol SHA-256", Value: short(f.Protocol.SHA256)}, {Term: "policy", Value: string(f.Policy)},
 		{Term: "table SHA-256", Value: t.Hash()},
 	}
 	inputs := page.Table{Caption: "Compiled from", Columns: []page.Column{{Name: "kind"}, {Name: "records", Numeric: true}, {Name: "SHA-256"}}}
@@ -136,7 +136,7 @@ func knots(f *lut.File) page.Section {
 			if k.Reason != lut.Measured {
 				mark = "warn"
 			}
-			t.Rows = append(t.Rows, []page.Cell{page.Str(fam.Name()), page.Str(at(fam.Axes, k.At)), lean(k.Raw), lean(k.Corrected), lean(half), page.Num(float64(k.N), ""), {Text: k.Reason, Mark: mark}})
+			t.Rows = append(t.Rows, []page.Cell{page.Str(fam.Name()), page.Str(at(fam.Axes, k.At)), lean(k.Raw), lean(k.Corrected), lean(half), page.Num(float64(k.N), ""), {Text: string(k.Reason), Mark: mark}})
 		}
 	}
 	return page.Section{Title: "All cells", Blocks: []page.Block{t}}

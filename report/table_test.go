@@ -65,15 +65,15 @@ func campaignFile() *record.File {
 	f := &record.File{Path: "rec" + evil + ".jsonl", Header: record.Header{Agent: "v1", Started: "2026-01-02T03:04:05Z"}}
 	temp := 40.0
 	for i := range 10 {
-		r := &record.Round{Index: i, AnchorRatio: 1 + float64(i)/200, DeviceS: float64(i) * 3, State: &record.State{MHz: []float64{2000 - float64(i)}, Celsius: &temp}}
+		r := &record.Round{Index: i, ReferenceRatio: 1 + float64(i)/200, DeviceS: float64(i) * 3, State: &record.State{MHz: []float64{2000 - float64(i)}, Celsius: &temp}}
 		if i == 5 {
 			r.Void = "throttled"
 		}
 		f.Journal = append(f.Journal, record.Entry{Line: record.Line{Round: r}})
 	}
 	f.Records = []record.Entry{
-		{Line: record.Line{Record: &record.Record{Validity: []string{record.OK}}}},
-		{Line: record.Line{Record: &record.Record{Validity: []string{"crashed:SIGSEGV"}, Detail: evil}}},
+		{Line: record.Line{Record: &record.Record{Validity: []record.Validity{record.OK}}}},
+		{Line: record.Line{Record: &record.Record{Validity: []record.Validity{"crashed:SIGSEGV"}, Detail: evil}}},
 	}
 	return f
 }

@@ -185,7 +185,7 @@ func openBands(sp space.Space, anchor space.Arch, h *Header, get func(FileRef) (
 				return nil, fmt.Errorf("table %s: %w", ref.Name, err)
 			}
 			f := t.File()
-			now.Metric, now.Unit, now.Protocol = f.Metric, f.Unit, ""
+			now.Metric, now.Unit, now.Protocol = string(f.Metric), f.Unit, ""
 			if ref.Measured {
 				now.Protocol = f.Protocol.SHA256
 			}

@@ -90,7 +90,7 @@ func TestAnalysisIsTheSameFromScratch(t *testing.T) {
 	}
 	cases := madeUpCases()
 	curved, stopped := 0, 0
-	for _, estimator := range []string{agent.EstimatorMedian, agent.EstimatorQuantile, agent.EstimatorMin} {
+	for _, estimator := range []agent.Estimator{agent.EstimatorMedian, agent.EstimatorQuantile, agent.EstimatorMin} {
 		for seed := range uint64(12) {
 			p := agent.DefaultProtocol()
 			p.Estimator, p.Quantile = estimator, []float64{0.01, 0.25, 0.5}[seed%3]

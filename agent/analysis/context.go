@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/stats"
 )
 
@@ -107,7 +108,7 @@ func (a *Group) Elsewhere(k benchmarks.Case, failed func(model string) bool) (e 
 // quadrature, and returns that standard deviation, relative to the cost. A slope over
 // copies holds it already: see Group.lineError.
 func (c Contexts) Widen(k benchmarks.Case, e Estimate) (Estimate, float64) {
-	if k.Role != benchmarks.RoleCell || len(k.Terms) < 2 || k.Terms[0].Copies > 0 || c[k.Key.Kind] == nil {
+	if k.Role != role.Cell || len(k.Terms) < 2 || k.Terms[0].Copies > 0 || c[k.Key.Kind] == nil {
 		return e, 0
 	}
 	v := c[k.Key.Kind]

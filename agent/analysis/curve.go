@@ -119,7 +119,7 @@ func whole(n int) int { return n - curveWindow/2 }
 // ratio is the drift reference at the end of a group over itself at the start: the last
 // quarter of its visits against the first, by the protocol's estimator (their minima for
 // min, where interference only adds).
-func (c *driftCurve) ratio(estimator string) (ratio float64, ok bool) {
+func (c *driftCurve) ratio(estimator agent.Estimator) (ratio float64, ok bool) {
 	n := len(c.us) / 4
 	centre := stats.Median
 	if estimator == agent.EstimatorMin {

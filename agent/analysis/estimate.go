@@ -297,7 +297,7 @@ func (a *Group) estimated(m *modelData) Estimate {
 }
 
 // RoundsNeeded is how many rounds the interval of an estimator takes at least.
-func RoundsNeeded(estimator string, level float64) int {
+func RoundsNeeded(estimator agent.Estimator, level float64) int {
 	need := endpointOrder
 	if estimator != agent.EstimatorMedian {
 		return need
@@ -476,16 +476,8 @@ func (a *Group) relative(e Estimate, terms []benchmarks.Term) float64 {
 	return (e.Hi - e.Lo) / 2 / scale
 }
 
-// Reasons for stopping.
-const (
-	StopTarget     = "target"      // the interval is narrow enough
-	StopMaxSamples = "max-samples" // max_rounds or max_seconds of the case
-	StopMaxTime    = "max-time"    // the campaign's time was over
-	StopFailed     = "failed"
-)
-
 // Finished reports whether a case needs no more rounds, and why.
-func (a *Group) Finished(c benchmarks.Case, roundsTaken int) (stop string, done bool) {
+func (a *Group) Finished(c benchmarks.Case, roundsTaken int) (stop record.Stop, done bool) {
 	s := a.p.Stop
 	e := a.Sampled(c.Terms)
 	if e.Rounds >= s.MinRounds && a.relative(e, c.Terms) <= s.Interval {
@@ -494,18 +486,18 @@ func (a *Group) Finished(c benchmarks.Case, roundsTaken int) (stop string, done 
 			enough = enough && a.models[t.Model].usable() >= s.MinSamples
 		}
 		if enough {
-			return StopTarget, true
+			return record.StopTarget, true
 		}
 	}
 	if roundsTaken >= s.MaxRounds {
-		return StopMaxSamples, true
+		return record.StopMaxSamples, true
 	}
 	if roundsTaken < s.MinRounds {
 		return "", false
 	}
 	for _, t := range c.Terms {
 		if m := a.models[t.Model]; m != nil && m.seconds >= s.MaxSeconds {
-			return StopMaxSamples, true
+			return record.StopMaxSamples, true
 		}
 	}
 	return "", false
@@ -539,8 +531,8 @@ func (a *Group) Spread(terms []benchmarks.Term) (within, between float64) {
 }
 
 // Validity lists what must be said of a case whose samples are in.
-func (a *Group) Validity(c benchmarks.Case, e Estimate) []string {
-	var codes []string
+func (a *Group) Validity(c benchmarks.Case, e Estimate) []record.Validity {
+	var codes []record.Validity
 	for _, t := range c.Terms {
 		if m := a.models[t.Model]; m != nil && m.hopeless {
 			codes = append(codes, record.Preempted)

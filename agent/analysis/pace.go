@@ -18,7 +18,7 @@ type Pace struct {
 // Ratio is the drift reference in a round over itself in the best round so far: how fast
 // the device can be; the median would follow a throttled phase down. taken are the group's
 // visits up to the round's, further the round's that are not among them yet.
-func (p *Pace) Ratio(estimator, reference string, taken []*record.Visit, further []*record.Visit, round int) (ratio float64, ok bool) {
+func (p *Pace) Ratio(estimator agent.Estimator, reference string, taken []*record.Visit, further []*record.Visit, round int) (ratio float64, ok bool) {
 	centre := stats.Median
 	if estimator != agent.EstimatorMedian {
 		centre = slices.Min[[]float64]

@@ -8,6 +8,7 @@ import (
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/stats"
+	"github.com/isocost/isocost/record"
 )
 
 // What Group.Extend and Pace work out round by round, from scratch and by the
@@ -42,7 +43,7 @@ func (m *plainModel) usable() int {
 
 // value is the model's latency in a round: the median of its samples for
 // estimator median, their minimum otherwise. ok is false without samples.
-func (m *plainModel) value(r plainRound, estimator string) (us float64, ok bool) {
+func (m *plainModel) value(r plainRound, estimator agent.Estimator) (us float64, ok bool) {
 	x := r.usable
 	if m.hopeless {
 		x = r.all
@@ -252,7 +253,7 @@ func (a *plain) relative(e Estimate, terms []benchmarks.Term) float64 {
 }
 
 // finished says whether a case needs no more rounds, and why.
-func (a *plain) finished(c benchmarks.Case, roundsTaken int) (stop string, done bool) {
+func (a *plain) finished(c benchmarks.Case, roundsTaken int) (stop record.Stop, done bool) {
 	s := a.p.Stop
 	e := a.sampled(c.Terms)
 	if e.Rounds >= s.MinRounds && a.relative(e, c.Terms) <= s.Interval {
@@ -261,18 +262,18 @@ func (a *plain) finished(c benchmarks.Case, roundsTaken int) (stop string, done 
 			enough = enough && a.models[t.Model].usable() >= s.MinSamples
 		}
 		if enough {
-			return StopTarget, true
+			return record.StopTarget, true
 		}
 	}
 	if roundsTaken >= s.MaxRounds {
-		return StopMaxSamples, true
+		return record.StopMaxSamples, true
 	}
 	if roundsTaken < s.MinRounds {
 		return "", false
 	}
 	for _, t := range c.Terms {
 		if m := a.models[t.Model]; m != nil && m.seconds >= s.MaxSeconds {
-			return StopMaxSamples, true
+			return record.StopMaxSamples, true
 		}
 	}
 	return "", false

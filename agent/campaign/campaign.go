@@ -13,6 +13,7 @@ import (
 	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
 
@@ -26,8 +27,8 @@ type Campaign struct {
 	Launch   child.Launcher
 	Path     string // of the record file; "" keeps it in memory, for simulations
 
-	Agent  string        // version
-	Device record.Device // what is measured on
+	Agent  string     // version
+	Device lut.Device // what is measured on
 	Flags  map[string]string
 	// Boot identifies the kernel's current run; "" when unknown.
 	Boot string
@@ -44,7 +45,7 @@ type Campaign struct {
 
 	// Validity is added to every record: what is known of this machine beforehand,
 	// such as emulated-cpu.
-	Validity []string
+	Validity []record.Validity
 	// Sense reads the device's state; it is called between rounds only. nil: unknown.
 	Sense func() *record.State
 	// Meter measures energy in the second pass; nil: MeterAbsent says why.
@@ -91,8 +92,8 @@ type run struct {
 	members   map[int][]member // by group
 	analyses  map[int]*analysis.Group
 	paces     map[int]*analysis.Pace
-	stops     map[string]string // case → why it stopped
-	deaths    int               // children lost in a row without an offender
+	stops     map[string]record.Stop // case → why it stopped
+	deaths    int                    // children lost in a row without an offender
 	info      agent.Info
 	overdue   bool // the campaign's time is over
 	gateShut  bool // the round began hotter than the thermal gate allows
@@ -112,7 +113,7 @@ func (c *Campaign) Run(ctx context.Context) (*Outcome, error) {
 		return nil, err
 	}
 	r := &run{Campaign: c, models: map[string]benchmarks.Model{}, names: map[string]string{}, open: map[string]bool{},
-		stops: map[string]string{}, reference: referenceOf(c.Plan), members: map[int][]member{}, analyses: map[int]*analysis.Group{}, paces: map[int]*analysis.Pace{},
+		stops: map[string]record.Stop{}, reference: referenceOf(c.Plan), members: map[int][]member{}, analyses: map[int]*analysis.Group{}, paces: map[int]*analysis.Pace{},
 		caseOf: namesOfCases(c.Plan.Cases)}
 	for _, m := range c.Plan.Models {
 		r.models[m.ID] = m
@@ -169,9 +170,9 @@ func (r *run) start(ctx context.Context) error {
 	}
 	header := record.Header{
 		Format: record.Format, Agent: r.Agent, Started: r.Now().UTC().Format(time.RFC3339), Plan: r.PlanHash,
-		Protocol: record.Protocol{SHA256: r.Protocol.SHA256(), YAML: r.Protocol.Canonical()},
+		Protocol: lut.Protocol{SHA256: r.Protocol.SHA256(), YAML: r.Protocol.Canonical()},
 		Device:   r.Device, Flags: r.Flags,
-		Runtime: record.Runtime{Backend: r.info.Backend, Version: r.info.Version, SHA256: r.info.SHA256,
+		Runtime: lut.Runtime{Backend: r.info.Backend, Version: r.info.Version, SHA256: r.info.SHA256,
 			Provider: r.Backend.Provider, Threads: r.Protocol.Threads, Options: optionsText(r.Backend.ProviderOptions), Features: r.info.Features},
 	}
 	j, err := openJournal(r.Path, header)
@@ -226,7 +227,7 @@ func (r *run) blameReboot() error {
 	if s == nil || s.Boot == "" || r.Boot == "" || s.Boot == r.Boot || len(s.Models) != 1 {
 		return nil
 	}
-	return r.strike(&child.Failure{Model: s.Models[0], Validity: record.CrashedPrefix + "reboot",
+	return r.strike(&child.Failure{Model: s.Models[0], Validity: record.Crashed("reboot"),
 		Detail: "the machine went down while this model alone was in flight"})
 }
 

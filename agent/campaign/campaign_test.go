@@ -12,8 +12,8 @@ import (
 func TestCampaignRecoversTheTruth(t *testing.T) {
 	d := simDevice(t, "noise: {jitter: 0.01}\npreempt: {per_s: 5, us: 3000}\n")
 	p := planOf(someOps(8)...)
-	for _, estimator := range []string{agent.EstimatorMedian, agent.EstimatorQuantile, agent.EstimatorMin} {
-		t.Run(estimator, func(t *testing.T) {
+	for _, estimator := range []agent.Estimator{agent.EstimatorMedian, agent.EstimatorQuantile, agent.EstimatorMin} {
+		t.Run(string(estimator), func(t *testing.T) {
 			d := d
 			if estimator != agent.EstimatorMedian { // interference only adds
 				d = simDevice(t, "noise: {interference: 0.02}\nbursts: {share: 0.2, length_s: 0.05, slowdown: 1.5}\n")

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -72,7 +73,7 @@ func framesAndSlopes(t *testing.T, ops []lut.Op, copies, elsewhere int) *benchma
 			}
 		}
 		for _, c := range part.Cases {
-			if c.Role == benchmarks.RoleCell || c.Role == benchmarks.RoleAnchor && n == 0 {
+			if c.Role == role.Cell || c.Role == role.Reference && n == 0 {
 				plan.Cases = append(plan.Cases, c)
 			}
 		}

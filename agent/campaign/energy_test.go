@@ -15,7 +15,7 @@ import (
 	"github.com/isocost/isocost/agent/child"
 	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/agent/sim"
-	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
@@ -78,7 +78,7 @@ func TestEnergyOfFramedCells(t *testing.T) {
 		d := simDevice(t, "")
 		spent := 0.0
 		c := newCampaign(t, p, d, func(q *agent.Protocol) {
-			q.Metrics = []string{"latency", "energy"}
+			q.Metrics = []lut.Metric{"latency", "energy"}
 			q.Energy.WindowSeconds = 5
 			q.Stop.MinSamples, q.Sample.MinSeconds = 30, 0
 		})
@@ -100,7 +100,7 @@ func TestEnergyOfFramedCells(t *testing.T) {
 			if math.Abs(r.Energy.GrossMJ-r.Energy.IdleMJ-r.Energy.NetMJ) > 1e-9 || r.Energy.Source != "mock" || r.Energy.WindowS < 5 {
 				t.Errorf("%s: %+v", r.Name, r.Energy)
 			}
-			if r.Kind != benchmarks.RoleCell {
+			if r.Kind != role.Cell {
 				continue
 			}
 			cells++
@@ -127,7 +127,7 @@ func TestEnergyOfFramedCells(t *testing.T) {
 func TestEnergyOfADriftingDevice(t *testing.T) {
 	p := planOf(someOps(8)...)
 	d := simDevice(t, "noise: {jitter: 0.01}\ndrift: {per_hour: 3}\npower: {idle_w: 2, run_w: 5}\n")
-	c := newCampaign(t, p, d, func(q *agent.Protocol) { q.Metrics = []string{"latency", "energy"} })
+	c := newCampaign(t, p, d, func(q *agent.Protocol) { q.Metrics = []lut.Metric{"latency", "energy"} })
 	const perHour, window = 3, 5 // of the device, and of the protocol, in seconds
 	if drift := perHour / 3600.0 * window * float64(len(p.Models)); drift < 0.05 {
 		t.Fatalf("the device drifts by %.1f %% only: the test shows nothing", 100*drift)
@@ -198,7 +198,7 @@ func TestEnergyThroughRAPLFiles(t *testing.T) {
 			t.Fatalf("%d meters", len(meters))
 		}
 		c := newCampaign(t, p, d, func(q *agent.Protocol) {
-			q.Metrics = []string{"latency", "energy"}
+			q.Metrics = []lut.Metric{"latency", "energy"}
 			q.Stop.MinSamples, q.Sample.MinSeconds = 30, 0
 		})
 		c.Launch = child.InProcess{Child: child.Child{Build: agent.Build,
@@ -231,7 +231,7 @@ func TestMemoryOfCells(t *testing.T) {
 	p := planOf(conv(lut.FP32, 64, 32, 14), conv(lut.INT8, 96, 128, 14))
 	for _, batch := range []int{1, 3} {
 		c := newCampaign(t, p, simDevice(t, ""), func(q *agent.Protocol) {
-			q.Metrics, q.Batch = []string{"latency", "memory"}, batch
+			q.Metrics, q.Batch = []lut.Metric{"latency", "memory"}, batch
 		})
 		out := runCampaign(t, c)
 		for i, want := range map[int]int64{1: 4 * (64 + 32) * 14 * 14} {

@@ -9,13 +9,14 @@ import (
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/agent/child"
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/record"
 )
 
 // wholeModel says whether some case's memory is this model's own.
 func (r *run) wholeModel(id string) bool {
 	return slices.ContainsFunc(r.Plan.Cases, func(k benchmarks.Case) bool {
-		return k.Role != benchmarks.RoleCell && len(k.Terms) == 1 && k.Terms[0].Model == id && k.Terms[0].Coef == 1
+		return k.Role != role.Cell && len(k.Terms) == 1 && k.Terms[0].Model == id && k.Terms[0].Coef == 1
 	})
 }
 
@@ -27,7 +28,7 @@ func (r *run) framed(id string) bool {
 // frameOf is the model that holds a cell's operator, "" for a cell that is no
 // difference of models: a slope.
 func frameOf(k benchmarks.Case) string {
-	if k.Role != benchmarks.RoleCell || len(k.Terms) == 0 || k.Terms[0].Coef != 1 {
+	if k.Role != role.Cell || len(k.Terms) == 0 || k.Terms[0].Coef != 1 {
 		return ""
 	}
 	return k.Terms[0].Model

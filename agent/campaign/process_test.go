@@ -66,7 +66,7 @@ type campaignText struct {
 	Protocol agent.Protocol
 	Backend  agent.BackendSpec
 	Path     string
-	Device   record.Device
+	Device   lut.Device
 }
 
 func die(kind string) {
@@ -106,7 +106,10 @@ func processCampaign(t testing.TB, p *benchmarks.Plan, deviceText string, change
 func TestFaultsBecomeRecords(t *testing.T) {
 	ops := []lut.Op{conv(lut.FP32, 16, 16, 14), conv(lut.FP32, 16, 24, 14), conv(lut.FP32, 16, 32, 14)}
 	p := planOf(ops...)
-	for _, c := range []struct{ kind, at, extra, want string }{
+	for _, c := range []struct {
+		kind, at, extra string
+		want            record.Validity
+	}{
 		{"crash", "run", "after_runs: 40", "crashed:SIGSEGV"},
 		{"crash", "open", "", "crashed:SIGSEGV"},
 		{"abort", "run", "after_runs: 3", "crashed:SIGABRT"},

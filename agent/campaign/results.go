@@ -8,6 +8,7 @@ import (
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/agent/analysis"
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/record"
 )
@@ -62,7 +63,7 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis.Group, contexts analy
 	rec := &record.Record{Kind: k.Role, Case: k.ID, Name: k.Name, Set: k.Set, Key: k.Key, Ops: k.Ops}
 	for _, t := range k.Terms {
 		if f := r.j.faults[t.Model]; f != nil {
-			rec.Stop, rec.Detail = analysis.StopFailed, f.Detail
+			rec.Stop, rec.Detail = record.StopFailed, f.Detail
 			if !slices.Contains(rec.Validity, f.Validity) {
 				rec.Validity = append(rec.Validity, f.Validity)
 			}
@@ -73,7 +74,7 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis.Group, contexts analy
 	}
 	rec.Stop = r.stops[k.ID]
 	if rec.Stop == "" {
-		rec.Stop = analysis.StopMaxTime
+		rec.Stop = record.StopMaxTime
 	}
 	var e analysis.Estimate
 	if a != nil {
@@ -83,7 +84,7 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis.Group, contexts analy
 		e, rec.Context = contexts.Widen(k, e)
 	}
 	if !e.OK {
-		rec.Validity = []string{record.Noisy}
+		rec.Validity = []record.Validity{record.Noisy}
 		rec.Rounds = e.Rounds
 		rec.Detail = r.tooShort(g, e.Rounds)
 		r.addChecks(k, rec)
@@ -119,7 +120,7 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis.Group, contexts analy
 	rec.Validity = a.Validity(k, e)
 	if ratio, ok := a.ReferenceRatio(); ok {
 		ratio = float64(int(ratio*1e4+0.5)) / 1e4
-		rec.AnchorRatio = &ratio
+		rec.ReferenceRatio = &ratio
 		limit := r.Protocol.Drift.Limit
 		if !r.Protocol.Drift.Correct && r.Protocol.Estimator != agent.EstimatorMin {
 			limit = r.Protocol.Drift.Allow
@@ -142,7 +143,7 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis.Group, contexts analy
 	slices.Sort(rec.Validity)
 	rec.Validity = slices.Compact(rec.Validity)
 	if len(rec.Validity) == 0 {
-		rec.Validity = []string{record.OK}
+		rec.Validity = []record.Validity{record.OK}
 	}
 	return rec
 }
@@ -160,8 +161,8 @@ func (r *run) tooShort(g, rounds int) string {
 
 // roundCodes says what the rounds that count tell of the device: throttling that
 // outlasted every redo, a gate that did not open, a battery near its end.
-func (r *run) roundCodes(g int) []string {
-	var codes []string
+func (r *run) roundCodes(g int) []record.Validity {
+	var codes []record.Validity
 	slow, good := 0, 0
 	for i := range r.j.roundsClosed(g) {
 		c := r.j.rounds[[2]int{g, i}]
@@ -169,7 +170,7 @@ func (r *run) roundCodes(g int) []string {
 			continue
 		}
 		good++
-		if c.AnchorRatio > 1+r.Protocol.Thermal.Slowdown || c.State != nil && c.State.Throttled != "" {
+		if c.ReferenceRatio > 1+r.Protocol.Thermal.Slowdown || c.State != nil && c.State.Throttled != "" {
 			slow++
 		}
 		if c.Gate != "" {
@@ -202,7 +203,7 @@ func (r *run) slowAllowed(rounds int) int {
 // addChecks adds what the second pass found.
 func (r *run) addChecks(k benchmarks.Case, rec *record.Record) {
 	rec.Energy = r.energyOf(k)
-	if k.Role == benchmarks.RoleCell {
+	if k.Role == role.Cell {
 		if slices.Contains(r.Protocol.Metrics, "memory") {
 			rec.Memory = r.cellMemory(k)
 		}

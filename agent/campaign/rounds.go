@@ -108,7 +108,7 @@ func (r *run) measureGroup(ctx context.Context, g int) error {
 		if r.j.faults[reference] != nil {
 			reference = "" // the campaign goes on without: records carry no drift ratio
 		}
-		plan := roundOrder(r.Protocol.Seed, g, round, r.j.groups[g].Models, active, reference, r.Protocol.Drift.AnchorVisits)
+		plan := roundOrder(r.Protocol.Seed, g, round, r.j.groups[g].Models, active, reference, r.Protocol.Drift.ReferenceVisits)
 		for todo := r.left(g, round, plan); len(todo) > 0; {
 			// All that the rest of the round needs, so that nothing is opened between two
 			// visits; after a crash what the round has left behind stays closed.
@@ -336,7 +336,7 @@ func (r *run) closeRound(g, round int, taken ...*record.Visit) record.Line {
 	}
 	ratio, ok := pace.Ratio(r.Protocol.Estimator, r.reference, r.j.visits[g], taken, round)
 	if ok {
-		out.AnchorRatio = math.Round(ratio*1e4) / 1e4
+		out.ReferenceRatio = math.Round(ratio*1e4) / 1e4
 	}
 	// For min and quantile a slow round does no harm: the fastest ones count.
 	slow := ok && r.Protocol.Estimator == agent.EstimatorMedian && ratio > 1+r.Protocol.Thermal.Slowdown

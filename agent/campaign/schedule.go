@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 )
 
 // visitPlan is one planned visit to a model. Its seq names it within the round
@@ -73,7 +74,7 @@ func modelsOf(c benchmarks.Case) []string {
 // campaign: that of the plan's case for it, or the first case's first model.
 func referenceOf(p *benchmarks.Plan) string {
 	for _, c := range p.Cases {
-		if c.Role == benchmarks.RoleAnchor {
+		if c.Role == role.Reference {
 			return c.Terms[0].Model
 		}
 	}

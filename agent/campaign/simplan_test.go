@@ -14,6 +14,7 @@ import (
 	"github.com/isocost/isocost/agent/child"
 	"github.com/isocost/isocost/agent/sim"
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
@@ -40,12 +41,12 @@ func planOf(ops ...lut.Op) *benchmarks.Plan {
 		return id
 	}
 	anchor := benchmarks.Chain{conv(lut.FP32, 32, 32, 14)}
-	p.Cases = append(p.Cases, benchmarks.Case{ID: "anchor", Role: benchmarks.RoleAnchor, Name: "anchor",
+	p.Cases = append(p.Cases, benchmarks.Case{ID: "anchor", Role: role.Reference, Name: "anchor",
 		Terms: []benchmarks.Term{{Coef: 1, Model: add(anchor)}}})
 	for i, op := range ops {
 		pre := conv(op.Precision, 8, 8, 14)
 		with, without := add(benchmarks.Chain{pre, op, pre}), add(benchmarks.Chain{pre, pre})
-		p.Cases = append(p.Cases, benchmarks.Case{ID: fmt.Sprintf("cell%02d", i), Role: benchmarks.RoleCell, Name: op.String(), Key: &op,
+		p.Cases = append(p.Cases, benchmarks.Case{ID: fmt.Sprintf("cell%02d", i), Role: role.Cell, Name: op.String(), Key: &op,
 			Terms: []benchmarks.Term{{Coef: 1, Model: with}, {Coef: -1, Model: without}}, Isolated: add(benchmarks.Chain{op})})
 	}
 	return p
@@ -106,7 +107,7 @@ func newCampaign(t testing.TB, p *benchmarks.Plan, d *sim.Device, change func(*a
 	return &campaign.Campaign{
 		Plan: p, PlanHash: planHash(p), Protocol: protocol, Backend: agent.BackendSpec{Name: "sim", Provider: "cpu"},
 		Launch: inProcess(d), Path: filepath.Join(t.TempDir(), "rec.jsonl"), Agent: "test",
-		Device: record.Device{ID: "sim", Model: "sim"}, Now: func() time.Time { return time.Unix(0, 0) },
+		Device: lut.Device{ID: "sim", Model: "sim"}, Now: func() time.Time { return time.Unix(0, 0) },
 	}
 }
 

@@ -116,13 +116,16 @@ func TestIntervalsCoverTheTruth(t *testing.T) {
 	for i := range p.Cases {
 		p.Cases[i].Isolated = ""
 	}
-	for _, c := range []struct{ estimator, more string }{
+	for _, c := range []struct {
+		estimator agent.Estimator
+		more      string
+	}{
 		// Jitter of each run and wander between rounds, both with median 1.
 		{agent.EstimatorMedian, "noise: {jitter: 0.01, wander: 0.005, wander_s: 0.001}\n"},
 		// Interference that only adds: the truth is the endpoint.
 		{agent.EstimatorMin, "noise: {interference: 0.03}\n"},
 	} {
-		t.Run(c.estimator, func(t *testing.T) {
+		t.Run(string(c.estimator), func(t *testing.T) {
 			hit, total := 0, 0
 			for i := range campaigns {
 				d := simDevice(t, c.more)

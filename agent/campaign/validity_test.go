@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/agent"
-	"github.com/isocost/isocost/agent/analysis"
 	"github.com/isocost/isocost/agent/campaign"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
@@ -18,9 +17,10 @@ func TestValidityCodes(t *testing.T) {
 	hot, low := 80.0, 10.0
 	p := planOf(conv(lut.FP32, 64, 64, 14), conv(lut.FP32, 64, 96, 14))
 	for _, c := range []struct {
-		want, device string
-		protocol     func(*agent.Protocol)
-		change       func(*campaign.Campaign)
+		want     record.Validity
+		device   string
+		protocol func(*agent.Protocol)
+		change   func(*campaign.Campaign)
 	}{
 		{want: record.OK},
 		{want: record.Drift, device: "drift: {per_hour: 2000}\n", protocol: func(q *agent.Protocol) { q.Stop.MinRounds = 40 }},
@@ -38,9 +38,9 @@ func TestValidityCodes(t *testing.T) {
 			change: func(k *campaign.Campaign) {
 				k.Sense = func() *record.State { return &record.State{Celsius: &hot} }
 			}},
-		{want: record.EmulatedCPU, change: func(k *campaign.Campaign) { k.Validity = []string{record.EmulatedCPU} }},
+		{want: record.EmulatedCPU, change: func(k *campaign.Campaign) { k.Validity = []record.Validity{record.EmulatedCPU} }},
 	} {
-		t.Run(c.want, func(t *testing.T) {
+		t.Run(string(c.want), func(t *testing.T) {
 			k := newCampaign(t, p, simDevice(t, c.device), c.protocol)
 			if c.change != nil {
 				c.change(k)
@@ -81,7 +81,7 @@ func TestGateWaitsForTheTemperature(t *testing.T) {
 
 func TestAbsentEnergyIsSaid(t *testing.T) {
 	p := planOf(conv(lut.FP32, 64, 64, 14))
-	k := newCampaign(t, p, simDevice(t, ""), func(q *agent.Protocol) { q.Metrics = []string{"latency", "energy", "memory"} })
+	k := newCampaign(t, p, simDevice(t, ""), func(q *agent.Protocol) { q.Metrics = []lut.Metric{"latency", "energy", "memory"} })
 	k.MeterAbsent = "RAPL: permission denied"
 	out := runCampaign(t, k)
 	said := false
@@ -110,7 +110,7 @@ func TestAdaptiveStoppingIsTenTimesCheaper(t *testing.T) {
 	out := runCampaign(t, newCampaign(t, p, d, nil))
 	wide := 0
 	for i, r := range out.Records {
-		if r.Stop != analysis.StopTarget {
+		if r.Stop != record.StopTarget {
 			t.Errorf("%s stopped for %s", r.Name, r.Stop)
 		}
 		if (r.CI95US[1]-r.CI95US[0])/2 > 0.0101**r.EstimateUS {

@@ -46,5 +46,5 @@ func (r *run) constants(m benchmarks.Model) int64 {
 	if err != nil || filepath.Ext(path) == "" {
 		return 0
 	}
-	return agent.ConstantBytes(filepath.Ext(path)[1:], data)
+	return agent.ConstantBytes(agent.Format(filepath.Ext(path)[1:]), data)
 }

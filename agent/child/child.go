@@ -262,14 +262,14 @@ func (s *server) open(ctx context.Context, q Open) error {
 }
 
 // validityOf classifies a failure the child survived.
-func validityOf(err error) string {
+func validityOf(err error) record.Validity {
 	switch {
 	case errors.Is(err, agent.ErrFallback):
 		return record.Fallback
 	case errors.Is(err, agent.ErrUnsupported):
 		return record.Unsupported
 	}
-	return record.CrashedPrefix + "error"
+	return record.Crashed("error")
 }
 
 // failure is a failure of a model that the child survived.
@@ -277,7 +277,7 @@ func failure(model string, err error) *Failure {
 	return &Failure{model, validityOf(err), record.CleanDetail(err.Error())}
 }
 
-func (s *server) openOne(ctx context.Context, m OpenModel, format string) (*record.Open, error) {
+func (s *server) openOne(ctx context.Context, m OpenModel, format agent.Format) (*record.Open, error) {
 	model, err := s.Build(m.Model, s.buildSpec(format))
 	if err != nil {
 		return nil, err
@@ -352,7 +352,7 @@ func (s *server) openOne(ctx context.Context, m OpenModel, format string) (*reco
 	return o, nil
 }
 
-func (s *server) buildSpec(format string) agent.BuildSpec {
+func (s *server) buildSpec(format agent.Format) agent.BuildSpec {
 	return agent.BuildSpec{Dir: s.spec.PlanDir, Format: format, Batch: s.protocol.Batch, Seed: s.protocol.Seed}
 }
 

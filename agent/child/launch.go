@@ -29,7 +29,7 @@ type Process interface {
 	Kill()
 	// Wait waits for the end and says how it came, as a validity code
 	// ("crashed:SIGSEGV", "crashed:exit0"), with the last words on stderr.
-	Wait() (code, lastWords string)
+	Wait() (code record.Validity, lastWords string)
 }
 
 // Command launches the child as a process of its own: Path with Args, the
@@ -95,7 +95,7 @@ type process struct {
 	w, r  *os.File
 	words *lastWords
 	once  sync.Once
-	code  string
+	code  record.Validity
 	check func(pid int) error
 }
 
@@ -110,7 +110,7 @@ func (p *process) Read(b []byte) (int, error)  { return p.r.Read(b) }
 func (p *process) Write(b []byte) (int, error) { return p.w.Write(b) }
 func (p *process) Kill()                       { p.cmd.Process.Kill() }
 
-func (p *process) Wait() (string, string) {
+func (p *process) Wait() (record.Validity, string) {
 	p.once.Do(func() {
 		p.w.Close()
 		err := p.cmd.Wait()
@@ -125,20 +125,20 @@ func (p *process) Wait() (string, string) {
 var goSignal = regexp.MustCompile(`(?m)^(?:\[signal |)(SIG[A-Z]+)(?:: |\])`)
 
 // exitCode describes how a process ended.
-func exitCode(state *os.ProcessState, err error, words string) string {
+func exitCode(state *os.ProcessState, err error, words string) record.Validity {
 	if name := signalName(state); name != "" {
-		return record.CrashedPrefix + name
+		return record.Crashed(name)
 	}
 	if state != nil && state.ExitCode() == 2 {
 		if m := goSignal.FindStringSubmatch(words); m != nil {
-			return record.CrashedPrefix + m[1]
+			return record.Crashed(m[1])
 		}
 	}
 	var exit *exec.ExitError
 	if err == nil || errors.As(err, &exit) || state != nil {
-		return fmt.Sprintf("%sexit%d", record.CrashedPrefix, state.ExitCode())
+		return record.Crashed(fmt.Sprint("exit", state.ExitCode()))
 	}
-	return record.CrashedPrefix + "lost"
+	return record.Crashed("lost")
 }
 
 // lastWords keeps the first and the last 4 KiB written to it: a Go crash says
@@ -181,7 +181,7 @@ func (t *lastWords) String() string {
 type InProcess struct{ Child Child }
 
 // Death ends an in-process child; its value is the validity code to report.
-type Death string
+type Death record.Validity
 
 // Launch starts the goroutine.
 func (l InProcess) Launch(ctx context.Context) (Process, error) {
@@ -194,14 +194,14 @@ func (l InProcess) Launch(ctx context.Context) (Process, error) {
 		defer close(p.done)
 		defer func() {
 			if d, ok := recover().(Death); ok {
-				p.code = string(d)
+				p.code = record.Validity(d)
 			}
 			reqR.Close()
 			repW.Close()
 		}()
-		p.code = record.CrashedPrefix + "exit0"
+		p.code = record.Crashed("exit0")
 		if err := child.Serve(ctx, reqR, repW); err != nil {
-			p.code = record.CrashedPrefix + "exit1"
+			p.code = record.Crashed("exit1")
 			p.words = err.Error()
 		}
 	}()
@@ -209,12 +209,13 @@ func (l InProcess) Launch(ctx context.Context) (Process, error) {
 }
 
 type inProcess struct {
-	r           *io.PipeReader
-	w           *io.PipeWriter
-	reqR        *io.PipeReader
-	repW        *io.PipeWriter
-	done        chan struct{}
-	code, words string
+	r     *io.PipeReader
+	w     *io.PipeWriter
+	reqR  *io.PipeReader
+	repW  *io.PipeWriter
+	done  chan struct{}
+	code  record.Validity
+	words string
 }
 
 func (p *inProcess) Read(b []byte) (int, error)  { return p.r.Read(b) }
@@ -226,7 +227,7 @@ func (p *inProcess) Kill() {
 	p.r.Close()
 }
 
-func (p *inProcess) Wait() (string, string) {
+func (p *inProcess) Wait() (record.Validity, string) {
 	p.Kill()
 	<-p.done
 	return p.code, p.words

@@ -130,13 +130,13 @@ type Taken struct {
 // Failure is what happened to a model instead of an answer. It is an error when it
 // ended the child.
 type Failure struct {
-	Model    string `json:"model,omitempty"` // in flight, "" if none
-	Validity string `json:"validity"`
-	Detail   string `json:"detail,omitempty"`
+	Model    string          `json:"model,omitempty"` // in flight, "" if none
+	Validity record.Validity `json:"validity"`
+	Detail   string          `json:"detail,omitempty"`
 }
 
 func (f *Failure) Error() string {
-	s := "the measuring child failed: " + f.Validity
+	s := "the measuring child failed: " + string(f.Validity)
 	if f.Detail != "" {
 		s += ": " + f.Detail
 	}

@@ -144,7 +144,7 @@ func (t *Talk) fail(inFlight string, err error) *Failure {
 	if errors.Is(err, errGarbage) {
 		t.process.Kill()
 		_, words := t.process.Wait()
-		return &Failure{inFlight, record.CrashedPrefix + "garbage", joinDetail(err.Error(), words)}
+		return &Failure{inFlight, record.Crashed("garbage"), joinDetail(err.Error(), words)}
 	}
 	code, words := t.process.Wait()
 	return &Failure{inFlight, code, joinDetail("", words)}

@@ -158,7 +158,7 @@ func (s Settings) support(ctx context.Context, c Case, l Lane, inputs func(dtype
 	}
 	// A TensorFlow Lite file of a half-precision model has float32 inputs.
 	half := "float16"
-	if strings.HasPrefix(info.Format, "tflite") {
+	if strings.HasPrefix(string(info.Format), "tflite") {
 		half = "float32"
 	}
 	l.Options.Inputs = inputs(half)

@@ -42,7 +42,7 @@ func tfliteModels(t *testing.T) []backendtest.CatalogueModel {
 	})
 }
 
-func buildModel(t *testing.T, format string, c benchmarks.Chain) (agent.Model, *graph.Graph) {
+func buildModel(t *testing.T, format agent.Format, c benchmarks.Chain) (agent.Model, *graph.Graph) {
 	t.Helper()
 	m, err := agent.Build(benchmarks.Model{Chain: c}, agent.BuildSpec{Format: format, Batch: 1, Seed: 7})
 	if err != nil {

@@ -87,7 +87,7 @@ func readKernels(t *testing.T, path string) map[string]string {
 }
 
 // kernelsOf counts the kernels of a model; nil where it is newer than the library.
-func kernelsOf(t *testing.T, b *Backend, format string, m backendtest.CatalogueModel) map[string]int {
+func kernelsOf(t *testing.T, b *Backend, format agent.Format, m backendtest.CatalogueModel) map[string]int {
 	t.Helper()
 	model, _ := buildModel(t, format, m.Chain)
 	p, err := b.Placement(context.Background(), model, agent.Options{Provider: CPU, Threads: 1})

@@ -183,7 +183,7 @@ func (b *Backend) Info() (agent.Info, error) {
 
 // format of the models: the classic library may be too old for the newest
 // operator versions, which tflitewriter then avoids.
-func (l *library) format() string {
+func (l *library) format() agent.Format {
 	if l.kind == Classic {
 		return "tflite-classic"
 	}

@@ -128,7 +128,7 @@ func TestProvidersAgree(t *testing.T) {
 	var all [][]float32
 	kinds(t, func(t *testing.T, b *Backend) {
 		info, err := b.Info()
-		if err != nil || len(info.SHA256) != 64 || info.Version == "" || info.Version == "unknown" || !strings.HasPrefix(info.Format, "tflite") {
+		if err != nil || len(info.SHA256) != 64 || info.Version == "" || info.Version == "unknown" || !strings.HasPrefix(string(info.Format), "tflite") {
 			t.Fatalf("%+v, %v", info, err)
 		}
 		for _, p := range []string{CPU, XNNPACK, Builtin} {

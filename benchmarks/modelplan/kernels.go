@@ -8,6 +8,7 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/modelfile"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/filehash"
 )
 
@@ -32,7 +33,7 @@ type Kernels struct {
 }
 
 // Add plans a model. set says what the network itself is for, "" that it is not measured.
-func (k *Kernels) Add(f *modelfile.File, set string) error {
+func (k *Kernels) Add(f *modelfile.File, set role.Set) error {
 	net, err := f.Kernels(k.Dims)
 	if err != nil {
 		return err

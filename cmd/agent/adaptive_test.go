@@ -13,6 +13,7 @@ import (
 	"github.com/isocost/isocost/agent/sim"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/stats"
+	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
 
@@ -63,7 +64,7 @@ func TestAdaptiveStoppingOnTheExamplePlan(t *testing.T) {
 		protocol.Check.Numeric = false // of latency alone
 		c := &campaign.Campaign{Plan: plan, PlanHash: plan.SHA256(), Protocol: protocol, Backend: agent.BackendSpec{Name: "sim", Provider: "cpu"},
 			Launch: child.InProcess{Child: child.Child{NewBackend: newBackend, Build: agent.Build}}, Agent: "test",
-			Device: record.Device{ID: "sim", Model: "sim"}, Now: func() time.Time { return time.Unix(0, 0) }}
+			Device: lut.Device{ID: "sim", Model: "sim"}, Now: func() time.Time { return time.Unix(0, 0) }}
 		out, err := c.Run(context.Background())
 		if err != nil {
 			t.Fatal(err)

@@ -12,14 +12,15 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/agent"
-	"github.com/isocost/isocost/agent/analysis"
 	"github.com/isocost/isocost/agent/campaign"
 	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/benchmarks/modelplan"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
 
@@ -56,7 +57,7 @@ type benchOptions struct {
 	Threads       int
 	Cores         string
 	Metrics       []string
-	Estimator     string
+	Estimator     agent.Estimator
 	NumericCheck  bool
 	Seed          uint64
 	Dims          modelfile.Dims
@@ -79,7 +80,7 @@ func (o *benchOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.IntVarP(&o.Threads, "threads", "t", 0, "intra-op threads, instead of the protocol's")
 	flags.StringVar(&o.Cores, "cores", "", "cluster (little, mid, big, prime) or CPUs (0-3,6) to measure on, instead of the protocol's")
 	flags.StringSliceVar(&o.Metrics, "metric", nil, "latency, energy, memory, instead of the protocol's")
-	flags.StringVar(&o.Estimator, "estimator", "", "median, quantile or min, instead of the protocol's")
+	flags.StringVar((*string)(&o.Estimator), "estimator", "", "median, quantile or min, instead of the protocol's")
 	flags.BoolVar(&o.NumericCheck, "numeric-check", true, "compare outputs of reduced precisions and other providers with fp32 on the CPU, after the rounds; a mismatch is no cost")
 	flags.Uint64Var(&o.Seed, "seed", 0, "seed of orders and inputs, instead of the protocol's")
 	flags.VarP(&o.Dims, "dim", "f", modelfile.DimHelp)
@@ -114,12 +115,17 @@ func (o *benchOptions) protocol(flags *pflag.FlagSet) (agent.Protocol, error) {
 	}
 	set("threads", func() { p.Threads = o.Threads })
 	set("cores", func() { p.Cores = o.Cores })
-	set("metric", func() { p.Metrics = o.Metrics })
+	set("metric", func() {
+		p.Metrics = nil
+		for _, m := range o.Metrics {
+			p.Metrics = append(p.Metrics, lut.Metric(m))
+		}
+	})
 	set("estimator", func() { p.Estimator = o.Estimator })
 	set("numeric-check", func() { p.Check.Numeric = o.NumericCheck })
 	set("seed", func() { p.Seed = o.Seed })
-	if len(p.Metrics) > 0 && !slices.Contains(p.Metrics, "latency") {
-		p.Metrics = append([]string{"latency"}, p.Metrics...)
+	if len(p.Metrics) > 0 && !slices.Contains(p.Metrics, lut.Latency) {
+		p.Metrics = append([]lut.Metric{lut.Latency}, p.Metrics...)
 	}
 	if err := p.Validate(); err != nil {
 		return p, cli.Usage(err)
@@ -314,7 +320,7 @@ func (o *benchOptions) verdict(out *campaign.Outcome) error {
 	what, failed, all := "cases", 0, 0
 	var records []*record.Record
 	for _, r := range out.Records {
-		if o.Plan == "" && r.Kind != benchmarks.RoleNetwork {
+		if o.Plan == "" && r.Kind != role.Network {
 			continue
 		}
 		records = append(records, r)
@@ -347,7 +353,7 @@ func shortOfTime(records []*record.Record) string {
 		if r.EstimateUS != nil {
 			continue
 		}
-		if r.Stop != analysis.StopMaxTime {
+		if r.Stop != record.StopMaxTime {
 			return ""
 		}
 		detail = r.Detail
@@ -378,7 +384,7 @@ func (o *benchOptions) onDevice(c *campaign.Campaign, p agent.Protocol) error {
 	}
 	if o.Backend == "sim" {
 		c.Repeatable = true
-		c.Device = record.Device{ID: "sim:" + filepath.Base(o.SimDevice), Model: "simulated device", CPU: "none", OS: "none", Arch: "none"}
+		c.Device = lut.Device{ID: "sim:" + filepath.Base(o.SimDevice), Model: "simulated device", CPU: "none", OS: "none", Arch: "none"}
 		c.MeterAbsent = "the device file says nothing of power"
 		return nil
 	}

@@ -8,17 +8,18 @@ import (
 	"github.com/isocost/isocost/agent/child"
 	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/agent/device/nvml"
+	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
 
 // thisDevice identifies the machine and the cores that are measured on.
-func thisDevice(d *device.Device, cores string) (record.Device, device.CoreSet, error) {
+func thisDevice(d *device.Device, cores string) (lut.Device, device.CoreSet, error) {
 	id := d.Identity()
 	set, err := id.Topology.Select(cores)
 	if err != nil {
-		return record.Device{}, nil, err
+		return lut.Device{}, nil, err
 	}
-	return record.Device{ID: id.ID(set), Model: orUnknown(id.Model), CPU: id.CPU, OS: id.OS, Arch: id.Arch, Cores: set.String()}, set, nil
+	return lut.Device{ID: id.ID(set), Model: orUnknown(id.Model), CPU: id.CPU, OS: id.OS, Arch: id.Arch, Cores: set.String()}, set, nil
 }
 
 func orUnknown(s string) string {

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/benchmarks/tflitewriter"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/internal/onnx"
@@ -108,7 +109,7 @@ func TestBenchModelsOnTheRuntime(t *testing.T) {
 	}
 	var names []string
 	for _, r := range report.Results {
-		if r.Kind != benchmarks.RoleNetwork {
+		if r.Kind != role.Network {
 			continue
 		}
 		names = append(names, r.Name)
@@ -224,7 +225,7 @@ func TestBenchGivesARanklessInputItsArray(t *testing.T) {
 		t.Fatalf("exit %d, %v: %s %s", code, err, out, talk)
 	}
 	for _, r := range report.Results { // a busy machine may be noisy; what failed has no estimate
-		if r.Kind == benchmarks.RoleNetwork && r.EstimateUS != nil {
+		if r.Kind == role.Network && r.EstimateUS != nil {
 			return
 		}
 	}
@@ -246,7 +247,7 @@ func TestBenchRunsEmptyTensors(t *testing.T) {
 		t.Fatalf("exit %d, %v: %s %s", code, err, out, talk)
 	}
 	for _, r := range report.Results {
-		if r.Kind == benchmarks.RoleNetwork && r.EstimateUS == nil {
+		if r.Kind == role.Network && r.EstimateUS == nil {
 			t.Errorf("%s has no time: %v %s", r.Name, r.Validity, r.Detail)
 		}
 	}

@@ -11,39 +11,41 @@ import (
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/agent/campaign"
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
+	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
 
 // benchResult is one case for programs.
 type benchResult struct {
-	Case        string           `json:"case"`
-	Kind        string           `json:"kind"`
-	Name        string           `json:"name,omitempty"`
-	EstimateUS  *float64         `json:"estimate_us,omitempty"`
-	MedianUS    *float64         `json:"median_us,omitempty"`
-	MADUS       *float64         `json:"mad_us,omitempty"`
-	CI95US      *record.Interval `json:"ci95_us,omitempty"`
-	N           int              `json:"n"`
-	Rounds      int              `json:"rounds"`
-	Stop        string           `json:"stop"`
-	Validity    []string         `json:"validity"`
-	Detail      string           `json:"detail,omitempty"`
-	LoadUS      float64          `json:"load_us,omitempty"`
-	FirstRunUS  float64          `json:"first_run_us,omitempty"`
-	AnchorRatio *float64         `json:"anchor_ratio,omitempty"`
-	Memory      *record.Memory   `json:"memory,omitempty"`
-	Energy      *record.Energy   `json:"energy,omitempty"`
+	Case           string            `json:"case"`
+	Kind           role.Role         `json:"kind"`
+	Name           string            `json:"name,omitempty"`
+	EstimateUS     *float64          `json:"estimate_us,omitempty"`
+	MedianUS       *float64          `json:"median_us,omitempty"`
+	MADUS          *float64          `json:"mad_us,omitempty"`
+	CI95US         *record.Interval  `json:"ci95_us,omitempty"`
+	N              int               `json:"n"`
+	Rounds         int               `json:"rounds"`
+	Stop           record.Stop       `json:"stop"`
+	Validity       []record.Validity `json:"validity"`
+	Detail         string            `json:"detail,omitempty"`
+	LoadUS         float64           `json:"load_us,omitempty"`
+	FirstRunUS     float64           `json:"first_run_us,omitempty"`
+	ReferenceRatio *float64          `json:"anchor_ratio,omitempty"`
+	Memory         *record.Memory    `json:"memory,omitempty"`
+	Energy         *record.Energy    `json:"energy,omitempty"`
 }
 
 type benchReport struct {
-	Backend   string         `json:"backend"`
-	Version   string         `json:"version"`
-	Provider  string         `json:"provider"`
-	Device    record.Device  `json:"device"`
-	Protocol  string         `json:"protocol_sha256"`
-	Estimator string         `json:"estimator"`
-	End       record.End     `json:"end"`
-	Results   []*benchResult `json:"results"`
+	Backend   string          `json:"backend"`
+	Version   string          `json:"version"`
+	Provider  string          `json:"provider"`
+	Device    lut.Device      `json:"device"`
+	Protocol  string          `json:"protocol_sha256"`
+	Estimator agent.Estimator `json:"estimator"`
+	End       record.End      `json:"end"`
+	Results   []*benchResult  `json:"results"`
 }
 
 // results pairs the records with what opening the models told.
@@ -55,7 +57,7 @@ func results(plan *benchmarks.Plan, out *campaign.Outcome) []*benchResult {
 	var list []*benchResult
 	for _, r := range out.Records {
 		b := &benchResult{Case: r.Case, Kind: r.Kind, Name: r.Name, EstimateUS: r.EstimateUS, MedianUS: r.MedianUS, MADUS: r.MADUS, CI95US: r.CI95US,
-			N: r.N, Rounds: r.Rounds, Stop: r.Stop, Validity: r.Validity, Detail: r.Detail, AnchorRatio: r.AnchorRatio, Memory: r.Memory, Energy: r.Energy}
+			N: r.N, Rounds: r.Rounds, Stop: r.Stop, Validity: r.Validity, Detail: r.Detail, ReferenceRatio: r.ReferenceRatio, Memory: r.Memory, Energy: r.Energy}
 		if t := terms[r.Case]; len(t) == 1 {
 			if o := out.Opens[t[0].Model]; o != nil {
 				b.LoadUS, b.FirstRunUS = o.LoadUS, o.FirstUS
@@ -66,7 +68,7 @@ func results(plan *benchmarks.Plan, out *campaign.Outcome) []*benchResult {
 	return list
 }
 
-func estimatorOf(h record.Header) string {
+func estimatorOf(h record.Header) agent.Estimator {
 	p, err := agent.ParseProtocol("protocol", []byte(h.Protocol.YAML))
 	if err != nil {
 		return "unknown"
@@ -122,9 +124,9 @@ func placesLine(records []*record.Record) string {
 // measured, how good it is, and what failed.
 func summaryPlan(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome, path string) error {
 	headline(w, out)
-	var codes []string
-	count := map[string]int{}
-	byKind := map[string]int{}
+	var codes []record.Validity
+	count := map[record.Validity]int{}
+	byKind := map[role.Role]int{}
 	var widths []float64
 	for _, r := range out.Records {
 		byKind[r.Kind]++
@@ -138,7 +140,7 @@ func summaryPlan(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome, path
 		}
 	}
 	fmt.Fprintf(w, "%s: %d cells, %d networks, %s, %s, %.1f s of device time\n", plural(len(out.Records), "case"),
-		byKind[benchmarks.RoleCell], byKind[benchmarks.RoleNetwork], plural(len(plan.Models), "model"),
+		byKind[role.Cell], byKind[role.Network], plural(len(plan.Models), "model"),
 		plural(out.End.Visits, "visit"), out.End.DeviceS)
 	if len(widths) > 0 {
 		slices.Sort(widths)
@@ -149,8 +151,8 @@ func summaryPlan(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome, path
 		fmt.Fprintln(w, line)
 	}
 	for _, r := range out.Records {
-		if r.Kind == benchmarks.RoleAnchor && r.AnchorRatio != nil {
-			fmt.Fprintf(w, "anchor: %.3f of its start at the end\n", *r.AnchorRatio)
+		if r.Kind == role.Reference && r.ReferenceRatio != nil {
+			fmt.Fprintf(w, "drift reference: %.3f of its start at the end\n", *r.ReferenceRatio)
 		}
 	}
 	slices.Sort(codes)
@@ -166,7 +168,7 @@ func summaryPlan(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome, path
 				fmt.Fprintf(w, "  … and %d more\n", out.End.Failed-5)
 				break
 			}
-			fmt.Fprintf(w, "  %s: %s: %.120s\n", firstOf(r.Name, r.Case), strings.Join(r.Validity, ", "), r.Detail)
+			fmt.Fprintf(w, "  %s: %s: %.120s\n", firstOf(r.Name, r.Case), record.Join(r.Validity, ", "), r.Detail)
 		}
 	}
 	_, err := fmt.Fprintf(w, "records: %s\n", path)
@@ -187,11 +189,11 @@ const screen = 80
 // the model takes besides.
 func summaryModels(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome) error {
 	headline(w, out)
-	times := [][]string{{"model", estimatorOf(out.Header), "95 % interval", "n", "validity"}}
+	times := [][]string{{"model", string(estimatorOf(out.Header)), "95 % interval", "n", "validity"}}
 	rest := [][]string{{"model", "load", "first run", "weights", "working", "process"}}
 	var notes []string
 	for _, r := range results(plan, out) {
-		if r.Kind != benchmarks.RoleNetwork {
+		if r.Kind != role.Network {
 			continue
 		}
 		latency, interval := "–", "–"
@@ -199,10 +201,10 @@ func summaryModels(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome) er
 			latency = duration(*r.EstimateUS)
 			interval = fmt.Sprintf("%s … %s", duration(r.CI95US[0]), duration(r.CI95US[1]))
 		}
-		validity := r.Validity[0]
+		validity := string(r.Validity[0])
 		if len(r.Validity) > 1 || r.Detail != "" {
 			validity += " *"
-			notes = append(notes, strings.TrimRight(fmt.Sprintf("* %s: %s: %s", r.Name, strings.Join(r.Validity, ", "), r.Detail), ": "))
+			notes = append(notes, strings.TrimRight(fmt.Sprintf("* %s: %s: %s", r.Name, record.Join(r.Validity, ", "), r.Detail), ": "))
 		}
 		times = append(times, []string{r.Name, latency, interval, fmt.Sprint(r.N), validity})
 		m := r.Memory

@@ -47,7 +47,7 @@ func TestEnergyAndMemoryFromPlanToTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, metric := range []string{lut.Energy, lut.Memory} {
+	for _, metric := range []lut.Metric{lut.Energy, lut.Memory} {
 		table, err := costgen.Compile([]costgen.Source{costgen.FromFile(files[0])}, costgen.Options{Metric: metric})
 		if err != nil {
 			t.Fatalf("%s: %v", metric, err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/record"
@@ -21,7 +22,7 @@ func bothWays(frames, chains *benchmarks.Plan) (plan *benchmarks.Plan, pairs map
 	pairs = map[string][2]string{}
 	slope := map[string]benchmarks.Case{}
 	for _, c := range chains.Cases {
-		if c.Role == benchmarks.RoleCell && c.Terms[0].Copies > 0 {
+		if c.Role == role.Cell && c.Terms[0].Copies > 0 {
 			slope[c.Key.String()] = c
 		}
 	}
@@ -35,9 +36,9 @@ func bothWays(frames, chains *benchmarks.Plan) (plan *benchmarks.Plan, pairs map
 	}
 	for _, c := range frames.Cases {
 		switch {
-		case c.Role == benchmarks.RoleAnchor:
+		case c.Role == role.Reference:
 			add(c)
-		case c.Role == benchmarks.RoleCell:
+		case c.Role == role.Cell:
 			if s, ok := slope[c.Key.String()]; ok {
 				add(c)
 				add(s)

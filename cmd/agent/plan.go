@@ -14,6 +14,7 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/benchmarks/modelplan"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
@@ -55,7 +56,7 @@ type planOptions struct {
 	Models     []string
 	Dims       modelfile.Dims
 	Signature  string
-	Set        string
+	Set        role.Set
 	// Calibrators are models whose networks calibrate, whatever Set says of the others.
 	Calibrators []string
 	Warm        bool
@@ -71,7 +72,7 @@ func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.VarP(&o.Dims, "dim", "f", modelfile.DimHelp+"; a batch without a length is 1")
 	flags.StringVar(&o.Signature, "signature", "", modelfile.SignatureHelp)
 	flags.BoolVar(&o.Warm, "warm", false, "measure a model's kernels with their weights in the nearest cache, as in a network of under a megabyte")
-	flags.StringVar(&o.Set, "set", benchmarks.SetAudit, "what the models themselves are for: audit, calibrate, or none to plan the kernels alone")
+	flags.StringVar((*string)(&o.Set), "set", string(role.Audit), "what the models themselves are for: audit, calibrate, or none to plan the kernels alone")
 	flags.StringSliceVar(&o.Families, "family", nil, "plan the standard grids of these `kinds`: "+strings.Join(benchmarks.GridFamilies, ", "))
 	flags.StringSliceVar(&o.Precisions, "precision", []string{"fp32"}, "`precisions` of --family; a space names its own")
 	flags.IntVar(&o.Calibrate, "calibrate", 16, "networks of the space that calibrate the table")
@@ -115,7 +116,7 @@ func (o *planOptions) validate(args []string) error {
 	if o.Set == "none" {
 		o.Set = ""
 	}
-	add(o.Set != "" && o.Set != benchmarks.SetAudit && o.Set != benchmarks.SetCalibrate, "--set %q is none of audit, calibrate, none", o.Set)
+	add(o.Set != "" && o.Set != role.Audit && o.Set != role.Calibrate, "--set %q is none of audit, calibrate, none", o.Set)
 	add(len(o.Calibrators) > 0 && len(o.Models) == 0, "--calibrate-model goes with --model")
 	add(o.Warm && len(o.Models) == 0, "--warm is about --model; other plans are warm")
 	add(len(o.Dims) > 0 && len(o.Models) == 0, "--dim is about --model")
@@ -208,9 +209,9 @@ func (o *planOptions) fromSpace(p *benchmarks.Planner) error {
 		if err != nil {
 			return fmt.Errorf("%s: lower network %d: %w", o.Space, i, err)
 		}
-		set, k := benchmarks.SetCalibrate, i
+		set, k := role.Calibrate, i
 		if i >= o.Calibrate {
-			set, k = benchmarks.SetAudit, i-o.Calibrate
+			set, k = role.Audit, i-o.Calibrate
 		}
 		if err := p.Network(set, fmt.Sprintf("%s-%03d", set, k), chain); err != nil {
 			return fmt.Errorf("%s: %w", o.Space, err)
@@ -250,7 +251,7 @@ func (o *planOptions) summarise(env cli.Env, plan *benchmarks.Plan) error {
 	n := plan.Counts()
 	if o.JSON {
 		out, err := json.Marshal(map[string]any{"plan": o.Output, "sha256": plan.SHA256(), "source": plan.Source, "seed": plan.Seed,
-			"models": len(plan.Models), "cases": len(plan.Cases), "cells": n[benchmarks.RoleCell], "networks": n[benchmarks.RoleNetwork],
+			"models": len(plan.Models), "cases": len(plan.Cases), "cells": n[role.Cell], "networks": n[role.Network],
 			"estimate_s": about.Seconds(), "longest_s": most.Seconds(), "unplanned": append([]modelplan.Unplanned{}, o.kernels.Unplanned...)})
 		if err != nil {
 			return err
@@ -259,7 +260,7 @@ func (o *planOptions) summarise(env cli.Env, plan *benchmarks.Plan) error {
 		return err
 	}
 	fmt.Fprintf(env.Stderr, "%d cells and %d networks: %d models to measure, about %v on one core at the fewest rounds, up to %v where intervals stay wide\n",
-		n[benchmarks.RoleCell], n[benchmarks.RoleNetwork], len(plan.Models), about.Round(time.Second), most.Round(10*time.Second))
+		n[role.Cell], n[role.Network], len(plan.Models), about.Round(time.Second), most.Round(10*time.Second))
 	return nil
 }
 
@@ -273,7 +274,7 @@ func (o *planOptions) estimate(plan *benchmarks.Plan) (about, most time.Duration
 		}
 	}
 	s := benchmarks.Schedule{
-		PerVisit: p.Sample.PerVisit, MinSample: p.Sample.MinSeconds, Discard: p.Sample.Discard, AnchorVisits: p.Drift.AnchorVisits,
+		PerVisit: p.Sample.PerVisit, MinSample: p.Sample.MinSeconds, Discard: p.Sample.Discard, AnchorVisits: p.Drift.ReferenceVisits,
 		WarmRuns: p.ModelWarmup.Runs, WarmSeconds: p.ModelWarmup.MaxSeconds, MaxModel: p.Stop.MaxSeconds, Device: p.Warmup.Seconds,
 	}
 	s.Rounds = min(p.Stop.MaxRounds, max(p.Stop.MinRounds, (p.Stop.MinSamples+p.Sample.PerVisit-1)/p.Sample.PerVisit))

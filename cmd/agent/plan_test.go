@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/cli"
 )
 
@@ -50,7 +51,7 @@ func TestPlanFromSpace(t *testing.T) {
 				t.Errorf("%s needs %s, which is no cell of the plan", c.Name, op)
 			}
 		}
-		if c.Role == benchmarks.RoleNetwork {
+		if c.Role == role.Network {
 			if other := networks[c.Ops.String()]; other != "" {
 				t.Errorf("%s and %s are one network", c.Name, other)
 			}

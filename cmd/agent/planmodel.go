@@ -7,6 +7,7 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/benchmarks/modelplan"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/cli"
 )
 
@@ -24,7 +25,7 @@ func (o *planOptions) fromModels(env cli.Env, p *benchmarks.Planner) error {
 	for i, f := range files {
 		set := o.Set
 		if i >= len(o.Models) {
-			set = benchmarks.SetCalibrate
+			set = role.Calibrate
 		}
 		if err := o.kernels.Add(f, set); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/lut"
 )
@@ -49,12 +50,12 @@ func TestPlanFromModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := plan.Counts()
-	if n[benchmarks.RoleCell] != 8 || n[benchmarks.RoleNetwork] != 1 {
+	if n[role.Cell] != 8 || n[role.Network] != 1 {
 		t.Errorf("planned %v, want the block's 8 kernels and the model, once", n)
 	}
 	for _, c := range plan.Cases {
-		if c.Role == benchmarks.RoleNetwork {
-			if len(c.Ops) != 8 || c.Set != benchmarks.SetAudit {
+		if c.Role == role.Network {
+			if len(c.Ops) != 8 || c.Set != role.Audit {
 				t.Errorf("the network is the sum of %d kernels, set %q", len(c.Ops), c.Set)
 			}
 			for _, m := range plan.Models {
@@ -74,13 +75,13 @@ func TestPlanFromModel(t *testing.T) {
 	if plan, err = benchmarks.OpenPlan(path); err != nil {
 		t.Fatal(err)
 	}
-	sets := map[string]string{}
+	sets := map[string]role.Set{}
 	for _, c := range plan.Cases {
-		if c.Role == benchmarks.RoleNetwork {
+		if c.Role == role.Network {
 			sets[c.Name] = c.Set
 		}
 	}
-	if len(sets) != 2 || sets["block"] != benchmarks.SetAudit || sets["other"] != benchmarks.SetCalibrate {
+	if len(sets) != 2 || sets["block"] != role.Audit || sets["other"] != role.Calibrate {
 		t.Errorf("networks %v, want block to audit and other to calibrate", sets)
 	}
 	for _, c := range []struct {

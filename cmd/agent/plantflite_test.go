@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/record"
 )
@@ -41,13 +42,13 @@ check: {tolerance: {int8: 0.9}}
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := map[string]int{}
+	kinds := map[role.Role]int{}
 	for _, e := range files[0].Records {
 		r := e.Record
 		kinds[r.Kind]++
 		for _, v := range r.Validity {
 			// What a busy machine says of timings does not matter here.
-			if v == "unsupported" || v == "numeric-mismatch" || v == "fallback" || v == "timeout" || strings.HasPrefix(v, "crashed") {
+			if v == "unsupported" || v == "numeric-mismatch" || v == "fallback" || v == "timeout" || strings.HasPrefix(string(v), "crashed") {
 				t.Errorf("%s %v: %s: %s", r.Name, r.Key, v, r.Detail)
 			}
 		}

@@ -9,11 +9,13 @@ import (
 
 	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/record"
 )
 
 type compileOptions struct {
 	costgen.Options
 	calibrate, audit []string
+	accept           []string // validity codes
 	out              string
 	json             bool
 }
@@ -23,8 +25,16 @@ func (o *compileOptions) addJudging(f *pflag.FlagSet) {
 	f.Float64Var(&o.Delta, "delta", d.Delta, "eta bounds the error of all but this share of networks")
 	f.Float64Var(&o.Beta, "beta", d.Beta, "eta may be wrong with at most this probability")
 	f.Float64Var(&o.Tau, "tau", d.Tau, "half-width of the iso-cost band for ranks and feasibility")
-	f.StringSliceVar(&o.Accept, "accept", nil, "use records of these validity codes too, e.g. noisy")
+	f.StringSliceVar(&o.accept, "accept", nil, "use records of these validity codes too, e.g. noisy")
 	f.BoolVar(&o.json, "json", false, "print the summary as JSON")
+}
+
+// options are those of the compiler, with what the flags said as text.
+func (o *compileOptions) options() costgen.Options {
+	for _, code := range o.accept {
+		o.Accept = append(o.Accept, record.Validity(code))
+	}
+	return o.Options
 }
 
 func compileCommand() cli.Command {
@@ -45,8 +55,8 @@ hold all three. The same records in any order give the same bytes.`,
 			f.StringSliceVar(&o.Judge, "judge", nil, "calibrating `networks` that audit instead, by name")
 			f.BoolVar(&o.Traffic, "traffic", false, "also try calibrations that price the bytes a network moves, for predicting exported models (isosearch prices without)")
 			cli.Group(f, "Networks", "calibrate", "audit", "judge", "traffic")
-			f.StringVar(&o.Policy, "policy", costgen.Defaults.Policy, "isotonic (smooth noise, keep significant falls), regime (split the axis there), strict (smooth all) or raw")
-			f.StringVar(&o.Metric, "metric", costgen.Defaults.Metric, "latency, energy or memory")
+			f.StringVar((*string)(&o.Policy), "policy", string(costgen.Defaults.Policy), "isotonic (smooth noise, keep significant falls), regime (split the axis there), strict (smooth all) or raw")
+			f.StringVar((*string)(&o.Metric), "metric", string(costgen.Defaults.Metric), "latency, energy or memory")
 			f.BoolVar(&o.Slopes, "slopes", false, "interpolate along plain slopes: look for no staircases")
 			o.addJudging(f)
 			cli.Group(f, "Audit", "audit", "judge", "delta", "beta", "tau")
@@ -62,6 +72,7 @@ func (o *compileOptions) run(ctx context.Context, env cli.Env, args []string) er
 	if o.out == "" {
 		return cli.Usagef("no -o: say which table to write")
 	}
+	o.Options = o.options()
 	if err := o.Validate(); err != nil {
 		return cli.Usage(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/lut"
 )
 
 type inspectOptions struct {
@@ -38,14 +39,14 @@ func inspectCommand() cli.Command {
 
 // cellLine is one cell as inspect prints it.
 type cellLine struct {
-	Key       string   `json:"key"`
-	Raw       float64  `json:"raw"`
-	Corrected float64  `json:"corrected"`
-	Lo        float64  `json:"lo"`
-	Hi        float64  `json:"hi"`
-	N         int      `json:"n"`
-	Reason    string   `json:"reason"`
-	Records   []string `json:"records"`
+	Key       string     `json:"key"`
+	Raw       float64    `json:"raw"`
+	Corrected float64    `json:"corrected"`
+	Lo        float64    `json:"lo"`
+	Hi        float64    `json:"hi"`
+	N         int        `json:"n"`
+	Reason    lut.Reason `json:"reason"`
+	Records   []string   `json:"records"`
 }
 
 func (o *inspectOptions) run(ctx context.Context, env cli.Env, args []string) error {

@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
@@ -175,7 +175,7 @@ func (o *predictOptions) writePlan(env cli.Env, t *lut.Table, lacking []costgen.
 	if n := len(cannot) + keyless; n > 0 {
 		fmt.Fprintf(env.Stderr, "costgen: warning: %d missing kernels cannot be measured by a plan of the catalogue\n", n)
 	}
-	cells := plan.Counts()[benchmarks.RoleCell]
+	cells := plan.Counts()[role.Cell]
 	if cells == 0 {
 		fmt.Fprintf(env.Stderr, "costgen: nothing is missing that a plan could measure: wrote no plan\n")
 		return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/isocost/isocost/benchmarks/kernelfile"
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/benchmarks/tflitereader"
 	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/costgen/exchange"
@@ -170,7 +171,7 @@ func TestPredictListsWhatIsMissing(t *testing.T) {
 	}
 	planned := map[string]bool{}
 	for _, c := range plan.Cases {
-		if c.Role == benchmarks.RoleCell {
+		if c.Role == role.Cell {
 			planned[c.Key.String()] = true
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/costgen/next"
 	"github.com/isocost/isocost/lut"
@@ -32,7 +32,7 @@ func TestReplayOfNext(t *testing.T) {
 	var uses []next.Use
 	grids := map[string][]lut.Op{}
 	for _, l := range all.Records {
-		if l.Kind != benchmarks.RoleCell || l.Key == nil {
+		if l.Kind != role.Cell || l.Key == nil {
 			rest = append(rest, l)
 			for _, op := range l.Ops {
 				uses = append(uses, next.Use{Op: op, Weight: 1})

@@ -12,7 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/golden"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
@@ -39,9 +39,9 @@ func campaign(audit int) []byte {
 	rng := rand.New(rand.NewPCG(1, 2))
 	h := record.Header{
 		Format: record.Format, Agent: "test", Started: "2024-01-01T00:00:00Z", Plan: hash("plan"),
-		Protocol: record.Protocol{SHA256: hash("p: 1\n"), YAML: "p: 1\n"},
-		Device:   record.Device{ID: "dev", Model: "m", CPU: "made-up", OS: "linux", Arch: "amd64", Cores: "0"},
-		Runtime:  record.Runtime{Backend: "sim", Version: "1", SHA256: hash("lib"), Provider: "cpu", Threads: 1},
+		Protocol: lut.Protocol{SHA256: hash("p: 1\n"), YAML: "p: 1\n"},
+		Device:   lut.Device{ID: "dev", Model: "m", CPU: "made-up", OS: "linux", Arch: "amd64", Cores: "0"},
+		Runtime:  lut.Runtime{Backend: "sim", Version: "1", SHA256: hash("lib"), Provider: "cpu", Threads: 1},
 	}
 	var b bytes.Buffer
 	line := func(data []byte, err error) {
@@ -57,7 +57,7 @@ func campaign(audit int) []byte {
 		n++
 		v *= 1 + 0.01*rng.NormFloat64()
 		ci := record.Interval{v * 0.98, v * 1.02}
-		r.Case, r.Validity, r.EstimateUS, r.CI95US, r.N, r.Rounds, r.Stop = fmt.Sprintf("case%03d", n), []string{record.OK}, &v, &ci, 50, 5, "target"
+		r.Case, r.Validity, r.EstimateUS, r.CI95US, r.N, r.Rounds, r.Stop = fmt.Sprintf("case%03d", n), []record.Validity{record.OK}, &v, &ci, 50, 5, "target"
 		r.Terms = []record.TermSamples{{Coef: 1, Model: "m", EstimateUS: v, CI95US: ci, N: 50}}
 		line(record.EncodeLine(record.Line{Record: &r}))
 	}
@@ -66,13 +66,13 @@ func campaign(audit int) []byte {
 		for _, cout := range []int{8, 16, 24, 32} {
 			op := lut.NewOp("conv", lut.FP32, map[string]string{"k": "1", "s": "1"}, map[string]int{"cin": cin, "cout": cout, "h": 14, "w": 14})
 			ops = append(ops, op)
-			put(record.Record{Kind: benchmarks.RoleCell, Key: &op}, float64(cin*cout)/10)
+			put(record.Record{Kind: role.Cell, Key: &op}, float64(cin*cout)/10)
 		}
 	}
 	for i := range 30 + audit {
-		r := record.Record{Kind: benchmarks.RoleNetwork, Set: benchmarks.SetCalibrate, Name: fmt.Sprintf("net%03d", i)}
+		r := record.Record{Kind: role.Network, Set: role.Calibrate, Name: fmt.Sprintf("net%03d", i)}
 		if i >= 30 {
-			r.Set = benchmarks.SetAudit
+			r.Set = role.Audit
 		}
 		v := 30.0
 		for range 4 + rng.IntN(12) {

@@ -49,9 +49,9 @@ func readSources(paths []string) ([]costgen.Source, error) {
 // but its cells.
 type summary struct {
 	Table       string           `json:"table"` // SHA-256
-	Metric      string           `json:"metric"`
+	Metric      lut.Metric       `json:"metric"`
 	Unit        string           `json:"unit"`
-	Policy      string           `json:"policy"`
+	Policy      lut.Policy       `json:"policy"`
 	Device      lut.Device       `json:"device"`
 	Runtime     lut.Runtime      `json:"runtime"`
 	Inputs      []lut.Input      `json:"inputs"`

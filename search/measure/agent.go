@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
@@ -47,7 +48,7 @@ type report struct {
 		Model string `json:"model"`
 	} `json:"device"`
 	Results []struct {
-		Kind       string      `json:"kind"`
+		Kind       role.Role   `json:"kind"`
 		Name       string      `json:"name"`
 		EstimateUS *float64    `json:"estimate_us"`
 		CI95US     *[2]float64 `json:"ci95_us"`
@@ -136,16 +137,16 @@ func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measu
 }
 
 // read pairs the results with the architectures by name; metric is the table's.
-func read(text []byte, archs []space.Arch, metric string) (ms []search.Measurement, device string, err error) {
+func read(text []byte, archs []space.Arch, metric lut.Metric) (ms []search.Measurement, device string, err error) {
 	var r report
 	if err := json.Unmarshal(text, &r); err != nil {
 		return nil, "", fmt.Errorf("agent bench --json wrote %.80q: %w", text, err)
 	}
 	out := make([]search.Measurement, len(archs))
 	for i, x := range archs {
-		m := search.Measurement{Metric: metric, Unit: lut.Units[metric], Validity: []string{"missing"}, Device: r.Device.ID, Protocol: r.Protocol}
+		m := search.Measurement{Metric: string(metric), Unit: lut.Units[metric], Validity: []string{"missing"}, Device: r.Device.ID, Protocol: r.Protocol}
 		for _, c := range r.Results {
-			if c.Kind != benchmarks.RoleNetwork || c.Name != x.Key() {
+			if c.Kind != role.Network || c.Name != x.Key() {
 				continue
 			}
 			m.Validity, m.N = c.Validity, c.N

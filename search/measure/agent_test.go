@@ -22,7 +22,7 @@ func TestReadTakesTheTablesMetric(t *testing.T) {
 		{"kind":"e2e","name":"a","estimate_us":1,"ci95_us":[1,1],"n":9,"validity":["ok"],"energy":{"net_mj":4,"std_err_mj":0.5},
 		 "memory":{"peak_activation_bytes":0,"liveness_bytes":2048}},
 		{"kind":"e2e","name":"b","estimate_us":2,"ci95_us":[2,2],"n":9,"validity":["ok"]}]}`)
-	for metric, want := range map[string][3]float64{lut.Energy: {4, 4 - 0.98, 4 + 0.98}, lut.Memory: {2048, 2048, 2048}} {
+	for metric, want := range map[lut.Metric][3]float64{lut.Energy: {4, 4 - 0.98, 4 + 0.98}, lut.Memory: {2048, 2048, 2048}} {
 		got, _, err := read(text, archs, metric)
 		if err != nil {
 			t.Fatal(err)
