@@ -213,6 +213,9 @@ func TestBenchModelsRefusals(t *testing.T) {
 
 // TestBenchGivesARanklessInputItsArray: the array settles what the model leaves open.
 func TestBenchGivesARanklessInputItsArray(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures whole models: make test")
+	}
 	nativelib.Require(t, "onnxruntime")
 	dir := t.TempDir()
 	x, y := open("x", onnx.Float), open("y", onnx.Float)
@@ -235,6 +238,9 @@ func TestBenchGivesARanklessInputItsArray(t *testing.T) {
 // TestBenchRunsEmptyTensors: an input that holds nothing, such as the cache of a
 // transformer at its first token, is run as the runtime runs it.
 func TestBenchRunsEmptyTensors(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures whole models: make test")
+	}
 	nativelib.Require(t, "onnxruntime")
 	path := writeModel(t, t.TempDir(), "empty", &onnx.Graph{
 		Inputs:  []*onnx.ValueInfo{open("past", onnx.Float, 0, 3), open("x", onnx.Float, 2, 3), open("none", onnx.Float, 0)},

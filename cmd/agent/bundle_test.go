@@ -18,6 +18,9 @@ import (
 // A bundle is all the agent needs: elsewhere, without this repository and without
 // an environment, it finds its own libraries and measures with each.
 func TestBundleRunsFromItsOwnFolder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the agent as a bundle does: make test")
+	}
 	libs := map[string]string{} // by runtime
 	for _, name := range []string{"onnxruntime", "litert"} {
 		libs[name] = nativelib.Require(t, name)

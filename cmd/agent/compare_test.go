@@ -47,6 +47,9 @@ func TestCompareTimes(t *testing.T) {
 }
 
 func TestCompareSupport(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the whole catalogue: make test")
+	}
 	nativelib.Require(t, "litert")
 	code, stdout, stderr := compare(t, "--support", "--lane", "litert:cpu", "--lane", "litert:xnnpack", "--precision", "int8,bf16")
 	if code != cli.ExitOK {

@@ -87,6 +87,9 @@ func startBench(t *testing.T, env []string, args ...string) *exec.Cmd {
 // TestCoresHoldEveryThread: with --cores every thread of the measuring child, ONNX
 // Runtime's own included, may run there only, and the records say so.
 func TestCoresHoldEveryThread(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures on every set of cores: make test")
+	}
 	nativelib.Require(t, "onnxruntime")
 	if runtime.NumCPU() < 2 {
 		t.Skip("one CPU: any core set is all of them")
@@ -129,6 +132,9 @@ func TestCoresHoldEveryThread(t *testing.T) {
 // of its device, is killed with SIGKILL, and the next agent bench puts them back
 // before it measures.
 func TestClocksSurviveAKilledBench(t *testing.T) {
+	if testing.Short() {
+		t.Skip("kills a real campaign: make test")
+	}
 	nativelib.Require(t, "onnxruntime")
 	root, cache := boardTree(t, "../../agent/device/testdata/x86-server.txtar"), t.TempDir()
 	write := func(name, text string) {

@@ -17,6 +17,9 @@ import (
 // on the simulated device of examples/ (without its drift, bursts and preemptions), and the tables
 // that costgen compiles of the records. The energies are the device's true ones.
 func TestEnergyAndMemoryFromPlanToTable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures a plan and compiles it: make test")
+	}
 	dir := t.TempDir()
 	plan, rec, dev := filepath.Join(dir, "plan.jsonl"), filepath.Join(dir, "rec.jsonl"), filepath.Join(dir, "device.yaml")
 	text, err := os.ReadFile("../../examples/sim-device.yaml")

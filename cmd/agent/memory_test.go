@@ -14,6 +14,9 @@ import (
 // what unseen networks take, predicted from their operators, against what the runtime
 // asked for. Records without an interval of latency are as good as others.
 func TestPeakMemoryFromPlanToTable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures a plan and compiles it: make test")
+	}
 	nativelib.Require(t, "onnxruntime")
 	dir := t.TempDir()
 	plan, rec := filepath.Join(dir, "plan.jsonl"), filepath.Join(dir, "rec.jsonl")

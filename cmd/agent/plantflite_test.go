@@ -14,6 +14,9 @@ import (
 // The kernels of models that TensorFlow's converter wrote, planned from the files, run on
 // LiteRT, and so do the models beside them.
 func TestPlanOfTFLiteModelsRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures whole models: make test")
+	}
 	nativelib.Require(t, "litert")
 	dir := t.TempDir()
 	// The plan names the models relative to itself.
