@@ -21,8 +21,9 @@ index() {
 	local file title command
 	echo "# Results"
 	echo
-	echo "One page per study: what was measured, the command that repeats it, and the machine it ran on. A study's command rewrites"
-	echo "its page; \`scripts/studies/results.sh index\` writes this list."
+	echo "One page per study: what was measured, the command that repeats it, and the machine it ran on. A \`make\` target or a script of"
+	echo "\`scripts/studies/\` rewrites its page; the others are kept by hand, from what their command prints. \`scripts/studies/results.sh index\`"
+	echo "writes this list."
 	echo
 	echo "| study | command |"
 	echo "|---|---|"
