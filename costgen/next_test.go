@@ -78,6 +78,9 @@ func (p *plant) error(t *testing.T, cells map[string]record.Record, nets [][][3]
 // The promise of the active plan: from the same start – the corners – it reaches
 // the error of a uniform grid with at least three times fewer measurements.
 func TestNextBeatsAUniformGridThreefold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles hundreds of tables: make test")
+	}
 	for seed := range uint64(6) {
 		p := &plant{rng: rand.New(rand.NewPCG(seed, 9))}
 		for range 8 {

@@ -22,6 +22,9 @@ func pairedSettings() Settings {
 // TestPairedHoldsTheClaim is the paired selector's acceptance: 200 planted problems
 // for each kind of noise, adversaries among them.
 func TestPairedHoldsTheClaim(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hundreds of simulated searches: make test")
+	}
 	const runs = 200
 	s := pairedSettings()
 	limit := int(runs * (s.Delta + 3*math.Sqrt(s.Delta*(1-s.Delta)/runs)))
