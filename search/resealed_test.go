@@ -32,7 +32,7 @@ func reseal(lines []string) string {
 // time, and makes the check sums fit again: what then fails is the recomputation.
 func TestVerifyRecomputesResealedJournals(t *testing.T) {
 	if testing.Short() {
-		t.Skip("changes every number of many journals: make test")
+		t.Skip("verifies hundreds of changed journals: make test")
 	}
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
