@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/benchmarks/tflitewriter"
 	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
@@ -62,7 +63,7 @@ func Build(m benchmarks.Model, spec BuildSpec) (Model, error) {
 	case FormatGraph:
 		return out, nil
 	case FormatONNX:
-		out.Bytes, err = benchmarks.WriteONNX(g)
+		out.Bytes, err = onnxwriter.Write(g)
 	case FormatTFLite:
 		out.Bytes, err = tflitewriter.Write(g)
 	case FormatTFLiteClassic:

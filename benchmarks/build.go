@@ -50,7 +50,7 @@ func Build(chain Chain, opt BuildOptions) (*graph.Graph, error) {
 			return nil, fmt.Errorf("build: operator %d: %w", i, err)
 		}
 		if opt.Precision != "" {
-			if op.Kind == "switch" && len(chain) > 1 { // nothing to switch between
+			if kinds[op.Kind].converts && len(chain) > 1 { // nothing to switch between
 				continue
 			}
 			op = op.WithPrecision(opt.Precision)
@@ -66,7 +66,7 @@ func Build(chain Chain, opt BuildOptions) (*graph.Graph, error) {
 		} else if !have.equal(in) {
 			x = b.reshape(x, b.layer+".flat", in)
 		}
-		if op.Kind != "switch" { // a switch converts by itself
+		if !k.converts {
 			x = b.convert(x, activationType(op.Precision), b.layer+".in")
 		}
 		b.history = append(b.history, x)
@@ -142,7 +142,7 @@ func (b *builder) input(name string, s Shape, t graph.DType) *graph.Value {
 func (b *builder) node(op, name string, shape []int, st stat, in ...*graph.Value) *graph.Node {
 	y := &graph.Value{Name: name, DType: activationType(b.prec), Shape: shape}
 	b.stats[y] = st
-	n := &graph.Node{Op: op, Name: name, In: in, Out: []*graph.Value{y}}
+	n := &graph.Node{Op: Operator(op), Name: name, In: in, Out: []*graph.Value{y}}
 	b.g.Nodes = append(b.g.Nodes, n)
 	if y.DType == graph.Int8 {
 		y.Quant = symmetric(st)
@@ -166,24 +166,6 @@ func between(lo, hi float64) *graph.Quant {
 
 func perTensor(scale float64, zero int32) *graph.Quant {
 	return &graph.Quant{Scale: []float32{float32(scale)}, Zero: []int32{zero}}
-}
-
-// convert brings x to element type t: quantize, dequantize, cast, or nothing.
-func (b *builder) convert(x *graph.Value, t graph.DType, name string) *graph.Value {
-	if x.DType == t {
-		return x
-	}
-	y := &graph.Value{Name: name, DType: t, Shape: x.Shape}
-	b.stats[y] = b.stats[x]
-	op := graph.Cast
-	switch {
-	case t == graph.Int8:
-		op, y.Quant = graph.Quantize, symmetric(b.stats[x])
-	case x.DType == graph.Int8:
-		op = graph.Dequantize
-	}
-	b.g.Nodes = append(b.g.Nodes, &graph.Node{Op: op, Name: name, In: []*graph.Value{x}, Out: []*graph.Value{y}})
-	return y
 }
 
 // weight adds a matrix or kernel of normalised random numbers for an input x.
@@ -266,6 +248,25 @@ func (b *builder) vector(name string, n int, mean float32, std float64) *graph.V
 	return v
 }
 
+// floats is a constant vector that stays float in every precision.
+func (b *builder) floats(name string, n int, mean float32) *graph.Value {
+	v := b.vector(b.layer+name, n, mean, 0.1)
+	if b.prec == lut.INT8 {
+		v.DType = graph.Float32
+	}
+	return v
+}
+
+// mode says how a node with float activations uses an int8 weight.
+func (b *builder) mode(n *graph.Node) {
+	switch b.prec {
+	case lut.INT8Dyn:
+		b.str(n, "quant", graph.QuantDynamic)
+	case lut.INT8W:
+		b.str(n, "quant", graph.QuantWeight)
+	}
+}
+
 func (b *builder) constant(v *graph.Value) {
 	if b.weights[v.Name] {
 		b.fail("two weights are named %s", v.Name)
@@ -304,16 +305,11 @@ func (b *builder) float(n *graph.Node, name string, v float32) *graph.Node {
 	return n
 }
 
-// reshape to a shape without the batch; the scale of int8 stays.
-func (b *builder) reshape(x *graph.Value, name string, s Shape) *graph.Value {
-	return b.move(graph.Reshape, x, name, append([]int{b.batch}, s...)).Out[0]
-}
-
 // move adds a node that only moves data: type, scale and distribution stay.
 func (b *builder) move(op string, x *graph.Value, name string, shape []int) *graph.Node {
 	y := &graph.Value{Name: name, DType: x.DType, Shape: shape, Quant: x.Quant}
 	b.stats[y] = b.stats[x]
-	n := &graph.Node{Op: op, Name: name, In: []*graph.Value{x}, Out: []*graph.Value{y}}
+	n := &graph.Node{Op: Operator(op), Name: name, In: []*graph.Value{x}, Out: []*graph.Value{y}}
 	b.g.Nodes = append(b.g.Nodes, n)
 	return n
 }

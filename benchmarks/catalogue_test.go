@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/cpu"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/benchmarks/reference"
 	"github.com/isocost/isocost/internal/golden"
 	"github.com/isocost/isocost/lut"
@@ -90,7 +91,7 @@ func checkModel(t *testing.T, c benchmarks.Chain) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	model, err := benchmarks.WriteONNX(g)
+	model, err := onnxwriter.Write(g)
 	if err != nil {
 		t.Fatal(err)
 	}

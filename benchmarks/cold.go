@@ -1,10 +1,6 @@
 package benchmarks
 
-import (
-	"strconv"
-
-	"github.com/isocost/isocost/lut"
-)
+import "github.com/isocost/isocost/lut"
 
 // coldBytes is what a cold frame reads besides the operator in every inference:
 // above the second-level cache of a core of today's servers and phones (0.5 to
@@ -35,10 +31,9 @@ const coldWidest = 8192
 func cold(op lut.Op, sum Sum) (Sum, error) {
 	for _, s := range sum {
 		for _, op := range s.Chain {
-			switch op.Kind {
-			case "transpose", "slice", "gather":
-				// They move data and have no weights, and a runtime moves no more of it than
-				// what the row read behind them needs.
+			if kinds[op.Kind].frame.lazy {
+				// It moves data and has no weights, and a runtime moves no more of it than what
+				// the row read behind it needs.
 				return sum, nil
 			}
 		}
@@ -69,7 +64,7 @@ func cold(op lut.Op, sum Sum) (Sum, error) {
 		if len(shape) == 2 && shape[0] > 1 {
 			// Of a sequence the first row: anything that read all of it would cost more the
 			// wider it is, and a layer that changes the width would not cancel.
-			chain = append(chain, lut.NewOp("slice", framePrecision(last.Precision), map[string]string{"of": strconv.Itoa(shape[0])}, map[string]int{"seq": 1, "dim": shape[1]}))
+			chain = append(chain, firstRow(shape, framePrecision(last.Precision)))
 			shape = Shape{shape[1]}
 		}
 		n := shape.vector()
@@ -79,9 +74,9 @@ func cold(op lut.Op, sum Sum) (Sum, error) {
 		// In fp32 whatever the operator's precision: members of a difference may end
 		// in different ones, and an int8 layer of so few inputs computes, not streams.
 		const p = lut.FP32
-		chain = append(chain, lut.NewOp("linear", p, nil, map[string]int{"m": 1, "cin": n, "cout": coldInputs}))
+		chain = append(chain, fullyConnected(p, 1, n, coldInputs))
 		if stream {
-			chain = append(chain, lut.NewOp("linear", p, nil, map[string]int{"m": 1, "cin": coldInputs, "cout": coldBytes / coldInputs / 4}))
+			chain = append(chain, fullyConnected(p, 1, coldInputs, coldBytes/coldInputs/4))
 		}
 		out[i] = Summand{s.Coef, chain}
 	}

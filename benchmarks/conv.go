@@ -5,8 +5,101 @@ import (
 	"slices"
 
 	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
+	"github.com/isocost/isocost/benchmarks/reference"
+	"github.com/isocost/isocost/benchmarks/tfgraph"
+	"github.com/isocost/isocost/benchmarks/tflitewriter"
+	"github.com/isocost/isocost/internal/onnx"
+	"github.com/isocost/isocost/internal/tflitefb"
 	"github.com/isocost/isocost/lut"
 )
+
+func init() {
+	define(kind{
+		name: "conv", doc: "convolution",
+		attrs: []attribute{need(kernel), stride, groups, dilation, padding, activation()}, axes: convAxes, in: convIn, out: convOut,
+		check: func(a args) error {
+			g := a.int("g", 1)
+			if a.axis("cin")%g != 0 || a.axis("cout")%g != 0 {
+				return fmt.Errorf("%d groups do not divide %d → %d channels", g, a.axis("cin"), a.axis("cout"))
+			}
+			if g > 1 && g == a.axis("cin") && g == a.axis("cout") {
+				return fmt.Errorf("one group a channel is a dwconv")
+			}
+			return nil
+		},
+		build: func(b *builder, a args, x *graph.Value) *graph.Value {
+			win := a.slide(a.axis("h"), a.axis("w"))
+			return b.conv(x, convSpec{name: "conv", cout: a.axis("cout"), groups: a.int("g", 1), act: a.str("act"), win: &win})
+		},
+		frame: alone, weights: kernelWeights,
+		grid:    convGrid(gridWindow("1", "1"), gridWindow("1", "2"), gridWindow("3", "1"), gridWindow("3", "2")),
+		example: "conv[act=relu6,k=3,s=1]/P@cin=16,cout=16,h=16,w=16",
+		// x[N,C,H,W], w[O,C/groups,kh,kw], b[O] → y[N,O,H',W']. Ints: strides{h,w},
+		// pads{top,left,bottom,right}, dilations{h,w}, groups.
+		operator: convOperator(tflitewriter.OpBy(tflitefb.Conv2D, convTFLite), tfgraph.OpBy("Conv2D", convTF)),
+	})
+	define(kind{
+		name: "dwconv", doc: "depthwise convolution",
+		attrs: []attribute{need(kernel), stride, dilation, padding, activation()}, axes: []string{"h", "w", "c"}, in: mapShape, out: poolOut,
+		build: func(b *builder, a args, x *graph.Value) *graph.Value {
+			win := a.slide(a.axis("h"), a.axis("w"))
+			c := a.axis("c")
+			return b.conv(x, convSpec{name: "dwconv", cout: c, groups: c, act: a.str("act"), win: &win})
+		},
+		frame: alone,
+		weights: func(a args) (int, error) {
+			k := a.pair("k", 1)
+			return a.axis("c") * k[0] * k[1], nil
+		},
+		grid: gridOf(dwconvGrid), example: "dwconv[act=relu6,k=3,s=1]/P@c=16,h=16,w=16",
+		// As conv with w[C,1,kh,kw] and one group per channel (groups is not given).
+		operator: convOperator(tflitewriter.OpBy(tflitefb.DepthwiseConv2D, convTFLite), tfgraph.OpBy("DepthwiseConv2dNative", convTF)),
+	})
+}
+
+var convAxes = []string{"h", "w", "cin", "cout"}
+
+func convIn(a args) Shape { return Shape{a.axis("cin"), a.axis("h"), a.axis("w")} }
+
+func convOut(a args) Shape {
+	win := a.slide(a.axis("h"), a.axis("w"))
+	return Shape{a.axis("cout"), win.h, win.w}
+}
+
+// kernelWeights is the size of a convolution's kernel.
+func kernelWeights(a args) (int, error) {
+	k := a.pair("k", 1)
+	return a.axis("cin") * a.axis("cout") * k[0] * k[1] / a.int("g", 1), nil
+}
+
+func convOperator(tflite tflitewriter.Form, tf tfgraph.Form) *operator {
+	return &operator{
+		value: reference.Fill(convReference).Rounding(func(n *graph.Node) int { return reference.Product(n.In[1].Shape[1:]) + 1 }),
+		work: products(func(n *graph.Node) int64 {
+			w := n.In[1].Shape
+			return int64(n.Out[0].Len()) * int64(w[1]*w[2]*w[3])
+		}),
+		onnx: onnxwriter.OpBy("Conv", convONNX), tflite: tflite.OfImages(), tf: tf,
+	}
+}
+
+// depthwise tells a convolution of one group per channel.
+func depthwise(n *graph.Node) bool { return n.Op.String() == "dwconv" }
+
+// pointwise is the key of a 1×1 convolution of an h×w map.
+func pointwise(p lut.Precision, cin, cout, h, w int, act string) lut.Op {
+	attrs := map[string]string{"k": "1"}
+	if act != "" {
+		attrs["act"] = act
+	}
+	return lut.NewOp("conv", p, attrs, map[string]int{"cin": cin, "cout": cout, "h": h, "w": w})
+}
+
+// blurred is the key of a depthwise convolution that keeps a map's shape.
+func blurred(s Shape, p lut.Precision) lut.Op {
+	return lut.NewOp("dwconv", p, map[string]string{"k": "3", "s": "1"}, coordinates(s))
+}
 
 // convSpec is a convolution inside an operator or block.
 type convSpec struct {
@@ -28,9 +121,9 @@ func (b *builder) conv(x *graph.Value, c convSpec) *graph.Value {
 	}
 	g := max(1, c.groups)
 	name := b.layer + "." + c.name
-	op, wshape := graph.Conv, []int{c.cout, cin / g, c.win.k[0], c.win.k[1]}
+	op, wshape := "conv", []int{c.cout, cin / g, c.win.k[0], c.win.k[1]}
 	if g > 1 && g == cin && c.cout == cin {
-		op = graph.DWConv
+		op = "dwconv"
 	}
 	weight := b.weight(name+".w", wshape, wshape[1]*wshape[2]*wshape[3], x, 0)
 	bias := b.bias(name+".b", c.cout, x, weight)
@@ -38,92 +131,139 @@ func (b *builder) conv(x *graph.Value, c convSpec) *graph.Value {
 	b.ints(n, "strides", c.win.s[:]...)
 	b.ints(n, "pads", c.win.p[:]...)
 	b.ints(n, "dilations", c.win.d[:]...)
-	if op == graph.Conv {
+	if op == "conv" {
 		b.ints(n, "groups", g)
 	}
 	b.mode(n)
 	if !c.plain {
-		b.str(n, "folded", graph.BatchNorm)
+		b.str(n, "folded", graph.NormFolded)
 	}
 	return b.activate(n, c.act)
 }
 
-// mode says how a node with float activations uses an int8 weight.
-func (b *builder) mode(n *graph.Node) {
-	switch b.prec {
-	case lut.INT8Dyn:
-		b.str(n, "quant", graph.QuantDynamic)
-	case lut.INT8W:
-		b.str(n, "quant", graph.QuantWeight)
+// convTFLite writes CONV_2D and DEPTHWISE_CONV_2D. Versions of DEPTHWISE_CONV_2D: 2 has dilation, 3 is
+// int8, 6 hybrid with a scale a channel.
+func convTFLite(w *tflitewriter.Writer, n *graph.Node) {
+	if w.Classic() && n.Int("groups", 1) > 1 {
+		inGroups(w, n)
+		return
+	}
+	act := tflitewriter.FusedAct(n)
+	v := n.In[1]
+	k, s, d := v.Shape[2:], n.Attrs.Ints["strides"], n.Attrs.Ints["dilations"]
+	x, pad := w.Padding(w.Get(n.In[0], tflitewriter.ChannelsLast(4)), n, k, s, d, false)
+	values := map[string]float64{"padding": pad, "stride_w": float64(s[1]), "stride_h": float64(s[0]),
+		"fused_activation_function": act, "dilation_w_factor": float64(d[1]), "dilation_h_factor": float64(d[0])}
+	o, i, kh, kw := int32(v.Shape[0]), int32(v.Shape[1]), int32(k[0]), int32(k[1])
+	if !depthwise(n) {
+		kernel, bias := w.Filter(n, tflitewriter.Layout{0, 2, 3, 1}, o, kh, kw, i)
+		w.Conv2D(x, kernel, bias, w.Activation(n.Out[0], tflitewriter.ChannelsLast(4)), values)
+		return
+	}
+	values["depth_multiplier"] = float64(int(o) / n.In[0].Shape[1])
+	kernel, bias := w.Filter(n, tflitewriter.Layout{1, 2, 3, 0}, 1, kh, kw, o)
+	version := w.Version(x, 3)
+	switch {
+	case version == 1 && w.Tensor(kernel).Type == tflitefb.Int8:
+		version = 6
+	case version == 1 && (d[0] > 1 || d[1] > 1):
+		version = 2
+	}
+	y := w.Activation(n.Out[0], tflitewriter.ChannelsLast(4))
+	w.Emit(tflitefb.DepthwiseConv2D, version, []int32{x, kernel, bias}, []int32{y},
+		tflitefb.Options{Type: tflitefb.DepthwiseConv2DOptions, Values: values})
+}
+
+// onnxWindows are the attributes that a convolution and its transpose share.
+func onnxWindows(n *graph.Node, groups int) []*onnx.Attr {
+	return []*onnx.Attr{onnxwriter.IntsAttr("kernel_shape", n.In[1].Shape[2:]), onnxwriter.IntsAttr("strides", n.Attrs.Ints["strides"]),
+		onnxwriter.IntsAttr("pads", n.Attrs.Ints["pads"]), onnx.IntAttr("group", int64(groups))}
+}
+
+func convONNX(w *onnxwriter.Writer, n *graph.Node, out string) {
+	groups := n.Int("groups", 1)
+	if depthwise(n) {
+		groups = n.Out[0].Shape[1]
+	}
+	attrs := slices.Insert(onnxWindows(n, groups), 3, onnxwriter.IntsAttr("dilations", n.Attrs.Ints["dilations"]))
+	if n.Attrs.Strings["quant"] == graph.QuantDynamic {
+		convDynamic(w, n, out, attrs)
+		return
+	}
+	w.Emit("Conv", w.Ins(n), out, attrs...)
+}
+
+func convReference(e *reference.Env, n *graph.Node, out []float32) {
+	x, wt, y := n.In[0], n.In[1], n.Out[0]
+	a, w, b := e.Of(x), e.Of(wt), e.Of(n.In[2])
+	if n.Attrs.Strings["quant"] == graph.QuantDynamic {
+		a = reference.Dynamic(a)
+	}
+	s, p, d := n.Attrs.Ints["strides"], n.Attrs.Ints["pads"], n.Attrs.Ints["dilations"]
+	groups := n.Int("groups", 1)
+	if depthwise(n) {
+		groups = y.Shape[1]
+	}
+	cin, h, wd := x.Shape[1], x.Shape[2], x.Shape[3]
+	cout, kh, kw := y.Shape[1], wt.Shape[2], wt.Shape[3]
+	per := cin / groups
+	i := 0
+	for img := range y.Shape[0] {
+		for o := range cout {
+			first := o / (cout / groups) * per
+			for oy := range y.Shape[2] {
+				for ox := range y.Shape[3] {
+					sum := float64(b[o])
+					for c := range per {
+						for ky := range kh {
+							iy := oy*s[0] - p[0] + ky*d[0]
+							if iy < 0 || iy >= h {
+								continue
+							}
+							for kx := range kw {
+								ix := ox*s[1] - p[1] + kx*d[1]
+								if ix < 0 || ix >= wd {
+									continue
+								}
+								sum += float64(a[((img*cin+first+c)*h+iy)*wd+ix]) * float64(w[((o*per+c)*kh+ky)*kw+kx])
+							}
+						}
+					}
+					out[i] = float32(e.Activate(n, sum))
+					i++
+				}
+			}
+		}
 	}
 }
 
-// linear takes sequences too, but the node is a matrix product of plain matrices
-// – Gemm in ONNX, fully connected in TFLite – with reshapes that copy nothing
-// around it, as ONNX Runtime itself rewrites MatMul + Add of a sequence.
-func (b *builder) linear(x *graph.Value, name string, cout int, act string) *graph.Value {
-	cin := x.Shape[len(x.Shape)-1]
-	name = b.layer + "." + name
-	full := x.Shape
-	if len(full) > 2 {
-		x = b.move(graph.Reshape, x, name+".flat", []int{x.Len() / cin, cin}).Out[0]
+// convDynamic writes a convolution whose input is quantised at run time: ConvInteger of
+// DynamicQuantizeLinear's integers, then scale and bias in float.
+func convDynamic(w *onnxwriter.Writer, n *graph.Node, out string, attrs []*onnx.Attr) {
+	q, zero := w.Dynamic(n.In[0])
+	weight := n.In[1]
+	// The CPU kernel takes unsigned weights only: shifted by 128, and so is the zero.
+	ints := weight.Integers()
+	for i := range ints {
+		ints[i] += 128
 	}
-	w := b.weight(name+".w", []int{cout, cin}, cin, x, 0)
-	bias := b.bias(name+".b", cout, x, w)
-	n := b.node(graph.Linear, name, []int{x.Shape[0], cout}, stat{0, 1}, x, w, bias)
-	b.mode(n)
-	y := b.activate(n, act)
-	if len(full) > 2 {
-		y = b.move(graph.Reshape, y, y.Name+".unflat", append(slices.Clone(full[:len(full)-1]), cout)).Out[0]
-	}
-	return y
+	wq := w.Constant(onnx.IntTensor(weight.Name+".q", onnx.Uint8, ints, weight.Shape...))
+	wz := w.Constant(onnx.IntTensor(weight.Name+".zero", onnx.Uint8, []int64{128}))
+	product := w.Emit("ConvInteger", []string{q, wq, zero, wz}, n.Name+".int", attrs...).Outputs[0]
+	w.InFloat(n, q, product, out, 1, weight.Shape[0], 1, 1)
 }
 
-func (b *builder) add(x, y *graph.Value, name, act string) *graph.Value {
-	s, t := b.stats[x], b.stats[y]
-	mean := s.mean + t.mean
-	n := b.node(graph.Add, b.layer+"."+name, x.Shape, stat{mean, s.ms + t.ms + 2*s.mean*t.mean}, x, y)
-	return b.activate(n, act)
-}
-
-func (b *builder) mul(x, y *graph.Value, name string) *graph.Value {
-	s, t := b.stats[x], b.stats[y]
-	return b.node(graph.Mul, b.layer+"."+name, x.Shape, stat{s.mean * t.mean, s.ms * t.ms}, x, y).Out[0]
-}
-
-func (b *builder) gap(x *graph.Value, name string) *graph.Value {
-	st, n := b.stats[x], x.Shape[2]*x.Shape[3]
-	// The mean of n elements; neighbours are correlated, so its spread shrinks less
-	// than 1/n: a quarter of the elements count as independent.
-	st.ms = st.mean*st.mean + (st.ms-st.mean*st.mean)/max(1, float64(n)/4)
-	node := b.node(graph.GAP, b.layer+"."+name, []int{x.Shape[0], x.Shape[1], 1, 1}, st, x)
-	if x.Quant != nil { // runtimes want the scale kept
-		node.Out[0].Quant = x.Quant
+// convTF writes Conv2D and DepthwiseConv2dNative: w[O,I,kh,kw] becomes [kh,kw,I,O], a
+// depthwise w[C,1,kh,kw] [kh,kw,C,1].
+func convTF(b tfgraph.Builder, n *graph.Node) {
+	x, k := n.In[0], n.In[1]
+	attrs := windowTF(n, [2]int{x.Shape[2], x.Shape[3]}, [2]int{k.Shape[2], k.Shape[3]})
+	attrs["dilations"] = imageTF(pairTF(n, "dilations", 1))
+	perm := [4]int{2, 3, 1, 0}
+	if depthwise(n) {
+		perm = [4]int{2, 3, 0, 1}
 	}
-	return node.Out[0]
-}
-
-// squeezeExcite is Hu et al. 2018 with a hidden layer of mid/r channels rounded
-// to a multiple of 8 (Howard et al. 2019): gap, 1×1, relu (silu in a silu block),
-// 1×1, hard sigmoid (sigmoid in a silu block), times the map.
-func (b *builder) squeezeExcite(x *graph.Value, r int, act string) *graph.Value {
-	c := x.Shape[1]
-	inner, gate := "relu", "hsigmoid"
-	if act == "silu" {
-		inner, gate = "silu", "sigmoid"
-	}
-	s := b.gap(x, "se.pool")
-	s = b.conv(s, convSpec{name: "se.squeeze", cout: squeezed(c, r), k: 1, act: inner, plain: true})
-	s = b.conv(s, convSpec{name: "se.excite", cout: c, k: 1, act: gate, plain: true})
-	return b.mul(x, s, "se.scale")
-}
-
-// squeezed is the hidden width of a squeeze-excite: a multiple of 8, at least 8,
-// and never below 90 % of c/r (make_divisible of the MobileNet code).
-func squeezed(c, r int) int {
-	v := max(8, (c/r+4)/8*8)
-	if 10*v < 9*(c/r) {
-		v += 8
-	}
-	return v
+	filter := filterTF(b, k, perm)
+	z := b.Op(n.Op.(tfgraph.Operator).TensorFlowForm().Name, attrs, b.Quantised(n, b.Get(x, false)), filter)
+	b.Set(n.Out[0], b.Activate(n, b.Bias(n, z)), false)
 }

@@ -24,20 +24,11 @@ func Count(g *graph.Graph) Counts {
 	c.Params = c.Stored
 	for _, n := range g.Nodes {
 		y := n.Out[0]
-		if n.Attrs.Strings["folded"] == graph.BatchNorm {
+		if n.Attrs.Strings["folded"] == graph.NormFolded {
 			c.Params += int64(y.Shape[1])
 		}
-		switch n.Op {
-		case graph.Conv, graph.DWConv:
-			w := n.In[1].Shape
-			c.MACs += int64(y.Len()) * int64(w[1]*w[2]*w[3])
-		case graph.Deconv: // each input element meets each of its kernel's weights
-			w := n.In[1].Shape
-			c.MACs += int64(n.In[0].Len()) * int64(w[1]*w[2]*w[3])
-		case graph.Linear:
-			c.MACs += int64(y.Len()) * int64(n.In[1].Shape[1])
-		case graph.MatMul:
-			c.MACs += int64(y.Len()) * int64(n.In[0].Shape[len(n.In[0].Shape)-1])
+		if o, ok := n.Op.(*operator); ok && o.work.macs != nil {
+			c.MACs += o.work.macs(n)
 		}
 	}
 	return c

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"time"
-
-	"github.com/isocost/isocost/benchmarks/graph"
 )
 
 // Schedule is what of a protocol decides how long a campaign takes; times are seconds.
@@ -52,14 +50,14 @@ func (p *Plan) Estimate(s Schedule) (time.Duration, error) {
 	total := estimateLaunch + s.Device
 	var anchor float64
 	for i, m := range p.Models {
-		var w work
+		var w modelWork
 		var err error
 		if len(m.Chain) > 0 {
-			w, err = workOf(m.Chain)
+			w, err = modelWorkOf(m.Chain)
 		} else {
 			for _, op := range known[m.ID] {
-				var one work
-				if one, err = workOf(Chain{op}); err != nil {
+				var one modelWork
+				if one, err = modelWorkOf(Chain{op}); err != nil {
 					break
 				}
 				w.seconds, w.weights = w.seconds+one.seconds, w.weights+one.weights
@@ -84,45 +82,29 @@ func (p *Plan) Estimate(s Schedule) (time.Duration, error) {
 	return time.Duration((total + anchor) * float64(time.Second)), nil
 }
 
-// work is what a model computes and holds.
-type work struct {
+// modelWork is what a model computes and holds.
+type modelWork struct {
 	seconds float64
 	weights int64 // bytes
 }
 
-// workOf takes every operator for bound by arithmetic or by memory, whichever is
+// modelWorkOf takes every operator for bound by arithmetic or by memory, whichever is
 // slower (the roofline model of Williams et al. 2009).
-func workOf(c Chain) (work, error) {
+func modelWorkOf(c Chain) (modelWork, error) {
 	g, err := Build(c, BuildOptions{Shapes: true})
 	if err != nil {
-		return work{}, err
+		return modelWork{}, err
 	}
-	var w work
+	var w modelWork
 	for _, v := range g.Weights {
-		w.weights += int64(v.Len()) * bytesOf(v)
+		w.weights += v.Bytes()
 	}
+	of := WorkOf(g)
 	for _, n := range g.Nodes {
-		if n.Op == graph.Reshape {
-			continue
+		if work := of(n); work != (Work{}) {
+			bytes := work.Read + work.Written + work.Weights
+			w.seconds += estimateNode + max(float64(work.MACs)/estimateMACs, float64(bytes)/estimateBytes)
 		}
-		var bytes int64
-		for _, v := range append(append([]*graph.Value{}, n.In...), n.Out...) {
-			bytes += int64(v.Len()) * bytesOf(v)
-		}
-		macs := float64(Count(&graph.Graph{Nodes: []*graph.Node{n}}).MACs)
-		w.seconds += estimateNode + max(macs/estimateMACs, float64(bytes)/estimateBytes)
 	}
 	return w, nil
-}
-
-func bytesOf(v *graph.Value) int64 {
-	switch v.DType {
-	case graph.Int8, graph.Uint8, graph.Bool:
-		return 1
-	case graph.Float16, graph.BFloat16:
-		return 2
-	case graph.Int64:
-		return 8
-	}
-	return 4
 }

@@ -15,6 +15,50 @@ type Summand struct {
 // Sum is a linear combination of latencies: what a marginal cost is made of.
 type Sum []Summand
 
+// frame says how an operator stands among its neighbours, and so what it is measured in.
+type frame struct {
+	how framing
+	// own is a frame of the operator's own; it returns nil where the plain one will do.
+	own func(op lut.Op, in Shape) Sum
+	// clamps reports that the operator cuts its input at constant numbers, pairs that it
+	// takes an earlier tensor as its second operand (builder.operand).
+	clamps func(op lut.Op) bool
+	pairs  bool
+	copies copying
+	// lazy says that a runtime moves no more of the tensor than what is read behind it.
+	lazy bool
+}
+
+type framing uint8
+
+const (
+	_             framing = iota // says nothing
+	standsAlone                  // nothing merges it with its neighbours
+	fusesBefore                  // it disappears into the operator before it
+	needsPositive                // it has no result below 0, where an average of random numbers is half of the time
+	repeatsItself                // a block that networks consist of: it comes after another
+	ownFrame                     // own says all of it
+)
+
+type copying uint8
+
+const (
+	chainable  copying = iota // where the shapes allow
+	cancelling                // a runtime removes the second of two in a row
+	converting                // the result is of another type than the input
+)
+
+// The frames that most operators have.
+var (
+	alone      = frame{how: standsAlone}
+	fuses      = frame{how: fusesBefore}
+	clamp      = frame{how: fusesBefore, clamps: func(lut.Op) bool { return true }}
+	ofPositive = frame{how: needsPositive}
+	repeats    = frame{how: repeatsItself}
+)
+
+func (f frame) clampsInput(op lut.Op) bool { return f.clamps != nil && f.clamps(op) }
+
 // Frame returns the operator's marginal cost inside a network as a difference of
 // whole models, +T(pre, op, post) − T(pre, post).
 //
@@ -50,125 +94,52 @@ func Frame(op lut.Op) (Sum, error) {
 	if err := Check(op); err != nil {
 		return nil, err
 	}
-	a := args{op}
-	in, out := kinds[op.Kind].in(a), kinds[op.Kind].out(a)
-	switch op.Kind {
-	case "switch":
-		return switchFrame(in, lut.Precision(a.str("from")), lut.Precision(a.str("to")), a.str("plain") == "1", a.str("res") == "1"), nil
-	case "matmul":
-		return matMulFrame(op, in), nil
-	case "transpose":
-		return transposeFrame(op, in), nil
-	case "relayout":
-		return relayoutFrame(in, op.Precision), nil
-	case "quantize":
-		return switchFrame(in, lut.FP32, lut.INT8, false, false), nil
-	case "dequantize":
-		return switchFrame(in, lut.INT8, lut.FP32, false, false), nil
-	}
+	k := kinds[op.Kind]
+	in := k.in(args{op})
 	p := framePrecision(op.Precision)
-	pre := before(in, p)
-	if op.Attr("fused") == "1" { // the addition alone, inside the convolution it is fused into
-		return residualFrame(in, p), nil
-	}
-	if a.str("b") == "c" && len(in) == 3 && !isImage(in) {
-		// A product with one number a channel, as in squeeze-excite, lies between
-		// convolutions and in the plain layout: the change of layout on either side is
-		// part of it. The relu keeps a constant operand from being folded into pre.
-		pre := Chain{lut.NewOp("conv", p, map[string]string{"k": "1", "act": "relu"}, map[string]int{"cin": preChannels, "cout": in[0], "h": in[1], "w": in[2]})}
-		return difference(join(pre, Chain{op}, after(out, p)), join(pre, after(in, p))), nil
+	if k.frame.own != nil {
+		if sum := k.frame.own(op, in); sum != nil {
+			return sum, nil
+		}
 	}
 	if neighboured(op) {
 		return frameBeside(op, shortcut(in, p)), nil
 	}
-	switch {
-	case ofPositive[op.Kind]:
-		pre = append(pre, lut.NewOp("sigmoid", p, nil, coordinates(in)))
-	case fusible[op.Kind] || op.Attr("skip") == "1":
+	pre := before(in, p)
+	switch k.frame.how {
+	case needsPositive:
+		pre = append(pre, squash(in, p))
+	case fusesBefore:
 		pre = append(pre, apart(op, in, p)...)
-	case op.Kind == "concat" && !in.equal(laterShape(a)):
-		// Unequal parts: the first and an earlier value of the width of the others.
-		pre = join(before(laterShape(a), p), widen(laterShape(a), in, p))
 	}
-	return difference(
-		join(pre, Chain{op}, tap(out, p)),
-		join(pre, tap(in, p))), nil
+	return framed(op, pre), nil
 }
 
-// repeated are the blocks that convolutional networks consist of.
-var repeated = map[string]bool{"mbconv": true, "fusedmbconv": true, "resbasic": true, "resbottleneck": true}
+// framed is the difference that the operator makes after what pre is.
+func framed(op lut.Op, pre Chain) Sum {
+	a := args{op}
+	in, out := kinds[op.Kind].in(a), kinds[op.Kind].out(a)
+	p := framePrecision(op.Precision)
+	return difference(join(pre, Chain{op}, tap(out, p)), join(pre, tap(in, p)))
+}
 
 // neighboured says whether an operator's frame has a block beside it.
 func neighboured(op lut.Op) bool {
-	return repeated[op.Kind] && kinds[op.Kind].in(args{op})[0] > stemChannels
+	k := kinds[op.Kind]
+	return k.frame.how == repeatsItself && k.in(args{op})[0] > stemChannels
 }
 
 // frameBeside is the marginal cost of a block that comes after another.
 func frameBeside(op, neighbour lut.Op) Sum {
-	a := args{op}
-	in, out := kinds[op.Kind].in(a), kinds[op.Kind].out(a)
-	p := framePrecision(op.Precision)
-	pre := join(before(in, p), Chain{neighbour})
-	return difference(join(pre, Chain{op}, tap(out, p)), join(pre, tap(in, p)))
-}
-
-// inverted is a neighbour as networks have it: an inverted bottleneck of expansion 3.
-func inverted(op lut.Op) lut.Op {
-	s := kinds[op.Kind].in(args{op})
-	return lut.NewOp("mbconv", framePrecision(op.Precision), map[string]string{"k": "3", "act": "relu6", "res": "1"},
-		map[string]int{"cin": s[0], "mid": 3 * s[0], "cout": s[0], "h": s[1], "w": s[2]})
-}
-
-// fusible operators disappear into the operator before them.
-var fusible = map[string]bool{"add": true, "mul": true, "relu": true, "relu6": true, "hswish": true, "silu": true,
-	"gelu": true, "sigmoid": true, "hsigmoid": true,
-	"sub": true, "div": true, "erf": true, "tanh": true, "exp": true, "batchnorm": true, "pad": true, "leakyrelu": true, "clip": true,
-	"min": true, "max": true, "neg": true, "abs": true, "elu": true, "softplus": true, "reciprocal": true, "sin": true, "cos": true, "mish": true, "prelu": true,
-	"gelutanh": true, "round": true}
-
-// clamps reports that an operator cuts its input at constant numbers.
-func clamps(op lut.Op) bool {
-	switch op.Kind {
-	case "relu", "relu6", "clip":
-		return true
-	case "min", "max":
-		return op.Attr("b") == "s"
-	}
-	return false
-}
-
-// ofPositive are operators without a result below 0, where an average of random
-// numbers is half of the time.
-var ofPositive = map[string]bool{"sqrt": true, "log": true, "pow": true}
-
-// laterShape is the shape of the second to last part of a concat.
-func laterShape(a args) Shape {
-	s := partShape(a)
-	if a.has("seq") {
-		s[1] = laterPart(a)
-	} else {
-		s[0] = laterPart(a)
-	}
-	return s
-}
-
-// widen turns a tensor of shape from into one of shape to, which differs in its
-// channels.
-func widen(from, to Shape, p lut.Precision) Chain {
-	if len(from) == 2 {
-		return Chain{lut.NewOp("linear", p, nil, map[string]int{"m": from[0], "cin": from[1], "cout": to[1]})}
-	}
-	return Chain{lut.NewOp("conv", p, map[string]string{"k": "1"}, map[string]int{"cin": from[0], "cout": to[0], "h": from[1], "w": from[2]})}
+	in := kinds[op.Kind].in(args{op})
+	return framed(op, join(before(in, framePrecision(op.Precision)), Chain{neighbour}))
 }
 
 // residualFrame is what adding a map to a convolution's result costs where the
 // runtime does it in the convolution: a 1×1 convolution with a shortcut around it,
 // less the same without.
 func residualFrame(in Shape, p lut.Precision) Sum {
-	at := map[string]int{"cin": in[0], "mid": in[0], "cout": in[0], "h": in[1], "w": in[2]}
-	conv := lut.NewOp("fusedmbconv", p, map[string]string{"k": "1", "noexp": "1"}, at)
-	res := lut.NewOp("fusedmbconv", p, map[string]string{"k": "1", "noexp": "1", "res": "1"}, at)
-	return difference(join(before(in, p), Chain{res}, tap(in, p)), join(before(in, p), Chain{conv}, tap(in, p)))
+	return difference(join(before(in, p), Chain{shortcut(in, p)}, tap(in, p)), join(before(in, p), Chain{bare(in, p)}, tap(in, p)))
 }
 
 // Slope returns the marginal cost as the slope of the least-squares line through
@@ -185,11 +156,10 @@ func Slope(op lut.Op, k int) (Sum, error) {
 	}
 	a := args{op}
 	in, out := kinds[op.Kind].in(a), kinds[op.Kind].out(a)
-	if !in.equal(out) || op.Kind == "switch" || op.Kind == "quantize" || op.Kind == "dequantize" {
+	switch copies := kinds[op.Kind].frame.copies; {
+	case !in.equal(out) || copies == converting:
 		return nil, fmt.Errorf("operator %s: it turns %v into %v, so copies cannot be chained", op, in, out)
-	}
-	switch op.Kind {
-	case "relayout", "transpose", "reshape":
+	case copies == cancelling:
 		// A change of layout after a change of layout is none; ONNX Runtime merges
 		// transpositions and reshapes in a row.
 		return nil, fmt.Errorf("operator %s: copies in a row cancel each other", op)
@@ -250,26 +220,8 @@ const stemChannels = 4
 // isImage tells a network's input from a few channels squeezed to one pixel.
 func isImage(s Shape) bool { return len(s) == 3 && s[0] <= stemChannels && s[1]*s[2] > 1 }
 
-// matMulFrame has a sigmoid as producer, because the product's operands are no map.
-// The conversion of the second operand, a graph input, stays in the difference.
-func matMulFrame(op lut.Op, in Shape) Sum {
-	pre := Chain{lut.NewOp("sigmoid", framePrecision(op.Precision), nil, coordinates(in))}
-	return difference(join(pre, Chain{op}), pre)
-}
-
-// transposeFrame has a sigmoid as producer as well. (A float model of a removed
-// transposition alone would have to copy its input to its output, which is about what a
-// transposition costs: the difference of the two was as low as a fifth of it.) Of int8
-// the conversions on both sides keep the idle member from being a copy, and no other
-// kind has a tensor of four axes.
-func transposeFrame(op lut.Op, in Shape) Sum {
-	if op.Precision != lut.INT8 && len(in) <= 3 {
-		pre := Chain{lut.NewOp("sigmoid", framePrecision(op.Precision), nil, coordinates(in))}
-		return difference(join(pre, Chain{op}), pre)
-	}
-	idle := lut.NewOp("transpose", op.Precision, map[string]string{"perm": identity(len(in))}, axesOf(in))
-	return difference(Chain{op}, Chain{idle})
-}
+// squash makes numbers from 0 to 1 of a tensor.
+func squash(s Shape, p lut.Precision) lut.Op { return lut.NewOp(squashing, p, nil, coordinates(s)) }
 
 // before is the producer of a tensor of shape s; empty for a network's input.
 func before(s Shape, p lut.Precision) Chain {
@@ -277,11 +229,11 @@ func before(s Shape, p lut.Precision) Chain {
 	case isImage(s):
 		return nil
 	case len(s) == 3:
-		return Chain{lut.NewOp("conv", p, map[string]string{"k": "1"}, map[string]int{"cin": preChannels, "cout": s[0], "h": s[1], "w": s[2]})}
+		return Chain{pointwise(p, preChannels, s[0], s[1], s[2], "")}
 	case len(s) == 2:
-		return Chain{lut.NewOp("linear", p, nil, map[string]int{"m": s[0], "cin": preChannels, "cout": s[1]})}
+		return Chain{fullyConnected(p, s[0], preChannels, s[1])}
 	}
-	return Chain{lut.NewOp("linear", p, nil, map[string]int{"m": 1, "cin": preChannels, "cout": s[0]})}
+	return Chain{fullyConnected(p, 1, preChannels, s[0])}
 }
 
 // tap reads one pixel a channel of a map; nothing for what has one already.
@@ -289,14 +241,7 @@ func tap(s Shape, p lut.Precision) Chain {
 	if len(s) < 3 || s[1] == 1 && s[2] == 1 {
 		return nil
 	}
-	return Chain{lut.NewOp("maxpool", p, map[string]string{"k": "1", "s": side(s[1], s[2])}, map[string]int{"c": s[0], "h": s[1], "w": s[2]})}
-}
-
-func side(h, w int) string {
-	if h == w {
-		return fmt.Sprint(h)
-	}
-	return fmt.Sprintf("%dx%d", h, w)
+	return Chain{onePixel(s, p)}
 }
 
 // apart is what stands between the producer and an operator that would fuse with it.
@@ -305,31 +250,30 @@ func side(h, w int) string {
 // and takes up to a hundred times as long as the operator, which is then lost in its
 // noise (a sigmoid of a megabyte: 256 µs ±150); all that is needed is a second operand.
 func apart(op lut.Op, in Shape, p lut.Precision) Chain {
-	if p == lut.INT8 && len(in) == 3 && !clamps(op) {
-		if binary[op.Kind] && op.Attr("b") == "" {
+	f := kinds[op.Kind].frame
+	clamps := f.clampsInput(op)
+	if p == lut.INT8 && len(in) == 3 && !clamps {
+		if f.pairs && op.Attr("b") == "" {
 			// No function of the first operand alone: XNNPACK would make one table of both.
-			return Chain{lut.NewOp("dwconv", p, map[string]string{"k": "3", "s": "1"}, coordinates(in))}
+			return Chain{blurred(in, p)}
 		}
 		return nil
 	}
 	pre := unfused(in, p)
-	if clamps(op) && p != lut.INT8 { // XNNPACK lets float pools and sums clamp their results
-		pre = append(pre, lut.NewOp("tanh", p, nil, coordinates(in)))
+	if clamps && p != lut.INT8 { // XNNPACK lets float pools and sums clamp their results
+		pre = append(pre, lut.NewOp(bounding, p, nil, coordinates(in)))
 	}
 	return pre
 }
-
-// binary operators take an earlier tensor as their second operand (builder.operand).
-var binary = map[string]bool{"add": true, "mul": true, "sub": true, "div": true, "min": true, "max": true}
 
 // unfused keeps an operator after it from fusing with the producer: an average
 // pool of a map, a normalisation of a sequence.
 func unfused(s Shape, p lut.Precision) Chain {
 	switch len(s) {
 	case 3:
-		return Chain{lut.NewOp("avgpool", p, map[string]string{"k": "3"}, map[string]int{"c": s[0], "h": s[1], "w": s[2]})}
+		return Chain{averaged(s, p)}
 	case 2:
-		return Chain{lut.NewOp("layernorm", p, nil, map[string]int{"seq": s[0], "dim": s[1]})}
+		return Chain{normalised(s, p)}
 	}
 	return nil
 }
@@ -376,31 +320,23 @@ func relayoutFrame(s Shape, p lut.Precision) Sum {
 	}
 }
 
-// shortcut is the smallest block with an identity shortcut: a 1×1 convolution and
-// the addition.
-func shortcut(s Shape, p lut.Precision) lut.Op {
-	return lut.NewOp("fusedmbconv", p, map[string]string{"k": "1", "res": "1", "noexp": "1"},
-		map[string]int{"cin": s[0], "mid": s[0], "cout": s[0], "h": s[1], "w": s[2]})
-}
-
 // after is a small consumer that computes on every element of a tensor.
 func after(s Shape, p lut.Precision) Chain {
 	switch len(s) {
 	case 3:
-		conv := lut.NewOp("conv", p, map[string]string{"k": "1"}, map[string]int{"cin": s[0], "cout": preChannels, "h": s[1], "w": s[2]})
+		conv := pointwise(p, s[0], preChannels, s[1], s[2], "")
 		return join(Chain{conv}, tap(Shape{preChannels, s[1], s[2]}, p))
 	case 2:
-		return Chain{lut.NewOp("linear", p, nil, map[string]int{"m": s[0], "cin": s[1], "cout": preChannels})}
+		return Chain{fullyConnected(p, s[0], s[1], preChannels)}
 	}
-	return Chain{lut.NewOp("linear", p, nil, map[string]int{"m": 1, "cin": s[0], "cout": preChannels})}
+	return Chain{fullyConnected(p, 1, s[0], preChannels)}
 }
 
 // Anchor is the model that a campaign re-measures throughout to see the device
 // drift: a mid-sized inverted bottleneck, 11 million multiply-adds.
 func Anchor() Chain {
-	block := lut.NewOp("mbconv", lut.FP32, map[string]string{"k": "3", "act": "relu6", "res": "1"},
-		map[string]int{"h": 28, "w": 28, "cin": 40, "mid": 160, "cout": 40})
-	s := Shape{40, 28, 28}
+	block := anchorBlock()
+	s := kinds[block.Kind].in(args{block})
 	return join(before(s, lut.FP32), Chain{block}, tap(s, lut.FP32))
 }
 

@@ -13,15 +13,15 @@ import (
 // kept and doubled around each step of the pyramid, so that a family has at least
 // three knots on its channel axis. docs/catalogue.md lists the grids.
 func Grid(family string, p lut.Precision) ([]lut.Op, error) {
-	grid, ok := grids[family]
-	if !ok {
-		if _, known := kinds[family]; !known {
-			return nil, hint.Wrap(fmt.Errorf("family %q: %w", family, ErrUnknownKind), "families with a grid are %v", GridFamilies)
-		}
-		return nil, hint.Wrap(fmt.Errorf("family %q has no standard grid", family), "families with a grid are %v; other kinds come from a space or a model", GridFamilies)
+	k, known := kinds[family]
+	if !known {
+		return nil, hint.Wrap(fmt.Errorf("family %q: %w", family, ErrUnknownKind), "families with a grid are %v", GridFamilies())
+	}
+	if k.grid.shapes == nil {
+		return nil, hint.Wrap(fmt.Errorf("family %q has no standard grid: %s", family, k.grid.why), "families with a grid are %v", GridFamilies())
 	}
 	var ops []lut.Op
-	grid(func(attrs map[string]string, at map[string]int) {
+	k.grid.shapes(func(attrs map[string]string, at map[string]int) {
 		if op := lut.NewOp(family, p, attrs, at); Check(op) == nil {
 			ops = append(ops, op)
 		}
@@ -30,10 +30,10 @@ func Grid(family string, p lut.Precision) ([]lut.Op, error) {
 	return slices.CompactFunc(ops, func(a, b lut.Op) bool { return a.String() == b.String() }), nil
 }
 
-// GridFamilies are the kinds that Grid knows.
-var GridFamilies = []string{"conv", "dwconv", "deconv", "linear", "mbconv", "fusedmbconv", "resbasic", "resbottleneck", "convnext",
-	"attention", "encoder", "layernorm", "rmsnorm", "softmax", "matmul", "gap", "maxpool", "avgpool", "add", "mul",
-	"relu", "relu6", "hswish", "silu", "gelu", "sigmoid", "hsigmoid"}
+// GridFamilies are the kinds that Grid knows, sorted.
+func GridFamilies() []string {
+	return slices.DeleteFunc(Kinds(), func(name string) bool { return kinds[name].grid.shapes == nil })
+}
 
 func compareKeys(a, b lut.Op) int {
 	switch x, y := a.String(), b.String(); {

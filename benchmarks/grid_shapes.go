@@ -9,29 +9,26 @@ var pyramid = []struct{ side, c int }{{112, 16}, {56, 24}, {28, 40}, {14, 112}, 
 type (
 	gridAttrs  = map[string]string
 	gridCoords = map[string]int
-	// shapeGrid calls add with the attributes and coordinates of each of a kind's shapes.
-	shapeGrid func(add func(gridAttrs, gridCoords))
+	// grid is a kind's standard shapes, or why it has none. The zero value says nothing.
+	grid struct {
+		// shapes calls add with the attributes and coordinates of each shape.
+		shapes func(add func(gridAttrs, gridCoords))
+		why    string
+	}
 )
 
-var grids = map[string]shapeGrid{
-	"conv":   convGrid(gridWindow("1", "1"), gridWindow("1", "2"), gridWindow("3", "1"), gridWindow("3", "2")),
-	"deconv": convGrid(gridWindow("2", "2"), gridWindow("4", "2")),
-	"dwconv": dwconvGrid, "linear": linearGrid,
-	"mbconv": invertedGrid, "fusedmbconv": invertedGrid, "resbasic": residualGrid, "resbottleneck": residualGrid, "convnext": convnextGrid,
-	"attention": attentionGrid, "encoder": encoderGrid,
-	"layernorm": sequenceGrid, "rmsnorm": sequenceGrid, "softmax": scoresGrid, "matmul": productGrid,
-	"gap": mapGrid(nil), "maxpool": mapGrid(gridWindow("3", "2")), "avgpool": mapGrid(gridWindow("3", "2")),
-	"add": mapGrid(nil), "mul": mapGrid(nil), "relu": mapGrid(nil), "relu6": mapGrid(nil), "hswish": mapGrid(nil), "silu": mapGrid(nil),
-	"gelu": mapGrid(nil), "sigmoid": mapGrid(nil), "hsigmoid": mapGrid(nil),
-}
+func gridOf(shapes func(add func(gridAttrs, gridCoords))) grid { return grid{shapes: shapes} }
+
+// asInModel is no grid.
+var asInModel = grid{why: "a space or a model says which shapes it has"}
 
 func gridWindow(k, s string) gridAttrs { return gridAttrs{"k": k, "s": s} }
 
 // widths are the channels around a step of the pyramid.
 func widths(c int) []int { return []int{c / 2, c, c * 2} }
 
-func convGrid(variants ...gridAttrs) shapeGrid {
-	return func(add func(gridAttrs, gridCoords)) {
+func convGrid(variants ...gridAttrs) grid {
+	return grid{shapes: func(add func(gridAttrs, gridCoords)) {
 		for _, l := range pyramid {
 			for _, cout := range widths(l.c) {
 				for _, v := range variants {
@@ -39,7 +36,7 @@ func convGrid(variants ...gridAttrs) shapeGrid {
 				}
 			}
 		}
-	}
+	}}
 }
 
 func dwconvGrid(add func(gridAttrs, gridCoords)) {
@@ -65,14 +62,14 @@ func linearGrid(add func(gridAttrs, gridCoords)) {
 }
 
 // mapGrid is of operators on maps.
-func mapGrid(attrs gridAttrs) shapeGrid {
-	return func(add func(gridAttrs, gridCoords)) {
+func mapGrid(attrs gridAttrs) grid {
+	return grid{shapes: func(add func(gridAttrs, gridCoords)) {
 		for _, l := range pyramid {
 			for _, c := range widths(l.c) {
 				add(attrs, gridCoords{"h": l.side, "w": l.side, "c": c})
 			}
 		}
-	}
+	}}
 }
 
 func invertedGrid(add func(gridAttrs, gridCoords)) {

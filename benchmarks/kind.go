@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/isocost/isocost/benchmarks/graph"
@@ -17,25 +16,77 @@ import (
 // have: it can be looked up in a table, but not planned or built.
 var ErrUnknownKind = errors.New("not in the catalogue")
 
-// kind is one entry of the catalogue: docs/catalogue.md says what each is.
+// kind is one entry of the catalogue: an operator, or a block of several, as keys name it.
+// Everything that is true of it alone stands in its definition; docs/catalogue.md is
+// written from the definitions.
 type kind struct {
-	attrs    []string // allowed attributes; a trailing "!" makes one required
-	axes     []string // coordinates of the key, all required
-	sequence bool     // takes axes seq, dim instead of c, h, w as well
-	// axesOf gives the axes where they depend on the attributes.
-	axesOf func(a args) []string
+	name, doc string
+	block     bool // of several layers
+	attrs     []attribute
+	axes      []string // coordinates of the key, all required
+	sequence  bool     // takes axes seq, dim instead of c, h, w as well
+	// axesOf gives the axes where they depend on the attributes, which axesDoc says in words.
+	axesOf  func(a args) []string
+	axesDoc string
 	// in and out are the shapes without the batch. check, when set, says what else
 	// is wrong with a key.
 	in, out func(a args) Shape
 	check   func(a args) error
 	build   func(b *builder, a args, x *graph.Value) *graph.Value
+	// converts says that build brings its input to the key's precision itself.
+	converts bool
+	frame    frame
+	// weights is how many constants the operator has, of those that count beside its
+	// tensors.
+	weights func(a args) (int, error)
+	// shortcut reports that the operator adds its input to its result; nil: never.
+	shortcut func(a args) bool
+	grid     grid
+	// example is a small key with P for the precision; of several, which stand for what
+	// must come before it, the last is meant.
+	example string
+	// operator is the graph's operator of this name; nil where the kind is built of others.
+	operator *operator
+}
+
+// kinds is the catalogue.
+var kinds = map[string]kind{}
+
+// define adds a kind, and the graph's operator with it.
+func define(k kind) {
+	if _, twice := kinds[k.name]; twice {
+		panic("benchmarks: kind " + k.name + " is defined twice")
+	}
+	if k.operator != nil {
+		k.operator.name = k.name
+		defineOperator(*k.operator)
+	}
+	kinds[k.name] = k
 }
 
 // Kinds lists the names of all operators and blocks of the catalogue.
 func Kinds() []string { return slices.Sorted(maps.Keys(kinds)) }
 
-// Activations that an operator or a block can have fused or inside.
-var activations = []string{"relu", "relu6", "hswish", "silu", "gelu", "sigmoid", "hsigmoid"}
+// Example returns a small chain that ends in an operator of the kind, in one precision;
+// what comes before gives it the input it needs. It fails like Check.
+func Example(name string, p lut.Precision) (Chain, error) {
+	k, ok := kinds[name]
+	if !ok {
+		return nil, fmt.Errorf("kind %q: %w", name, ErrUnknownKind)
+	}
+	var c Chain
+	for key := range strings.FieldsSeq(strings.NewReplacer("/P@", "/"+string(p)+"@", "=P]", "="+string(p)+"]").Replace(k.example)) {
+		op, err := lut.ParseOp(key)
+		if err != nil {
+			return nil, err
+		}
+		if err := Check(op); err != nil {
+			return nil, err
+		}
+		c = append(c, op)
+	}
+	return c, nil
+}
 
 // Check says why the catalogue cannot build the operator, nil if it can: an
 // unknown kind (ErrUnknownKind), attribute or axis, a missing one, a value out
@@ -53,24 +104,8 @@ func check(op lut.Op) error {
 		return hint.Wrap(fmt.Errorf("kind %q: %w", op.Kind, ErrUnknownKind), "the kinds are %s", strings.Join(Kinds(), " "))
 	}
 	a := args{op}
-	need := map[string]bool{}
-	for _, n := range k.attrs {
-		name, required := strings.CutSuffix(n, "!")
-		need[name] = required
-	}
-	for _, at := range op.Attrs {
-		if _, ok := need[at.Name]; !ok {
-			return hint.Wrap(fmt.Errorf("%s has no attribute %q", op.Kind, at.Name), "its attributes are %s", orNone(slices.Sorted(maps.Keys(need))))
-		}
-		if err := checkAttr(at.Name, at.Value); err != nil {
-			return err
-		}
-		delete(need, at.Name)
-	}
-	for name, required := range need {
-		if required {
-			return fmt.Errorf("%s needs attribute %q", op.Kind, name)
-		}
+	if err := k.checkAttrs(op); err != nil {
+		return err
 	}
 	axes := k.axes
 	if k.sequence && a.has("seq") {
@@ -114,40 +149,25 @@ func orNone(s []string) string {
 	return strings.Join(s, " ")
 }
 
-// checkAttr checks a value by the attribute's name, which means the same in every kind.
-func checkAttr(name, v string) error {
-	ok := true
-	switch name {
-	case "k", "s", "d", "size":
-		_, ok = parsePair(v)
-	case "p":
-		_, _, ok = parsePads(v)
-	case "act":
-		// leakyrelu is one of exported networks, which runtimes fuse as well.
-		if ok = slices.Contains(activations, v) || v == "leakyrelu"; !ok {
-			return hint.Wrap(fmt.Errorf("unknown activation %q", v), "the activations are %s; leave act out for none", strings.Join(activations, " "))
+func (k kind) checkAttrs(op lut.Op) error {
+	for _, at := range op.Attrs {
+		i := slices.IndexFunc(k.attrs, func(a attribute) bool { return a.name == at.Name })
+		if i < 0 {
+			var names []string
+			for _, a := range k.attrs {
+				names = append(names, a.name)
+			}
+			slices.Sort(names)
+			return hint.Wrap(fmt.Errorf("%s has no attribute %q", k.name, at.Name), "its attributes are %s", orNone(names))
 		}
-	case "rescale", "skip", "res", "proj", "noexp", "plain", "fused":
-		ok = v == "1"
-	case "from":
-		ok = slices.Contains(lut.Precisions, lut.Precision(v))
-	case "to", "perm": // the kind checks them
-	case "op":
-		ok = slices.Contains(reductions, v)
-	case "mode":
-		ok = v == "nearest" || v == "linear" || v == "cubic"
-	case "e":
-		ok = v == "2" || v == "3" || v == "0.7"
-	case "axis":
-		ok = v == "inner"
-	case "b":
-		ok = v == "c" || v == "s" || v == "x"
-	default: // g, se, r, heads, win, n, f
-		n, err := strconv.Atoi(v)
-		ok = err == nil && n >= 1 && strconv.Itoa(n) == v
+		if err := k.attrs[i].check(at.Value); err != nil {
+			return err
+		}
 	}
-	if !ok {
-		return fmt.Errorf("attribute %s=%q is not valid", name, v)
+	for _, a := range k.attrs {
+		if a.required && op.Attr(a.name) == "" {
+			return fmt.Errorf("%s needs attribute %q", k.name, a.name)
+		}
 	}
 	return nil
 }
@@ -176,6 +196,10 @@ func activationType(p lut.Precision) graph.DType {
 	}
 	return graph.Float32
 }
+
+// mapAxes are the axes of operators on maps; those that take sequences as well have seq
+// and dim instead.
+var mapAxes = []string{"c", "h", "w"}
 
 func mapShape(a args) Shape {
 	if a.has("seq") {

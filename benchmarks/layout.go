@@ -29,13 +29,14 @@ type Layout struct {
 // operator after it – a switch, a relayout, or nothing – and how the operator's
 // result lies.
 func (l Layout) Next(op lut.Op) (Chain, Layout) {
-	in := kinds[op.Kind].in(args{op})
-	res := hasShortcut(op)
+	k, a := kinds[op.Kind], args{op}
+	in := k.in(a)
+	res := k.shortcut != nil && k.shortcut(a)
 	if NeedsSwitch(l.Precision, op.Precision) {
 		return Chain{switchKey(l, op.Precision, in, res)}, Layout{op.Precision, res && len(in) == 3}
 	}
 	if l.Plain && res {
-		return Chain{lut.NewOp("relayout", op.Precision, nil, coordinates(in))}, Layout{op.Precision, true}
+		return Chain{relayoutKey(in, op.Precision)}, Layout{op.Precision, true}
 	}
 	return nil, Layout{op.Precision, false}
 }
@@ -47,30 +48,6 @@ func (l Layout) End(s Shape, p lut.Precision) Chain {
 		return nil
 	}
 	return Chain{switchKey(l, p, s, false)}
-}
-
-func switchKey(l Layout, to lut.Precision, s Shape, res bool) lut.Op {
-	attrs := map[string]string{"from": string(l.Precision), "to": string(to)}
-	if l.Plain {
-		attrs["plain"] = "1"
-	}
-	if res && len(s) == 3 {
-		attrs["res"] = "1"
-	}
-	return lut.NewOp("switch", to, attrs, coordinates(s))
-}
-
-// hasShortcut reports that an operator adds its input to its result.
-func hasShortcut(op lut.Op) bool {
-	switch op.Kind {
-	case "mbconv", "fusedmbconv":
-		return op.Attr("res") == "1"
-	case "resbasic", "resbottleneck":
-		return op.Attr("proj") == ""
-	case "convnext":
-		return true
-	}
-	return false
 }
 
 // coordinates are the axes of an element-wise operator on shape s.

@@ -23,30 +23,22 @@ func MemoryOf(op lut.Op) (Memory, error) {
 	if op.Precision == lut.INT8Dyn || op.Precision == lut.INT8W {
 		weight = 1
 	}
-	a := args{op}
-	k := a.pair("k", 1)
-	switch op.Kind {
-	case "conv", "deconv":
-		m.Weights = weight * a.axis("cin") * a.axis("cout") * k[0] * k[1] / a.int("g", 1)
-	case "dwconv":
-		m.Weights = weight * a.axis("c") * k[0] * k[1]
-	case "linear":
-		m.Weights = weight * a.axis("cin") * a.axis("cout")
-	default:
-		if composite[op.Kind] {
-			g, err := Build(Chain{op}, BuildOptions{Shapes: true})
-			if err != nil {
-				return Memory{}, err
-			}
-			m.Weights = weight * int(Count(g).Stored)
-		}
-	}
-	return m, nil
+	n, err := kinds[op.Kind].weights(args{op})
+	m.Weights = weight * n
+	return m, err
 }
 
-// composite are kinds of several layers, with weights of their own.
-var composite = map[string]bool{"mbconv": true, "fusedmbconv": true, "resbasic": true, "resbottleneck": true, "convnext": true, "se": true,
-	"encoder": true, "attention": true, "patchembed": true, "patchmerge": true}
+// noWeights is of operators that have none, or a few numbers per channel.
+func noWeights(args) (int, error) { return 0, nil }
+
+// builtWeights counts the constants of a block.
+func builtWeights(a args) (int, error) {
+	g, err := Build(Chain{a.op}, BuildOptions{Shapes: true})
+	if err != nil {
+		return 0, err
+	}
+	return int(Count(g).Stored), nil
+}
 
 func elementBytes(p lut.Precision) int {
 	switch activationType(p) {

@@ -149,7 +149,7 @@ func (p *Planner) elsewhere(cases []Case) {
 	n := min(p.Elsewhere, len(framed)/4)
 	for i := range n {
 		c := framed[(2*i+1)*len(framed)/(2*n)]
-		for _, s := range frameBeside(*c.Key, inverted(*c.Key)) {
+		for _, s := range frameBeside(*c.Key, inverted(kinds[c.Key.Kind].in(args{*c.Key}), framePrecision(c.Key.Precision))) {
 			c.Elsewhere = append(c.Elsewhere, Term{Coef: s.Coef, Model: p.chain(s.Chain)})
 		}
 		c.ID = c.id()

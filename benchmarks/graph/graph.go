@@ -35,16 +35,31 @@ type Value struct {
 	Ints []int64
 }
 
-// Node is one operator. Op names are the catalogue's own (conv, dwconv, linear,
-// add…); attributes are integers, integer lists, floats or strings.
+// Operator is what a node does. This package knows no operators: the definition that
+// a node carries is the catalogue's, and each engine – a writer, the reference – asks it
+// for its own form by an interface of its own. String is the operator's name.
+type Operator interface{ String() string }
+
+// Node is one operator of a graph; attributes are integers, integer lists, floats or
+// strings.
+//
+// Precision shows in the values alone. Float16 and BFloat16 nodes compute on such
+// values. A static int8 node has Int8 inputs and outputs with per-tensor Quant,
+// Int8 weights with per-channel Quant (Zero all 0) and an Int32 bias with scale
+// x.scale·w.scale. A node with float activations and an Int8 weight computes as
+// Attrs.Strings["quant"] says: QuantDynamic or QuantWeight.
 type Node struct {
-	Op      string
+	Op      Operator
 	Name    string
 	In, Out []*Value
 	Attrs   Attrs
+	// Fused is the activation that the node applies to its result, nil for none: a
+	// clamp, which every runtime and every precision can fuse. Other activations are
+	// nodes of their own.
+	Fused Operator
 }
 
-// Attrs holds a node's attributes; the catalogue documents each operator's.
+// Attrs holds a node's attributes; each operator's definition says which it has.
 type Attrs struct {
 	Ints    map[string][]int
 	Floats  map[string]float32
@@ -58,4 +73,46 @@ type Graph struct {
 	Outputs []*Value
 	Nodes   []*Node
 	Weights []*Value // constants, each used by at least one node
+}
+
+// Values of Attrs.Strings["quant"] of a node with an Int8 weight and float
+// activations.
+const (
+	QuantDynamic = "dynamic" // activations are quantised at run time, per tensor
+	QuantWeight  = "weight"  // the weight is widened, the node computes in float
+)
+
+// NormFolded is Attrs.Strings["folded"] of a convolution into which a trained network's
+// batch normalisation is folded: nothing that runs, but it counts.
+const NormFolded = "norm"
+
+// Len is the number of elements of the value.
+func (v *Value) Len() int {
+	n := 1
+	for _, d := range v.Shape {
+		n *= d
+	}
+	return n
+}
+
+// Bytes is how many bytes the value's elements take.
+func (v *Value) Bytes() int64 {
+	n := int64(v.Len())
+	switch v.DType {
+	case Float32, Int32:
+		return 4 * n
+	case Float16, BFloat16:
+		return 2 * n
+	case Int64:
+		return 8 * n
+	}
+	return n
+}
+
+// Int returns the first number of an integer attribute, or def when it is not given.
+func (n *Node) Int(name string, def int) int {
+	if v := n.Attrs.Ints[name]; len(v) > 0 {
+		return v[0]
+	}
+	return def
 }

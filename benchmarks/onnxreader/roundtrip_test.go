@@ -11,6 +11,7 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/internal/golden"
 	"github.com/isocost/isocost/lut"
 )
@@ -34,7 +35,7 @@ func written(t testing.TB, keys ...string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := benchmarks.WriteONNX(g)
+	data, err := onnxwriter.Write(g)
 	if err != nil {
 		t.Fatal(err)
 	}

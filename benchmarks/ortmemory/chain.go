@@ -5,6 +5,7 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/benchmarks/ortmodel"
 	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/internal/onnx/graph"
@@ -25,7 +26,7 @@ func ChainPeak(ops []lut.Op, on ortmodel.Target) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	m, err := benchmarks.ONNXShapes(g)
+	m, err := onnxwriter.Shapes(g)
 	if err != nil {
 		return 0, err
 	}

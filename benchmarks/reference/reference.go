@@ -29,18 +29,22 @@ func Run(g *graph.Graph, inputs map[string][]float32) (map[string][]float32, err
 	return out, nil
 }
 
-// env holds the values computed so far.
-type env struct {
+// Env holds the values computed so far; an operator's arithmetic reads them.
+type Env struct {
 	vals  map[*graph.Value][]float32
 	raw   map[*graph.Value][]float32 // results before they were rounded to their number format
 	noise *noise                     // of a trial; nil computes as exactly as it can
+	err   error                      // of a fused activation
 }
 
-func newEnv() *env {
-	return &env{vals: map[*graph.Value][]float32{}, raw: map[*graph.Value][]float32{}}
+// Of are a value's elements, row-major.
+func (e *Env) Of(v *graph.Value) []float32 { return e.vals[v] }
+
+func newEnv() *Env {
+	return &Env{vals: map[*graph.Value][]float32{}, raw: map[*graph.Value][]float32{}}
 }
 
-func (e *env) run(g *graph.Graph, inputs map[string][]float32) error {
+func (e *Env) run(g *graph.Graph, inputs map[string][]float32) error {
 	for _, v := range g.Inputs {
 		x, ok := inputs[v.Name]
 		if !ok || len(x) != v.Len() {
@@ -60,7 +64,7 @@ func (e *env) run(g *graph.Graph, inputs map[string][]float32) error {
 }
 
 // set stores a value rounded to its number format.
-func (e *env) set(v *graph.Value, x []float32) {
+func (e *Env) set(v *graph.Value, x []float32) {
 	y := make([]float32, len(x))
 	for i, f := range x {
 		y[i] = round(v, i, f)
@@ -81,97 +85,64 @@ func round(v *graph.Value, i int, f float32) float32 {
 	return f
 }
 
-func clamp(act string, f float64) float64 {
-	switch act {
-	case "relu":
-		return max(0, f)
-	case "relu6":
-		return min(6, max(0, f))
+// Activate is the node's fused activation of a number.
+func (e *Env) Activate(n *graph.Node, v float64) float64 {
+	if n.Fused == nil {
+		return v
 	}
-	return f
+	f, err := formOf(n.Fused)
+	if err == nil && !f.Unary() {
+		err = fmt.Errorf("%v is not an activation", n.Fused)
+	}
+	if err != nil {
+		e.err = err
+		return v
+	}
+	return f.function(v)
 }
 
-// operators fill out, the first output's elements, from the values of a node's inputs.
-var operators = map[string]func(e *env, n *graph.Node, out []float32){
-	graph.Conv: (*env).conv, graph.DWConv: (*env).conv, graph.Deconv: (*env).deconv,
-	graph.Linear: (*env).linear, graph.MatMul: (*env).matmul,
-	graph.GAP: (*env).gap, graph.MaxPool: (*env).pool, graph.AvgPool: (*env).pool,
-	graph.Mean: (*env).mean, graph.Reduce: (*env).reduce,
-	graph.Softmax: (*env).softmax, graph.LayerNorm: (*env).rows, graph.RMSNorm: (*env).rows,
-	graph.BatchNorm: (*env).batchNorm, graph.InstanceNorm: (*env).instanceNorm,
-	graph.PRelu: (*env).prelu, graph.Pow: (*env).pow,
-	graph.Expand: (*env).expand, graph.Pad: (*env).pad, graph.Slice: (*env).slice, graph.Concat: (*env).concat,
-	graph.Transpose: (*env).transpose, graph.Resize: (*env).resize,
-	graph.DepthToSpace: (*env).blocks, graph.SpaceToDepth: (*env).blocks,
-	graph.Reshape: (*env).same, graph.Quantize: (*env).same, graph.Dequantize: (*env).same, graph.Cast: (*env).same,
-}
-
-func (e *env) node(n *graph.Node) error {
-	x, y := n.In[0], n.Out[0]
-	a := e.vals[x]
-	if a == nil {
+func (e *Env) node(n *graph.Node) error {
+	x := n.In[0]
+	if e.vals[x] == nil {
 		return fmt.Errorf("input %s is not computed yet", x.Name)
 	}
+	f, err := formOf(n.Op)
+	if err != nil {
+		return err
+	}
 	if e.noise != nil {
-		defer e.noise.operands(e, n)()
-		a = e.vals[x]
+		defer e.noise.operands(e, n, f)()
 	}
-	if n.Op == graph.Split { // the only one with several outputs
-		e.split(n)
-		return nil
+	a := e.vals[x]
+	out := make([][]float32, len(n.Out))
+	for i, y := range n.Out {
+		out[i] = make([]float32, y.Len())
 	}
-	out := make([]float32, y.Len())
-	if f := unary[n.Op]; f != nil {
+	switch {
+	case f.function != nil:
 		for i := range a {
-			out[i] = float32(f(float64(a[i])))
+			out[0][i] = float32(f.function(float64(a[i])))
 		}
-	} else if f := binary[n.Op]; f != nil {
-		b := e.vals[n.In[1]]
-		for i := range out {
-			u, v := a[broadcast(i, y.Shape, x.Shape)], b[broadcast(i, y.Shape, n.In[1].Shape)]
-			out[i] = float32(clamp(n.Act(), f(float64(u), float64(v))))
+	case f.pair != nil:
+		z, y := n.In[1], n.Out[0]
+		b := e.vals[z]
+		for i := range out[0] {
+			u, v := a[Broadcast(i, y.Shape, x.Shape)], b[Broadcast(i, y.Shape, z.Shape)]
+			out[0][i] = float32(e.Activate(n, f.pair(float64(u), float64(v))))
 		}
-	} else if f := operators[n.Op]; f != nil {
-		f(e, n, out)
-	} else {
-		return fmt.Errorf("unknown operator")
+	default:
+		f.fill(e, n, out)
 	}
-	e.raw[y] = out
-	if e.noise != nil && roundings(n) > 0 {
-		out = e.noise.shake(out, margin*unitRoundoff(n), 0)
-		if n.Op == graph.Round { // exact once its operand is
-			copy(out, e.raw[y])
-		}
-		e.noise.ties(n, y, a, out)
-	}
-	e.set(y, out)
-	return nil
-}
-
-// same is an operator that changes a tensor's shape or number format alone.
-func (e *env) same(n *graph.Node, out []float32) { copy(out, e.vals[n.In[0]]) }
-
-func product(s []int) int {
-	n := 1
-	for _, d := range s {
-		n *= d
-	}
-	return n
-}
-
-// broadcast maps element i of a tensor of shape out to an operand of shape in,
-// aligned at the last axis.
-func broadcast(i int, out, in []int) int {
-	k, stride := 0, 1
-	for j := len(out) - 1; j >= 0; j-- {
-		at := i % out[j]
-		i /= out[j]
-		if p := j - (len(out) - len(in)); p >= 0 {
-			if in[p] > 1 {
-				k += at * stride
+	for i, y := range n.Out {
+		e.raw[y] = out[i]
+		if e.noise != nil && f.roundings(n) > 0 {
+			out[i] = e.noise.shake(out[i], margin*unitRoundoff(n), 0)
+			if f.integers { // exact once its operand is
+				copy(out[i], e.raw[y])
 			}
-			stride *= in[p]
+			e.noise.ties(n, f, y, a, out[i])
 		}
+		e.set(y, out[i])
 	}
-	return k
+	return e.err
 }

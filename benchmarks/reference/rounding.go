@@ -18,9 +18,9 @@ const (
 	margin = 4
 	// trials are the noisy runs of which Tolerance takes the worst.
 	trials = 4
-	// composed is the number of operations, each rounded, of an operator that adds up
+	// Composed is the number of operations, each rounded, of an operator that adds up
 	// nothing: no runtime writes one as more.
-	composed = 8
+	Composed = 8
 	// rare are the elements of a result that a trial rounds the other way beyond those at a
 	// tie: few trials would find an error that one run in ten has.
 	rare = 2
@@ -82,7 +82,7 @@ func relative(a, b []float32) float64 {
 // noise is the random rounding of a trial.
 type noise struct {
 	rng   *rand.Rand
-	clean *env // the run without noise
+	clean *Env // the run without noise
 }
 
 // unitRoundoff is 2^−p of a format of p significant bits. Integers are exact; what
@@ -102,42 +102,20 @@ func unitRoundoff(n *graph.Node) float64 {
 
 // roundings is the number of operations on the way to one element of a node's result,
 // each of which rounds; 0 for one that computes nothing.
-func roundings(n *graph.Node) int {
-	x := n.In[0].Shape
-	switch n.Op {
-	case graph.Reshape, graph.Transpose, graph.Slice, graph.Pad, graph.Expand, graph.Concat, graph.Split, graph.MaxPool,
-		graph.DepthToSpace, graph.SpaceToDepth:
+func (f Form) roundings(n *graph.Node) int {
+	switch {
+	case f.moves:
 		return 0
-	case graph.Conv, graph.DWConv:
-		return product(n.In[1].Shape[1:]) + 1
-	case graph.Deconv: // of each input channel of its group, at most the kernel
-		w := n.In[1].Shape
-		return w[0]/n.Int("groups", 1)*w[2]*w[3] + 1
-	case graph.Linear, graph.MatMul:
-		return x[len(x)-1] + 1
-	case graph.GAP, graph.InstanceNorm:
-		return product(x[2:]) + composed
-	case graph.AvgPool:
-		return product(n.Attrs.Ints["kernel"]) + 1
-	case graph.Mean, graph.Reduce:
-		return x[n.Int("axis", len(x)-1)] + 1
-	case graph.Resize:
-		if n.Out[0].DType == graph.Float32 { // places, up to the image's size, are in float32: weights are off by size·u
-			size := max(slices.Max(x[2:]), slices.Max(n.Out[0].Shape[2:]))
-			return size*size + composed
-		}
-	case graph.Softmax:
-		return x[n.Int("axis", len(x)-1)] + composed
-	case graph.LayerNorm, graph.RMSNorm:
-		return x[len(x)-1] + composed
+	case f.rounds == nil:
+		return Composed
 	}
-	return composed
+	return f.rounds(n)
 }
 
 // operands replaces a node's operands by noisy ones; restore puts them back.
-func (z *noise) operands(e *env, n *graph.Node) (restore func()) {
+func (z *noise) operands(e *Env, n *graph.Node, f Form) (restore func()) {
 	old := map[*graph.Value][]float32{}
-	size := margin * unitRoundoff(n) * math.Sqrt(float64(roundings(n)))
+	size := margin * unitRoundoff(n) * math.Sqrt(float64(f.roundings(n)))
 	for i, v := range n.In {
 		a, known := e.vals[v]
 		if _, done := old[v]; done || !known || size == 0 {
@@ -204,9 +182,9 @@ func otherWay(x float64) float64 {
 // ties moves the elements of a result across the ties of the grid that it is about to be
 // rounded to: y's grid of integers, or the integers themselves where the node rounds to
 // them.
-func (z *noise) ties(n *graph.Node, y *graph.Value, before, out []float32) {
+func (z *noise) ties(n *graph.Node, f Form, y *graph.Value, before, out []float32) {
 	switch {
-	case n.Op == graph.Round:
+	case f.integers:
 		noisy, x := wide(before, 1), wide(z.clean.vals[n.In[0]], 1)
 		for _, i := range nearTies(noisy, x) {
 			out[i] = float32(otherWay(x[i]))

@@ -2,32 +2,32 @@ package tflitewriter
 
 import (
 	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/internal/tflitefb"
 )
 
-// floatOnly says that a node of int8 values is an operator of which TensorFlow Lite
-// has no integer form, alone or in what it is composed of.
-func (w *writer) floatOnly(n *graph.Node) bool {
-	if n.Out[0].DType != graph.Int8 {
-		return false
+// Convert changes a tensor's number format: QUANTIZE, DEQUANTIZE, or nothing between the
+// float types, which are float32 in the file.
+func (w *Writer) Convert(n *graph.Node) {
+	switch from, to := n.In[0].DType, n.Out[0].DType; {
+	case to == graph.Int8:
+		x, y, _ := w.InPlace(n)
+		w.QuantizeOp(x, y)
+	case from == graph.Int8:
+		x, y, _ := w.InPlace(n)
+		w.Emit(tflitefb.Dequantize, 2, []int32{x}, []int32{y}, tflitefb.Options{Type: tflitefb.DequantizeOptions})
+	default:
+		p, ok := w.at[n.In[0]]
+		if !ok {
+			Fail("%w: the cast of a constant", ErrNoForm)
+		}
+		w.Alias(n.Out[0], p.tensor, p.layout)
 	}
-	switch n.Op {
-	case graph.Div, graph.Reciprocal, graph.Sqrt, graph.Pow, graph.Neg, graph.Sin, graph.Cos, graph.Round, graph.Erf, graph.Softplus, graph.Mish,
-		graph.LayerNorm, graph.RMSNorm, graph.InstanceNorm,
-		graph.PRelu: // its slopes are kept in floating point
-		return true
-	case graph.Exp, graph.Log: // newer libraries have them
-		return w.classic
-	case graph.Reduce:
-		op := n.Attrs.Strings["op"]
-		return op == "prod" || op == "l1" || op == "l2" || op == "sumsquare"
-	}
-	return false
 }
 
 // inFloat writes a node of int8 values in floating point, as TensorFlow's converter
 // leaves what it cannot quantise: its inputs are dequantised, its result is
 // quantised again.
-func (w *writer) inFloat(n *graph.Node) {
+func (w *Writer) inFloat(n *graph.Node) {
 	wide := *n
 	wide.In = nil
 	for _, v := range n.In {
@@ -37,11 +37,11 @@ func (w *writer) inFloat(n *graph.Node) {
 	result := floatOf(y)
 	wide.Out = []*graph.Value{result}
 	w.node(&wide)
-	w.node(&graph.Node{Op: graph.Quantize, Name: y.Name, In: []*graph.Value{result}, Out: []*graph.Value{y}})
+	w.Convert(&graph.Node{Name: y.Name, In: []*graph.Value{result}, Out: []*graph.Value{y}})
 }
 
 // dequantised is an int8 activation in floating point, made once.
-func (w *writer) dequantised(v *graph.Value) *graph.Value {
+func (w *Writer) dequantised(v *graph.Value) *graph.Value {
 	if v.DType != graph.Int8 || w.weights[v] {
 		return v
 	}
@@ -49,7 +49,7 @@ func (w *writer) dequantised(v *graph.Value) *graph.Value {
 	if !ok {
 		f = floatOf(v)
 		w.floats[v] = f
-		w.node(&graph.Node{Op: graph.Dequantize, Name: f.Name, In: []*graph.Value{v}, Out: []*graph.Value{f}})
+		w.Convert(&graph.Node{Name: f.Name, In: []*graph.Value{v}, Out: []*graph.Value{f}})
 	}
 	return f
 }

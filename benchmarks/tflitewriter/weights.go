@@ -10,13 +10,13 @@ import (
 
 // constant is a weight as the file's tensor in a layout. Half-precision weights
 // come behind a DEQUANTIZE.
-func (w *writer) constant(v *graph.Value, l layout) int32 {
-	return w.shaped(v, l, l.apply(v.Shape), false)
+func (w *Writer) constant(v *graph.Value, l Layout) int32 {
+	return w.Shaped(v, l, l.Apply(v.Shape), false)
 }
 
-// shaped is constant with another shape for the same bytes in layout order;
+// Shaped is constant with another shape for the same bytes in layout order;
 // widen puts int8 weights behind a DEQUANTIZE.
-func (w *writer) shaped(v *graph.Value, l layout, shape []int32, widen bool) int32 {
+func (w *Writer) Shaped(v *graph.Value, l Layout, shape []int32, widen bool) int32 {
 	key := fmt.Sprintf("w %p %v %v %v", v, l, shape, widen)
 	if i, ok := w.constants[key]; ok {
 		return i
@@ -46,11 +46,11 @@ func (w *writer) shaped(v *graph.Value, l layout, shape []int32, widen bool) int
 			t.Data = binary.LittleEndian.AppendUint32(t.Data, uint32(int32(q)))
 		}
 	default:
-		fail("%w: weight %s has an element type that is not stored", ErrNoForm, v.Name)
+		Fail("%w: weight %s has an element type that is not stored", ErrNoForm, v.Name)
 	}
-	i := w.add(t)
+	i := w.Add(t)
 	if widen {
-		j := w.add(tflitefb.Tensor{Name: v.Name + ".f", Type: tflitefb.Float32, Shape: shape})
+		j := w.Add(tflitefb.Tensor{Name: v.Name + ".f", Type: tflitefb.Float32, Shape: shape})
 		// Versions of DEQUANTIZE: 2 int8, 3 float16, 5 per channel.
 		version := int32(3)
 		if t.Type == tflitefb.Int8 {
@@ -59,7 +59,7 @@ func (w *writer) shaped(v *graph.Value, l layout, shape []int32, widen bool) int
 				version = 5
 			}
 		}
-		w.emit(tflitefb.Dequantize, version, []int32{i}, []int32{j}, tflitefb.Options{Type: tflitefb.DequantizeOptions})
+		w.Emit(tflitefb.Dequantize, version, []int32{i}, []int32{j}, tflitefb.Options{Type: tflitefb.DequantizeOptions})
 		i = j
 	}
 	w.constants[key] = i
@@ -68,8 +68,8 @@ func (w *writer) shaped(v *graph.Value, l layout, shape []int32, widen bool) int
 
 // fileAxis is the file's dimension along which v's scales stand. A shape with more
 // dimensions than the layout has them, of length one, after the first.
-func fileAxis(v *graph.Value, l layout, shape []int32) int {
-	a := l.axis(v.Quant.Axis)
+func fileAxis(v *graph.Value, l Layout, shape []int32) int {
+	a := l.Axis(v.Quant.Axis)
 	if a > 0 {
 		a += len(shape) - len(l)
 	}
@@ -77,7 +77,7 @@ func fileAxis(v *graph.Value, l layout, shape []int32) int {
 }
 
 // permuted reorders row-major elements of a shape to a layout.
-func permuted[E any](data []E, shape []int, l layout) []E {
+func permuted[E any](data []E, shape []int, l Layout) []E {
 	identity := true
 	for i, a := range l {
 		identity = identity && i == a

@@ -59,7 +59,7 @@ func WriteClassic(g *graph.Graph) ([]byte, error) {
 func Model(g *graph.Graph) (*tflitefb.Model, error) { return model(g, false) }
 
 func model(g *graph.Graph, classic bool) (_ *tflitefb.Model, err error) {
-	w := &writer{classic: classic, m: &tflitefb.Model{Description: "isocost", Signature: "serving_default"},
+	w := &Writer{classic: classic, m: &tflitefb.Model{Description: "isocost", Signature: "serving_default"},
 		at: map[*graph.Value]placed{}, constants: map[string]int32{}, weights: map[*graph.Value]bool{}, floats: map[*graph.Value]*graph.Value{}}
 	at := "inputs"
 	defer func() {
@@ -75,7 +75,7 @@ func model(g *graph.Graph, classic bool) (_ *tflitefb.Model, err error) {
 		w.weights[v] = true
 	}
 	for _, v := range g.Inputs {
-		w.m.Inputs = append(w.m.Inputs, w.activation(v, channelsLast(len(v.Shape))))
+		w.m.Inputs = append(w.m.Inputs, w.Activation(v, ChannelsLast(len(v.Shape))))
 	}
 	for i, n := range g.Nodes {
 		w.rest, at = g.Nodes[i+1:], fmt.Sprintf("node %s (%s)", n.Name, n.Op)
@@ -83,11 +83,11 @@ func model(g *graph.Graph, classic bool) (_ *tflitefb.Model, err error) {
 	}
 	for _, v := range g.Outputs {
 		at = "output " + v.Name
-		i := w.get(v, channelsLast(len(v.Shape)))
+		i := w.Get(v, ChannelsLast(len(v.Shape)))
 		// An output of its own, even where the last node moved nothing.
 		if slices.Contains(w.m.Inputs, i) || slices.Contains(w.m.Outputs, i) {
-			j := w.like(i, v.Name)
-			w.reshapeOp(i, j)
+			j := w.Like(i, v.Name)
+			w.ReshapeOp(i, j)
 			i = j
 		}
 		w.m.Tensors[i].Name = v.Name
@@ -100,31 +100,33 @@ func model(g *graph.Graph, classic bool) (_ *tflitefb.Model, err error) {
 // returns it as its error.
 type refusal struct{ error }
 
-func fail(format string, args ...any) { panic(refusal{fmt.Errorf(format, args...)}) }
+// Fail gives up writing; inside a form alone.
+func Fail(format string, args ...any) { panic(refusal{fmt.Errorf(format, args...)}) }
 
-// layout says in which order a tensor's axes stand in the file: file axis i holds
+// Layout says in which order a tensor's axes stand in the file: file axis i holds
 // the graph's axis layout[i].
-type layout []int
+type Layout []int
 
-// rowMajor is the graph's own order.
-func rowMajor(rank int) layout {
-	l := make(layout, rank)
+// RowMajor is the graph's own order.
+func RowMajor(rank int) Layout {
+	l := make(Layout, rank)
 	for i := range l {
 		l[i] = i
 	}
 	return l
 }
 
-// channelsLast moves axis 1 to the end; for ranks other than four it is the
+// ChannelsLast moves axis 1 to the end; for ranks other than four it is the
 // graph's own order.
-func channelsLast(rank int) layout {
+func ChannelsLast(rank int) Layout {
 	if rank != 4 {
-		return rowMajor(rank)
+		return RowMajor(rank)
 	}
-	return layout{0, 2, 3, 1}
+	return Layout{0, 2, 3, 1}
 }
 
-func (l layout) apply(shape []int) []int32 {
+// Apply is a shape of the graph in the file.
+func (l Layout) Apply(shape []int) []int32 {
 	out := make([]int32, len(l))
 	for i, a := range l {
 		out[i] = int32(shape[a])
@@ -132,17 +134,18 @@ func (l layout) apply(shape []int) []int32 {
 	return out
 }
 
-// axis is where the graph's axis stands in the file.
-func (l layout) axis(a int) int { return slices.Index(l, a) }
+// Axis is where the graph's axis stands in the file.
+func (l Layout) Axis(a int) int { return slices.Index(l, a) }
 
 // placed is a value in the file: its tensor, by layout.
 type placed struct {
-	layout layout // the one it was produced in
+	layout Layout // the one it was produced in
 	tensor int32
 	other  map[string]int32 // transposed copies
 }
 
-type writer struct {
+// Writer writes one file; an operator's form calls its methods.
+type Writer struct {
 	classic   bool // for older libraries
 	m         *tflitefb.Model
 	at        map[*graph.Value]placed
@@ -168,7 +171,7 @@ func tensorType(v *graph.Value) tflitefb.TensorType {
 	case graph.Bool:
 		return tflitefb.Bool
 	}
-	fail("%w: %s has an element type that TensorFlow Lite does not compute with", ErrNoForm, v.Name)
+	Fail("%w: %s has an element type that TensorFlow Lite does not compute with", ErrNoForm, v.Name)
 	panic("unreachable")
 }
 
@@ -183,42 +186,54 @@ func fileQuant(v *graph.Value, axis int32) *tflitefb.Quant {
 	return q
 }
 
-// add appends a tensor and returns its index.
-func (w *writer) add(t tflitefb.Tensor) int32 {
+// Classic reports that the file is for an older library (WriteClassic).
+func (w *Writer) Classic() bool { return w.classic }
+
+// Node writes a node that another one is made of.
+func (w *Writer) Node(n *graph.Node) { w.node(n) }
+
+// Tensor is a tensor of the file by its index.
+func (w *Writer) Tensor(i int32) *tflitefb.Tensor { return &w.m.Tensors[i] }
+
+// Weight says that v, which the graph does not have, is a constant.
+func (w *Writer) Weight(v *graph.Value) { w.weights[v] = true }
+
+// Add appends a tensor and returns its index.
+func (w *Writer) Add(t tflitefb.Tensor) int32 {
 	w.m.Tensors = append(w.m.Tensors, t)
 	return int32(len(w.m.Tensors) - 1)
 }
 
-// like adds an activation of the same type, shape and scale as tensor i.
-func (w *writer) like(i int32, name string) int32 {
+// Like adds an activation of the same type, shape and scale as tensor i.
+func (w *Writer) Like(i int32, name string) int32 {
 	t := w.m.Tensors[i]
 	t.Name, t.Data = name, nil
-	return w.add(t)
+	return w.Add(t)
 }
 
-// activation adds v's tensor in a layout and records where v is.
-func (w *writer) activation(v *graph.Value, l layout) int32 {
-	i := w.add(tflitefb.Tensor{Name: v.Name, Type: tensorType(v), Shape: l.apply(v.Shape), Quant: fileQuant(v, 0)})
+// Activation adds v's tensor in a layout and records where v is.
+func (w *Writer) Activation(v *graph.Value, l Layout) int32 {
+	i := w.Add(tflitefb.Tensor{Name: v.Name, Type: tensorType(v), Shape: l.Apply(v.Shape), Quant: fileQuant(v, 0)})
 	w.at[v] = placed{layout: l, tensor: i}
 	return i
 }
 
-// alias says that v is tensor i, whose bytes already are v's in layout l.
-func (w *writer) alias(v *graph.Value, i int32, l layout) {
-	if shape := l.apply(v.Shape); !slices.Equal(w.m.Tensors[i].Shape, shape) {
+// Alias says that v is tensor i, whose bytes already are v's in layout l.
+func (w *Writer) Alias(v *graph.Value, i int32, l Layout) {
+	if shape := l.Apply(v.Shape); !slices.Equal(w.m.Tensors[i].Shape, shape) {
 		panic(fmt.Sprintf("tflitewriter: %s has shape %v, not %v", v.Name, w.m.Tensors[i].Shape, shape))
 	}
 	w.at[v] = placed{layout: l, tensor: i}
 }
 
-// get is v's tensor in a layout, transposed where it is in another.
-func (w *writer) get(v *graph.Value, l layout) int32 {
+// Get is v's tensor in a layout, transposed where it is in another.
+func (w *Writer) Get(v *graph.Value, l Layout) int32 {
 	if w.weights[v] {
 		return w.constant(v, l)
 	}
 	p, ok := w.at[v]
 	if !ok {
-		fail("value %s is used before it is made", v.Name)
+		Fail("value %s is used before it is made", v.Name)
 	}
 	if slices.Equal(p.layout, l) {
 		return p.tensor
@@ -229,12 +244,12 @@ func (w *writer) get(v *graph.Value, l layout) int32 {
 	}
 	perm := make([]int32, len(l))
 	for i, a := range l {
-		perm[i] = int32(p.layout.axis(a))
+		perm[i] = int32(p.layout.Axis(a))
 	}
 	t := w.m.Tensors[p.tensor]
-	t.Name, t.Shape = v.Name+".t", l.apply(v.Shape)
-	i := w.add(t)
-	w.transposeOp(p.tensor, i, perm)
+	t.Name, t.Shape = v.Name+".t", l.Apply(v.Shape)
+	i := w.Add(t)
+	w.TransposeOp(p.tensor, i, perm)
 	if p.other == nil {
 		p.other = map[string]int32{}
 	}
@@ -243,20 +258,20 @@ func (w *writer) get(v *graph.Value, l layout) int32 {
 	return i
 }
 
-// ends are the node's first input and output, each in a layout.
-func (w *writer) ends(n *graph.Node, in, out layout) (x, y int32) {
-	return w.get(n.In[0], in), w.activation(n.Out[0], out)
+// Ends are the node's first input and output, each in a layout.
+func (w *Writer) Ends(n *graph.Node, in, out Layout) (x, y int32) {
+	return w.Get(n.In[0], in), w.Activation(n.Out[0], out)
 }
 
-// inPlace are the node's ends in the layout its input has, which is given as well.
-func (w *writer) inPlace(n *graph.Node) (x, y int32, l layout) {
-	l = w.layoutOf(n.In[0])
-	x, y = w.ends(n, l, l)
+// InPlace are the node's ends in the layout its input has, which is given as well.
+func (w *Writer) InPlace(n *graph.Node) (x, y int32, l Layout) {
+	l = w.LayoutOf(n.In[0])
+	x, y = w.Ends(n, l, l)
 	return x, y, l
 }
 
-// transposeOp emits a TRANSPOSE, or a RESHAPE where only axes of length one move.
-func (w *writer) transposeOp(in, out int32, perm []int32) {
+// TransposeOp emits a TRANSPOSE, or a RESHAPE where only axes of length one move.
+func (w *Writer) TransposeOp(in, out int32, perm []int32) {
 	var order []int32
 	for _, a := range perm {
 		if w.m.Tensors[in].Shape[a] > 1 {
@@ -264,7 +279,7 @@ func (w *writer) transposeOp(in, out int32, perm []int32) {
 		}
 	}
 	if slices.IsSorted(order) {
-		w.reshapeOp(in, out)
+		w.ReshapeOp(in, out)
 		return
 	}
 	version := int32(1)
@@ -274,42 +289,43 @@ func (w *writer) transposeOp(in, out int32, perm []int32) {
 	if len(perm) > 5 {
 		version = 6 // ranks above five
 	}
-	w.emit(tflitefb.Transpose, version, []int32{in, w.int32s(perm...)}, []int32{out}, tflitefb.Options{Type: tflitefb.TransposeOptions})
+	w.Emit(tflitefb.Transpose, version, []int32{in, w.Int32s(perm...)}, []int32{out}, tflitefb.Options{Type: tflitefb.TransposeOptions})
 }
 
-// shapedLike is like with a shape of its own.
-func (w *writer) shapedLike(i int32, name string, shape ...int32) int32 {
-	j := w.like(i, name)
+// ShapedLike is like with a shape of its own.
+func (w *Writer) ShapedLike(i int32, name string, shape ...int32) int32 {
+	j := w.Like(i, name)
 	w.m.Tensors[j].Shape = shape
 	return j
 }
 
-func (w *writer) emit(code tflitefb.Op, version int32, in, out []int32, options tflitefb.Options) {
+// Emit adds an operator.
+func (w *Writer) Emit(code tflitefb.Op, version int32, in, out []int32, options tflitefb.Options) {
 	w.m.Operators = append(w.m.Operators, tflitefb.Operator{Code: code, Version: version, Inputs: in, Outputs: out, Options: options})
 }
 
-// version is v for int8 operands and 1 otherwise.
-func (w *writer) version(tensor, int8 int32) int32 {
+// Version is v for int8 operands and 1 otherwise.
+func (w *Writer) Version(tensor, int8 int32) int32 {
 	if w.m.Tensors[tensor].Type == tflitefb.Int8 {
 		return int8
 	}
 	return 1
 }
 
-// int32s is a constant list of numbers, shared by content.
-func (w *writer) int32s(v ...int32) int32 {
+// Int32s is a constant list of numbers, shared by content.
+func (w *Writer) Int32s(v ...int32) int32 {
 	key := fmt.Sprint("i", v)
 	if i, ok := w.constants[key]; ok {
 		return i
 	}
-	i := w.add(tflitefb.Tensor{Name: fmt.Sprintf("const.%d", len(w.constants)), Type: tflitefb.Int32, Shape: []int32{int32(len(v))}, Data: int32Bytes(v)})
+	i := w.Add(tflitefb.Tensor{Name: fmt.Sprintf("const.%d", len(w.constants)), Type: tflitefb.Int32, Shape: []int32{int32(len(v))}, Data: int32Bytes(v)})
 	w.constants[key] = i
 	return i
 }
 
-// scalar is a constant number in the arithmetic of tensor like: float32, or int8
+// Scalar is a constant number in the arithmetic of tensor like: float32, or int8
 // with a scale that holds it exactly as 127 or 0.
-func (w *writer) scalar(v float32, like int32) int32 {
+func (w *Writer) Scalar(v float32, like int32) int32 {
 	int8 := w.m.Tensors[like].Type == tflitefb.Int8
 	key := fmt.Sprint("s", v, int8)
 	if i, ok := w.constants[key]; ok {
@@ -327,9 +343,14 @@ func (w *writer) scalar(v float32, like int32) int32 {
 		}
 		t.Type, t.Data, t.Quant = tflitefb.Int8, []byte{q}, &tflitefb.Quant{Scale: []float32{scale}, Zero: []int64{0}}
 	}
-	i := w.add(t)
+	i := w.Add(t)
 	w.constants[key] = i
 	return i
+}
+
+// Int32 is a constant integer that is not a list of one.
+func (w *Writer) Int32(name string, v int32) int32 {
+	return w.Add(tflitefb.Tensor{Name: name, Type: tflitefb.Int32, Shape: []int32{}, Data: int32Bytes([]int32{v})})
 }
 
 func int32Bytes(v []int32) []byte {

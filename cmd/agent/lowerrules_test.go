@@ -9,6 +9,7 @@ import (
 
 	"github.com/isocost/isocost/agent/sidebyside"
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/benchmarks/kernelfile"
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
@@ -31,7 +32,7 @@ func TestRulesAgreeWithRuntime(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			data, err := benchmarks.WriteONNX(g)
+			data, err := onnxwriter.Write(g)
 			if err != nil {
 				t.Fatal(err)
 			}

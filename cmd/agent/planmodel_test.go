@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/lut"
@@ -24,7 +25,7 @@ func TestPlanFromModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := benchmarks.WriteONNX(g)
+	data, err := onnxwriter.Write(g)
 	if err != nil {
 		t.Fatal(err)
 	}

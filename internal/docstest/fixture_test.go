@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/lut"
@@ -46,7 +47,7 @@ func makeExampleFiles(t *testing.T, dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := benchmarks.ONNXModel(g)
+		m, err := onnxwriter.Model(g)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/internal/onnx"
 )
 
@@ -42,7 +43,7 @@ func newTrainingFree(chain benchmarks.Chain, n int, seed uint64) (*trainingFree,
 	if err != nil {
 		return nil, err
 	}
-	m, err := benchmarks.ONNXModel(g)
+	m, err := onnxwriter.Model(g)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
 )
 
 // Every cell that a shipped space can ask for has a frame, and its architectures
@@ -30,7 +31,7 @@ func TestShippedSpacesCanBeMeasured(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %s: %v", path, a.Key(), err)
 			}
-			if _, err := benchmarks.WriteONNX(g); err != nil {
+			if _, err := onnxwriter.Write(g); err != nil {
 				t.Errorf("%s: %s: %v", path, a.Key(), err)
 			}
 		}

@@ -1,0 +1,67 @@
+package benchmarks
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/isocost/isocost/benchmarks/graph"
+)
+
+func init() {
+	define(kind{
+		// Dosovitskiy et al. 2021, pre-norm: x + MHSA(LN(x)), then x + MLP(LN(x)) with mid
+		// hidden features and act (gelu when left out); with win, attention in windows as
+		// Liu et al. 2021 without the cyclic shift.
+		name: "encoder", block: true,
+		doc:   "pre-norm transformer encoder, gelu unless act says else (Dosovitskiy et al. 2021); windows without shift (Liu et al. 2021)",
+		attrs: []attribute{need(heads), windows, activation()}, axes: []string{"seq", "dim", "mid"}, in: mapShape, out: mapShape,
+		check: func(a args) error {
+			seq, win := a.axis("seq"), a.int("win", 0)
+			if side := int(math.Sqrt(float64(seq))); win > 0 && a.axis("dim")%a.int("heads", 1) == 0 && (side*side != seq || side%win != 0) {
+				return fmt.Errorf("windows of side %d do not tile a square of %d tokens", win, seq)
+			}
+			return checkHeads(a)
+		},
+		build: func(b *builder, a args, x *graph.Value) *graph.Value {
+			act := a.str("act")
+			if act == "" {
+				act = "gelu"
+			}
+			y := b.layerNorm(x, "norm1")
+			side, win := int(math.Sqrt(float64(a.axis("seq")))), a.int("win", 0)
+			if win > 0 {
+				y = b.partition(y, side, win)
+			}
+			d := a.axis("dim")
+			qkv := b.linear(y, "qkv", 3*d, "")
+			parts := b.split(qkv, "qkv.part", 2, a.axis("dim"), a.axis("dim"), a.axis("dim"))
+			y = b.attention(parts[0], parts[1], parts[2], a.int("heads", 1))
+			y = b.linear(y, "proj", d, "")
+			if win > 0 {
+				y = b.unpartition(y, side, win)
+			}
+			x = b.add(x, y, "add1", "")
+			y = b.layerNorm(x, "norm2")
+			y = b.linear(y, "mlp.1", a.axis("mid"), act)
+			y = b.linear(y, "mlp.2", d, "")
+			return b.add(x, y, "add2", "")
+		},
+		frame: alone, weights: builtWeights, grid: gridOf(encoderGrid), example: "encoder[act=gelu,heads=2]/P@dim=32,mid=64,seq=16",
+	})
+}
+
+// partition cuts a square of side² tokens into windows: [N,S,D] → [N·n,win²,D].
+func (b *builder) partition(x *graph.Value, side, win int) *graph.Value {
+	n, d, k := x.Shape[0], x.Shape[2], side/win
+	y := b.as(x, b.layer+".win.grid", []int{n, k, win, k, win * d})
+	y = b.transpose(y, "win.cut", 0, 1, 3, 2, 4)
+	return b.as(y, b.layer+".win", []int{n * k * k, win * win, d})
+}
+
+func (b *builder) unpartition(x *graph.Value, side, win int) *graph.Value {
+	d, k := x.Shape[2], side/win
+	n := x.Shape[0] / (k * k)
+	y := b.as(x, b.layer+".unwin.grid", []int{n, k, k, win, win * d})
+	y = b.transpose(y, "unwin.join", 0, 1, 3, 2, 4)
+	return b.as(y, b.layer+".unwin", []int{n, side * side, d})
+}
