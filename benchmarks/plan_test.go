@@ -229,7 +229,7 @@ func TestSlopeChainsCopies(t *testing.T) {
 
 // TestGrids: every family has at least three widths of each shape, all buildable.
 func TestGrids(t *testing.T) {
-	for _, f := range benchmarks.GridFamilies {
+	for _, f := range benchmarks.GridFamilies() {
 		for _, p := range []lut.Precision{lut.FP32, lut.INT8} {
 			ops, err := benchmarks.Grid(f, p)
 			if err != nil || len(ops) < 9 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/graph"
 	"github.com/isocost/isocost/benchmarks/reference"
 	"github.com/isocost/isocost/benchmarks/tflitewriter"
@@ -41,7 +42,7 @@ func (s *small) weight(name string, shape ...int) *graph.Value {
 }
 
 func (s *small) node(op string, attrs graph.Attrs, out [][]int, in ...*graph.Value) []*graph.Value {
-	n := &graph.Node{Op: op, Name: op, In: in, Attrs: attrs}
+	n := &graph.Node{Op: benchmarks.Operator(op), Name: op, In: in, Attrs: attrs}
 	for i, shape := range out {
 		n.Out = append(n.Out, &graph.Value{Name: op + string(rune('a'+len(s.g.Nodes))) + string(rune('0'+i)), Shape: shape})
 	}
@@ -64,98 +65,98 @@ func TestOperators(t *testing.T) {
 	for name, build := range map[string]func(s *small) []*graph.Value{
 		"deconv same": func(s *small) []*graph.Value {
 			x := s.input("x", 1, 4, 5, 6)
-			return s.node(graph.Deconv, intAttrs("strides", l{2, 2}, "pads", l{0, 0, 1, 1}), []l{{1, 3, 10, 12}}, x, s.weight("w", 4, 3, 3, 3), s.weight("b", 3))
+			return s.node("deconv", intAttrs("strides", l{2, 2}, "pads", l{0, 0, 1, 1}), []l{{1, 3, 10, 12}}, x, s.weight("w", 4, 3, 3, 3), s.weight("b", 3))
 		},
 		"deconv valid": func(s *small) []*graph.Value {
 			x := s.input("x", 1, 4, 5, 6)
-			return s.node(graph.Deconv, intAttrs("strides", l{2, 2}, "pads", l{0, 0, 0, 0}), []l{{1, 3, 10, 12}}, x, s.weight("w", 4, 3, 2, 2), s.weight("b", 3))
+			return s.node("deconv", intAttrs("strides", l{2, 2}, "pads", l{0, 0, 0, 0}), []l{{1, 3, 10, 12}}, x, s.weight("w", 4, 3, 2, 2), s.weight("b", 3))
 		},
 		"deconv symmetric padding": func(s *small) []*graph.Value {
 			x := s.input("x", 1, 4, 5, 6)
-			return s.node(graph.Deconv, intAttrs("strides", l{2, 2}, "pads", l{2, 2, 1, 1}), []l{{1, 3, 10, 12}}, x, s.weight("w", 4, 3, 5, 5), s.weight("b", 3))
+			return s.node("deconv", intAttrs("strides", l{2, 2}, "pads", l{2, 2, 1, 1}), []l{{1, 3, 10, 12}}, x, s.weight("w", 4, 3, 5, 5), s.weight("b", 3))
 		},
 		"matmul": func(s *small) []*graph.Value {
 			a := graph.Attrs{Floats: map[string]float32{"alpha": 0.25}}
-			return s.node(graph.MatMul, a, []l{{2, 3, 4}}, s.input("x", 2, 3, 5), s.input("y", 2, 5, 4))
+			return s.node("matmul", a, []l{{2, 3, 4}}, s.input("x", 2, 3, 5), s.input("y", 2, 5, 4))
 		},
 		"matmul transposed": func(s *small) []*graph.Value {
-			return s.node(graph.MatMul, intAttrs("transb", l{1}), []l{{2, 3, 4}}, s.input("x", 2, 3, 5), s.input("y", 2, 4, 5))
+			return s.node("matmul", intAttrs("transb", l{1}), []l{{2, 3, 4}}, s.input("x", 2, 3, 5), s.input("y", 2, 4, 5))
 		},
 		"layernorm": func(s *small) []*graph.Value {
 			a := graph.Attrs{Floats: map[string]float32{"eps": 1e-5}}
-			return s.node(graph.LayerNorm, a, []l{{1, 6, 8}}, s.input("x", 1, 6, 8), s.weight("gamma", 8), s.weight("beta", 8))
+			return s.node("layernorm", a, []l{{1, 6, 8}}, s.input("x", 1, 6, 8), s.weight("gamma", 8), s.weight("beta", 8))
 		},
 		"rmsnorm": func(s *small) []*graph.Value {
 			a := graph.Attrs{Floats: map[string]float32{"eps": 1e-5}}
-			return s.node(graph.RMSNorm, a, []l{{1, 6, 8}}, s.input("x", 1, 6, 8), s.weight("gamma", 8))
+			return s.node("rmsnorm", a, []l{{1, 6, 8}}, s.input("x", 1, 6, 8), s.weight("gamma", 8))
 		},
 		"softmax": func(s *small) []*graph.Value {
-			return s.node(graph.Softmax, graph.Attrs{}, []l{{3, 7}}, s.input("x", 3, 7))
+			return s.node("softmax", graph.Attrs{}, []l{{3, 7}}, s.input("x", 3, 7))
 		},
 		"softmax over the width": func(s *small) []*graph.Value {
-			return s.node(graph.Softmax, graph.Attrs{}, []l{{1, 3, 4, 5}}, s.input("x", 1, 3, 4, 5))
+			return s.node("softmax", graph.Attrs{}, []l{{1, 3, 4, 5}}, s.input("x", 1, 3, 4, 5))
 		},
 		"concat channels": func(s *small) []*graph.Value {
-			return s.node(graph.Concat, intAttrs("axis", l{1}), []l{{1, 7, 4, 5}}, s.input("x", 1, 3, 4, 5), s.input("y", 1, 4, 4, 5))
+			return s.node("concat", intAttrs("axis", l{1}), []l{{1, 7, 4, 5}}, s.input("x", 1, 3, 4, 5), s.input("y", 1, 4, 4, 5))
 		},
 		"split channels": func(s *small) []*graph.Value {
-			return s.node(graph.Split, intAttrs("axis", l{1}), []l{{1, 3, 4, 5}, {1, 3, 4, 5}}, s.input("x", 1, 6, 4, 5))
+			return s.node("split", intAttrs("axis", l{1}), []l{{1, 3, 4, 5}, {1, 3, 4, 5}}, s.input("x", 1, 6, 4, 5))
 		},
 		"avgpool": func(s *small) []*graph.Value {
-			return s.node(graph.AvgPool, intAttrs("kernel", l{3, 3}, "strides", l{2, 2}, "pads", l{1, 1, 1, 1}), []l{{1, 3, 4, 4}}, s.input("x", 1, 3, 7, 7))
+			return s.node("avgpool", intAttrs("kernel", l{3, 3}, "strides", l{2, 2}, "pads", l{1, 1, 1, 1}), []l{{1, 3, 4, 4}}, s.input("x", 1, 3, 7, 7))
 		},
 		"maxpool padded": func(s *small) []*graph.Value {
-			return s.node(graph.MaxPool, intAttrs("kernel", l{3, 3}, "strides", l{2, 2}, "pads", l{1, 1, 0, 0}), []l{{1, 3, 4, 4}}, s.input("x", 1, 3, 8, 8))
+			return s.node("maxpool", intAttrs("kernel", l{3, 3}, "strides", l{2, 2}, "pads", l{1, 1, 0, 0}), []l{{1, 3, 4, 4}}, s.input("x", 1, 3, 8, 8))
 		},
 		"maxpool of one pixel": func(s *small) []*graph.Value {
-			return s.node(graph.MaxPool, intAttrs("kernel", l{1, 1}, "strides", l{5, 7}, "pads", l{0, 0, 0, 0}), []l{{1, 3, 1, 1}}, s.input("x", 1, 3, 5, 7))
+			return s.node("maxpool", intAttrs("kernel", l{1, 1}, "strides", l{5, 7}, "pads", l{0, 0, 0, 0}), []l{{1, 3, 1, 1}}, s.input("x", 1, 3, 5, 7))
 		},
 		"avgpool of one pixel": func(s *small) []*graph.Value {
-			return s.node(graph.AvgPool, intAttrs("kernel", l{1, 1}, "strides", l{5, 7}, "pads", l{0, 0, 0, 0}), []l{{1, 3, 1, 1}}, s.input("x", 1, 3, 5, 7))
+			return s.node("avgpool", intAttrs("kernel", l{1, 1}, "strides", l{5, 7}, "pads", l{0, 0, 0, 0}), []l{{1, 3, 1, 1}}, s.input("x", 1, 3, 5, 7))
 		},
 		"resize nearest": func(s *small) []*graph.Value {
 			a := intAttrs("factor", l{2})
 			a.Strings = map[string]string{"mode": "nearest"}
-			return s.node(graph.Resize, a, []l{{1, 3, 8, 10}}, s.input("x", 1, 3, 4, 5))
+			return s.node("resize", a, []l{{1, 3, 8, 10}}, s.input("x", 1, 3, 4, 5))
 		},
 		"resize linear": func(s *small) []*graph.Value {
 			a := intAttrs("factor", l{2})
 			a.Strings = map[string]string{"mode": "linear"}
-			return s.node(graph.Resize, a, []l{{1, 3, 8, 10}}, s.input("x", 1, 3, 4, 5))
+			return s.node("resize", a, []l{{1, 3, 8, 10}}, s.input("x", 1, 3, 4, 5))
 		},
 		"transpose to rows": func(s *small) []*graph.Value {
-			return s.node(graph.Transpose, intAttrs("perm", l{0, 2, 3, 1}), []l{{1, 4, 5, 3}}, s.input("x", 1, 3, 4, 5))
+			return s.node("transpose", intAttrs("perm", l{0, 2, 3, 1}), []l{{1, 4, 5, 3}}, s.input("x", 1, 3, 4, 5))
 		},
 		"transpose spatial": func(s *small) []*graph.Value {
-			return s.node(graph.Transpose, intAttrs("perm", l{0, 1, 3, 2}), []l{{1, 3, 5, 4}}, s.input("x", 1, 3, 4, 5))
+			return s.node("transpose", intAttrs("perm", l{0, 1, 3, 2}), []l{{1, 3, 5, 4}}, s.input("x", 1, 3, 4, 5))
 		},
 		"transpose rank six": func(s *small) []*graph.Value {
-			return s.node(graph.Transpose, intAttrs("perm", l{0, 1, 3, 2, 4, 5}), []l{{1, 2, 4, 3, 5, 2}}, s.input("x", 1, 2, 3, 4, 5, 2))
+			return s.node("transpose", intAttrs("perm", l{0, 1, 3, 2, 4, 5}), []l{{1, 2, 4, 3, 5, 2}}, s.input("x", 1, 2, 3, 4, 5, 2))
 		},
 		"flatten": func(s *small) []*graph.Value {
-			return s.node(graph.Reshape, graph.Attrs{}, []l{{1, 60}}, s.input("x", 1, 3, 4, 5))
+			return s.node("reshape", graph.Attrs{}, []l{{1, 60}}, s.input("x", 1, 3, 4, 5))
 		},
 		"channel scale": func(s *small) []*graph.Value {
-			return s.node(graph.Mul, graph.Attrs{}, []l{{1, 3, 4, 5}}, s.input("x", 1, 3, 4, 5), s.weight("c", 3, 1, 1))
+			return s.node("mul", graph.Attrs{}, []l{{1, 3, 4, 5}}, s.input("x", 1, 3, 4, 5), s.weight("c", 3, 1, 1))
 		},
 		"row vector": func(s *small) []*graph.Value {
-			return s.node(graph.Add, graph.Attrs{}, []l{{1, 3, 4, 5}}, s.input("x", 1, 3, 4, 5), s.weight("c", 5))
+			return s.node("add", graph.Attrs{}, []l{{1, 3, 4, 5}}, s.input("x", 1, 3, 4, 5), s.weight("c", 5))
 		},
 		"lower rank": func(s *small) []*graph.Value {
-			return s.node(graph.Add, graph.Attrs{}, []l{{1, 3, 4, 5}}, s.input("x", 1, 3, 4, 5), s.input("y", 4, 5))
+			return s.node("add", graph.Attrs{}, []l{{1, 3, 4, 5}}, s.input("x", 1, 3, 4, 5), s.input("y", 4, 5))
 		},
 		"mean over a sequence": func(s *small) []*graph.Value {
-			return s.node(graph.Mean, intAttrs("axis", l{1}), []l{{1, 8}}, s.input("x", 1, 6, 8))
+			return s.node("mean", intAttrs("axis", l{1}), []l{{1, 8}}, s.input("x", 1, 6, 8))
 		},
 		"mean over the height": func(s *small) []*graph.Value {
-			return s.node(graph.Mean, intAttrs("axis", l{2}), []l{{1, 3, 5}}, s.input("x", 1, 3, 4, 5))
+			return s.node("mean", intAttrs("axis", l{2}), []l{{1, 3, 5}}, s.input("x", 1, 3, 4, 5))
 		},
 		"attention": attention,
 		"gelu": func(s *small) []*graph.Value {
-			return s.node(graph.Gelu, graph.Attrs{}, []l{{2, 9}}, s.input("x", 2, 9))
+			return s.node("gelu", graph.Attrs{}, []l{{2, 9}}, s.input("x", 2, 9))
 		},
 		"identity": func(s *small) []*graph.Value {
-			return s.node(graph.Cast, graph.Attrs{}, []l{{1, 3, 4, 5}}, s.input("x", 1, 3, 4, 5))
+			return s.node("cast", graph.Attrs{}, []l{{1, 3, 4, 5}}, s.input("x", 1, 3, 4, 5))
 		},
 	} {
 		kinds(t, func(t *testing.T, b *Backend) {
@@ -201,17 +202,17 @@ func attention(s *small) []*graph.Value {
 	const n, d, heads = 6, 8, 2
 	x := s.input("x", 1, n, d)
 	project := func(name string) *graph.Value {
-		flat := s.node(graph.Reshape, graph.Attrs{}, [][]int{{n, d}}, x)[0]
-		y := s.node(graph.Linear, graph.Attrs{}, [][]int{{n, d}}, flat, s.weight(name+".w", d, d), s.weight(name+".b", d))[0]
-		z := s.node(graph.Reshape, graph.Attrs{}, [][]int{{1, n, heads, d / heads}}, y)[0]
-		return s.node(graph.Transpose, intAttrs("perm", []int{0, 2, 1, 3}), [][]int{{1, heads, n, d / heads}}, z)[0]
+		flat := s.node("reshape", graph.Attrs{}, [][]int{{n, d}}, x)[0]
+		y := s.node("linear", graph.Attrs{}, [][]int{{n, d}}, flat, s.weight(name+".w", d, d), s.weight(name+".b", d))[0]
+		z := s.node("reshape", graph.Attrs{}, [][]int{{1, n, heads, d / heads}}, y)[0]
+		return s.node("transpose", intAttrs("perm", []int{0, 2, 1, 3}), [][]int{{1, heads, n, d / heads}}, z)[0]
 	}
 	q, k, v := project("q"), project("k"), project("v")
 	a := intAttrs("transb", []int{1})
 	a.Floats = map[string]float32{"alpha": 0.5}
-	scores := s.node(graph.MatMul, a, [][]int{{1, heads, n, n}}, q, k)[0]
-	p := s.node(graph.Softmax, graph.Attrs{}, [][]int{{1, heads, n, n}}, scores)[0]
-	y := s.node(graph.MatMul, graph.Attrs{}, [][]int{{1, heads, n, d / heads}}, p, v)[0]
-	back := s.node(graph.Transpose, intAttrs("perm", []int{0, 2, 1, 3}), [][]int{{1, n, heads, d / heads}}, y)[0]
-	return s.node(graph.Reshape, graph.Attrs{}, [][]int{{1, n, d}}, back)
+	scores := s.node("matmul", a, [][]int{{1, heads, n, n}}, q, k)[0]
+	p := s.node("softmax", graph.Attrs{}, [][]int{{1, heads, n, n}}, scores)[0]
+	y := s.node("matmul", graph.Attrs{}, [][]int{{1, heads, n, d / heads}}, p, v)[0]
+	back := s.node("transpose", intAttrs("perm", []int{0, 2, 1, 3}), [][]int{{1, n, heads, d / heads}}, y)[0]
+	return s.node("reshape", graph.Attrs{}, [][]int{{1, n, d}}, back)
 }

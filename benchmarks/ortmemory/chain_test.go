@@ -5,6 +5,7 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/benchmarks/ortmemory"
 	"github.com/isocost/isocost/benchmarks/ortmodel"
 	"github.com/isocost/isocost/lut"
@@ -18,7 +19,7 @@ func writtenPeak(tb testing.TB, chain benchmarks.Chain) int64 {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	data, err := benchmarks.WriteONNX(g)
+	data, err := onnxwriter.Write(g)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -71,7 +72,7 @@ func TestChainPeakIsThatOfTheWrittenModel(t *testing.T) {
 	for _, p := range []lut.Precision{lut.FP32, lut.FP16, lut.INT8, lut.INT8Dyn} {
 		chains = append(chains, mobile(t, p))
 	}
-	for _, family := range benchmarks.GridFamilies {
+	for _, family := range benchmarks.GridFamilies() {
 		for _, p := range []lut.Precision{lut.FP32, lut.INT8} {
 			grid, err := benchmarks.Grid(family, p)
 			if err != nil {

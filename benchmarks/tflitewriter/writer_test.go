@@ -1,4 +1,4 @@
-package tflitewriter
+package tflitewriter_test
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/benchmarks/tflitewriter"
 	"github.com/isocost/isocost/internal/tflitefb"
 	"github.com/isocost/isocost/lut"
 )
@@ -33,11 +34,11 @@ func build(t *testing.T, keys ...string) *graph.Graph {
 // operators lists a model's operators in order.
 func operators(t *testing.T, g *graph.Graph) string {
 	t.Helper()
-	file, err := Write(g)
+	file, err := tflitewriter.Write(g)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := Write(g)
+	again, err := tflitewriter.Write(g)
 	if err != nil || !bytes.Equal(file, again) {
 		t.Errorf("writing twice gives other bytes (%v)", err)
 	}
@@ -91,9 +92,9 @@ func TestOperators(t *testing.T) {
 
 func value(name string, shape ...int) *graph.Value { return &graph.Value{Name: name, Shape: shape} }
 
-func node(op string, attr []int, in, out *graph.Value) *graph.Node {
+func node(op graph.Operator, attr []int, in, out *graph.Value) *graph.Node {
 	n := &graph.Node{Op: op, Name: out.Name, In: []*graph.Value{in}, Out: []*graph.Value{out}}
-	if op == graph.Transpose {
+	if op.String() == "transpose" {
 		n.Attrs.Ints = map[string][]int{"perm": attr}
 	}
 	return n
@@ -104,14 +105,14 @@ func TestTokens(t *testing.T) {
 	x, flat, tokens := value("x", 1, 8, 3, 5), value("flat", 1, 8, 15), value("tokens", 1, 15, 8)
 	act, back, img, out := value("act", 1, 15, 8), value("back", 1, 8, 15), value("img", 1, 8, 3, 5), value("out", 1, 8, 3, 5)
 	g := &graph.Graph{Inputs: []*graph.Value{x}, Outputs: []*graph.Value{out}, Nodes: []*graph.Node{
-		node(graph.Reshape, nil, x, flat), node(graph.Transpose, []int{0, 2, 1}, flat, tokens), node(graph.Relu, nil, tokens, act),
-		node(graph.Transpose, []int{0, 2, 1}, act, back), node(graph.Reshape, nil, back, img), node(graph.Relu, nil, img, out)}}
+		node(benchmarks.Operator("reshape"), nil, x, flat), node(benchmarks.Operator("transpose"), []int{0, 2, 1}, flat, tokens), node(benchmarks.Operator("relu"), nil, tokens, act),
+		node(benchmarks.Operator("transpose"), []int{0, 2, 1}, act, back), node(benchmarks.Operator("reshape"), nil, back, img), node(benchmarks.Operator("relu"), nil, img, out)}}
 	if got := operators(t, g); got != "RESHAPE RELU RESHAPE RELU" {
 		t.Errorf("operators %s", got)
 	}
 	// Without the transposition the reshape is the graph's row-major one, which in a
 	// channels-last file needs one.
-	g = &graph.Graph{Inputs: []*graph.Value{x}, Outputs: []*graph.Value{flat}, Nodes: []*graph.Node{node(graph.Reshape, nil, x, flat)}}
+	g = &graph.Graph{Inputs: []*graph.Value{x}, Outputs: []*graph.Value{flat}, Nodes: []*graph.Node{node(benchmarks.Operator("reshape"), nil, x, flat)}}
 	if got := operators(t, g); got != "RESHAPE TRANSPOSE" {
 		t.Errorf("operators %s", got)
 	}
@@ -119,7 +120,7 @@ func TestTokens(t *testing.T) {
 
 func TestWeightLayout(t *testing.T) {
 	g := build(t, "conv[k=3x5]/int8@cin=2,cout=4,h=8,w=8", "dwconv[k=3]/int8@c=4,h=8,w=8")
-	m, err := Model(g)
+	m, err := tflitewriter.Model(g)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,29 +143,34 @@ func TestWeightLayout(t *testing.T) {
 	// One element, by its index in both layouts: w[o,i,y,x] is kernel[o,y,x,i].
 	var v *graph.Value
 	for _, n := range g.Nodes {
-		if n.Op == graph.Conv {
+		if n.Op.String() == "conv" {
 			v = n.In[1]
 		}
 	}
-	got := permuted(v.Data, v.Shape, layout{0, 2, 3, 1})
+	got := tflitewriter.Permuted(v.Data, v.Shape, tflitewriter.Layout{0, 2, 3, 1})
 	if want := v.Data[((3*2+1)*3+2)*5+4]; got[((3*3+2)*5+4)*2+1] != want {
 		t.Error("the kernel's elements are in the wrong order")
 	}
 }
 
+// unknown is an operator that nobody defined.
+type unknown struct{}
+
+func (unknown) String() string { return "no such" }
+
 func TestNoForm(t *testing.T) {
 	x, y := value("x", 1, 4), value("y", 1, 4)
 	for name, g := range map[string]*graph.Graph{
 		"bfloat16": build(t, "conv[k=1]/bf16@cin=8,cout=8,h=4,w=4"),
-		"operator": {Inputs: []*graph.Value{x}, Outputs: []*graph.Value{y}, Nodes: []*graph.Node{node("no such", nil, x, y)}},
+		"operator": {Inputs: []*graph.Value{x}, Outputs: []*graph.Value{y}, Nodes: []*graph.Node{node(unknown{}, nil, x, y)}},
 	} {
-		if _, err := Write(g); !errors.Is(err, ErrNoForm) {
+		if _, err := tflitewriter.Write(g); !errors.Is(err, tflitewriter.ErrNoForm) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	// Broken graphs are errors as well, not panics.
-	g := &graph.Graph{Outputs: []*graph.Value{y}, Nodes: []*graph.Node{node(graph.Relu, nil, x, y)}}
-	if _, err := Write(g); err == nil || errors.Is(err, ErrNoForm) {
+	g := &graph.Graph{Outputs: []*graph.Value{y}, Nodes: []*graph.Node{node(benchmarks.Operator("relu"), nil, x, y)}}
+	if _, err := tflitewriter.Write(g); err == nil || errors.Is(err, tflitewriter.ErrNoForm) {
 		t.Errorf("a value used before it is made: %v", err)
 	}
 }

@@ -9,10 +9,10 @@ import (
 
 	"github.com/isocost/isocost/agent/sidebyside"
 	"github.com/isocost/isocost/benchmarks"
-	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/benchmarks/kernelfile"
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/lut"
 )

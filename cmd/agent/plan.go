@@ -73,7 +73,7 @@ func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Signature, "signature", "", modelfile.SignatureHelp)
 	flags.BoolVar(&o.Warm, "warm", false, "measure a model's kernels with their weights in the nearest cache, as in a network of under a megabyte")
 	flags.StringVar((*string)(&o.Set), "set", string(role.Audit), "what the models themselves are for: audit, calibrate, or none to plan the kernels alone")
-	flags.StringSliceVar(&o.Families, "family", nil, "plan the standard grids of these `kinds`: "+strings.Join(benchmarks.GridFamilies, ", "))
+	flags.StringSliceVar(&o.Families, "family", nil, "plan the standard grids of these `kinds`; docs/catalogue.md lists those that have one")
 	flags.StringSliceVar(&o.Precisions, "precision", []string{"fp32"}, "`precisions` of --family; a space names its own")
 	flags.IntVar(&o.Calibrate, "calibrate", 16, "networks of the space that calibrate the table")
 	flags.IntVar(&o.Audit, "audit", 59, "networks that audit it; 59 is the fewest that bound the error's 95 % quantile at 95 % confidence")

@@ -140,7 +140,7 @@ func referenceScores(t *testing.T, s *space.Measured, a space.Arch, n int, seed 
 	}
 	g.Outputs = nil
 	for _, node := range g.Nodes {
-		if node.Act() != "" {
+		if node.Fused != nil {
 			g.Outputs = append(g.Outputs, node.Out[0])
 		}
 	}
