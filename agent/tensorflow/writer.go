@@ -10,6 +10,7 @@ import (
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/benchmarks/tfgraph"
 )
 
 // types are TensorFlow's numbers of the types that values have here (types.proto);
@@ -194,131 +195,60 @@ func (w *writer) nodes(g *graph.Graph) error {
 	return nil
 }
 
-// moving are the operators whose results are elements of their inputs.
-var moving = []string{graph.Reshape, graph.Transpose, graph.Slice, graph.Pad, graph.Expand, graph.Concat, graph.Split, graph.MaxPool,
-	graph.DepthToSpace, graph.SpaceToDepth}
-
 func (w *writer) unsupported(format string, args ...any) {
 	if w.err == nil {
 		w.err = fmt.Errorf(format+": %w", append(args, agent.ErrUnsupported)...)
 	}
 }
 
+// node writes one node as its operator's form says.
 func (w *writer) node(n *graph.Node) {
+	f := w.form(n.Op)
+	w.moves = f.Moves
 	x, y := n.In[0], n.Out[0]
-	t := y.DType
-	w.moves = slices.Contains(moving, n.Op)
-	same := func(f func(x tf.Output) tf.Output) { // elementwise, in x's own order
-		plain := w.at[x].plain
-		w.set(y, f(w.get(x, plain)), plain)
-	}
-	if typ, ok := functions[n.Op]; ok {
-		same(func(x tf.Output) tf.Output { return w.op(typ, nil, x) })
-		return
-	}
-	if typ, ok := pairwise[n.Op]; ok {
+	switch {
+	case w.err != nil:
+	case f.Whole != nil:
+		f.Whole(builder{w}, n)
+	case f.IsPair:
 		// Both in one order; where the ranks differ, broadcasting is the graph's own.
 		plain := len(x.Shape) != len(n.In[1].Shape) || w.at[x].plain
-		w.set(y, w.act(n, w.op(typ, nil, w.get(x, plain), w.get(n.In[1], plain))), plain)
-		return
-	}
-	switch n.Op {
-	case graph.Conv, graph.DWConv, graph.Deconv:
-		w.convolution(n)
-	case graph.Linear:
-		o, k := n.In[1].Shape[0], n.In[1].Shape[1]
-		weight, data := make([]float32, 0, o*k), w.data(n.In[1])
-		for i := range k {
-			for j := range o {
-				weight = append(weight, data[j*k+i])
-			}
-		}
-		z := w.op("MatMul", nil, w.quantisedInput(n, w.plain(x)), w.weight(n.In[1], weight, []int{k, o}))
-		w.set(y, w.act(n, w.bias(n, z)), true)
-	case graph.MatMul:
-		z := w.op("BatchMatMulV2", map[string]any{"adj_y": n.Int("transb", 0) == 1}, w.plain(x), w.plain(n.In[1]))
-		if alpha, ok := n.Attrs.Floats["alpha"]; ok {
-			z = w.op("Mul", nil, z, w.number(float64(alpha), t))
-		}
-		w.set(y, z, true)
-	case graph.LayerNorm, graph.RMSNorm, graph.InstanceNorm:
-		w.normalise(n)
-	case graph.BatchNorm:
-		w.batchNorm(n)
-	case graph.PRelu: // max(x, 0) − slope·max(−x, 0), as Keras's layer
-		plain := len(x.Shape) != len(n.In[1].Shape) || w.at[x].plain
-		z := w.get(x, plain)
-		below := w.op("Mul", nil, w.get(n.In[1], plain), w.op("Relu", nil, w.op("Neg", nil, z)))
-		w.set(y, w.op("Sub", nil, w.op("Relu", nil, z), below), plain)
-	case graph.Softmax:
-		w.softmax(n)
-	case graph.Concat, graph.Split:
-		w.parts(n)
-	case graph.AvgPool, graph.MaxPool:
-		w.pool(n)
-	case graph.GAP:
-		w.set(y, w.op("Mean", map[string]any{"keep_dims": true}, w.last(x), w.ints(1, 2)), false)
-	case graph.Mean:
-		w.set(y, w.op("Mean", map[string]any{"keep_dims": false}, w.plain(x), w.ints(n.Int("axis", 0))), true)
-	case graph.Reduce:
-		w.reduce(n)
-	case graph.Resize:
-		w.resize(n)
-	case graph.DepthToSpace, graph.SpaceToDepth:
-		typ := map[string]string{graph.DepthToSpace: "DepthToSpace", graph.SpaceToDepth: "SpaceToDepth"}[n.Op]
-		w.set(y, w.op(typ, map[string]any{"block_size": int64(n.Int("factor", 1))}, w.last(x)), false)
-	case graph.Transpose:
-		w.set(y, w.op("Transpose", nil, w.plain(x), w.ints(n.Attrs.Ints["perm"]...)), true)
-	case graph.Reshape:
-		w.set(y, w.op("Reshape", nil, w.plain(x), w.ints(y.Shape...)), true)
-	case graph.Expand:
-		w.set(y, w.op("BroadcastTo", nil, w.plain(x), w.ints(y.Shape...)), true)
-	case graph.Slice:
-		w.slice(n)
-	case graph.Pad:
-		w.pad(n)
-	case graph.Cast, graph.Quantize, graph.Dequantize:
-		same(func(z tf.Output) tf.Output { return w.cast(z, x.DType, t) })
-	default:
-		ok := false
-		same(func(x tf.Output) (z tf.Output) { z, ok = w.composed(n, x); return z })
-		if !ok {
-			w.unsupported("TensorFlow has no form of %s here", n.Op)
-		}
+		w.set(y, w.act(n, w.op(f.Name, nil, w.get(x, plain), w.get(n.In[1], plain))), plain)
+	default: // of one input, in its own order
+		plain := w.at[x].plain
+		w.set(y, w.apply(f, n, w.get(x, plain)), plain)
 	}
 }
 
-// resize writes two of the three interpolations: TensorFlow's cubic one has another
-// coefficient (−½) than the graph's.
-func (w *writer) resize(n *graph.Node) {
-	y := n.Out[0]
-	typ, attrs := "ResizeNearestNeighbor", map[string]any{}
-	switch mode := n.Attrs.Strings["mode"]; mode {
-	case "nearest":
-	case "linear":
-		typ, attrs = "ResizeBilinear", map[string]any{"half_pixel_centers": true}
-	default:
-		w.unsupported("resize mode %q", mode)
+// form is the operator's; the writer's error says where there is none.
+func (w *writer) form(op graph.Operator) tfgraph.Form {
+	o, ok := op.(tfgraph.Operator)
+	if !ok {
+		w.unsupported("TensorFlow has no form of %v here", op)
+		return tfgraph.Form{}
 	}
-	z := w.op(typ, attrs, w.last(n.In[0]), w.ints(y.Shape[2], y.Shape[3]))
-	if typ == "ResizeBilinear" { // its result is float32 whatever it is given
-		z = w.cast(z, graph.Float32, y.DType)
+	f := o.TensorFlowForm()
+	if f.Why != "" || !f.Said() {
+		w.unsupported("TensorFlow has no form of %v here: %s", op, f.Why)
 	}
-	w.set(y, z, false)
+	return f
+}
+
+// apply is a form of one input.
+func (w *writer) apply(f tfgraph.Form, n *graph.Node, x tf.Output) tf.Output {
+	if f.Function == nil {
+		return w.op(f.Name, f.Attrs, x)
+	}
+	y, _ := f.Function(builder{w}, n, x).(tf.Output)
+	return y
 }
 
 // act adds the fused activation, which TensorFlow's optimiser fuses.
 func (w *writer) act(n *graph.Node, x tf.Output) tf.Output {
-	switch n.Act() {
-	case "":
+	if n.Fused == nil {
 		return x
-	case "relu":
-		return w.op("Relu", nil, x)
-	case "relu6":
-		return w.op("Relu6", nil, x)
 	}
-	w.unsupported("fused activation %q", n.Act())
-	return x
+	return w.apply(w.form(n.Fused), n, x)
 }
 
 func (w *writer) bias(n *graph.Node, x tf.Output) tf.Output {
@@ -333,63 +263,4 @@ func (w *writer) bias(n *graph.Node, x tf.Output) tf.Output {
 		typ = "AddV2"
 	}
 	return w.op(typ, nil, x, w.last(n.In[2]))
-}
-
-func (w *writer) hardSigmoid(x tf.Output, t graph.DType) tf.Output {
-	return w.op("Mul", nil, w.op("Relu6", nil, w.op("AddV2", nil, x, w.number(3, t))), w.number(1.0/6, t))
-}
-
-// normalise writes layer, RMS and instance normalisation: over the last axis, or
-// over a map's pixels.
-func (w *writer) normalise(n *graph.Node) {
-	x, y := n.In[0], n.Out[0]
-	t := y.DType
-	z, axis, eps := w.plain(x), w.ints(len(x.Shape)-1), n.Attrs.Floats["eps"]
-	if n.Op == graph.InstanceNorm {
-		z, axis, eps = w.last(x), w.ints(1, 2), normEpsilon
-	}
-	keep := map[string]any{"keep_dims": true}
-	if n.Op != graph.RMSNorm {
-		z = w.op("Sub", nil, z, w.op("Mean", keep, z, axis))
-	}
-	ms := w.op("Mean", keep, w.op("Square", nil, z), axis)
-	z = w.op("Mul", nil, z, w.op("Rsqrt", nil, w.op("AddV2", nil, ms, w.number(float64(eps), t))))
-	z = w.op("Mul", nil, z, w.plain(n.In[1]))
-	if n.Op != graph.RMSNorm {
-		z = w.op("AddV2", nil, z, w.plain(n.In[2]))
-	}
-	w.set(y, z, n.Op != graph.InstanceNorm)
-}
-
-// parts writes concat and split, in the first value's order.
-func (w *writer) parts(n *graph.Node) {
-	x := n.In[0]
-	plain := len(x.Shape) != 4 || w.at[x].plain
-	axis := n.Int("axis", 0)
-	if !plain {
-		axis = []int{0, 3, 1, 2}[axis]
-	}
-	if n.Op == graph.Concat && len(n.In) == 1 { // ConcatV2 wants two
-		w.set(n.Out[0], w.op("Identity", nil, w.get(x, plain)), plain)
-		return
-	}
-	if n.Op == graph.Concat {
-		var list tf.OutputList
-		for _, v := range n.In {
-			list = append(list, w.get(v, plain))
-		}
-		w.set(n.Out[0], w.op("ConcatV2", nil, list, w.constant(intTensor([]int{axis}, true))), plain)
-		return
-	}
-	var sizes []int
-	for _, v := range n.Out {
-		sizes = append(sizes, v.Shape[n.Int("axis", 0)])
-	}
-	first := w.op("SplitV", map[string]any{"num_split": int64(len(n.Out))}, w.get(x, plain), w.ints(sizes...), w.constant(intTensor([]int{axis}, true)))
-	if w.err != nil {
-		return
-	}
-	for i, v := range n.Out {
-		w.set(v, first.Op.Output(i), plain)
-	}
 }
