@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,9 @@ type ADBDialer struct {
 	Spec Spec
 	Dir  string // folder on the device
 	ADB  string // the adb program; "adb" is looked up in PATH
+	// Patience is how long a device that is still connecting or unanswered is waited
+	// for; 0 means 15 seconds.
+	Patience time.Duration
 }
 
 // androidBase is where a shell user may write and execute.
@@ -42,24 +46,74 @@ func (d *ADBDialer) Base() string {
 	return d.Dir
 }
 
-// Dial checks that the device is there and lets us in. It also checks for the
-// shell protocol that carries exit codes (shell v2, Android 7.0).
+// A device that is still connecting, or whose owner has yet to answer its dialog,
+// is asked again this often, for as long as dialling may take.
+const (
+	adbPoll        = 500 * time.Millisecond
+	adbDialTimeout = 20 * time.Second
+)
+
+// Dial waits until the device is ready and lets us in. It also checks for the
+// shell protocol that keeps stderr apart (shell v2, Android 7.0).
 func (d *ADBDialer) Dial(ctx context.Context) (Conn, error) {
 	c := &adbConn{d}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, adbDialTimeout)
 	defer cancel()
-	var out bytes.Buffer
-	if err := c.adb(ctx, nil, &out, nil, "get-state"); err != nil {
+	// A server that has just been started does not know its devices yet, and says
+	// so to whoever started it (older ones on stdout).
+	var out, said bytes.Buffer
+	if err := c.adb(ctx, nil, &out, &said, "start-server"); err != nil {
 		return nil, err
 	}
-	if s := strings.TrimSpace(out.String()); s != "device" {
-		return nil, hint.Wrap(fmt.Errorf("%w: %s is in state %q", ErrLost, d, s), "wait until it has started")
+	fresh := strings.Contains(out.String()+said.String(), "daemon")
+	for begun := time.Now(); ; {
+		state, err := c.state(ctx)
+		if err == nil && state == "device" {
+			break
+		}
+		var passing *passingState
+		switch {
+		case err == nil:
+			return nil, hint.Wrap(fmt.Errorf("%w: %s is in state %q", ErrLost, d, state), "start Android on it: adb -s %s reboot", quote(d.Spec.Serial))
+		case errors.As(err, &passing) && time.Since(begun) < d.patience():
+		case fresh && errors.Is(err, errNoDevice) && time.Since(begun) < 3*time.Second:
+		default:
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(adbPoll):
+		}
 	}
 	out.Reset()
-	if err := c.adb(ctx, nil, &out, nil, "features"); err == nil && !strings.Contains(out.String(), "shell_v2") {
-		return nil, hint.Wrap(fmt.Errorf("%w: %s has no shell protocol that carries exit codes", ErrRefused, d), "Android 7.0 or later is needed")
+	if err := c.adb(ctx, nil, &out, nil, "features"); err != nil {
+		return nil, err
+	}
+	if !slices.Contains(strings.Fields(out.String()), "shell_v2") {
+		return nil, hint.Wrap(fmt.Errorf("%w: the adb daemon of %s has no shell protocol that keeps errors apart (shell_v2)", ErrRefused, d),
+			"Android 7.0 or later has it, unless its maker took it out; an SSH server on the phone is another way in (--target ssh:USER@HOST)")
 	}
 	return c, nil
+}
+
+// patience is how long a passing state is waited for.
+func (d *ADBDialer) patience() time.Duration {
+	if d.Patience > 0 {
+		return d.Patience
+	}
+	return adbDialTimeout - 5*time.Second
+}
+
+// state returns what adb calls the device: "device" where it is ready, else
+// "recovery", "sideload", "rescue" and the like.
+func (c *adbConn) state(ctx context.Context) (string, error) {
+	var out bytes.Buffer
+	if err := c.adb(ctx, nil, &out, nil, "get-state"); err != nil {
+		return "", err
+	}
+	// Older clients announce on stdout that they start the server.
+	return lastLine(out.String()), nil
 }
 
 type adbConn struct{ d *ADBDialer }
@@ -84,20 +138,48 @@ func (c *adbConn) adb(ctx context.Context, stdin io.Reader, stdout, stderr io.Wr
 	return c.explain(err, said.String())
 }
 
-// explain reads adb's own messages (packages/modules/adb, client and transport).
+// passingState is the error of a device that may be ready in a moment.
+type passingState struct{ error }
+
+func (p *passingState) Unwrap() error { return p.error }
+
+// errNoDevice is wrapped when adb knows no device of that serial.
+var errNoDevice = errors.New("adb does not see it")
+
+// explain reads adb's own messages (packages/modules/adb: transport.cpp,
+// TransportManager and check_header; client/usb_libusb.cpp; sysdeps/errno.cpp).
 func (c *adbConn) explain(err error, said string) error {
+	said = withoutServer(said)
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(said, w) })
+	}
 	switch {
-	case strings.Contains(said, "unauthorized"):
+	case has("still authorizing", "device authorizing"):
+		return &passingState{hint.Wrap(fmt.Errorf("%w: %s waits for its owner to allow this computer", ErrLost, c.d), "unlock the phone and answer its dialog")}
+	case has("still connecting", "device connecting", "device offline", "detached"):
+		return &passingState{hint.Wrap(fmt.Errorf("%w: %s: %s", ErrLost, c.d, said), "if it stays so, unplug the phone and plug it in again")}
+	case has("unauthorized"):
 		return hint.Wrap(fmt.Errorf("%w: %s does not know this computer", ErrRefused, c.d), "unlock the phone and allow USB debugging, then try again")
-	case strings.Contains(said, "no permissions"):
-		return hint.Wrap(fmt.Errorf("%w: no permission to use the USB device of %s", ErrRefused, c.d), "install the udev rules of the distribution's android-sdk-platform-tools")
-	case strings.Contains(said, "No space left") || strings.Contains(said, "ENOSPC"):
+	case has("no permissions", "insufficient permissions"):
+		return hint.Wrap(fmt.Errorf("%w: no permission to use the USB device of %s", ErrRefused, c.d), "install the udev rules of the distribution's android-sdk-platform-tools, or join the group plugdev")
+	case has("No space left", "ENOSPC"):
 		return fmt.Errorf("%w: %s", ErrNoSpace, said)
+	case has("not found", "no devices"):
+		return hint.Wrap(fmt.Errorf("%w: %s: %w", ErrLost, c.d, errNoDevice), "adb devices lists what is connected")
 	}
 	if said == "" {
 		return fmt.Errorf("%w: %s: adb: %w", ErrLost, c.d, err)
 	}
 	return hint.Wrap(fmt.Errorf("%w: %s: %s", ErrLost, c.d, said), "adb devices lists what is connected")
+}
+
+// withoutServer drops what adb says about its server ("* daemon started
+// successfully", "adb server version (40) doesn't match this client (41); killing...").
+func withoutServer(said string) string {
+	lines := slices.DeleteFunc(strings.Split(said, "\n"), func(l string) bool {
+		return strings.HasPrefix(l, "* daemon") || strings.HasPrefix(l, "adb server version")
+	})
+	return strings.TrimSpace(strings.Join(lines, "\n"))
 }
 
 // The shell's trailer tells the end of the program from the end of the link:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"debug/elf"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -146,6 +147,9 @@ func Deploy(ctx context.Context, c Conn, base, bundle string, each func(name str
 	if files[agentName] == "" {
 		return "", hint.Wrap(fmt.Errorf("%s is no bundle: it holds no %s", bundle, agentName), "scripts/build-agent.sh makes one")
 	}
+	if err := fits(ctx, c, files[agentName]); err != nil {
+		return "", err
+	}
 	dir := path.Join(base, "bundle")
 	sent, err := PushFiles(ctx, c, dir, files, each)
 	if err != nil {
@@ -159,10 +163,8 @@ func Deploy(ctx context.Context, c Conn, base, bundle string, each func(name str
 		err := c.Exec(ctx, []string{remote, "job", "verify", "--dir", dir}, nil, nil, nil)
 		var exit *ExitError
 		if errors.As(err, &exit) {
-			switch exit.Code {
-			case 126, 127:
-				return "", hint.Wrap(fmt.Errorf("the agent of %s does not run on the device: %w", bundle, err),
-					"take the bundle for the device's architecture and system (scripts/build-agent.sh)")
+			if exit.Code == 126 || exit.Code == 127 {
+				return "", hint.Wrap(fmt.Errorf("the agent of %s does not run on the device: %w", bundle, err), "%s", notRunHint(exit))
 			}
 		}
 		if err != nil {
@@ -170,4 +172,50 @@ func Deploy(ctx context.Context, c Conn, base, bundle string, each func(name str
 		}
 	}
 	return remote, nil
+}
+
+// notRunHint says what to do about a shell that could not execute the agent.
+func notRunHint(exit *ExitError) string {
+	if exit.Code == 126 && strings.Contains(exit.Stderr, "ermission denied") {
+		return "its folder is mounted without the right to execute (noexec), or a security policy forbids it: choose another with --target-dir"
+	}
+	return "take the bundle for the device's architecture and system (scripts/build-agent.sh)"
+}
+
+// machines are uname's names of the architectures that agents are built for.
+var machines = map[elf.Machine][]string{
+	elf.EM_AARCH64: {"aarch64", "arm64", "armv8l"}, // armv8l: a 32-bit process asks a 64-bit kernel
+	elf.EM_X86_64:  {"x86_64"},
+	elf.EM_ARM:     {"armv7l", "armv8l", "aarch64"},
+	elf.EM_RISCV:   {"riscv64"},
+}
+
+// fits refuses an agent of another architecture before a bundle of tens of
+// megabytes is pushed. What it cannot tell it lets pass: the device itself tells.
+func fits(ctx context.Context, c Conn, agent string) error {
+	f, err := elf.Open(agent)
+	if err != nil {
+		return nil // a script, or a program of another system
+	}
+	defer f.Close()
+	var out bytes.Buffer
+	var exit *ExitError
+	if err := c.Exec(ctx, []string{"uname", "-m"}, nil, &out, nil); errors.As(err, &exit) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	machine := lastLine(out.String())
+	if names, known := machines[f.Machine]; known && machine != "" && !slices.Contains(names, machine) {
+		return hint.Wrap(fmt.Errorf("%s is built for %s, the device is %s", agent, names[0], machine),
+			"take the bundle for the device's architecture and system (scripts/build-agent.sh)")
+	}
+	return nil
+}
+
+// lastLine returns the last line of a program's output: a login shell may print
+// before it.
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
 }

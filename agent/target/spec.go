@@ -34,7 +34,8 @@ const specHint = "write local, adb:SERIAL (adb devices lists them) or ssh:USER@H
 // of their own, never through a shell; the limits keep them from being taken for
 // options and keep messages readable.
 var (
-	serialRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:\[\]-]{0,127}$`)
+	// A phone on the network is listed as "adb-0A1B2C-x7Yz (2)._adb-tls-connect._tcp".
+	serialRE = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._:\[\]() -]{0,126}[A-Za-z0-9._\]])?$`)
 	userRE   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._\\@-]{0,63}$`)
 	hostRE   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9.])?$`)
 )

@@ -32,7 +32,7 @@ func TestParseSpec(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"", "usb:x", "adb:", "adb:-d", "adb:a b", "adb:$(x)", "adb:a;b", "adb:a\nb", "local:x",
+		"", "usb:x", "adb:", "adb:-d", "adb:a b ", "adb:$(x)", "adb:a;b", "adb:a\nb", "local:x",
 		"ssh:", "ssh:@h", "ssh:u@", "ssh:-oProxyCommand=x@h", "ssh:u@-oProxyCommand=x", "ssh:u@h:0", "ssh:u@h:70000", "ssh:u@h:",
 		"ssh:u@h;x", "ssh:u@$(x)", "ssh:u@h h", "ssh:u@[::1", "ssh:u@[::1]x", "ssh:u\x00@h", "ssh:u@a'b",
 	} {

@@ -38,7 +38,7 @@ var worlds = map[string]func(t *testing.T) world{
 		return world{w.dialer, base, func(time.Duration) { w.proxy.cut() }}
 	},
 	"adb": func(t *testing.T) world {
-		base := filepath.Join(t.TempDir(), "isocost")
+		base := filepath.Join(phoneFolder(t), "isocost")
 		d, dir := adbWorld(t, base)
 		return world{d, base, func(wait time.Duration) {
 			unplugged := filepath.Join(dir, "unplugged")
