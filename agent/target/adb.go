@@ -261,7 +261,7 @@ func (c *adbConn) Push(ctx context.Context, local, remote string) error {
 	if strings.ContainsAny(remote, "\x00\n") || !path.IsAbs(remote) {
 		return fmt.Errorf("push %q: on Android the path must be absolute", remote)
 	}
-	tmp := remote + ".push"
+	tmp := pushName(remote)
 	if err := c.shell(ctx, "mkdir", "umask 077 && mkdir -p "+pathWord(path.Dir(remote)), nil, nil, nil); err != nil {
 		return noSpace(fmt.Errorf("push %s: %w", remote, err), err.Error(), remote)
 	}

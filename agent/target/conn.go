@@ -1,11 +1,15 @@
 package target
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/isocost/isocost/internal/hint"
 )
@@ -114,3 +118,76 @@ func noSpace(err error, said, remote string) error {
 	}
 	return err
 }
+
+// bounded keeps what a device answers, up to a limit: a device that is not what it
+// says must not fill the host's memory.
+type bounded struct {
+	bytes.Buffer
+	limit int
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > b.limit {
+		return 0, errTooLong
+	}
+	return b.Buffer.Write(p)
+}
+
+var errTooLong = errors.New("the device's answer has no end")
+
+// How much a device may answer, and how long it may take, where its answer is read
+// whole: a state is a line; the list of a bundle's files and what agent bench prints
+// are at most a few megabytes.
+const (
+	maxStateBytes  = 64 << 10
+	maxListBytes   = 16 << 20
+	maxOutputBytes = 64 << 20
+	controlTimeout = time.Minute
+)
+
+// answer runs a short program on the device and returns what it printed. One that
+// prints too much or takes too long is an error.
+func answer(ctx context.Context, c Conn, limit int, argv ...string) ([]byte, error) {
+	within, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	out := &bounded{limit: limit}
+	watched := &failing{Writer: out, cancel: cancel}
+	err := c.Exec(within, argv, nil, watched, nil)
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case watched.err != nil:
+		return nil, hint.Wrap(fmt.Errorf("%w: %s: %w", ErrRefused, argv[0], watched.err), "is this the device you mean? its agent does not behave as isocost's")
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, hint.Wrap(fmt.Errorf("%w: %s gives no answer within %v", ErrLost, argv[0], controlTimeout), "does the device hang? look at it, or restart it")
+	case err != nil:
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// failing ends the program when its output cannot be taken: a link's own copying
+// may otherwise wait for a program that never ends.
+type failing struct {
+	io.Writer
+	cancel func()
+	err    error
+}
+
+func (f *failing) Write(p []byte) (int, error) {
+	n, err := f.Writer.Write(p)
+	if err != nil && f.err == nil {
+		f.err = err
+		f.cancel()
+	}
+	return n, err
+}
+
+// pushMark is in the names of files that are on their way.
+const pushMark = ".push-"
+
+// pushName returns the name under which a file arrives before it is renamed. Two
+// hosts may push to one device at once: each has its own.
+func pushName(remote string) string { return remote + pushMark + pushToken }
+
+var pushToken = strconv.FormatUint(rand.Uint64(), 36)

@@ -81,17 +81,21 @@ func PushFiles(ctx context.Context, c Conn, remote string, files map[string]stri
 		}
 		want[name] = sum
 	}
-	var out bytes.Buffer
 	have := map[string]string{}
-	err := c.Exec(ctx, []string{"cat", path.Join(remote, hashesName)}, nil, &out, nil)
+	listed, err := answer(ctx, c, maxListBytes, "cat", path.Join(remote, hashesName))
 	var exit *ExitError
 	switch {
 	case err == nil:
 		// A list that cannot be read is as good as none.
-		if list, err := parseHashes(out.Bytes()); err == nil {
+		if list, err := parseHashes(listed); err == nil {
 			have = list
 		}
 	case !errors.As(err, &exit):
+		return nil, err
+	}
+	// What a push that was cut short an hour ago left behind; a device without such a
+	// find keeps it.
+	if _, err := answer(ctx, c, maxStateBytes, "find", pathArg(remote), "-name", "*"+pushMark+"*", "-mmin", "+60", "-exec", "rm", "-f", "{}", "+"); errors.Is(err, ErrLost) || ctx.Err() != nil {
 		return nil, err
 	}
 	var sent []string
@@ -198,14 +202,14 @@ func fits(ctx context.Context, c Conn, agent string) error {
 		return nil // a script, or a program of another system
 	}
 	defer f.Close()
-	var out bytes.Buffer
 	var exit *ExitError
-	if err := c.Exec(ctx, []string{"uname", "-m"}, nil, &out, nil); errors.As(err, &exit) {
+	out, err := answer(ctx, c, maxStateBytes, "uname", "-m")
+	if errors.As(err, &exit) {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	machine := lastLine(out.String())
+	machine := lastLine(string(out))
 	if names, known := machines[f.Machine]; known && machine != "" && !slices.Contains(names, machine) {
 		return hint.Wrap(fmt.Errorf("%s is built for %s, the device is %s", agent, names[0], machine),
 			"take the bundle for the device's architecture and system (scripts/build-agent.sh)")

@@ -210,12 +210,13 @@ func (r *run) attempt(ctx context.Context, contact func()) (JobState, error) {
 	r.begun = true
 	s, err = r.follow(ctx, c, contact)
 	if err == nil && s.State == StateDone && r.Stdout != nil && !r.printed {
-		var out bytes.Buffer // whole or not at all: the link may break in the middle
-		if err := c.Exec(ctx, []string{"cat", "--", pathArg(path.Join(r.dir, "out"))}, nil, &out, nil); err != nil {
+		// Whole or not at all: the link may break in the middle.
+		out, err := answer(ctx, c, maxOutputBytes, "cat", "--", pathArg(path.Join(r.dir, "out")))
+		if err != nil {
 			return s, err
 		}
 		r.printed = true
-		if _, err := r.Stdout.Write(out.Bytes()); err != nil {
+		if _, err := r.Stdout.Write(out); err != nil {
 			return s, err
 		}
 	}
@@ -254,14 +255,14 @@ func busy(d Dialer, s JobState) error {
 
 // job runs "agent job VERB" for this job on the device.
 func (r *run) job(ctx context.Context, c Conn, verb string, args ...string) (JobState, error) {
-	var out bytes.Buffer
 	argv := append([]string{r.agent, "job", verb, "--dir", r.dir}, args...)
-	if err := c.Exec(ctx, argv, nil, &out, nil); err != nil {
+	out, err := answer(ctx, c, maxStateBytes, argv...)
+	if err != nil {
 		return JobState{}, fmt.Errorf("agent job %s: %w", verb, err)
 	}
 	var s JobState
-	if err := strictjson.Decode(out.Bytes(), &s); err != nil {
-		return s, hint.Wrap(fmt.Errorf("agent job %s on %s wrote %.80q: %w", verb, r.Dialer, out.Bytes(), err),
+	if err := strictjson.Decode(out, &s); err != nil {
+		return s, hint.Wrap(fmt.Errorf("agent job %s on %s wrote %.80q: %w", verb, r.Dialer, out, err),
 			"the agent there may be another version: remove %s/bundle on the device", r.Dialer.Base())
 	}
 	return s, nil
@@ -335,6 +336,12 @@ func (r *run) follow(ctx context.Context, c Conn, contact func()) (JobState, err
 	switch {
 	case errors.As(readErr, &local):
 		return JobState{}, local.error
+	case end != nil && end.finished() && end.Bytes != r.have:
+		return JobState{}, hint.Wrap(fmt.Errorf("%w: %s says that its job is done with %d bytes of records, and sent %d", ErrRefused, r.Dialer, end.Bytes, r.have),
+			"is this the device you mean? its agent does not behave as isocost's; what it sent is in %s", r.Output)
+	case end != nil && end.finished() && r.have == 0:
+		return JobState{}, hint.Wrap(fmt.Errorf("%w: %s says that its job is done and has no records", ErrRefused, r.Dialer),
+			"its folder there is %s", r.dir)
 	case end != nil:
 		return *end, nil
 	case readErr != nil && !errors.Is(readErr, errTorn):

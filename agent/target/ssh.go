@@ -98,12 +98,8 @@ func (d *SSHDialer) hostKeys(addr string) (ssh.HostKeyCallback, []string, error)
 		_, err := os.Stat(f)
 		return err != nil
 	})
-	unknown := func() error {
-		return hint.Wrap(fmt.Errorf("%w: %s: its host key is not in known_hosts", ErrRefused, d),
-			"connect once by hand and compare the fingerprint: ssh -p %d %s@%s", d.Spec.Port, d.Spec.User, d.Spec.Host)
-	}
 	if len(files) == 0 {
-		return nil, nil, unknown()
+		return nil, nil, d.unknownHost()
 	}
 	check, err := knownhosts.New(files...)
 	if err != nil {
@@ -126,10 +122,13 @@ func (d *SSHDialer) hostKeys(addr string) (ssh.HostKeyCallback, []string, error)
 			}
 		}
 	}
-	if len(algorithms) == 0 {
-		return nil, nil, unknown()
-	}
+	// With none on file the handshake itself says whether the key is unknown or revoked.
 	return check, algorithms, nil
+}
+
+func (d *SSHDialer) unknownHost() error {
+	return hint.Wrap(fmt.Errorf("%w: %s: its host key is not in known_hosts", ErrRefused, d),
+		"connect once by hand and compare the fingerprint: ssh -p %d %s@%s", d.Spec.Port, d.Spec.User, d.Spec.Host)
 }
 
 func (d *SSHDialer) auth() (methods []ssh.AuthMethod, closeAgent func(), err error) {
@@ -183,7 +182,12 @@ func (d *SSHDialer) explain(err error) error {
 			return hint.Wrap(fmt.Errorf("%w: %s: its host key is not the one in %s:%d", ErrRefused, d, key.Want[0].Filename, key.Want[0].Line),
 				"if the device was installed anew, remove the old key with ssh-keygen -R; otherwise someone is in between")
 		}
-		return fmt.Errorf("%w: %s: its host key is not in known_hosts", ErrRefused, d)
+		return d.unknownHost()
+	}
+	var revoked *knownhosts.RevokedError
+	if errors.As(err, &revoked) {
+		return hint.Wrap(fmt.Errorf("%w: %s: its host key is marked @revoked in %s:%d", ErrRefused, d, revoked.Revoked.Filename, revoked.Revoked.Line),
+			"someone may hold a stolen key of this device: give it a new host key, or remove the line if the mark is a mistake")
 	}
 	var net net.Error
 	if errors.As(err, &net) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -253,8 +257,15 @@ func (c *sshConn) run(ctx context.Context, name, line string, stdin io.Reader, s
 	}
 	defer s.Close()
 	said := &tail{next: stderr}
-	s.Stdin, s.Stdout, s.Stderr = stdin, stdout, said
-	if err := s.Start(line); err != nil {
+	out := &afterGreeting{}
+	if stdout != nil {
+		out = &afterGreeting{next: stdout, failed: make(chan struct{})}
+		s.Stdout = out
+	}
+	s.Stdin, s.Stderr = stdin, said
+	// A login shell may print before it runs anything (.bashrc, a banner of the
+	// maker's): data begins behind a line of ours. Every shell knows echo and ";".
+	if err := s.Start("echo " + greetingEnd + "; " + line); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrLost, c.name, err)
 	}
 	ended := make(chan error, 1)
@@ -262,6 +273,9 @@ func (c *sshConn) run(ctx context.Context, name, line string, stdin io.Reader, s
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-out.failed:
+		// The session's copying has stopped, and with it the program: nobody waits for it.
+		return hint.Wrap(fmt.Errorf("%w: %s: %w", ErrRefused, c.name, out.err), "make its shell start silently for programs (ssh USER@HOST true must print nothing)")
 	case err = <-ended:
 	}
 	var exit *ssh.ExitError
@@ -308,4 +322,43 @@ func pathWord(p string) string {
 		p = "./" + p
 	}
 	return quote(p)
+}
+
+// greetingEnd is the line that ends what a login shell prints by itself.
+const greetingEnd = "isocost-data-follows"
+
+// maxGreeting bounds it.
+const maxGreeting = 64 << 10
+
+// afterGreeting passes on what follows the line greetingEnd.
+type afterGreeting struct {
+	next   io.Writer
+	failed chan struct{} // closed when the greeting has no end; then err says so
+	line   []byte        // of the greeting, the one that is not whole yet
+	seen   int
+	passed bool
+	err    error
+}
+
+func (g *afterGreeting) Write(p []byte) (int, error) {
+	n := len(p)
+	for !g.passed && len(p) > 0 {
+		line, rest, whole := bytes.Cut(p, []byte("\n"))
+		g.line = append(g.line, line...)
+		if g.seen += len(p) - len(rest); g.seen > maxGreeting {
+			g.err = fmt.Errorf("its login shell prints more than %d bytes before it runs a program", maxGreeting)
+			close(g.failed)
+			return 0, g.err
+		}
+		if p = rest; whole {
+			g.passed = bytes.HasSuffix(bytes.TrimRight(g.line, "\r"), []byte(greetingEnd))
+			g.line = g.line[:0]
+		}
+	}
+	if len(p) > 0 {
+		if _, err := g.next.Write(p); err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
 }

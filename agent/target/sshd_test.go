@@ -63,7 +63,8 @@ func lacking(t *testing.T, what string) {
 	t.Skip(what)
 }
 
-func newSSHWorld(t *testing.T, base string) *sshWorld {
+// newSSHWorld starts an sshd with the given lines of configuration added.
+func newSSHWorld(t *testing.T, base string, more ...string) *sshWorld {
 	t.Helper()
 	sshd, err := exec.LookPath("sshd")
 	if err != nil {
@@ -89,7 +90,8 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 MaxStartups 100
-`, filepath.Join(dir, "host"), filepath.Join(dir, "authorized")))
+%s
+`, filepath.Join(dir, "host"), filepath.Join(dir, "authorized"), strings.Join(more, "\n")))
 	p := newProxy(t, startSSHD(t, sshd, filepath.Join(dir, "config")))
 	me, err := user.Current()
 	if err != nil {
@@ -226,18 +228,18 @@ func TestSSHHonoursKnownHosts(t *testing.T) {
 	c.Close()
 	other := newKey(t, filepath.Join(w.dir, "other"))
 	host := fmt.Sprintf("[127.0.0.1]:%d", w.dialer.Spec.Port)
-	for name, c := range map[string]struct{ known, text string }{
-		"an unknown host":   {"", "not in known_hosts"},
-		"another host":      {knownhosts.Line([]string{"example.org"}, w.hostKey) + "\n", "not in known_hosts"},
-		"another key":       {knownhosts.Line([]string{host}, other) + "\n", "not the one in"},
-		"a key in disgrace": {"@revoked " + knownhosts.Line([]string{host}, w.hostKey) + "\n", ""},
+	for name, c := range map[string]struct{ known, text, hint string }{
+		"an unknown host": {"", "not in known_hosts", "fingerprint"},
+		"another host":    {knownhosts.Line([]string{"example.org"}, w.hostKey) + "\n", "not in known_hosts", "fingerprint"},
+		"another key":     {knownhosts.Line([]string{host}, other) + "\n", "not the one in", "ssh-keygen -R"},
+		"a revoked key":   {"@revoked " + knownhosts.Line([]string{host}, w.hostKey) + "\n", "marked @revoked in", "stolen"},
 	} {
 		file := filepath.Join(t.TempDir(), "known_hosts")
 		put(t, file, c.known)
 		d := *w.dialer
 		d.KnownHosts = []string{file}
-		if _, err := d.Dial(t.Context()); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), c.text) {
-			t.Errorf("%s: %v", name, err)
+		if _, err := d.Dial(t.Context()); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), c.text) || !strings.Contains(hint.Of(err), c.hint) {
+			t.Errorf("%s: %v (hint: %s)", name, err, hint.Of(err))
 		}
 	}
 	d := *w.dialer
@@ -312,5 +314,27 @@ func TestSSHNobodyThere(t *testing.T) {
 	put(t, d.KnownHosts[0], knownhosts.Line([]string{fmt.Sprintf("[127.0.0.1]:%d", d.Spec.Port)}, w.hostKey)+"\n")
 	if _, err := d.Dial(t.Context()); !errors.Is(err, ErrLost) {
 		t.Errorf("%v, want ErrLost", err)
+	}
+}
+
+// A login shell that prints before it runs a program spoils no data; one that
+// never stops is refused.
+func TestSSHLoginShellThatPrints(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "isocost")
+	w := newSSHWorld(t, base, `ForceCommand printf 'Welcome!\nNo newline here: '; eval "$SSH_ORIGINAL_COMMAND"`)
+	j := newJob(t, world{dialer: w.dialer, base: base}, 20, 1)
+	if code, err := j.Run(t.Context()); err != nil || code != 3 {
+		t.Fatalf("code %d, %v; want 3", code, err)
+	}
+	checkRecords(t, j.Output, 20)
+	w = newSSHWorld(t, base, `ForceCommand yes`)
+	c, err := w.dialer.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var out bytes.Buffer
+	if err := c.Exec(t.Context(), []string{"true"}, nil, &out, nil); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "login shell prints") {
+		t.Errorf("%d bytes, %v", out.Len(), err)
 	}
 }

@@ -20,3 +20,7 @@ type JobState struct {
 	Bytes  int64  `json:"bytes,omitempty"`  // of its record file
 	Prefix string `json:"prefix,omitempty"` // SHA-256 of the prefix asked for
 }
+
+// finished reports whether the campaign came to its end, with or without failed
+// cases: its record file is then whole. A job that was killed may leave half a line.
+func (s JobState) finished() bool { return s.State == StateDone && (s.Code == 0 || s.Code == 3) }
