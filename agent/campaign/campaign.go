@@ -51,6 +51,10 @@ type Campaign struct {
 	// Meter measures energy in the second pass; nil: MeterAbsent says why.
 	Meter       device.EnergyMeter
 	MeterAbsent string
+	// Caution, when set, says why a model file's results on the cpu provider of this
+	// device may be wrong although its times are right; "" where nothing is known. It is
+	// the detail of a record with a cost, and explains a mismatch, which costs nothing then.
+	Caution func(benchmarks.Model) string
 	// Progress, when set, is called between batches.
 	Progress func(Progress)
 	// Now stamps the header.

@@ -128,12 +128,22 @@ func (r *run) checkNumeric(ctx context.Context, c *record.Check) (asked bool, er
 	}
 	switch {
 	case failed == nil:
+	case failed.Validity == record.NumericMismatch && r.caution(m) != "":
+		c.Absent = "numeric: " + failed.Detail + "; of the model on cpu: " + r.caution(m)
 	case failed.Validity == record.NumericMismatch:
 		return true, r.strike(failed)
 	default: // the model could be measured; only the comparison could not be made
 		c.Absent = "numeric: " + failed.Detail
 	}
 	return true, nil
+}
+
+// caution is what the campaign knows against a model's results.
+func (r *run) caution(m benchmarks.Model) string {
+	if r.Caution == nil || m.File == "" {
+		return ""
+	}
+	return r.Caution(m)
 }
 
 func join(a, b string) string {

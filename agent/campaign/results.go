@@ -139,6 +139,9 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis.Group, contexts analy
 	if rec.Execution == "" {
 		rec.Execution = "native"
 	}
+	if len(k.Terms) == 1 && r.Backend.Provider == "cpu" {
+		rec.Detail = r.caution(r.models[k.Terms[0].Model])
+	}
 	r.addChecks(k, rec)
 	slices.Sort(rec.Validity)
 	rec.Validity = slices.Compact(rec.Validity)

@@ -233,6 +233,12 @@ var kernelFeatures = []string{
 	"asimd", "asimdhp", "fphp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme", "sme2",
 }
 
+// LacksVNNI reports whether the processor is known to be an x86 one without an 8-bit dot
+// product. One whose flags could not be read is not known to be.
+func (id Identity) LacksVNNI() bool {
+	return id.Arch == "amd64" && len(id.Features) > 0 && !slices.Contains(id.Features, "avx512_vnni") && !slices.Contains(id.Features, "avx_vnni")
+}
+
 func features(info cpuinfo) []string {
 	have := info.flags()
 	var out []string

@@ -389,6 +389,7 @@ func (o *benchOptions) onDevice(c *campaign.Campaign, p agent.Protocol) error {
 		return nil
 	}
 	c.Device = dev
+	c.Caution = o.caution(d, c.Backend)
 	c.Sense = sense(d)
 	if slices.Contains(p.Metrics, "energy") {
 		c.Meter, c.MeterAbsent = energyMeter(d, o.Provider)

@@ -171,6 +171,13 @@ func summaryPlan(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome, path
 			fmt.Fprintf(w, "  %s: %s: %.120s\n", firstOf(r.Name, r.Case), record.Join(r.Validity, ", "), r.Detail)
 		}
 	}
+	for _, r := range out.Records {
+		if r.EstimateUS != nil && r.Detail != "" {
+			for _, l := range wrap(fmt.Sprintf("warning: %s: %s", firstOf(r.Name, r.Case), r.Detail), screen) {
+				fmt.Fprintln(w, l)
+			}
+		}
+	}
 	_, err := fmt.Fprintf(w, "records: %s\n", path)
 	return err
 }
