@@ -21,11 +21,7 @@ const DimHelp = "`NAME=N` gives an open dimension of a model its length: a name 
 
 // String lists the lengths as --dim takes them.
 func (d *Dims) String() string {
-	var list []string
-	for _, name := range slices.Sorted(maps.Keys(*d)) {
-		list = append(list, fmt.Sprintf("%s=%d", name, (*d)[name]))
-	}
-	return strings.Join(list, ",")
+	return strings.Join(d.GetSlice(), ",")
 }
 
 // Type names the flag's value.
@@ -52,6 +48,29 @@ func (d *Dims) Set(text string) error {
 		(*d)[name] = n
 	}
 	return nil
+}
+
+// Append adds what one --dim gives, as Set does.
+func (d *Dims) Append(text string) error { return d.Set(text) }
+
+// Replace starts again with a list of NAME=N.
+func (d *Dims) Replace(list []string) error {
+	*d = nil
+	for _, text := range list {
+		if err := d.Set(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// GetSlice lists the lengths, each as a --dim of its own.
+func (d *Dims) GetSlice() []string {
+	list := []string{}
+	for _, name := range slices.Sorted(maps.Keys(*d)) {
+		list = append(list, fmt.Sprintf("%s=%d", name, (*d)[name]))
+	}
+	return list
 }
 
 func parseDim(text string) (name string, n int, err error) {

@@ -99,6 +99,10 @@ func TestDimsReadOneGrammar(t *testing.T) {
 			t.Errorf("%q gave %v", bad, d)
 		}
 	}
+	// What is handed on to another program, flag by flag, is read as the same.
+	if again := dimsOf(t, got.GetSlice()...); !maps.Equal(again, want) {
+		t.Errorf("handed on: %v", again)
+	}
 	if err := got.Set("seq=1"); err == nil {
 		t.Error("a dimension was given twice")
 	}

@@ -2,14 +2,6 @@
 
 package main
 
-import (
-	"github.com/isocost/isocost/agent"
-	"github.com/isocost/isocost/agent/tensorflow"
-)
+import "github.com/isocost/isocost/agent/tensorflow"
 
-func init() {
-	backendMakers = append(backendMakers, struct {
-		name string
-		make func(o *backendOptions) (agent.Backend, error)
-	}{tensorflow.Name, func(*backendOptions) (agent.Backend, error) { return tensorflow.New(), nil }})
-}
+func init() { linked = append(linked, runtimeChoice{tensorflow.Name, &tensorflow.Flags{}}) }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/agent/ort"
+	"github.com/isocost/isocost/agent/probe"
+	"github.com/isocost/isocost/agent/sim"
 	"github.com/isocost/isocost/agent/tflite"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/modelfile"
@@ -19,48 +20,71 @@ import (
 	"github.com/isocost/isocost/internal/nativelib"
 )
 
-// backendOptions are the flags that choose a runtime and what it runs on.
+// backendOptions are the flags that choose a runtime and what it runs on; each runtime
+// declares its own.
 type backendOptions struct {
 	Backend         string
 	Provider        string
 	ProviderOptions []string
-	ORTLib          string
-	EPLibraries     []string
-	TFLiteLib       string
-	TFLiteRuntime   string
-	TFLiteGPULib    string
-	SimDevice       string
+	ORT             ort.Flags
+	TFLite          tflite.Flags
+	Sim             sim.Flags
 }
 
-func (o *backendOptions) AddFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.Backend, "backend", "ort", "runtime: "+strings.Join(backendNames(), ", ")+"; of .tflite models tflite unless it is named")
-	flags.StringVar(&o.Provider, "provider", "cpu", "what the runtime runs on: cpu, xnnpack, cuda, tensorrt, webgpu, nnapi, gpu…")
-	flags.StringArrayVar(&o.ProviderOptions, "provider-option", nil, "`NAME=VALUE` handed to the provider, or to the session where NAME has a dot; may be repeated")
-	flags.StringVar(&o.ORTLib, "ort-lib", "", "`PATH` of libonnxruntime (default: ISOCOST_ONNXRUNTIME, .native/, the system)")
-	flags.StringArrayVar(&o.EPLibraries, "ep-library", nil, "`NAME=PATH` of an ONNX Runtime plugin execution provider, asked for with --provider NAME; may be repeated")
-	flags.StringVar(&o.TFLiteLib, "tflite-lib", "", "`PATH` of libLiteRt or libtensorflowlite_c (default: ISOCOST_LITERT, ISOCOST_TFLITE, .native/, the system)")
-	flags.StringVar(&o.TFLiteRuntime, "tflite-runtime", "", "which TensorFlow Lite to look for: litert, or tflite for the classic C library (default: litert where there is one)")
-	flags.StringVar(&o.TFLiteGPULib, "tflite-gpu-lib", "", "`PATH` of the classic library's GPU delegate")
-	flags.StringVar(&o.SimDevice, "sim-device", "", "device `FILE` of the sim backend, for example examples/sim-device.yaml")
-	cli.Group(flags, "Runtime", "backend", "provider", "provider-option", "ort-lib", "ep-library", "tflite-lib", "tflite-runtime", "tflite-gpu-lib", "sim-device")
+// runtimeFlags are what a command line says of one runtime, in the words of its package.
+type runtimeFlags interface {
+	AddFlags(flags *pflag.FlagSet)
+	// Backend makes the backend; its library is loaded when it is first used.
+	Backend() (agent.Backend, error)
+	// Probe says how a child tries an installed native library, and whether it is one that
+	// this backend drives.
+	Probe(rt nativelib.Runtime, path string) (probe.Plan, bool)
 }
 
-// backendMakers lists the backends, one line each.
-var backendMakers = []struct {
-	name string
-	make func(o *backendOptions) (agent.Backend, error)
-}{
-	{ort.Name, func(o *backendOptions) (agent.Backend, error) { return o.ort() }},
-	{tflite.Name, func(o *backendOptions) (agent.Backend, error) { return o.tflite() }},
-	{"sim", func(o *backendOptions) (agent.Backend, error) { return o.sim() }},
+// runtimeChoice is a backend by its name in flags and records.
+type runtimeChoice struct {
+	name  string
+	flags runtimeFlags
+}
+
+// linked are the runtimes that only programs built with a tag have.
+var linked []runtimeChoice
+
+// runtimes lists the backends of this build, with what o says of each.
+func (o *backendOptions) runtimes() []runtimeChoice {
+	o.Sim.Die = die
+	return append([]runtimeChoice{{ort.Name, &o.ORT}, {tflite.Name, &o.TFLite}, {sim.Name, &o.Sim}}, linked...)
 }
 
 func backendNames() []string {
 	var names []string
-	for _, m := range backendMakers {
-		names = append(names, m.name)
+	for _, r := range new(backendOptions).runtimes() {
+		names = append(names, r.name)
 	}
 	return names
+}
+
+func (o *backendOptions) AddFlags(flags *pflag.FlagSet) {
+	own := pflag.NewFlagSet("", pflag.ContinueOnError)
+	own.SortFlags = false
+	own.StringVar(&o.Backend, "backend", "ort", "runtime: "+strings.Join(backendNames(), ", ")+"; of .tflite models tflite unless it is named")
+	own.StringVar(&o.Provider, "provider", "cpu", "what the runtime runs on: cpu, xnnpack, cuda, tensorrt, webgpu, nnapi, gpu…")
+	own.StringArrayVar(&o.ProviderOptions, "provider-option", nil, "`NAME=VALUE` handed to the provider, or to the session where NAME has a dot; may be repeated")
+	for _, r := range o.runtimes() {
+		r.flags.AddFlags(own)
+	}
+	flags.AddFlagSet(own)
+	own.VisitAll(func(f *pflag.Flag) { cli.Group(flags, "Runtime", f.Name) })
+}
+
+// probePlan says which backend drives an installed library, and how a child tries it.
+func probePlan(rt nativelib.Runtime, path string) (backend string, plan probe.Plan, ok bool) {
+	for _, r := range new(backendOptions).runtimes() {
+		if plan, ok := r.flags.Probe(rt, path); ok {
+			return r.name, plan, true
+		}
+	}
+	return "", probe.Plan{}, false
 }
 
 // chooseFor takes the runtime of the plan's model files, which lie in dir, where --backend
@@ -95,12 +119,18 @@ func (o *backendOptions) chooseFor(plan *benchmarks.Plan, dir string, flags *pfl
 	return nil
 }
 
-// open makes the chosen backend; its library is loaded when it is first used.
+// open makes the chosen backend; its library is loaded when it is first used. What its
+// flags say wrong is wrong use; a device file that cannot be read is a failure.
 func (o *backendOptions) open() (agent.Backend, error) {
-	for _, m := range backendMakers {
-		if m.name == o.Backend {
-			return m.make(o)
+	for _, r := range o.runtimes() {
+		if r.name != o.Backend {
+			continue
 		}
+		b, err := r.flags.Backend()
+		if err != nil && (r.name != sim.Name || errors.Is(err, sim.ErrNoDevice)) {
+			return nil, cli.Usage(err)
+		}
+		return b, err
 	}
 	return nil, cli.Usagef("--backend %q is none of %s", o.Backend, strings.Join(backendNames(), ", "))
 }
@@ -119,28 +149,4 @@ func (o *backendOptions) providerOptions() (map[string]string, error) {
 		out[name] = value
 	}
 	return out, nil
-}
-
-func (o *backendOptions) ort() (*ort.Backend, error) {
-	plugins := map[string]string{}
-	for _, value := range o.EPLibraries {
-		name, path, err := ort.ParseEPLibrary(value)
-		if err != nil {
-			return nil, cli.Usage(err)
-		}
-		if _, doubled := plugins[name]; doubled {
-			return nil, cli.Usage(fmt.Errorf("--ep-library %s is given twice", name))
-		}
-		plugins[name] = path
-	}
-	return ort.New(ort.Config{Library: o.ORTLib, EPLibraries: plugins, Search: nativelib.Host()}), nil
-}
-
-func (o *backendOptions) tflite() (*tflite.Backend, error) {
-	switch o.TFLiteRuntime {
-	case "", tflite.LiteRT, tflite.Classic:
-	default:
-		return nil, cli.Usagef("--tflite-runtime %q is neither %s nor %s", o.TFLiteRuntime, tflite.LiteRT, tflite.Classic)
-	}
-	return tflite.New(tflite.Config{Library: o.TFLiteLib, Prefer: o.TFLiteRuntime, GPULibrary: o.TFLiteGPULib, Search: nativelib.Host()}), nil
 }

@@ -384,7 +384,7 @@ func (o *benchOptions) onDevice(c *campaign.Campaign, p agent.Protocol) error {
 	}
 	if o.Backend == "sim" {
 		c.Repeatable = true
-		c.Device = lut.Device{ID: "sim:" + filepath.Base(o.SimDevice), Model: "simulated device", CPU: "none", OS: "none", Arch: "none"}
+		c.Device = lut.Device{ID: "sim:" + filepath.Base(o.Sim.Device), Model: "simulated device", CPU: "none", OS: "none", Arch: "none"}
 		c.MeterAbsent = "the device file says nothing of power"
 		return nil
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/agent/child"
-	"github.com/isocost/isocost/agent/sim"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
 )
@@ -66,18 +65,6 @@ func backendOf(spec agent.BackendSpec) (agent.Backend, error) {
 		return nil, fmt.Errorf("backend flags: %w", err)
 	}
 	return o.open()
-}
-
-// sim makes the simulated device; its faults are real ones of this process.
-func (o *backendOptions) sim() (agent.Backend, error) {
-	if o.SimDevice == "" {
-		return nil, hint.Wrap(cli.Usagef("--backend sim needs --sim-device FILE"), "examples/sim-device.yaml is one")
-	}
-	d, err := sim.Read(o.SimDevice)
-	if err != nil {
-		return nil, err
-	}
-	return sim.New(d, die), nil
 }
 
 // die carries out a simulated driver's fault on this process.

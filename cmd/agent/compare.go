@@ -67,9 +67,8 @@ func (o *compareOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.Uint64Var(&o.Seed, "seed", 1, "of weights, inputs and the order")
 	flags.BoolVar(&o.JSON, "json", false, "one JSON object a line instead of the table")
 	flags.BoolVar(&o.Markdown, "markdown", false, "the table as Markdown; that of --support with one letter a precision")
-	flags.StringVar(&o.ORTLib, "ort-lib", "", "`PATH` of libonnxruntime")
-	flags.StringArrayVar(&o.EPLibraries, "ep-library", nil, "`NAME=PATH` of an ONNX Runtime plugin execution provider")
-	flags.StringVar(&o.TFLiteGPULib, "tflite-gpu-lib", "", "`PATH` of the classic library's GPU delegate")
+	o.ORT.AddFlags(flags)
+	o.TFLite.AddGPUFlag(flags)
 	cli.Group(flags, "Runtimes", "lane", "ort-lib", "ep-library", "tflite-gpu-lib")
 	cli.Group(flags, "Output", "json", "markdown")
 }
@@ -148,7 +147,7 @@ func (o *compareOptions) lanes() ([]sidebyside.Lane, error) {
 		b := o.backendOptions
 		b.Backend = runtime
 		if runtime == tflite.LiteRT || runtime == tflite.Classic {
-			b.Backend, b.TFLiteRuntime = tflite.Name, runtime
+			b.Backend, b.TFLite.Runtime = tflite.Name, runtime
 		}
 		b.ProviderOptions = nil
 		if options != "" {

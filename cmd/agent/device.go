@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/agent/device/nvml"
+	"github.com/isocost/isocost/agent/sim"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
 )
@@ -170,16 +170,16 @@ const loadPatience = time.Minute
 // runtimes asks every backend that needs a native library what answers, each in a
 // process of its own: a library that crashes as it is loaded takes that one along.
 func runtimes(ctx context.Context) ([]runtimeReport, error) {
-	exe, err := os.Executable()
+	child, err := prober(loadPatience)
 	if err != nil {
 		return nil, err
 	}
 	var out []runtimeReport
-	for _, m := range backendMakers {
-		if m.name == "sim" {
+	for _, m := range new(backendOptions).runtimes() {
+		if m.name == sim.Name {
 			continue
 		}
-		p := probe(ctx, loadPatience, exe, []string{"--backend", m.name, "--provider", ""})
+		p := child.Ask(ctx, m.name, "", nil)
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}

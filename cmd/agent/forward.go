@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/probe"
 	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/forward"
@@ -88,7 +88,7 @@ func answer(ctx context.Context, backend agent.Backend, r forward.Request, opt a
 	if err := modelfile.CheckDims(r.Dims, []*modelfile.File{f}); err != nil {
 		return nil, err
 	}
-	outputs, err := runOnce(ctx, backend, agent.Model{Name: r.Model, Path: r.Model, Dims: f.Own(r.Dims), Signature: f.Chosen()}, opt)
+	outputs, err := probe.Run(ctx, backend, agent.Model{Name: r.Model, Path: r.Model, Dims: f.Own(r.Dims), Signature: f.Chosen()}, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -97,21 +97,4 @@ func answer(ctx context.Context, backend agent.Backend, r forward.Request, opt a
 		list = append(list, forward.Tensor(out))
 	}
 	return list, nil
-}
-
-// runOnce opens a model, runs it once, hands back its outputs and closes it.
-func runOnce(ctx context.Context, backend agent.Backend, m agent.Model, opt agent.Options) ([]agent.Tensor, error) {
-	session, err := backend.Open(ctx, m, opt)
-	if err != nil {
-		return nil, err
-	}
-	defer session.Close()
-	if err := session.Run(); err != nil {
-		return nil, err
-	}
-	reader, ok := session.(agent.OutputReader)
-	if !ok {
-		return nil, errors.New("the backend does not hand back outputs")
-	}
-	return reader.Outputs()
 }

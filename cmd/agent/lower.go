@@ -94,9 +94,9 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 	if err != nil {
 		return err
 	}
-	backend, err := o.ort()
+	backend, err := o.ORT.New()
 	if err != nil {
-		return err
+		return cli.Usage(err)
 	}
 	info, err := backend.Info()
 	if err != nil {

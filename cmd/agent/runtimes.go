@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -15,12 +13,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/agent"
-	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/agent/probe"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/nativelib"
-	"github.com/isocost/isocost/lut"
 )
 
 func runtimesCommand() cli.Command {
@@ -92,7 +89,7 @@ func (o *runtimesOptions) run(ctx context.Context, env cli.Env, args []string) e
 			return hint.Wrap(cli.Usagef("no runtime is called %q", name), "the names are %s", strings.Join(names, ", "))
 		}
 	}
-	exe, err := os.Executable()
+	child, err := prober(o.Timeout)
 	if err != nil {
 		return err
 	}
@@ -106,7 +103,7 @@ func (o *runtimesOptions) run(ctx context.Context, env cli.Env, args []string) e
 		}
 		r := describeRuntime(rt)
 		if verify && r.Path != "" {
-			o.verify(ctx, exe, rt, &r)
+			o.verify(ctx, child, rt, &r)
 		}
 		if r.Error != "" && (r.Path != "" || len(args) > 0) {
 			failed++
@@ -141,36 +138,33 @@ func describeRuntime(rt nativelib.Runtime) nativeReport {
 	return r
 }
 
-// verify loads the library and tries its providers, each in a process of its own:
-// a driver that crashes takes that process along, not this one.
-func (o *runtimesOptions) verify(ctx context.Context, exe string, rt nativelib.Runtime, r *nativeReport) {
-	flags, ok := probeFlags(rt, r.Path)
+// verify loads the library and tries its providers, each in a process of its own.
+func (o *runtimesOptions) verify(ctx context.Context, child probe.Child, rt nativelib.Runtime, r *nativeReport) {
+	backend, plan, ok := probePlan(rt, r.Path)
 	if !ok {
 		return // no backend of this build drives it
 	}
-	first := probe(ctx, o.Timeout, exe, append([]string{"--provider", ""}, flags...))
+	first := child.Ask(ctx, backend, "", plan.Flags)
 	r.Version, r.Devices = first.Version, first.Devices
 	if first.Error != "" {
 		r.Error, r.Hint = first.Error, first.Hint
 		return
 	}
 	providers := first.Providers
-	if only := ortBuilds[rt.Name]; only != nil {
-		// What it is for; that its CPU provider runs is no comfort.
-		providers = slices.DeleteFunc(providers, func(p string) bool { return !slices.Contains(only, p) })
-	}
-	if rt.Plugin != "" {
-		// Of a plugin only its own provider is in question, and its own devices.
-		providers = []string{rt.Plugin}
-		r.Devices = slices.DeleteFunc(r.Devices, func(d agent.Accelerator) bool { return d.Provider != rt.Plugin })
+	switch {
+	case plan.Plugin:
+		providers = plan.Providers
+		r.Devices = slices.DeleteFunc(r.Devices, func(d agent.Accelerator) bool { return !slices.Contains(providers, d.Provider) })
 		r.Version = ""
 		for _, d := range r.Devices {
 			r.Version = d.Version
 		}
+	case plan.Providers != nil: // what it is for; that its CPU provider runs is no comfort
+		providers = slices.DeleteFunc(providers, func(p string) bool { return !slices.Contains(plan.Providers, p) })
 	}
 	running := 0
 	for _, name := range providers {
-		p := probe(ctx, o.Timeout, exe, append([]string{"--provider", name}, flags...))
+		p := child.Ask(ctx, backend, name, plan.Flags)
 		r.Providers = append(r.Providers, providerReport{name, p.Error == "", p.Error, p.Hint})
 		if p.Error == "" {
 			running++
@@ -222,66 +216,12 @@ func (r nativeReport) print(w io.Writer) {
 	}
 }
 
-// ortBuilds are the builds of ONNX Runtime with other providers, and these.
-var ortBuilds = map[string][]string{"onnxruntime-cuda": {"cuda", "tensorrt"}, "onnxruntime-openvino": {"openvino"}}
-
-// probeFlags are the flags by which a probing child drives the library at path.
-func probeFlags(rt nativelib.Runtime, path string) ([]string, bool) {
-	switch {
-	case rt.Plugin != "":
-		return []string{"--backend", "ort", "--ep-library", rt.Plugin + "=" + path}, true
-	case rt.Name == "onnxruntime" || ortBuilds[rt.Name] != nil:
-		return []string{"--backend", "ort", "--ort-lib", path}, true
-	case rt.Name == "litert" || rt.Name == "tflite":
-		return []string{"--backend", "tflite", "--tflite-lib", path}, slices.Contains(backendNames(), "tflite")
-	case rt.Name == "tensorflow":
-		return []string{"--backend", "tensorflow"}, slices.Contains(backendNames(), "tensorflow")
-	}
-	return nil, false
-}
-
-// probeResult is a probing child's only line of output.
-type probeResult struct {
-	Version   string              `json:"version,omitempty"`
-	Path      string              `json:"path,omitempty"`
-	SHA256    string              `json:"sha256,omitempty"`
-	Providers []string            `json:"providers,omitempty"`
-	Devices   []agent.Accelerator `json:"devices,omitempty"`
-	Error     string              `json:"error,omitempty"`
-	Hint      string              `json:"hint,omitempty"`
-}
-
 const probeName = "runtime-probe"
 
-// probe starts this program as a probing child.
-func probe(ctx context.Context, timeout time.Duration, exe string, flags []string) probeResult {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, exe, append([]string{probeName}, flags...)...)
-	cmd.WaitDelay = time.Second
-	var out, talk bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &talk
-	err := cmd.Run()
-	var r probeResult
-	if jsonErr := json.Unmarshal(out.Bytes(), &r); jsonErr == nil {
-		return r
-	}
-	var words string // the first line of Go's report of a signal, else the last line
-	for line := range strings.Lines(talk.String()) {
-		words = strings.TrimSpace(line)
-		if strings.HasPrefix(words, "SIG") || strings.HasPrefix(words, "fatal error") {
-			break
-		}
-	}
-	how := fmt.Sprint(err)
-	switch {
-	case ctx.Err() != nil:
-		how = fmt.Sprintf("no answer within %v", timeout)
-	case err == nil:
-		how = "exit status 0" // some drivers call exit(0)
-	}
-	return probeResult{Error: strings.TrimSuffix(fmt.Sprintf("the library ended its process (%s): %s", how, words), ": "),
-		Hint: "the driver or library crashes; update it or take another"}
+// prober is this program as a probing child.
+func prober(patience time.Duration) (probe.Child, error) {
+	self, err := os.Executable()
+	return probe.Child{Path: self, Args: []string{probeName}, Patience: patience}, err
 }
 
 // runtimeProbeCommand is the child of agent runtimes verify and agent device.
@@ -298,7 +238,11 @@ func runtimeProbeCommand() cli.Command {
 				if err != nil {
 					return err
 				}
-				r, err := o.probeOnce(ctx)
+				var r probe.Result
+				backend, err := o.open()
+				if err == nil {
+					r, err = probe.Once(ctx, backend, o.Provider)
+				}
 				if err != nil {
 					r.Error, r.Hint = err.Error(), hint.Of(err)
 				}
@@ -306,50 +250,4 @@ func runtimeProbeCommand() cli.Command {
 			}
 		},
 	}
-}
-
-// probeOnce loads the chosen backend and, when a provider is named, runs a small
-// convolution on it and on the CPU.
-func (o *backendOptions) probeOnce(ctx context.Context) (probeResult, error) {
-	var r probeResult
-	backend, err := o.open()
-	if err != nil {
-		return r, err
-	}
-	info, err := backend.Info()
-	if err != nil {
-		return r, err
-	}
-	r.Version, r.Path, r.SHA256, r.Providers = info.Version, info.Path, info.SHA256, info.Providers
-	if lister, ok := backend.(agent.AcceleratorLister); ok {
-		if r.Devices, err = lister.Accelerators(); err != nil {
-			return r, err
-		}
-	}
-	if o.Provider == "" {
-		return r, nil
-	}
-	op := lut.NewOp("conv", lut.FP32, map[string]string{"k": "3", "s": "1", "act": "relu"}, map[string]int{"h": 8, "w": 8, "cin": 8, "cout": 8})
-	model, err := agent.Build(benchmarks.Model{ID: "probe", Chain: benchmarks.Chain{op}}, agent.BuildSpec{Format: info.Format})
-	if err != nil {
-		return r, err
-	}
-	run := func(provider string) ([]agent.Tensor, error) {
-		return runOnce(ctx, backend, model, agent.Options{Provider: provider, Threads: 1, Transfers: true, Seed: 1})
-	}
-	got, err := run(o.Provider)
-	if err != nil {
-		return r, err
-	}
-	want, err := run("cpu")
-	if err != nil {
-		return r, fmt.Errorf("reference on cpu: %w", err)
-	}
-	// Half-precision accumulation of 72 products is the worst a provider may do.
-	const tolerance = 1e-2
-	n, err := agent.CompareTensors(got, want)
-	if err == nil && !(n.RelRMS <= tolerance) {
-		err = fmt.Errorf("it computes something else than the CPU: relative RMS error %.2g", n.RelRMS)
-	}
-	return r, err
 }
