@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -37,13 +40,42 @@ func androidRunner() func(context.Context, string, ...string) ([]byte, error) {
 	}
 }
 
+// getpropTries is how often getprop is asked: property service may be busy for a
+// moment after the device has started.
+const getpropTries = 3
+
+// getprop asks the device for its properties, once per Device.
+func (d *Device) getprop() (map[string]string, error) {
+	if d.properties != nil {
+		return d.properties, nil
+	}
+	var err error
+	for try := range getpropTries {
+		time.Sleep(time.Duration(try) * 200 * time.Millisecond)
+		var out []byte
+		if out, err = d.Run(context.Background(), "getprop"); err != nil {
+			continue
+		}
+		props := map[string]string{}
+		if parseGetprop(out, props); props["ro.product.model"] != "" {
+			d.properties = props
+			return props, nil
+		}
+		err = errors.New("it names no ro.product.model")
+	}
+	return nil, fmt.Errorf("getprop: %w", err)
+}
+
 // props returns Android's properties, from getprop where it can be run, from the
-// capture's getprop.txt, or from the build.prop files. Empty on other systems.
-func (d *Device) props() map[string]string {
+// capture's getprop.txt, or from the build.prop files. Empty on other systems. An
+// error means that getprop did not answer: what the files tell is less.
+func (d *Device) props() (map[string]string, error) {
 	props := map[string]string{}
+	var silent error
 	if d.Run != nil {
-		if out, err := d.Run(context.Background(), "getprop"); err == nil {
-			parseGetprop(out, props)
+		var said map[string]string
+		if said, silent = d.getprop(); silent == nil {
+			maps.Copy(props, said)
 		}
 	}
 	if text, err := d.fs.Read("getprop.txt"); err == nil && !d.Live() {
@@ -67,7 +99,7 @@ func (d *Device) props() map[string]string {
 			}
 		}
 	}
-	return props
+	return props, silent
 }
 
 // parseGetprop reads getprop's "[name]: [value]" lines.

@@ -18,6 +18,8 @@ type Device struct {
 	// nil where nothing can be executed (a captured tree, or no Android); then what
 	// only a program can tell (Android properties, thermal status) is absent.
 	Run func(ctx context.Context, program string, args ...string) ([]byte, error)
+
+	properties map[string]string // what getprop answered; nil until it has
 }
 
 // Open returns the machine under root: "/" for this one, or a captured tree.

@@ -32,6 +32,9 @@ type Identity struct {
 	Features    []string `json:"features,omitempty"`    // instruction-set extensions that matter to kernels
 	Accelerator []string `json:"accelerator,omitempty"` // GPUs and NPUs the kernel names
 	Topology    Topology `json:"topology"`
+	// Incomplete says why this may not be all that the device is; then its ID would
+	// be another device's and nothing may be recorded under it. "" where it is whole.
+	Incomplete string `json:"incomplete,omitempty"`
 }
 
 // Identify opens the tree under root and returns what it is.
@@ -58,7 +61,7 @@ func (id Identity) ID(cores CoreSet) string {
 // Identity reads what the machine is. What cannot be read is "" or "unknown".
 func (d *Device) Identity() Identity {
 	info := d.cpuinfo()
-	props := d.props()
+	props, silent := d.props()
 	top := d.Topology()
 	id := Identity{
 		OS:       "linux",
@@ -72,6 +75,9 @@ func (d *Device) Identity() Identity {
 	}
 	if id.CPU == "" {
 		id.CPU = "unknown"
+	}
+	if silent != nil {
+		id.Incomplete = silent.Error()
 	}
 	if props["ro.build.version.release"] != "" || d.fs.Exists("system/build.prop") {
 		id.OS = "android"

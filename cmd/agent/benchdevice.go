@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/isocost/isocost/agent/child"
 	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/agent/device/nvml"
+	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
@@ -15,6 +17,10 @@ import (
 // thisDevice identifies the machine and the cores that are measured on.
 func thisDevice(d *device.Device, cores string) (lut.Device, device.CoreSet, error) {
 	id := d.Identity()
+	if id.Incomplete != "" {
+		return lut.Device{}, nil, hint.Wrap(fmt.Errorf("what this device is cannot be told: %s", id.Incomplete),
+			"its records would go by another device's name: try again when it has started, or restart it")
+	}
 	set, err := id.Topology.Select(cores)
 	if err != nil {
 		return lut.Device{}, nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/internal/cli"
@@ -14,15 +15,11 @@ import (
 // clocks, and by what it is known to be in force. What a killed run left behind is
 // restored first, whatever the policy.
 func holdClocks(ctx context.Context, env cli.Env, d *device.Device, policy string) (release func(), evidence string, err error) {
-	dir, err := os.UserCacheDir()
-	if err != nil { // Android has no home: the folder of the agent is the user's own
-		exe, err := os.Executable()
-		if err != nil {
-			return nil, "", err
-		}
-		dir = filepath.Dir(exe)
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, "", err
 	}
-	journal := filepath.Join(dir, "isocost", "clocks.json")
+	journal := clockJournal(runtime.GOOS, filepath.Dir(exe))
 	restored, err := d.RestoreClocks(ctx, journal)
 	if err != nil {
 		return nil, "", err
@@ -46,4 +43,16 @@ func holdClocks(ctx context.Context, env cli.Env, d *device.Device, policy strin
 			fmt.Fprintf(env.Stderr, "agent: %v\n", err)
 		}
 	}, hold.Evidence(), nil
+}
+
+// clockJournal returns where the clock journal lies: in the user's cache folder, or
+// beside the agent where there is none to write to. Android's shell user has the
+// home folder /, which is not his.
+func clockJournal(goos, beside string) string {
+	if cache, err := os.UserCacheDir(); err == nil && goos != "android" {
+		if dir := filepath.Join(cache, "isocost"); os.MkdirAll(dir, 0o700) == nil {
+			return filepath.Join(dir, "clocks.json")
+		}
+	}
+	return filepath.Join(beside, "clocks.json")
 }

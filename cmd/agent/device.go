@@ -209,6 +209,9 @@ func (r *deviceReport) print(w io.Writer) error {
 		}
 	}
 	p.row("system", strings.Join(system, ", "))
+	if id.Incomplete != "" {
+		p.row("incomplete", id.Incomplete+": this is not all that the device is, and nothing can be recorded under its ID")
+	}
 	if id.Emulated != "" {
 		p.row("emulated", "by "+id.Emulated)
 	}
