@@ -17,18 +17,25 @@ import (
 // those. Network.Dims holds the length of every open dimension, given or not (a batch is
 // 1 where dims does not say). Errors: an open dimension without a length (hint: which), a
 // length that the file's own tensors contradict, and what the format's reader refuses.
-func (f *File) Kernels(dims Dims) (*network.Network, error) {
+func (f *File) Kernels(dims Dims) (*network.Network, error) { return f.Trace(dims, nil) }
+
+// Trace is Kernels for whoever wants to see what each stage of reading made of the model;
+// tell may be nil.
+func (f *File) Trace(dims Dims, tell network.Tracer) (*network.Network, error) {
 	var net *network.Network
 	var err error
 	switch f.Format {
 	case Kernels:
 		n := f.kernels.Network
 		n.Lowered = true
+		if tell != nil {
+			tell("priced", &n)
+		}
 		return &n, nil
 	case TFLite:
-		net, err = f.kernelsOfTFLite(dims)
+		net, err = f.kernelsOfTFLite(dims, tell)
 	case ONNX:
-		net, err = onnxreader.ReadModel(f.onnx, onnxreader.Options{Dims: f.Own(dims), Name: f.Name, Root: os.DirFS(filepath.Dir(f.Path))})
+		net, err = onnxreader.ReadModel(f.onnx, onnxreader.Options{Dims: f.Own(dims), Name: f.Name, Root: os.DirFS(filepath.Dir(f.Path)), Trace: tell})
 	default:
 		err = hint.Wrap(fmt.Errorf("models of format %s run, but their kernels cannot be read", f.Format), "give the ONNX model it was made of")
 	}
@@ -40,7 +47,7 @@ func (f *File) Kernels(dims Dims) (*network.Network, error) {
 
 // kernelsOfTFLite reads a .tflite model at the sizes that its tensors have: its converter
 // laid them out for one length of each open dimension and left a change to the runtime.
-func (f *File) kernelsOfTFLite(dims Dims) (*network.Network, error) {
+func (f *File) kernelsOfTFLite(dims Dims, tell network.Tracer) (*network.Network, error) {
 	laidOut := map[string]int{}
 	for _, v := range f.Inputs {
 		for _, d := range v.Shape {
@@ -55,7 +62,7 @@ func (f *File) kernelsOfTFLite(dims Dims) (*network.Network, error) {
 				"convert the model with inputs of that size")
 		}
 	}
-	net, err := tflitereader.ReadModel(f.tflite, f.Name)
+	net, err := tflitereader.ReadModel(f.tflite, f.Name, tell)
 	if err == nil && len(laidOut) > 0 {
 		net.Dims = laidOut
 	}

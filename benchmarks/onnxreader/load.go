@@ -31,6 +31,8 @@ type Options struct {
 	Root fs.FS
 	// Target is the machine that the runtime runs on; the zero value has AVX-512.
 	Target ortmodel.Target
+	// Trace, where set, is told what each stage made of the model.
+	Trace network.Tracer
 	// Lowered says that the runtime wrote the model, optimised; many such are known by
 	// their operators.
 	Lowered bool
@@ -86,21 +88,37 @@ func Read(data []byte, opt Options) (*network.Network, error) {
 
 // ReadModel reads a decoded model.
 func ReadModel(m *onnx.Model, opt Options) (*network.Network, error) {
+	tell := opt.Trace
+	if tell == nil {
+		tell = func(string, fmt.Stringer) {}
+	}
 	g, err := graph.Load(m, graph.Options{Dims: opt.Dims, Root: opt.Root})
 	if err != nil {
 		return nil, err
 	}
+	tell("loaded", g)
 	if err := g.Infer(ortmodel.Contrib); err != nil {
 		return nil, err
 	}
+	tell("inferred", g)
+	tell("folded", g.Folded())
 	lowered := opt.Lowered || ortmodel.Optimised(g)
-	f := ortmodel.Fuse(g, opt.Target, lowered)
-	net, made := f.Price()
+	fused := ortmodel.Fuse(g, opt.Target, lowered)
+	tell("fused", fused)
+	laid := fused.LayOut()
+	tell("laid out", laid)
+	net, made := laid.Price()
 	net.Name = opt.Name
+	var plan ortmemory.Plan
 	if lowered {
-		ortmemory.WeighOptimised(net, g, f, made)
-	} else {
-		ortmemory.Weigh(net, f, made)
+		plan = ortmemory.Optimised(g, opt.Target)
+		plan.WeighParts(net, made)
 	}
+	if plan == nil {
+		plan = ortmemory.Exported(fused)
+		plan.Weigh(net, made)
+	}
+	tell("planned", plan)
+	tell("priced", net)
 	return net, nil
 }

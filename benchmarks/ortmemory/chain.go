@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"github.com/isocost/isocost/benchmarks"
-	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/benchmarks/ortmodel"
 	"github.com/isocost/isocost/internal/onnx"
@@ -43,10 +42,9 @@ func Peak(m *onnx.Model, on ortmodel.Target) (int64, error) {
 	if err := g.Infer(ortmodel.Contrib); err != nil {
 		return 0, err
 	}
-	var net network.Network
-	Weigh(&net, ortmodel.Fuse(g, on, false), nil)
-	if net.PeakBytes == 0 {
+	peak := Exported(ortmodel.Fuse(g, on, false)).Peak()
+	if peak == 0 {
 		return 0, errors.New("the shapes of the model are not all known")
 	}
-	return net.PeakBytes, nil
+	return peak, nil
 }

@@ -144,7 +144,7 @@ func last(shape []int) []int {
 	if len(shape) < 3 {
 		return shape
 	}
-	return ortmodel.ChannelsLast(shape)
+	return ortmodel.Last(shape)
 }
 
 // narrow is where v lies in 8 bits.

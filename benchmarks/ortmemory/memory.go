@@ -1,6 +1,9 @@
 package ortmemory
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/ortmodel"
 	"github.com/isocost/isocost/internal/onnx/graph"
@@ -16,38 +19,86 @@ func sizeOf(v *graph.Value) (size int64, known bool) {
 	return (int64(n)*int64(bits) + 7) / 8, true
 }
 
-// WeighOptimised writes what is in use into the network of a graph that the runtime has
-// optimised; made says which kernel a node of the fused graph became.
-func WeighOptimised(net *network.Network, g *graph.Graph, f *ortmodel.Fused, made map[*graph.Node]int) {
-	list, nodes, ok := steps(g, f.Target)
+// Plan is what is in use while each kernel runs, in the order in which they do; nil where
+// the shapes are not all known.
+type Plan []Use
+
+// Use are the bytes of activations in use while a kernel of a node runs, its own room
+// among them.
+type Use struct {
+	Node  *graph.Node
+	Bytes int64
+}
+
+// Exported plans a model as exported: by the kernels that the runtime's optimiser would
+// make of it.
+func Exported(f *ortmodel.Fused) Plan {
+	l := lower(f)
+	if !l.ok {
+		return nil
+	}
+	return planned(l.steps, l.of)
+}
+
+// Optimised plans a graph that the runtime has optimised, whose nodes are its kernels.
+func Optimised(g *graph.Graph, on ortmodel.Target) Plan {
+	list, nodes, ok := steps(g, on)
 	if !ok {
-		Weigh(net, f, made)
-		return
+		return nil
 	}
-	inUse := map[string]int64{}
+	return planned(list, nodes)
+}
+
+func planned(list []*step, of []*graph.Node) Plan {
+	p := make(Plan, len(list))
 	for i, bytes := range arrange(list) {
-		inUse[nodes[i].Parts[0]] = bytes
+		p[i] = Use{of[i], bytes}
 	}
-	for _, bytes := range inUse {
-		net.PeakBytes = max(net.PeakBytes, bytes)
+	return p
+}
+
+// Peak is the most in use at once in bytes, 0 where that is not known.
+func (p Plan) Peak() int64 {
+	peak := int64(0)
+	for _, u := range p {
+		peak = max(peak, u.Bytes)
 	}
-	for n, k := range made {
-		for _, part := range n.Parts {
-			net.Kernels[k].LiveBytes = max(net.Kernels[k].LiveBytes, inUse[part])
+	return peak
+}
+
+// String lists the uses, one a line; a node stands more than once where its input changes
+// its layout first.
+func (p Plan) String() string {
+	var b strings.Builder
+	for _, u := range p {
+		fmt.Fprintf(&b, "%12d bytes  %s\n", u.Bytes, u.Node)
+	}
+	fmt.Fprintf(&b, "%12d bytes at most\n", p.Peak())
+	return b.String()
+}
+
+// Weigh writes a plan of the fused graph into its network; made says which kernel a node
+// became.
+func (p Plan) Weigh(net *network.Network, made map[*graph.Node]int) {
+	net.PeakBytes = p.Peak()
+	for _, u := range p {
+		if k, ok := made[u.Node]; ok {
+			net.Kernels[k].LiveBytes = max(net.Kernels[k].LiveBytes, u.Bytes)
 		}
 	}
 }
 
-// Weigh writes what is in use into the network of a model as exported.
-func Weigh(net *network.Network, f *ortmodel.Fused, made map[*graph.Node]int) {
-	l := lower(f)
-	if !l.ok {
-		return
+// WeighParts writes a plan of the graph before it was fused: a kernel has what the nodes
+// of the file in it have.
+func (p Plan) WeighParts(net *network.Network, made map[*graph.Node]int) {
+	net.PeakBytes = p.Peak()
+	use := map[string]int64{}
+	for _, u := range p {
+		use[u.Node.Parts[0]] = u.Bytes
 	}
-	for i, bytes := range arrange(l.steps) {
-		net.PeakBytes = max(net.PeakBytes, bytes)
-		if k, ok := made[l.of[i]]; ok {
-			net.Kernels[k].LiveBytes = max(net.Kernels[k].LiveBytes, bytes)
+	for n, k := range made {
+		for _, part := range n.Parts {
+			net.Kernels[k].LiveBytes = max(net.Kernels[k].LiveBytes, use[part])
 		}
 	}
 }

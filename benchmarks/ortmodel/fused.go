@@ -46,6 +46,35 @@ func (g *Fused) warn(format string, args ...any) {
 	}
 }
 
+// String lists the nodes that run, one a line, with how each does and what was merged into
+// it; then those that cost nothing, with the reason.
+func (g *Fused) String() string {
+	var b, free strings.Builder
+	for _, n := range g.Nodes {
+		if n.Gone {
+			if why := g.free[n]; why != "" {
+				fmt.Fprintf(&free, "%s: %s\n", n, why)
+			}
+			continue
+		}
+		b.WriteString(n.String())
+		h := g.How(n)
+		for _, s := range []struct {
+			is   bool
+			name string
+		}{{h.Act != "", "then " + h.Act}, {h.Int8, "in int8"}, {h.Dynamic, "quantising its input"}, {h.Skip, "adding a shortcut first"}} {
+			if s.is {
+				fmt.Fprintf(&b, ", %s", s.name)
+			}
+		}
+		if len(n.Parts) > 1 {
+			fmt.Fprintf(&b, "  [%d nodes]", len(n.Parts))
+		}
+		b.WriteByte('\n')
+	}
+	return b.String() + free.String()
+}
+
 // Optimised says whether the runtime wrote a graph: it holds operators that only its
 // optimiser makes.
 func Optimised(g *graph.Graph) bool {
@@ -73,8 +102,8 @@ func Fuse(g *graph.Graph, on Target, lowered bool) *Fused {
 	return f
 }
 
-// ChannelsLast is a shape N,C,… as N,…,C.
-func ChannelsLast(s []int) []int { return slices.Concat(s[:1], s[2:], s[1:2]) }
+// Last is a shape N,C,… as N,…,C.
+func Last(s []int) []int { return slices.Concat(s[:1], s[2:], s[1:2]) }
 
 // channelsFirst is a shape N,…,C as N,C,….
 func channelsFirst(s []int) []int {

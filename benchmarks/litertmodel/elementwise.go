@@ -1,10 +1,11 @@
-package tflitereader
+package litertmodel
 
 import (
 	"math"
 	"strconv"
 
 	"github.com/isocost/isocost/internal/tflitefb"
+	"github.com/isocost/isocost/internal/tflitefb/graph"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -17,7 +18,7 @@ var unary = map[tflitefb.Op]string{
 	tflitefb.Abs:   "abs", tflitefb.Neg: "neg", tflitefb.Sin: "sin", tflitefb.Cos: "cos", tflitefb.Round: "round", tflitefb.Prelu: "prelu",
 }
 
-func (r *reader) function(o *operator, kind string) (op lut.Op, free, why string) {
+func (r *Fused) function(o *graph.Operator, kind string) (op lut.Op, free, why string) {
 	if kind == "gelu" && o.Options.Value("approximate") == 1 {
 		kind = "gelutanh"
 	}
@@ -32,7 +33,7 @@ var binaries = map[tflitefb.Op]string{
 	tflitefb.SquaredDifference: "sub",
 }
 
-func (r *reader) binary(o *operator) (lut.Op, string) {
+func (r *Fused) binary(o *graph.Operator) (lut.Op, string) {
 	kind := binaries[o.Code]
 	attrs := map[string]string{}
 	if b := r.broadcast(o); b != "" {
@@ -54,14 +55,14 @@ func (r *reader) binary(o *operator) (lut.Op, string) {
 
 // broadcast is the attribute b of an operator of two inputs: "" for equal shapes, s for
 // a scalar, c for one number a channel (or feature), x for anything else.
-func (r *reader) broadcast(o *operator) string {
-	out := r.out(o).Shape
-	small := r.in(o, 0).Shape
-	if b := r.in(o, 1).Shape; size(b) < size(small) {
+func (r *Fused) broadcast(o *graph.Operator) string {
+	out := r.Out(o).Shape
+	small := r.In(o, 0).Shape
+	if b := r.In(o, 1).Shape; graph.Size(b) < graph.Size(small) {
 		small = b
 	}
-	switch n := size(small); {
-	case n == size(out):
+	switch n := graph.Size(small); {
+	case n == graph.Size(out):
 		return ""
 	case n == 1:
 		return "s"
@@ -72,11 +73,11 @@ func (r *reader) broadcast(o *operator) string {
 }
 
 // power is a square, or a power of a constant exponent.
-func (r *reader) power(o *operator) (lut.Op, string) {
+func (r *Fused) power(o *graph.Operator) (lut.Op, string) {
 	e := 2.0
 	if o.Code == tflitefb.Pow {
 		var ok bool
-		if e, ok = r.number(o.Inputs[1]); !ok {
+		if e, ok = r.Number(o.Inputs[1]); !ok {
 			return lut.Op{}, "its exponent is not one constant"
 		}
 	}
@@ -88,8 +89,8 @@ func (r *reader) power(o *operator) (lut.Op, string) {
 }
 
 // softmax is over the last axis.
-func (r *reader) softmax(o *operator) (lut.Op, string) {
-	s := r.in(o, 0).Shape
+func (r *Fused) softmax(o *graph.Operator) (lut.Op, string) {
+	s := r.In(o, 0).Shape
 	prec, why := r.precision(o.Inputs[0], -1)
 	if why != "" {
 		return lut.Op{}, why
@@ -101,8 +102,8 @@ func (r *reader) softmax(o *operator) (lut.Op, string) {
 }
 
 // convert is a change between float and bytes.
-func (r *reader) convert(o *operator) (lut.Op, string) {
-	from, to := r.in(o, 0).Type, r.out(o).Type
+func (r *Fused) convert(o *graph.Operator) (lut.Op, string) {
+	from, to := r.In(o, 0).Type, r.Out(o).Type
 	kind := ""
 	switch {
 	case from == tflitefb.Float32 && to == tflitefb.Int8:
@@ -112,5 +113,5 @@ func (r *reader) convert(o *operator) (lut.Op, string) {
 	default:
 		return lut.Op{}, "from " + from.String() + " to " + to.String()
 	}
-	return lut.NewOp(kind, lut.INT8, nil, r.at(r.out(o).Shape)), ""
+	return lut.NewOp(kind, lut.INT8, nil, r.at(r.Out(o).Shape)), ""
 }

@@ -1,16 +1,17 @@
-package tflitereader
+package litertmodel
 
 import (
 	"fmt"
 	"strconv"
 
 	"github.com/isocost/isocost/internal/tflitefb"
+	"github.com/isocost/isocost/internal/tflitefb/graph"
 	"github.com/isocost/isocost/lut"
 )
 
 // window are the attributes k, s, d and, where the output is not that of same padding, p
 // of a kernel over a map.
-func (o *operator) window(kernel, in, out [2]int) (map[string]string, string) {
+func (r *Fused) window(o *graph.Operator, kernel, in, out [2]int) (map[string]string, string) {
 	option := func(name string) int { return int(o.Options.Value(name)) }
 	s := [2]int{option("stride_h"), option("stride_w")}
 	d := [2]int{max(1, option("dilation_h_factor")), max(1, option("dilation_w_factor"))}
@@ -28,7 +29,7 @@ func (o *operator) window(kernel, in, out [2]int) (map[string]string, string) {
 	if same {
 		return attrs, ""
 	}
-	pad := o.pad
+	pad := r.of(o).pad
 	if pad == nil {
 		pad = make([]int, 4)
 	}
@@ -49,23 +50,23 @@ func sides(s []int32) [2]int { return [2]int{int(s[1]), int(s[2])} }
 
 // conv is the key of CONV_2D and DEPTHWISE_CONV_2D; its map is the one before a Pad
 // that it has taken in.
-func (r *reader) conv(o *operator) (lut.Op, string) {
+func (r *Fused) conv(o *graph.Operator) (lut.Op, string) {
 	x := o.Inputs[0]
-	if o.pad != nil {
-		x = r.from[x].Inputs[0]
+	if r.of(o).pad != nil {
+		x = r.From[x].Inputs[0]
 	}
-	in, w, out := r.m.Tensors[x].Shape, r.in(o, 1).Shape, r.out(o).Shape
+	in, w, out := r.Model.Tensors[x].Shape, r.In(o, 1).Shape, r.Out(o).Shape
 	if !r.isMap(in) || !r.isMap(out) || len(w) != 4 {
 		return lut.Op{}, "not a convolution of a map"
 	}
-	if !r.constant[o.Inputs[1]] {
+	if !r.Constant[o.Inputs[1]] {
 		return lut.Op{}, "its weight is computed"
 	}
 	prec, why := r.precision(x, o.Inputs[1])
 	if why != "" {
 		return lut.Op{}, why
 	}
-	attrs, why := o.window(sides(w), sides(in), sides(out))
+	attrs, why := r.window(o, sides(w), sides(in), sides(out))
 	if why != "" {
 		return lut.Op{}, why
 	}
@@ -98,9 +99,9 @@ func (r *reader) conv(o *operator) (lut.Op, string) {
 
 // deconv is the key of TRANSPOSE_CONV, whose inputs are the output's shape, the weight
 // and the map.
-func (r *reader) deconv(o *operator) (lut.Op, string) {
-	in, w, out := r.in(o, 2).Shape, r.in(o, 1).Shape, r.out(o).Shape
-	if !r.isMap(in) || !r.isMap(out) || len(w) != 4 || !r.constant[o.Inputs[1]] {
+func (r *Fused) deconv(o *graph.Operator) (lut.Op, string) {
+	in, w, out := r.In(o, 2).Shape, r.In(o, 1).Shape, r.Out(o).Shape
+	if !r.isMap(in) || !r.isMap(out) || len(w) != 4 || !r.Constant[o.Inputs[1]] {
 		return lut.Op{}, "not a transposed convolution of a map by a constant"
 	}
 	prec, why := r.precision(o.Inputs[2], o.Inputs[1])
@@ -134,8 +135,8 @@ func (r *reader) deconv(o *operator) (lut.Op, string) {
 }
 
 // pool is the key of a pooling; one whose window is the map is global.
-func (r *reader) pool(o *operator) (lut.Op, string) {
-	in, out := r.in(o, 0).Shape, r.out(o).Shape
+func (r *Fused) pool(o *graph.Operator) (lut.Op, string) {
+	in, out := r.In(o, 0).Shape, r.Out(o).Shape
 	if !r.isMap(in) || !r.isMap(out) {
 		return lut.Op{}, "not the pooling of a map"
 	}
@@ -147,7 +148,7 @@ func (r *reader) pool(o *operator) (lut.Op, string) {
 	if kind == "avgpool" && k == sides(in) && sides(out) == [2]int{1, 1} {
 		return r.element(o, "gap", o.Inputs[0], nil)
 	}
-	attrs, why := o.window(k, sides(in), sides(out))
+	attrs, why := r.window(o, k, sides(in), sides(out))
 	if why != "" {
 		return lut.Op{}, why
 	}

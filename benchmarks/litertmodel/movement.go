@@ -1,4 +1,4 @@
-package tflitereader
+package litertmodel
 
 import (
 	"slices"
@@ -7,11 +7,12 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/tflitefb"
+	"github.com/isocost/isocost/internal/tflitefb/graph"
 	"github.com/isocost/isocost/lut"
 )
 
 // parts is the key of a join or a cut: of a map's channels, or of rows.
-func (r *reader) parts(o *operator) (lut.Op, string) {
+func (r *Fused) parts(o *graph.Operator) (lut.Op, string) {
 	kind, whole, parts := "split", o.Inputs[0], len(o.Outputs)
 	axis, ok := 0, true
 	switch o.Code {
@@ -20,11 +21,11 @@ func (r *reader) parts(o *operator) (lut.Op, string) {
 		axis = int(o.Options.Value("axis"))
 	case tflitefb.Split:
 		whole = o.Inputs[1]
-		axis, ok = r.integer(o, 0)
+		axis, ok = r.Integer(o, 0)
 	case tflitefb.SplitV:
-		axis, ok = r.integer(o, 2)
+		axis, ok = r.Integer(o, 2)
 	}
-	s := r.m.Tensors[whole].Shape
+	s := r.Model.Tensors[whole].Shape
 	if axis < 0 {
 		axis += len(s)
 	}
@@ -42,12 +43,12 @@ func (r *reader) parts(o *operator) (lut.Op, string) {
 	if axis == 3 && r.isMap(s) {
 		return lut.NewOp(kind, prec, attrs, r.at(s)), ""
 	}
-	return lut.NewOp(kind, prec, attrs, map[string]int{"seq": r.outer(s[:axis]), "dim": size(s[axis:])}), ""
+	return lut.NewOp(kind, prec, attrs, map[string]int{"seq": r.outer(s[:axis]), "dim": graph.Size(s[axis:])}), ""
 }
 
 // rescaled reports that most of a quantised join's bytes have another scale than the
 // result.
-func (r *reader) rescaled(o *operator) bool {
+func (r *Fused) rescaled(o *graph.Operator) bool {
 	differ := 0
 	scale := func(t tflitefb.Tensor) float32 {
 		if t.Quant == nil || len(t.Quant.Scale) == 0 {
@@ -56,20 +57,11 @@ func (r *reader) rescaled(o *operator) bool {
 		return t.Quant.Scale[0]
 	}
 	for _, t := range o.Inputs {
-		if t >= 0 && scale(r.m.Tensors[t]) != scale(*r.out(o)) {
-			differ += size(r.m.Tensors[t].Shape)
+		if t >= 0 && scale(r.Model.Tensors[t]) != scale(*r.Out(o)) {
+			differ += graph.Size(r.Model.Tensors[t].Shape)
 		}
 	}
-	return 2*differ > size(r.out(o).Shape)
-}
-
-// integer is a constant input of one number.
-func (r *reader) integer(o *operator, i int) (int, bool) {
-	v, ok := r.integers(o, i)
-	if !ok || len(v) != 1 {
-		return 0, false
-	}
-	return v[0], true
+	return 2*differ > graph.Size(r.Out(o).Shape)
 }
 
 // copies are the kinds of the operators that only copy.
@@ -77,12 +69,12 @@ var copies = map[tflitefb.Op]string{tflitefb.Slice: "slice", tflitefb.StridedSli
 	tflitefb.BroadcastTo: "expand", tflitefb.Gather: "gather"}
 
 // copied is an operator that copies its output together, row by row.
-func (r *reader) copied(o *operator) (op lut.Op, free, why string) {
+func (r *Fused) copied(o *graph.Operator) (op lut.Op, free, why string) {
 	kind := copies[o.Code]
-	if kind == "gather" && !r.constant[o.Inputs[1]] {
+	if kind == "gather" && !r.Constant[o.Inputs[1]] {
 		return op, "", "its indices are computed"
 	}
-	if kind != "gather" && size(r.in(o, 0).Shape) == size(r.out(o).Shape) {
+	if kind != "gather" && graph.Size(r.In(o, 0).Shape) == graph.Size(r.Out(o).Shape) {
 		return op, network.FreeView, ""
 	}
 	op, why = r.element(o, kind, o.Outputs[0], nil)
@@ -90,10 +82,10 @@ func (r *reader) copied(o *operator) (op lut.Op, free, why string) {
 }
 
 // reshape copies whole tensors on XNNPACK; of a lone row it is not worth a cell.
-func (r *reader) reshape(o *operator) (op lut.Op, free, why string) {
-	at := r.at(r.out(o).Shape)
-	if r.isMap(r.out(o).Shape) {
-		s := r.out(o).Shape
+func (r *Fused) reshape(o *graph.Operator) (op lut.Op, free, why string) {
+	at := r.at(r.Out(o).Shape)
+	if r.isMap(r.Out(o).Shape) {
+		s := r.Out(o).Shape
 		at = r.rows(s, 3)
 	}
 	if at["c"] > 0 {
@@ -104,20 +96,20 @@ func (r *reader) reshape(o *operator) (op lut.Op, free, why string) {
 }
 
 // transpose is free when only dimensions of size 1 change places.
-func (r *reader) transpose(o *operator) (op lut.Op, free, why string) {
+func (r *Fused) transpose(o *graph.Operator) (op lut.Op, free, why string) {
 	prec, why := r.precision(o.Inputs[0], -1)
 	if why != "" {
 		return op, "", why
 	}
-	order, ok := r.integers(o, 1)
-	shape := make([]int, len(r.in(o, 0).Shape))
-	for i, n := range r.in(o, 0).Shape {
+	order, ok := r.Integers(o, 1)
+	shape := make([]int, len(r.In(o, 0).Shape))
+	for i, n := range r.In(o, 0).Shape {
 		shape[i] = int(n)
 	}
 	if sorted := slices.Sorted(slices.Values(order)); !ok || len(order) != len(shape) || !slices.Equal(sorted, ascending(len(shape))) {
 		return op, "", "its order is not that of its input's dimensions"
 	}
-	perm, dims := benchmarks.Transposition(order, shape, r.batch)
+	perm, dims := benchmarks.Transposition(order, shape, r.Batch)
 	if len(perm) < 2 {
 		return op, network.FreeView, ""
 	}
@@ -140,8 +132,8 @@ func ascending(n int) []int {
 	return v
 }
 
-func (r *reader) resize(o *operator) (lut.Op, string) {
-	in, out := r.in(o, 0).Shape, r.out(o).Shape
+func (r *Fused) resize(o *graph.Operator) (lut.Op, string) {
+	in, out := r.In(o, 0).Shape, r.Out(o).Shape
 	if !r.isMap(in) || !r.isMap(out) {
 		return lut.Op{}, "not a map made larger or smaller"
 	}
@@ -158,8 +150,8 @@ func (r *reader) resize(o *operator) (lut.Op, string) {
 }
 
 // blocks is a change between channels and blocks of pixels.
-func (r *reader) blocks(o *operator) (lut.Op, string) {
-	if !r.isMap(r.in(o, 0).Shape) {
+func (r *Fused) blocks(o *graph.Operator) (lut.Op, string) {
+	if !r.isMap(r.In(o, 0).Shape) {
 		return lut.Op{}, "not blocks of a map"
 	}
 	kind := "depthtospace"
@@ -170,9 +162,9 @@ func (r *reader) blocks(o *operator) (lut.Op, string) {
 }
 
 // reduce is over the pixels of maps, or one run of neighbouring dimensions.
-func (r *reader) reduce(o *operator) (lut.Op, string) {
-	s := r.in(o, 0).Shape
-	axes, ok := r.integers(o, 1)
+func (r *Fused) reduce(o *graph.Operator) (lut.Op, string) {
+	s := r.In(o, 0).Shape
+	axes, ok := r.Integers(o, 1)
 	if !ok {
 		return lut.Op{}, "its axes are not constant"
 	}
@@ -190,7 +182,7 @@ func (r *reader) reduce(o *operator) (lut.Op, string) {
 		switch {
 		case r.isMap(s) && slices.Equal(on, []bool{false, true, true, false}):
 			return r.element(o, "gap", o.Inputs[0], nil)
-		case len(s) == 3 && int(s[0]) == r.batch && slices.Equal(on, []bool{false, true, false}):
+		case len(s) == 3 && int(s[0]) == r.Batch && slices.Equal(on, []bool{false, true, false}):
 			return r.element(o, "gap", o.Inputs[0], nil)
 		}
 	}
@@ -210,10 +202,10 @@ func (r *reader) reduce(o *operator) (lut.Op, string) {
 	}
 	attrs := map[string]string{"op": map[tflitefb.Op]string{tflitefb.Mean: "mean", tflitefb.Sum: "sum", tflitefb.ReduceMax: "max",
 		tflitefb.ReduceMin: "min", tflitefb.ReduceProd: "prod"}[o.Code]}
-	at := map[string]int{"m": r.outer(s[:lo]), "n": size(s[lo:hi])}
-	if inner := size(s[hi:]); inner > 1 {
+	at := map[string]int{"m": r.outer(s[:lo]), "n": graph.Size(s[lo:hi])}
+	if inner := graph.Size(s[hi:]); inner > 1 {
 		attrs["axis"] = "inner"
-		at = map[string]int{"b": r.outer(s[:lo]), "m": size(s[lo:hi]), "n": inner}
+		at = map[string]int{"b": r.outer(s[:lo]), "m": graph.Size(s[lo:hi]), "n": inner}
 	}
 	return lut.NewOp("reduce", prec, attrs, at), ""
 }

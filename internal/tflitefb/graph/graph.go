@@ -1,0 +1,196 @@
+package graph
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/tflitefb"
+)
+
+// Graph is a model whose operators know their neighbours.
+type Graph struct {
+	Model     *tflitefb.Model
+	Operators []*Operator
+	From      []*Operator   // of each tensor: who computes it, nil for inputs and constants
+	To        [][]*Operator // of each tensor: who reads it
+	Constant  []bool        // of each tensor: known when the model is loaded
+	Batch     int
+}
+
+// Operator is one of the file's.
+type Operator struct {
+	tflitefb.Operator
+	index int
+}
+
+// String is the operator's type and place in the file.
+func (o *Operator) String() string { return fmt.Sprintf("%s %d", o.Title(), o.index) }
+
+// Title is the operator's type, a custom one's own name.
+func (o *Operator) Title() string {
+	if o.Code == tflitefb.Custom {
+		return fmt.Sprintf("CUSTOM %.40q", o.Custom)
+	}
+	return o.Code.String()
+}
+
+// In is the i-th input, nil where there is none.
+func (g *Graph) In(o *Operator, i int) *tflitefb.Tensor {
+	if i >= len(o.Inputs) || o.Inputs[i] < 0 {
+		return nil
+	}
+	return &g.Model.Tensors[o.Inputs[i]]
+}
+
+// Out is the first output.
+func (g *Graph) Out(o *Operator) *tflitefb.Tensor { return &g.Model.Tensors[o.Outputs[0]] }
+
+// load links the operators, finds the batch and refuses shapes that are not known.
+func (g *Graph) load() error {
+	for i, t := range g.Model.Tensors {
+		if len(t.Shape) > maxRank {
+			return fmt.Errorf("tensor %d %q has %d dimensions", i, t.Name, len(t.Shape))
+		}
+		elements := int64(1)
+		for d, n := range t.Shape {
+			if n < 0 || elements*int64(n) > 1<<40 {
+				return fmt.Errorf("tensor %d %q: shape %v", i, t.Name, t.Shape)
+			}
+			elements *= int64(n)
+			if d > 0 && d < len(t.Dynamic) && t.Dynamic[d] < 0 && t.Data == nil {
+				return hint.Wrap(fmt.Errorf("tensor %d %q: dimension %d is not known before the model runs", i, t.Name, d),
+					"convert the model with inputs of fixed size")
+			}
+		}
+	}
+	for i, t := range g.Model.Tensors {
+		g.Constant[i] = t.Data != nil
+	}
+	for i, op := range g.Model.Operators {
+		o := &Operator{Operator: op, index: i}
+		g.Operators = append(g.Operators, o)
+		constant := len(op.Inputs) > 0
+		for _, t := range op.Inputs {
+			if t >= 0 {
+				g.To[t] = append(g.To[t], o)
+				constant = constant && g.Constant[t]
+			}
+		}
+		for _, t := range op.Outputs {
+			g.From[t], g.Constant[t] = o, constant
+		}
+	}
+	for i, t := range g.Model.Inputs {
+		s := g.Model.Tensors[t].Shape
+		switch {
+		case len(s) < 2:
+		case i == 0 || int(s[0]) == g.Batch:
+			g.Batch = max(1, int(s[0]))
+		default:
+			g.Batch = 1
+			return nil
+		}
+	}
+	return nil
+}
+
+// Only reports that nothing but o reads a tensor.
+func (g *Graph) Only(t int32, o *Operator) bool {
+	for _, out := range g.Model.Outputs {
+		if out == t {
+			return false
+		}
+	}
+	return len(g.To[t]) == 1 && g.To[t][0] == o
+}
+
+// maxRank is how many dimensions a tensor may have; LiteRT's limit is 8
+// (kMaxNumDims of its shape inference).
+const maxRank = 8
+
+// Number is a constant of one element.
+func (g *Graph) Number(t int32) (float64, bool) {
+	if t < 0 || g.From[t] != nil {
+		return 0, false
+	}
+	v := g.Model.Tensors[t]
+	if Size(v.Shape) != 1 {
+		return 0, false
+	}
+	switch {
+	case v.Type == tflitefb.Float32 && len(v.Data) == 4:
+		return float64(math.Float32frombits(binary.LittleEndian.Uint32(v.Data))), true
+	case v.Type == tflitefb.Int8 && len(v.Data) == 1 && v.Quant != nil && len(v.Quant.Scale) == 1 && len(v.Quant.Zero) == 1:
+		return float64(v.Quant.Scale[0]) * float64(int64(int8(v.Data[0]))-v.Quant.Zero[0]), true
+	}
+	return 0, false
+}
+
+// Integers are the elements of a constant int32 input.
+func (g *Graph) Integers(o *Operator, i int) ([]int, bool) {
+	t := g.In(o, i)
+	if t == nil || t.Type != tflitefb.Int32 || g.From[o.Inputs[i]] != nil || len(t.Data)%4 != 0 || len(t.Data) == 0 {
+		return nil, false
+	}
+	v := make([]int, len(t.Data)/4)
+	for i := range v {
+		v[i] = int(int32(binary.LittleEndian.Uint32(t.Data[4*i:])))
+	}
+	return v, true
+}
+
+// Integer is a constant input of one number.
+func (g *Graph) Integer(o *Operator, i int) (int, bool) {
+	v, ok := g.Integers(o, i)
+	if !ok || len(v) != 1 {
+		return 0, false
+	}
+	return v[0], true
+}
+
+// Size is the number of elements.
+func Size(shape []int32) int {
+	n := 1
+	for _, d := range shape {
+		n *= int(d)
+	}
+	return n
+}
+
+// Load links the operators of a decoded model. It fails for shapes that are too large
+// or not known before the model runs.
+func Load(m *tflitefb.Model) (*Graph, error) {
+	g := &Graph{Model: m, From: make([]*Operator, len(m.Tensors)), To: make([][]*Operator, len(m.Tensors)),
+		Constant: make([]bool, len(m.Tensors)), Batch: 1}
+	if err := g.load(); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// String lists the operators, one a line: what each computes, of which type and shape, and
+// from which tensors.
+func (g *Graph) String() string {
+	var b strings.Builder
+	for _, o := range g.Operators {
+		fmt.Fprintf(&b, "%s\n", g.Describe(o))
+	}
+	return b.String()
+}
+
+// Describe is the operator as "t7 float32[1 8 8 16] ← CONV_2D 3: t0, t1, t2".
+func (g *Graph) Describe(o *Operator) string {
+	out, in := make([]string, len(o.Outputs)), make([]string, len(o.Inputs))
+	for i, t := range o.Outputs {
+		out[i] = fmt.Sprintf("t%d %v%v", t, g.Model.Tensors[t].Type, g.Model.Tensors[t].Shape)
+	}
+	for i, t := range o.Inputs {
+		if in[i] = "–"; t >= 0 {
+			in[i] = fmt.Sprintf("t%d", t)
+		}
+	}
+	return fmt.Sprintf("%s ← %s: %s", strings.Join(out, ", "), o, strings.Join(in, ", "))
+}
