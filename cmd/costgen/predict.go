@@ -25,6 +25,7 @@ type predictOptions struct {
 	extrapolate bool
 	json        bool
 	all         bool
+	trace       bool
 }
 
 func predictCommand() cli.Command {
@@ -43,6 +44,10 @@ By a memory table the total is the peak of an ONNX model's own schedule, its buf
 shared and freed as the runtime plans them; of the kernels that agent lower wrote it
 is exact.
 
+With --trace it says instead what each stage of reading made of the model – loaded,
+inferred, folded, fused, laid out, planned, priced – which is where a wrong prediction
+is looked for.
+
 With --json one object a model is printed:
 {"model","total_us","lo_us","hi_us","kernels":[{"name","key","us","lo_us","hi_us"}],"missing":[…]}`,
 		Example: "costgen predict --lut device.lut.json net.onnx --emit-plan missing.plan.jsonl",
@@ -55,6 +60,7 @@ With --json one object a model is printed:
 			f.Uint64Var(&o.seed, "seed", 1, "of the order of that plan")
 			f.BoolVar(&o.extrapolate, "extrapolate", false, "guess, and mark, keys outside the measured range")
 			f.BoolVar(&o.all, "all", false, "print every kernel, not only the dearest")
+			f.BoolVar(&o.trace, "trace", false, "print what each stage of reading made of the model instead of a prediction; needs no table")
 			f.BoolVar(&o.json, "json", false, "print one JSON object a model")
 			return o.run
 		},
@@ -67,6 +73,9 @@ func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) er
 	}
 	if err := cli.NewOutput("--emit-plan", o.emitPlan, append(args, o.lut)...); err != nil {
 		return err
+	}
+	if o.trace {
+		return o.traceModels(ctx, env, args)
 	}
 	t, err := readTable(o.lut)
 	if err != nil {
@@ -121,6 +130,39 @@ func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) er
 			h = fmt.Sprintf("agent bench --plan %s -o more.jsonl, then compile it together with the table's records", o.emitPlan)
 		}
 		return cli.Partial(hint.Wrap(fmt.Errorf("%d of %d models have kernels the table lacks", incomplete, len(args)), "%s", h))
+	}
+	return nil
+}
+
+// traceModels prints the stages of reading each model: loaded, inferred, folded, fused, laid
+// out, planned, priced, as far as its format has them.
+func (o *predictOptions) traceModels(ctx context.Context, env cli.Env, paths []string) error {
+	if o.json || o.emitPlan != "" {
+		return cli.Usagef("--trace prints no prediction: leave --json and --emit-plan out")
+	}
+	if err := o.checkDims(paths); err != nil {
+		return err
+	}
+	for _, path := range paths {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		f, err := modelfile.OpenSignature(path, o.signature)
+		if err != nil {
+			return err
+		}
+		var broken error
+		_, err = f.Trace(o.dims, func(stage string, value fmt.Stringer) {
+			if _, err := fmt.Fprintf(env.Stdout, "== %s: %s\n%s\n", path, stage, value); broken == nil {
+				broken = err
+			}
+		})
+		if err != nil {
+			return err
+		}
+		if broken != nil {
+			return broken
+		}
 	}
 	return nil
 }
