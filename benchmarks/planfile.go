@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,16 +44,13 @@ func contentID(kind byte, v any) string {
 	return string(kind) + hex.EncodeToString(sum[:8])
 }
 
-// canonicalLine is JSON with fields in the order of the struct, map keys sorted,
-// no spaces and < > & as they are.
+// canonicalLine is strictjson.Line of what always has a text.
 func canonicalLine(v any) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
+	text, err := strictjson.Line(v)
+	if err != nil {
 		panic(fmt.Sprintf("benchmarks: encode %T: %v", v, err)) // only NaN could, and plans refuse it
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return text
 }
 
 // Encode writes the plan in its canonical form: a header line, a line a model, a

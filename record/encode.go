@@ -1,13 +1,13 @@
 package record
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // EncodeHeader returns the header's canonical line, without the newline.
@@ -101,13 +101,11 @@ func appendDecimal(to []byte, v float64, places int) (text []byte, ok bool) {
 }
 
 func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	text, err := strictjson.Line(v)
+	if err != nil {
 		return nil, fmt.Errorf("encode a record line: %w", err)
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), nil
+	return text, nil
 }
 
 // RoundUS rounds a time in microseconds to a thousandth, the resolution of the

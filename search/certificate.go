@@ -1,7 +1,6 @@
 package search
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -445,12 +444,7 @@ func (c *Certificate) Pool() bool { return c.Header.Settings.Pool }
 
 // Encode is the certificate's file.
 func (c *Certificate) Encode() ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", " ")
-	err := enc.Encode(c)
-	return b.Bytes(), err
+	return strictjson.Text(c, " ")
 }
 
 // remade says what to do about a certificate that cannot be read.

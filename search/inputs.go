@@ -15,6 +15,7 @@ import (
 
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search/space"
 )
@@ -233,7 +234,7 @@ func openBands(sp space.Space, anchor space.Arch, h *Header, get func(FileRef) (
 
 // mustEncode is for values of our own types, which always encode.
 func mustEncode(v any) string {
-	b, err := encode(v)
+	b, err := strictjson.Line(v)
 	if err != nil {
 		return err.Error()
 	}

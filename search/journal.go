@@ -289,22 +289,11 @@ func strict(object []byte, into any) error {
 	if err := strictjson.Known(object, into); err != nil {
 		return err
 	}
-	back, err := encode(into)
+	back, err := strictjson.Line(into)
 	if err != nil {
 		return err
 	}
 	return strictjson.Canonical(object, back)
-}
-
-// encode is JSON without HTML escapes and without the newline.
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), nil
 }
 
 // journalWriter appends sealed lines. A line is written at once, so that it
@@ -381,11 +370,11 @@ func openJournal(path string, h Header) (*journalWriter, *Journal, error) {
 
 // sameRun says in what a journal's header differs from what is asked for now.
 func sameRun(path string, was, is Header) error {
-	a, err := encode(was)
+	a, err := strictjson.Line(was)
 	if err != nil {
 		return err
 	}
-	b, err := encode(is)
+	b, err := strictjson.Line(is)
 	if err != nil {
 		return err
 	}
@@ -438,7 +427,7 @@ func difference(at string, a, b any) string {
 }
 
 func (w *journalWriter) append(v any) error {
-	object, err := encode(v)
+	object, err := strictjson.Line(v)
 	if err != nil {
 		return err
 	}

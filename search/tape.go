@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // tape holds what a journal remembers: outcomes by request, the evaluator's scale,
@@ -62,7 +64,7 @@ func newTape(j *Journal) *tape {
 			}
 			t.measures[id] = *e.Measured
 		case EntrySigma, EntryLayer, EntryMove, EntryRetire, EntryRefuse:
-			b, err := encode(e)
+			b, err := strictjson.Line(e)
 			if err != nil && t.err == nil {
 				t.err = err
 			}
@@ -103,7 +105,7 @@ func (t *tape) take(q Request, o Outcome) {
 	if m := t.proxies[q.Key]; q.Stream == StreamSearch && o.Failed == "" {
 		t.proxies[q.Key] = proxyMean{m.sum + o.Utility, m.n + 1}
 	}
-	b, err := encode(evalEntry(q, o))
+	b, err := strictjson.Line(evalEntry(q, o))
 	if err != nil && t.err == nil {
 		t.err = err
 	}
@@ -117,7 +119,7 @@ func (t *tape) decision(e Entry) (known bool, err error) {
 	if t.played >= len(t.decisions) {
 		return false, nil
 	}
-	b, err := encode(e)
+	b, err := strictjson.Line(e)
 	if err != nil {
 		return false, err
 	}

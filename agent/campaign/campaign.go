@@ -168,8 +168,13 @@ func (r *run) end() {
 // start launches the first child, learns the library's identity and opens the
 // record file.
 func (r *run) start(ctx context.Context) error {
+	j, err := readJournal(r.Path)
+	if err != nil {
+		return err
+	}
+	r.j = j
 	// A simulated device's clock goes on where the campaign stands.
-	if err := r.launch(ctx, elapsedIn(r.Path)); err != nil {
+	if err := r.launch(ctx, j.deviceS); err != nil {
 		return err
 	}
 	header := record.Header{
@@ -179,11 +184,9 @@ func (r *run) start(ctx context.Context) error {
 		Runtime: lut.Runtime{Backend: r.info.Backend, Version: r.info.Version, SHA256: r.info.SHA256,
 			Provider: r.Backend.Provider, Threads: r.Protocol.Threads, Options: optionsText(r.Backend.ProviderOptions), Features: r.info.Features},
 	}
-	j, err := openJournal(r.Path, header)
-	if err != nil {
+	if err := j.begin(header); err != nil {
 		return err
 	}
-	r.j = j
 	if j.log != nil {
 		j.log.Relaxed = r.Repeatable
 	}

@@ -17,8 +17,10 @@ import (
 // journal is a record file and what it says so far. Everything the campaign
 // decides is a function of it, so that a resumed campaign decides alike.
 type journal struct {
-	log  *atomicfile.Log
-	lock io.Closer
+	path        string // "" in memory
+	size, whole int64  // bytes of the file when it was read, and of its whole lines
+	log         *atomicfile.Log
+	lock        io.Closer
 
 	header   record.Header
 	groups   []record.Group
@@ -36,7 +38,6 @@ type journal struct {
 	open     *record.Start // started and, as far as the file says, not finished
 	deviceS  float64
 	closedS  float64 // device seconds when the last round was closed
-	torn     bool
 	resumed  bool
 }
 
@@ -54,83 +55,82 @@ func newJournal() *journal {
 	}
 }
 
-// openJournal opens the record file at path, or begins it with header. A file of
-// another plan, protocol, device or library is refused untouched. Path "" keeps
-// the journal in memory.
-func openJournal(path string, header record.Header) (*journal, error) {
+// readJournal reads what the record file at path says so far, once; a file that is not
+// there, or is nothing but a header that a crash cut off, says nothing. Path "" keeps the
+// journal in memory.
+func readJournal(path string) (*journal, error) {
 	j := newJournal()
-	j.header = header
+	j.path = path
 	if path == "" {
 		return j, nil
 	}
 	data, err := os.ReadFile(path)
-	fresh := errors.Is(err, fs.ErrNotExist) || err == nil && len(data) == 0
-	if err != nil && !fresh {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (len(data) == 0 || tornHeader(data)) {
+		return j, nil
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open records: %w", err)
 	}
-	// A header that a crash cut off holds nothing worth keeping, if it is ours.
-	if err == nil && !fresh && tornHeader(data) {
-		fresh = true
-	}
-	if !fresh {
-		f, err := record.Decode(path, data)
-		if err != nil {
-			return nil, err
-		}
-		if err := sameCampaign(path, f.Header, header); err != nil {
-			return nil, err
-		}
-		j.header, j.torn, j.resumed = f.Header, len(f.Torn) > 0, true
-		for _, e := range f.Journal {
-			j.apply(e.Line)
-		}
-		for _, e := range f.Records {
-			j.apply(e.Line)
-		}
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return nil, fmt.Errorf("open records: %w", err)
-	}
-	if j.lock, err = filelock.Lock(path); err != nil {
-		err = fmt.Errorf("open records %s: %w", path, err)
-		if held := (*fs.PathError)(nil); errors.As(err, &held) && held.Op == "lock" {
-			err = hint.Wrap(err, "another agent bench is writing there; wait for it or give another -o")
-		}
+	f, err := record.Decode(path, data)
+	if err != nil {
 		return nil, err
 	}
-	if j.log, _, _, err = atomicfile.OpenLog(path); err != nil {
-		j.lock.Close()
-		return nil, fmt.Errorf("open records: %w", err)
+	j.header, j.resumed = f.Header, true
+	j.size, j.whole = int64(len(data)), int64(len(data)-len(f.Torn))
+	for _, e := range f.Journal {
+		j.apply(e.Line)
 	}
-	if fresh {
-		line, err := record.EncodeHeader(header)
-		if err == nil {
-			err = j.log.Append(line)
-		}
-		if err != nil {
-			j.Close()
-			return nil, fmt.Errorf("begin records: %w", err)
-		}
+	for _, e := range f.Records {
+		j.apply(e.Line)
 	}
 	return j, nil
 }
 
-// elapsedIn is the device time a record file has come to; 0 when there is none,
-// or none that can be read – opening it properly will say why.
-func elapsedIn(path string) float64 {
-	data, err := os.ReadFile(path)
-	if err != nil || len(data) == 0 {
-		return 0
+// begin opens the record file for writing: it goes on where it was read to, or begins
+// with header. A file of another plan, protocol, device or library is refused untouched.
+func (j *journal) begin(header record.Header) error {
+	if !j.resumed {
+		j.header = header
+	} else if err := sameCampaign(j.path, j.header, header); err != nil {
+		return err
 	}
-	f, err := record.Decode(path, data)
+	if j.path == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(j.path), 0o777); err != nil {
+		return fmt.Errorf("open records: %w", err)
+	}
+	lock, err := filelock.Lock(j.path)
 	if err != nil {
-		return 0
+		err = fmt.Errorf("open records %s: %w", j.path, err)
+		if held := (*fs.PathError)(nil); errors.As(err, &held) && held.Op == "lock" {
+			err = hint.Wrap(err, "another agent bench is writing there; wait for it or give another -o")
+		}
+		return err
 	}
-	j := newJournal()
-	for _, e := range f.Journal {
-		j.apply(e.Line)
+	j.lock = lock
+	const meanwhile = "another agent bench wrote there; run the same command again"
+	if j.resumed {
+		if j.log, err = atomicfile.ContinueLog(j.path, j.size, j.whole); err != nil {
+			return hint.Wrap(fmt.Errorf("open records: %w", err), meanwhile)
+		}
+		return nil
 	}
-	return j.deviceS
+	var whole []byte
+	if j.log, whole, _, err = atomicfile.OpenLog(j.path); err != nil {
+		return fmt.Errorf("open records: %w", err)
+	}
+	if len(whole) > 0 {
+		return hint.Wrap(fmt.Errorf("open records: %s was empty and is not any more", j.path), meanwhile)
+	}
+	line, err := record.EncodeHeader(header)
+	if err == nil {
+		err = j.log.Append(line)
+	}
+	if err != nil {
+		return fmt.Errorf("begin records: %w", err)
+	}
+	return nil
 }
 
 // tornHeader reports whether data is a part of a header line and nothing else.

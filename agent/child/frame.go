@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // Frames carry the talk between campaign and child on a pipe of their own:
@@ -83,7 +85,7 @@ func readFrame(r io.Reader, v any) error {
 		}
 		return nil
 	}
-	if err := json.Unmarshal(payload, v); err != nil {
+	if err := strictjson.Known(payload, v); err != nil {
 		return fmt.Errorf("%w: %v", errGarbage, err)
 	}
 	return nil

@@ -3,13 +3,13 @@ package probe
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os/exec"
 	"strings"
 	"time"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // Plan says how an installed library is tried.
@@ -53,7 +53,7 @@ func (c Child) Ask(ctx context.Context, backend, provider string, flags []string
 	cmd.Stdout, cmd.Stderr = &out, &talk
 	err := cmd.Run()
 	var r Result
-	if jsonErr := json.Unmarshal(out.Bytes(), &r); jsonErr == nil {
+	if jsonErr := strictjson.Known(out.Bytes(), &r); jsonErr == nil {
 		return r
 	}
 	var words string // the first line of Go's report of a signal, else the last line

@@ -13,6 +13,7 @@ import (
 	"github.com/isocost/isocost/agent/child"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/strictjson"
 )
 
 // childName is the hidden subcommand by which agent bench starts itself as its
@@ -61,7 +62,7 @@ func (o *backendOptions) spec() (agent.BackendSpec, error) {
 // backendOf makes the backend that spec describes.
 func backendOf(spec agent.BackendSpec) (agent.Backend, error) {
 	var o backendOptions
-	if err := json.Unmarshal([]byte(spec.Config["flags"]), &o); err != nil {
+	if err := strictjson.Known([]byte(spec.Config["flags"]), &o); err != nil {
 		return nil, fmt.Errorf("backend flags: %w", err)
 	}
 	return o.open()

@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -37,7 +36,7 @@ type fbnetItem struct {
 func readFBNet(data []byte, p lut.Precision) (published, error) {
 	var out published
 	var items []fbnetItem
-	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&items); err != nil {
+	if err := json.Unmarshal(data, &items); err != nil {
 		return out, fmt.Errorf("mobile-vision table: %w", strictjson.Plain(err))
 	}
 	for i, it := range items {

@@ -109,6 +109,33 @@ func OpenLog(path string) (log *Log, whole, torn []byte, err error) {
 	return &Log{f: f}, whole, torn, nil
 }
 
+// ContinueLog opens the log at path for appending, for a caller that has read its size
+// bytes already and found the first whole of them to be lines; what follows those was
+// torn by a crash and is cut off. It fails when the file is not of that size any more.
+func ContinueLog(path string, size, whole int64) (*Log, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() != size {
+		err = fmt.Errorf("%s has changed since it was read: %d bytes then, %d now", path, size, info.Size())
+	}
+	if err == nil && whole < size {
+		if err = f.Truncate(whole); err != nil {
+			err = fmt.Errorf("cut the torn last line off %s: %w", path, err)
+		}
+	}
+	if err == nil {
+		_, err = f.Seek(whole, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &Log{f: f}, nil
+}
+
 // Append writes one line, adding the newline, and syncs it to the disk. The line
 // must not contain a newline of its own.
 func (l *Log) Append(line []byte) error {

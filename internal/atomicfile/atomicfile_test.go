@@ -2,6 +2,7 @@ package atomicfile
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -164,5 +165,33 @@ func TestLogCutsTornLine(t *testing.T) {
 	got, _ := os.ReadFile(path)
 	if string(got) != "a\nb\nc\n" {
 		t.Errorf("file holds %q", got)
+	}
+}
+
+// A log that was read goes on where its whole lines end, and not when it has changed.
+func TestContinueLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte("one\ntor"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	log, err := ContinueLog(path, 7, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(log.Append([]byte("two")), log.Close()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != "one\ntwo\n" {
+		t.Errorf("the log holds %q, %v", got, err)
+	}
+	if _, err := ContinueLog(path, 7, 4); err == nil {
+		t.Error("a log that has changed since it was read is continued")
+	}
+	if again, _ := os.ReadFile(path); !bytes.Equal(again, got) {
+		t.Errorf("refusing changed the log to %q", again)
+	}
+	if _, err := ContinueLog(filepath.Join(t.TempDir(), "absent"), 0, 0); err == nil {
+		t.Error("a log that is not there is continued")
 	}
 }

@@ -3,8 +3,10 @@
 // Errors say on which line. (JSON has no NaN and no infinity; encoding/json takes the
 // last of two equal fields, does not tell A from a and ignores what follows.)
 //
-// A format with a canonical form is read by Known, encoded again and compared by
-// Canonical; any other by Decode.
+// A format with a canonical form is written by Line or Text, and read by Known, encoded
+// again and compared by Canonical; any other is read by Decode. What others write, whose
+// fields nobody here decides, is read by encoding/json; a law in internal/archtest names
+// these places.
 package strictjson
 
 import (
@@ -51,6 +53,29 @@ func Decode(text []byte, v any) error {
 		return err
 	}
 	return names(text, reflect.TypeOf(v))
+}
+
+// Line is the canonical text of one line: fields in the order of the struct, map keys
+// sorted, no spaces, < > & as they are, no newline. It fails for what JSON has no text
+// for, such as NaN.
+func Line(v any) ([]byte, error) {
+	text, err := encode(v, "")
+	return bytes.TrimSuffix(text, []byte{'\n'}), err
+}
+
+// Text is the canonical text of a file that people read: as Line, but every level is
+// indented by indent, and a newline ends it.
+func Text(v any, indent string) ([]byte, error) { return encode(v, indent) }
+
+func encode(v any, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", indent)
+	if err := e.Encode(v); err != nil {
+		return nil, Plain(err)
+	}
+	return b.Bytes(), nil
 }
 
 // Canonical compares a text with the canonical encoding of what was read from it.
@@ -191,7 +216,7 @@ func names(text []byte, t reflect.Type) error {
 			}
 			l := open[len(open)-1]
 			if l.seen[token] {
-				return &Error{lineAt(text, d.InputOffset()), false, fmt.Sprintf("field %.60q is doubled", token)}
+				return &Error{lineAt(text, d.InputOffset()), false, fmt.Sprintf("field %.60q is named twice", token)}
 			}
 			l.seen[token], name, t = true, false, l.within
 			if l.fields != nil {

@@ -3,6 +3,7 @@ package strictjson
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 )
@@ -36,9 +37,9 @@ func TestDecode(t *testing.T) {
 		{" {\"a\":1}\n\n", "", 0, false},
 		{`{"s":"a","a":1}`, "", 0, false}, // a value equal to a name
 		{"{\"a\":1,\n\"c\":2}", `unknown field "c"`, 2, false},
-		{"{\"a\":1,\n\n\"a\":2}", `field "a" is doubled`, 3, false},
-		{`{"a":1,"b":[{"a":1,"a":1}]}`, `field "a" is doubled`, 1, false},
-		{`{"at":{"x":{},"x":{}}}`, `field "x" is doubled`, 1, false},
+		{"{\"a\":1,\n\n\"a\":2}", `field "a" is named twice`, 3, false},
+		{`{"a":1,"b":[{"a":1,"a":1}]}`, `field "a" is named twice`, 1, false},
+		{`{"at":{"x":{},"x":{}}}`, `field "x" is named twice`, 1, false},
 		{`{"p":{"q":[{"X":{"N":1},"x":{}}]},"r":{"A":1,"a":[{}]},"i":3}`, "", 0, false}, // a map's and a raw value's names are anyone's
 		{"{\n\"A\":1}", `unknown field "A" (mind`, 2, false},
 		{`{"a":1,"A":1}`, `unknown field "A"`, 1, false},
@@ -108,4 +109,23 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%q: %s against %s", text, a, b)
 		}
 	})
+}
+
+func TestCanonicalText(t *testing.T) {
+	v := struct {
+		B []int             `json:"b"`
+		A string            `json:"a"`
+		M map[string]string `json:"m"`
+	}{[]int{1, 2}, "<&>", map[string]string{"z": "1", "y": "2"}}
+	line, err := Line(v)
+	if want := `{"b":[1,2],"a":"<&>","m":{"y":"2","z":"1"}}`; err != nil || string(line) != want {
+		t.Errorf("the line is %s, %v, want %s", line, err, want)
+	}
+	text, err := Text(v.B, " ")
+	if want := "[\n 1,\n 2\n]\n"; err != nil || string(text) != want {
+		t.Errorf("the text is %q, %v, want %q", text, err, want)
+	}
+	if _, err := Line(math.NaN()); err == nil {
+		t.Error("NaN has a text")
+	}
 }

@@ -228,12 +228,7 @@ func measured(c *search.Certificate, table int) (final, anchor *float64) {
 
 // Encode is the set's file.
 func (s *Set) Encode() ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", " ")
-	err := enc.Encode(s)
-	return b.Bytes(), err
+	return strictjson.Text(s, " ")
 }
 
 // remade says what to do about a file that cannot be read.

@@ -1,8 +1,6 @@
 package space
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 
 	"github.com/isocost/isocost/internal/hint"
@@ -34,12 +32,7 @@ func EncodeArch(s Space, a Arch) ([]byte, error) {
 	if err := s.Validate(a); err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(archFile{ArchFormat, archSpace{s.Name(), s.Hash()}, a.Key(), a.Layers})
-	return b.Bytes(), err
+	return strictjson.Text(archFile{ArchFormat, archSpace{s.Name(), s.Hash()}, a.Key(), a.Layers}, "  ")
 }
 
 // DecodeArch reads an arch.json that belongs to s; name is the file's, for

@@ -88,7 +88,7 @@ func TestTabularRefuses(t *testing.T) {
 		{"unknown choice", "", `"a|c"`, `"a|d"`, "tiny.jsonl:3: layer 1: choice \"d\" is none of a, c"},
 		{"unknown field", "", `"utility":[0.5]`, `"utilities":[0.5]`, "tiny.jsonl:3: unknown field"},
 		{"duplicate row", "", `"a|c"`, `"a|a"`, "tiny.jsonl:3: architecture \"a|a\" is duplicate, first on line 2"},
-		{"duplicate field", "", `"utility":[0.5]`, `"utility":[0.5],"utility":[1]`, "tiny.jsonl:3: field \"utility\" is doubled"},
+		{"duplicate field", "", `"utility":[0.5]`, `"utility":[0.5],"utility":[1]`, "tiny.jsonl:3: field \"utility\" is named twice"},
 		{"negative cost", "", `:7,`, `:-7,`, "tiny.jsonl:2: cost latency_us is -7, not positive"},
 		{"NaN", "", `[0.5]`, `[NaN]`, "tiny.jsonl:3: "},
 		{"no utility", "", `[0.5]`, `[]`, "tiny.jsonl:3: 0 utilities"},

@@ -2,7 +2,6 @@ package study
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -103,14 +102,12 @@ func (l *ledger) add(q search.Request, o search.Outcome) error {
 	if e.Failed == "" {
 		e.Utility = &o.Utility
 	}
-	var line bytes.Buffer
-	enc := json.NewEncoder(&line)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(e); err != nil { // a utility that is not finite
+	line, err := strictjson.Line(e)
+	if err != nil { // a utility that is not finite
 		return fmt.Errorf("utility of %s: %w", q.Key, err)
 	}
 	l.known[sampleID{q.Key, q.Seed}] = o
-	_, err := l.f.Write(line.Bytes())
+	_, err = l.f.Write(append(line, '\n'))
 	return err
 }
 

@@ -1,10 +1,8 @@
 package study
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"strconv"
 	"strings"
 
@@ -96,15 +94,8 @@ func (u *Unit) file() string {
 	return hex.EncodeToString(sum[:8]) + ".json"
 }
 
-// encodeJSON is the canonical text of our own types: indented, no HTML escapes.
-func encodeJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetIndent("", " ")
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return b.Bytes(), err
-}
+// encodeJSON is the canonical text of our own types.
+func encodeJSON(v any) ([]byte, error) { return strictjson.Text(v, " ") }
 
 // decodeJSON reads what encodeJSON wrote, and nothing else.
 func decodeJSON(name string, data []byte, v any) error {

@@ -1,0 +1,71 @@
+package archtest
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// lenient are the files that read JSON without internal/strictjson, each with its reason.
+var lenient = map[string]string{
+	"internal/strictjson/strictjson.go":   "it is the strict decoder",
+	"lut/format.go":                       "lut imports the standard library alone; its bytes are compared with their canonical form",
+	"agent/ort/profile.go":                "a profile of ONNX Runtime, whose fields are its own",
+	"costgen/exchange/fbnet.go":           "a published table",
+	"costgen/exchange/tfnas.go":           "a published table",
+	"search/measure/agent.go":             "a part of what agent bench --json reports",
+	"search/journal.go":                   "two values that were read strictly, compared field by field",
+	"agent/target/job_unix.go":            "who holds a lock, told while it is being written",
+	"benchmarks/kernelfile/kernelfile.go": "the first field of a file that may be of any kind",
+}
+
+// TestJSONIsReadStrictly: one decoder, whose errors have lines, reads our own formats.
+func TestJSONIsReadStrictly(t *testing.T) {
+	root := filepath.Join("..", "..")
+	reads := regexp.MustCompile(`\bjson\.(Unmarshal|NewDecoder)\(`)
+	seen, found := 0, []string{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != root || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		seen++
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if reads.Match(text) {
+			name, err := filepath.Rel(root, path)
+			if err != nil {
+				return err
+			}
+			found = append(found, filepath.ToSlash(name))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen < 100 {
+		t.Fatalf("only %d files: a law that checks nothing is not a law", seen)
+	}
+	for _, name := range found {
+		if lenient[name] == "" {
+			t.Errorf("%s reads JSON by encoding/json, which takes unknown, duplicate and misspelt fields: use internal/strictjson, or say here why not", name)
+		}
+	}
+	for name := range lenient {
+		if !slices.Contains(found, name) {
+			t.Errorf("%s reads no JSON by encoding/json: take its exception out", name)
+		}
+	}
+}
