@@ -3,6 +3,7 @@ package benchmarks
 import (
 	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/isocost/isocost/benchmarks/graph"
 )
@@ -58,4 +59,18 @@ func (b *builder) attention(q, k, v *graph.Value, heads int) *graph.Value {
 	y := b.matMul(b.softmax(scores, "softmax", len(scores.Shape)-1), split(v, "v"), "context", false, 1)
 	y = b.transpose(y, "join", 0, 2, 1, 3)
 	return b.as(y, b.layer+".joined", []int{batch, s, d})
+}
+
+func attentionGrid(add func(gridAttrs, gridCoords)) {
+	sequences(func(seq, dim int) {
+		for _, a := range attentions(dim) {
+			add(a, gridCoords{"seq": seq, "dim": dim})
+		}
+	})
+}
+
+// attentions are the forms of attention: over the whole sequence and in windows of 7×7 (Swin).
+func attentions(dim int) []gridAttrs {
+	heads := strconv.Itoa(dim / headDim)
+	return []gridAttrs{{"heads": heads}, {"heads": heads, "win": "7"}}
 }

@@ -68,7 +68,6 @@ var (
 		absent: "same: ⌈size/stride⌉ outputs, the odd pixel at the bottom and the right",
 		valid:  func(v string) bool { _, _, ok := parsePads(v); return ok }}
 	residual = flag("res", "`1`: a residual", "none")
-	squeeze  = attribute{name: "se", doc: "squeeze-excite with 1/se of the channels inside, rounded to a multiple of 8", absent: "none", valid: isCount}
 	noExpand = flag("noexp", "`1`: no expanding convolution (then `mid` = `cin`)", "it is there")
 	heads    = attribute{name: "heads", doc: "attention heads", absent: "–", valid: isCount}
 	windows  = attribute{name: "win", doc: "side of square windows", absent: "global", valid: isCount}

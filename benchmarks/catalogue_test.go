@@ -43,9 +43,7 @@ func TestModelsOnONNXRuntime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The kernels are those of the pinned library on x86 with vectors of 16 floats;
-	// elsewhere models are only run and compared.
-	checkKernels := runtime.GOARCH == "amd64" && cpu.X86.HasAVX512F && strings.HasPrefix(ort.GetVersion(), "1.32.")
+	checkKernels := kernelsOnFile()
 	var out strings.Builder
 	seen := map[string]bool{}
 	for block := range strings.SplitSeq(string(text), "\n\n") {
@@ -75,13 +73,57 @@ func TestModelsOnONNXRuntime(t *testing.T) {
 		out.WriteByte('\n')
 	}
 	for _, k := range benchmarks.Kinds() {
-		if !seen[k] {
-			t.Errorf("%s: no model of kind %q", file, k)
+		if seen[k] {
+			continue
 		}
+		if !golden.Update() {
+			t.Errorf("%s: no model of kind %q; go test -update adds its example", file, k)
+			continue
+		}
+		out.WriteString(exampleModel(t, k))
 	}
 	if golden.Update() {
 		golden.Write(t, file, []byte(strings.TrimRight(out.String(), "\n")+"\n"))
 	}
+}
+
+// kernelsOnFile reports that the kernels of this library and processor are on file: those
+// of the pinned library on x86 with vectors of 16 floats. Elsewhere models are only run
+// and compared.
+func kernelsOnFile() bool {
+	return runtime.GOARCH == "amd64" && cpu.X86.HasAVX512F && strings.HasPrefix(ort.GetVersion(), "1.32.")
+}
+
+// exampleModel is a block of kernels.txt: the example of a kind as its frame has it, in
+// every precision.
+func exampleModel(t *testing.T, kind string) string {
+	t.Helper()
+	var out strings.Builder
+	for _, p := range []lut.Precision{lut.FP32, lut.INT8, lut.FP16, lut.INT8Dyn, lut.INT8W, lut.BF16} {
+		c, err := benchmarks.Example(kind, p)
+		if err != nil {
+			continue
+		}
+		sum, err := benchmarks.Frame(c[len(c)-1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range sum {
+			if s.Coef < 0 || i > 0 && out.Len() > 0 {
+				continue
+			}
+			if out.Len() == 0 {
+				for _, op := range s.Chain {
+					fmt.Fprintln(&out, strings.ReplaceAll(op.String(), "/"+string(p)+"@", "/P@"))
+				}
+			}
+			for j := range s.Chain { // as the keys say: all in one precision
+				s.Chain[j] = s.Chain[j].WithPrecision(p)
+			}
+			fmt.Fprintf(&out, "%s: %s\n", p, checkModel(t, s.Chain))
+		}
+	}
+	return out.String() + "\n"
 }
 
 // checkModel builds, runs and compares one chain and returns its kernels.

@@ -267,3 +267,27 @@ func convTF(b tfgraph.Builder, n *graph.Node) {
 	z := b.Op(n.Op.(tfgraph.Operator).TensorFlowForm().Name, attrs, b.Quantised(n, b.Get(x, false)), filter)
 	b.Set(n.Out[0], b.Activate(n, b.Bias(n, z)), false)
 }
+
+func convGrid(variants ...gridAttrs) grid {
+	return grid{shapes: func(add func(gridAttrs, gridCoords)) {
+		for _, l := range pyramid {
+			for _, cout := range widths(l.c) {
+				for _, v := range variants {
+					add(v, gridCoords{"h": l.side, "w": l.side, "cin": l.c, "cout": cout})
+				}
+			}
+		}
+	}}
+}
+
+func dwconvGrid(add func(gridAttrs, gridCoords)) {
+	for _, l := range pyramid {
+		for _, c := range widths(4 * l.c) {
+			for _, k := range []string{"3", "5", "7"} {
+				for _, s := range []string{"1", "2"} {
+					add(gridWindow(k, s), gridCoords{"h": l.side, "w": l.side, "c": c})
+				}
+			}
+		}
+	}
+}

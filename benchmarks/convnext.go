@@ -35,3 +35,11 @@ func (b *builder) int8Constant(v *graph.Value) *graph.Value {
 	}
 	return v
 }
+
+func convnextGrid(add func(gridAttrs, gridCoords)) {
+	for _, l := range pyramid {
+		for _, e := range []int{2, 3, 4} {
+			add(gridAttrs{"k": "7"}, gridCoords{"h": l.side, "w": l.side, "c": l.c, "mid": e * l.c})
+		}
+	}
+}

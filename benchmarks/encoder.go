@@ -65,3 +65,13 @@ func (b *builder) unpartition(x *graph.Value, side, win int) *graph.Value {
 	y = b.transpose(y, "unwin.join", 0, 1, 3, 2, 4)
 	return b.as(y, b.layer+".unwin", []int{n, side * side, d})
 }
+
+func encoderGrid(add func(gridAttrs, gridCoords)) {
+	sequences(func(seq, dim int) {
+		for _, e := range []int{2, 3, 4} {
+			for _, a := range attentions(dim) {
+				add(a, gridCoords{"seq": seq, "dim": dim, "mid": e * dim})
+			}
+		}
+	})
+}

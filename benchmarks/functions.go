@@ -252,9 +252,9 @@ func hardSigmoidTF(b tfgraph.Builder, n *graph.Node, x tfgraph.Tensor) tfgraph.T
 	return b.Op("Mul", nil, b.Op("Relu6", nil, b.Op("AddV2", nil, x, b.Number(3, t))), b.Number(1.0/6, t))
 }
 
-// squashing is the function that makes positive numbers of any, bounding one that keeps
-// their sign and clamps nothing: what stands before operators that need that.
-const squashing, bounding = "sigmoid", "tanh"
+// Functions that stand before operators in their frames: squashing makes positive numbers
+// of any, bounding keeps their sign and clamps nothing, clamping is fused with a layer.
+const squashing, bounding, clamping = "sigmoid", "tanh", "relu"
 
 // siluTFLite is x·sigmoid(x).
 func siluTFLite(w *tflitewriter.Writer, n *graph.Node, x, y int32) {

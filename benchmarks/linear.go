@@ -199,3 +199,13 @@ func linearTF(b tfgraph.Builder, n *graph.Node) {
 	z := b.Op("MatMul", nil, b.Quantised(n, b.Get(n.In[0], true)), b.Weight(n.In[1], weight, k, o))
 	b.Set(n.Out[0], b.Activate(n, b.Bias(n, z)), true)
 }
+
+func linearGrid(add func(gridAttrs, gridCoords)) {
+	for _, cin := range []int{256, 512, 1024} {
+		for _, cout := range []int{100, 256, 1000, 1024} {
+			for _, rows := range []int{1, 49, 196} {
+				add(nil, gridCoords{"m": rows, "cin": cin, "cout": cout})
+			}
+		}
+	}
+}

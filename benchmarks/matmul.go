@@ -166,3 +166,7 @@ func matmulReference(e *reference.Env, n *graph.Node, out []float32) {
 		out[i] = float32(alpha * sum)
 	}
 }
+
+func productGrid(add func(gridAttrs, gridCoords)) {
+	sequences(func(seq, dim int) { add(nil, gridCoords{"b": dim / headDim, "m": seq, "k": headDim, "n": seq}) })
+}

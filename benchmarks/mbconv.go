@@ -109,3 +109,13 @@ func checkMBConv(a args) error {
 	}
 	return nil
 }
+
+func invertedGrid(add func(gridAttrs, gridCoords)) {
+	for _, l := range pyramid {
+		for _, e := range []int{3, 4, 6} {
+			for _, k := range []string{"3", "5"} {
+				add(gridAttrs{"k": k, "s": "1", "act": "relu6", "res": "1"}, gridCoords{"h": l.side, "w": l.side, "cin": l.c, "mid": e * l.c, "cout": l.c})
+			}
+		}
+	}
+}

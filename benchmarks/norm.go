@@ -220,3 +220,7 @@ func normTF(b tfgraph.Builder, n *graph.Node) {
 	}
 	b.Set(y, z, plain)
 }
+
+func sequenceGrid(add func(gridAttrs, gridCoords)) {
+	sequences(func(seq, dim int) { add(nil, gridCoords{"seq": seq, "dim": dim}) })
+}

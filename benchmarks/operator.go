@@ -45,12 +45,15 @@ func defineOperator(o operator) {
 	operators[o.name] = &o
 }
 
+// Operators lists the names of the graph's operators, sorted.
+func Operators() []string { return slices.Sorted(maps.Keys(operators)) }
+
 // Operator is the definition of one of the graph's operators, for graphs built by hand.
 // It panics when there is none of this name.
 func Operator(name string) graph.Operator {
 	o := operators[name]
 	if o == nil {
-		panic(fmt.Sprintf("benchmarks: no operator %q: there are %v", name, slices.Sorted(maps.Keys(operators))))
+		panic(fmt.Sprintf("benchmarks: no operator %q: there are %v", name, Operators()))
 	}
 	return o
 }

@@ -23,9 +23,12 @@ type pair struct {
 	fusedSum bool
 	clamps   bool // with one number as the second operand
 	grid     grid
-	onnx     onnxwriter.Form
-	tflite   tflitewriter.Form
-	tf       tfgraph.Form
+	// cancels says that the operator of a number and itself is constant: the example is with
+	// a constant second operand.
+	cancels bool
+	onnx    onnxwriter.Form
+	tflite  tflitewriter.Form
+	tf      tfgraph.Form
 }
 
 func init() {
@@ -47,6 +50,9 @@ func (p pair) kind() kind {
 		frame:   frame{how: fusesBefore, pairs: true, own: pairFrame, clamps: func(op lut.Op) bool { return p.clamps && op.Attr("b") == "s" }},
 		weights: noWeights, grid: p.grid, example: p.name + mapExample,
 		operator: &operator{value: reference.Pair(p.value), work: each, onnx: p.onnx, tflite: p.tflite, tf: p.tf},
+	}
+	if p.cancels {
+		k.example = p.name + "[b=s]" + mapExample
 	}
 	if p.fusedSum {
 		k.check = func(a args) error {
@@ -77,7 +83,7 @@ func pairFrame(op lut.Op, in Shape) Sum {
 	if op.Attr("b") != "c" || len(in) != 3 || isImage(in) {
 		return nil
 	}
-	pre := Chain{pointwise(p, preChannels, in[0], in[1], in[2], "relu")}
+	pre := Chain{pointwise(p, preChannels, in[0], in[1], in[2], clamping)}
 	return difference(join(pre, Chain{op}, after(in, p)), join(pre, after(in, p)))
 }
 

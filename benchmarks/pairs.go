@@ -32,7 +32,7 @@ var pairs = []pair{
 	{
 		name: "sub", doc: "difference, likewise",
 		value:  func(u, v float64) float64 { return u - v },
-		spread: sideBySide, grid: mapGrid(nil),
+		spread: sideBySide, cancels: true, grid: mapGrid(nil),
 		onnx: onnxwriter.Op("Sub"),
 		// A squared difference is a difference that multiplies once more before it is stored.
 		tflite: tflitewriter.Pair(tflitefb.Sub, true).Or(tflitefb.SquaredDifference),
@@ -41,7 +41,7 @@ var pairs = []pair{
 	{
 		name: "div", doc: "quotient, likewise",
 		value:  func(u, v float64) float64 { return u / v },
-		spread: sideBySide, grid: mapGrid(nil),
+		spread: sideBySide, cancels: true, grid: mapGrid(nil),
 		onnx:   onnxwriter.Op("Div"),
 		tflite: tflitewriter.Pair(tflitefb.Div, true).InFloat(),
 		tf:     tfgraph.Pair("RealDiv"),

@@ -57,3 +57,11 @@ func (b *builder) shortcut(a args, x, y *graph.Value) *graph.Value {
 	}
 	return b.add(x, y, "add", a.str("act"))
 }
+
+func residualGrid(add func(gridAttrs, gridCoords)) {
+	for _, l := range pyramid {
+		for _, mid := range widths(l.c) {
+			add(gridAttrs{"s": "1", "act": "relu"}, gridCoords{"h": l.side, "w": l.side, "cin": l.c, "mid": mid, "cout": l.c})
+		}
+	}
+}

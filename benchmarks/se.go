@@ -38,3 +38,6 @@ func squeezed(c, r int) int {
 	}
 	return v
 }
+
+// squeeze is the attribute se of blocks.
+var squeeze = attribute{name: "se", doc: "squeeze-excite with 1/se of the channels inside, rounded to a multiple of 8", absent: "none", valid: isCount}

@@ -93,3 +93,7 @@ func softmaxTF(b tfgraph.Builder, n *graph.Node) {
 	swap := b.Ints(perm...)
 	b.Set(n.Out[0], b.Op("Transpose", nil, b.Op("Softmax", nil, b.Op("Transpose", nil, z, swap)), swap), true)
 }
+
+func scoresGrid(add func(gridAttrs, gridCoords)) {
+	sequences(func(seq, dim int) { add(nil, gridCoords{"m": seq * dim / headDim, "n": seq}) })
+}

@@ -15,104 +15,25 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// examples has a small key of every kind of the catalogue, with P for the
-// precision: what Support tries. The last of several is meant.
-var examples = []string{
-	"conv[act=relu6,k=3,s=1]/P@cin=16,cout=16,h=16,w=16",
-	"dwconv[act=relu6,k=3,s=1]/P@c=16,h=16,w=16",
-	"deconv[k=2,s=2]/P@cin=16,cout=16,h=8,w=8",
-	"linear/P@cin=32,cout=24,m=4",
-	"matmul/P@b=2,k=16,m=8,n=8",
-	"attention[heads=2]/P@dim=32,seq=16",
-	"layernorm/P@dim=32,seq=16",
-	"rmsnorm/P@dim=32,seq=16",
-	"softmax/P@m=4,n=16",
-	"relu/P@c=16,h=16,w=16",
-	"relu6/P@c=16,h=16,w=16",
-	"hswish/P@c=16,h=16,w=16",
-	"silu/P@c=16,h=16,w=16",
-	"gelu/P@c=16,h=16,w=16",
-	"sigmoid/P@c=16,h=16,w=16",
-	"hsigmoid/P@c=16,h=16,w=16",
-	"add/P@c=16,h=16,w=16",
-	"mul/P@c=16,h=16,w=16",
-	"sub[b=s]/P@c=16,h=16,w=16",
-	"div[b=s]/P@c=16,h=16,w=16",
-	"erf/P@c=16,h=16,w=16",
-	"tanh/P@c=16,h=16,w=16",
-	"exp/P@c=16,h=16,w=16",
-	"slice/P@c=16,h=16,w=16",
-	"gather/P@c=16,h=16,w=16",
-	"pad/P@c=16,h=16,w=16",
-	"batchnorm/P@c=16,h=16,w=16",
-	"instancenorm/P@c=16,h=16,w=16",
-	"leakyrelu/P@c=16,h=16,w=16",
-	"prelu/P@c=16,h=16,w=16",
-	"clip/P@c=16,h=16,w=16",
-	"expand/P@c=16,h=16,w=16",
-	"reduce[op=sum]/P@m=16,n=24",
-	"min[b=s]/P@c=16,h=16,w=16",
-	"max/P@c=16,h=16,w=16",
-	"neg/P@c=16,h=16,w=16",
-	"abs/P@c=16,h=16,w=16",
-	"elu/P@c=16,h=16,w=16",
-	"softplus/P@c=16,h=16,w=16",
-	"mish/P@c=16,h=16,w=16",
-	"gelutanh/P@c=16,h=16,w=16",
-	"sin/P@c=16,h=16,w=16",
-	"cos/P@c=16,h=16,w=16",
-	"round/P@c=16,h=16,w=16",
-	"pow[e=2]/P@c=16,h=16,w=16",
-	// Of positive numbers.
-	"sigmoid/P@c=16,h=16,w=16 sqrt/P@c=16,h=16,w=16",
-	"sigmoid/P@c=16,h=16,w=16 log/P@c=16,h=16,w=16",
-	"sigmoid/P@c=16,h=16,w=16 reciprocal/P@c=16,h=16,w=16",
-	"concat[n=2]/P@c=32,h=16,w=16",
-	"split[n=2]/P@c=32,h=16,w=16",
-	"avgpool[k=2,s=2]/P@c=16,h=16,w=16",
-	"maxpool[k=3,s=2]/P@c=16,h=16,w=16",
-	"gap/P@c=16,h=16,w=16",
-	"resize[f=2,mode=nearest]/P@c=16,h=8,w=8",
-	"depthtospace[f=2]/P@c=16,h=8,w=8",
-	"spacetodepth[f=2]/P@c=16,h=8,w=8",
-	"transpose[perm=0-2-1-3]/P@d0=1,d1=4,d2=8,d3=16",
-	"reshape[to=seq]/P@c=16,h=16,w=16",
-	"quantize/P@c=16,h=16,w=16",
-	"dequantize/P@c=16,h=16,w=16",
-	"switch[from=fp32,to=P]/P@c=16,h=16,w=16",
-	"switch[from=int8,to=P]/P@c=16,h=16,w=16",
-	"mbconv[act=relu6,k=3,res=1,s=1]/P@cin=16,cout=16,h=16,mid=32,w=16",
-	"fusedmbconv[act=relu6,k=3,res=1,s=1]/P@cin=16,cout=16,h=16,mid=32,w=16",
-	"resbasic[act=relu,s=1]/P@cin=16,cout=16,h=16,mid=16,w=16",
-	"resbottleneck[act=relu,s=1]/P@cin=32,cout=32,h=16,mid=8,w=16",
-	"convnext[k=7]/P@c=16,h=16,mid=64,w=16",
-	"encoder[act=gelu,heads=2]/P@dim=32,mid=64,seq=16",
-	"patchembed[k=4,s=4]/P@cin=3,dim=32,h=16,w=16",
-	"patchmerge/P@cin=16,cout=32,h=8,w=8",
-	"se[act=hsigmoid,r=4]/P@c=32,h=16,w=16",
-}
-
-// SupportCases are the kinds of the catalogue in the precisions given, those of
-// them that it can build.
+// SupportCases are the examples of the catalogue's kinds in the precisions given, those of
+// them that it can build and of which something runs.
 func SupportCases(precisions []lut.Precision) ([]Case, error) {
 	var cases []Case
-	for _, text := range examples {
+	for _, kind := range benchmarks.Kinds() {
 		for _, p := range precisions {
-			key := strings.NewReplacer("/P@", "/"+string(p)+"@", "=P]", "="+string(p)+"]").Replace(text)
-			c := Case{Precision: p}
-			have := true // a kind and a precision of it that the catalogue has
-			for _, one := range strings.Fields(key) {
-				op, err := lut.ParseOp(one)
-				if err != nil {
-					return nil, err
-				}
-				have = have && benchmarks.Check(op) == nil
-				c.Name, c.Chain = op.Kind, append(c.Chain, op)
+			chain, err := benchmarks.Example(kind, p)
+			if err != nil {
+				continue // a precision that the kind does not have
 			}
-			if have {
-				cases = append(cases, c)
+			if g, err := benchmarks.Build(chain, benchmarks.BuildOptions{Shapes: true}); err != nil {
+				return nil, err
+			} else if len(g.Nodes) > 0 {
+				cases = append(cases, Case{Name: kind, Precision: p, Chain: chain})
 			}
 		}
+	}
+	if len(cases) == 0 {
+		return nil, fmt.Errorf("no kind of the catalogue is in %v", precisions)
 	}
 	return cases, nil
 }
