@@ -75,6 +75,9 @@ func runOnTable(t *testing.T, anchor string) Run {
 }
 
 func TestSearchReport(t *testing.T) {
+	if testing.Short() {
+		t.Skip("opens the page in Chromium: make test")
+	}
 	r := runOnTable(t, "0|0|0|0")
 	if len(r.Certificate.Moves) == 0 || len(r.Certificate.Infeasible) == 0 {
 		t.Fatalf("the example shows too little: %d moves, %d infeasible", len(r.Certificate.Moves), len(r.Certificate.Infeasible))

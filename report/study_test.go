@@ -15,6 +15,9 @@ import (
 
 // The shipped study, smaller, really run and drawn.
 func TestStudyReport(t *testing.T) {
+	if testing.Short() {
+		t.Skip("opens the page in Chromium: make test")
+	}
 	config, err := study.OpenConfig(filepath.Join("..", "examples", "study", "study.yaml"))
 	if err != nil {
 		t.Fatal(err)

@@ -79,6 +79,9 @@ func campaignFile() *record.File {
 }
 
 func TestTableReport(t *testing.T) {
+	if testing.Short() {
+		t.Skip("opens the page in Chromium: make test")
+	}
 	var b bytes.Buffer
 	if err := Table(&b, bigTable(t), []*record.File{campaignFile()}); err != nil {
 		t.Fatal(err)

@@ -43,6 +43,9 @@ func (s *scaled) Evaluate(ctx context.Context, r search.Request) (search.Answer,
 // A scale from another search is written down and used instead of calibrating, and
 // a journal's own goes before it.
 func TestScaleOfAnotherSearch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole searches, one per scale: make test")
+	}
 	dir := t.TempDir()
 	table := writeTable(t, dir)
 	s := search.DefaultSettings()

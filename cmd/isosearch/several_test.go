@@ -62,6 +62,9 @@ func contents(t *testing.T, dir string) map[string]string {
 }
 
 func TestSeveralAnchors(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole searches from several anchors: make test")
+	}
 	dir := t.TempDir()
 	table, out := tabular(t, dir), filepath.Join(dir, "run")
 	code, stdout, stderr := isosearch(several(table, out)...)

@@ -50,6 +50,9 @@ func runIn(t *testing.T, dir string, c Config) (*Results, []byte) {
 }
 
 func TestStudy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole studies: make test")
+	}
 	c := example(t)
 	dir := t.TempDir()
 	res, text := runIn(t, dir, c)
@@ -164,6 +167,9 @@ func countedStudy(c Config, dir string, stop func(int64)) (*Study, *atomic.Int64
 }
 
 func TestInterruptedStudyGoesOnWithoutRepeating(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole studies: make test")
+	}
 	c := example(t)
 	whole, total := countedStudy(c, t.TempDir(), nil)
 	if _, err := whole.Run(context.Background()); err != nil {
@@ -207,6 +213,9 @@ func TestInterruptedStudyGoesOnWithoutRepeating(t *testing.T) {
 // TestKilledStudy kills a study with SIGKILL at random moments, of which five at least
 // fall between its first and its last evaluation.
 func TestKilledStudy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole studies: make test")
+	}
 	if dir := os.Getenv("STUDY_TO_KILL"); dir != "" {
 		s, _ := countedStudy(example(t), dir, func(int64) { time.Sleep(20 * time.Microsecond) })
 		if _, err := s.Run(context.Background()); err != nil {
