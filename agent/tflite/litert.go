@@ -111,12 +111,12 @@ func (l *library) openLiteRT(file []byte, model agent.Model, opt agent.Options, 
 	if err != nil {
 		return nil, err
 	}
-	entry, err := signatureIndex(file, model.Signature)
+	entry, err := tflitefb.DecodeSignature(file, model.Signature)
 	if err != nil {
 		return nil, err
 	}
 	s := &litertSession{c: (*C.litert_session)(C.calloc(1, C.sizeof_litert_session))}
-	s.c.signature = C.size_t(entry)
+	s.c.signature = C.size_t(max(0, slices.Index(entry.Signatures, entry.Signature))) // LiteRT has them in the file's order
 	defer func() {
 		if err != nil {
 			s.close()
@@ -143,7 +143,8 @@ func (l *library) openLiteRT(file []byte, model agent.Model, opt agent.Options, 
 	}
 	in, out := s.tensors()
 	for i := range in {
-		shape, resize, err := concrete(C.GoString(&in[i].name[0]), layoutDims(in[i]._type.layout), model)
+		name := C.GoString(&in[i].name[0])
+		shape, resize, err := concrete(name, declared(entry, name, layoutDims(in[i]._type.layout), model.Dims), model)
 		if err != nil {
 			return nil, err
 		}
@@ -347,20 +348,36 @@ func (s *litertSession) profile(runs int) ([][]event, error) {
 	return all, nil
 }
 
-// signatureIndex is where a signature stands in the file: LiteRT has them in its order.
-func signatureIndex(file []byte, key string) (int, error) {
-	if key == "" {
-		return 0, nil
+// declared is an input's shape with -1 for the dimensions that the file leaves open and
+// dims gives a length. LiteRT itself tells (told) the length that the tensors are laid out
+// for, which stands where dims says nothing.
+func declared(m *tflitefb.Model, name string, told []int, dims map[string]int) []int {
+	shape := slices.Clone(told)
+	for i, t := range m.Inputs {
+		if in := m.InputName(i); in[:min(len(in), C.litert_name_length)] != name {
+			continue
+		}
+		for d, n := range m.Tensors[t].Dynamic {
+			if _, given := lengthOf(dims, name, d); n < 0 && given && d < len(shape) {
+				shape[d] = -1
+			}
+		}
 	}
-	m, err := tflitefb.DecodeSignature(file, key)
-	if err != nil {
-		return 0, err
-	}
-	return max(0, slices.Index(m.Signatures, key)), nil
+	return shape
 }
 
-// concrete replaces the open dimensions of an input by the model's Dims: NAME[i] for
-// dimension i of input NAME, or NAME_i, as plans made before wrote it.
+// lengthOf is what dims gives dimension i of an input: as NAME[i], or NAME_i, as plans made
+// before wrote it.
+func lengthOf(dims map[string]int, name string, i int) (n int, ok bool) {
+	for _, key := range []string{fmt.Sprintf("%s[%d]", name, i), fmt.Sprintf("%s_%d", name, i)} {
+		if n, ok = dims[key]; ok {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// concrete replaces the open dimensions of an input, -1, by the model's Dims.
 func concrete(name string, shape []int, model agent.Model) (_ []int, resized bool, err error) {
 	if !slices.ContainsFunc(shape, func(d int) bool { return d < 1 }) {
 		return shape, false, nil
@@ -370,10 +387,7 @@ func concrete(name string, shape []int, model agent.Model) (_ []int, resized boo
 		if d > 0 {
 			continue
 		}
-		v, ok := model.Dims[fmt.Sprintf("%s[%d]", name, i)]
-		if !ok {
-			v, ok = model.Dims[fmt.Sprintf("%s_%d", name, i)]
-		}
+		v, ok := lengthOf(model.Dims, name, i)
 		if !ok {
 			return nil, false, hint.Wrap(fmt.Errorf("dimension %d of input %q is open", i, name), "give it with --dim %s[%d]=N", name, i)
 		}

@@ -118,9 +118,11 @@ typedef struct {
 #undef RT_FIELD
 } litert_api;
 
+enum { litert_name_length = 127 };  // a longer name is cut
+
 // One input or output of an open model.
 typedef struct {
-  char name[128];
+  char name[litert_name_length + 1];
   rt_tensor_type type;  // with the shape of the compiled model
   rt_buffer_t buffer;
   size_t bytes;

@@ -85,3 +85,35 @@ func TestSignatureIsTheOneThatRuns(t *testing.T) {
 		})
 	}
 }
+
+// A batch that the file leaves open has the length that is asked for: a runtime that ran
+// another one would be measured under a false name.
+func TestOpenDimensionHasTheLengthAskedFor(t *testing.T) {
+	file, err := tflitefb.Encode(&tflitefb.Model{Signature: "serving_default", Inputs: []int32{0}, Outputs: []int32{1}, InputNames: []string{"x"}, OutputNames: []string{"y"},
+		Tensors: []tflitefb.Tensor{{Name: "x:0", Shape: []int32{1, 3}, Dynamic: []int32{-1, 3}}, {Name: "y:0", Shape: []int32{1, 3}, Dynamic: []int32{-1, 3}}},
+		Operators: []tflitefb.Operator{{Code: tflitefb.Mul, Version: 1, Inputs: []int32{0, 0}, Outputs: []int32{1},
+			Options: tflitefb.Options{Type: tflitefb.MulOptions}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{LiteRT, Classic} {
+		t.Run(kind, func(t *testing.T) {
+			nativelib.Require(t, kind)
+			b := New(Config{Prefer: kind, Search: nativelib.Host()})
+			for _, dims := range []map[string]int{{"x[0]": 4}, {"x_0": 4}} {
+				s, err := b.Open(context.Background(), agent.Model{Bytes: file, Dims: dims}, agent.Options{Provider: CPU, Threads: 1})
+				if err != nil {
+					t.Fatalf("%v: %v", dims, err)
+				}
+				if err := s.Run(); err != nil {
+					t.Fatal(err)
+				}
+				out, err := s.(agent.OutputReader).Outputs()
+				if err != nil || !slices.Equal(out[0].Shape, []int{4, 3}) {
+					t.Errorf("%v: %v, %v", dims, err, out)
+				}
+				s.Close()
+			}
+		})
+	}
+}

@@ -243,11 +243,11 @@ func TestBenchRunsEmptyTensors(t *testing.T) {
 	}
 	nativelib.Require(t, "onnxruntime")
 	path := writeModel(t, t.TempDir(), "empty", &onnx.Graph{
-		Inputs:  []*onnx.ValueInfo{open("past", onnx.Float, 0, 3), open("x", onnx.Float, 2, 3), open("none", onnx.Float, 0)},
+		Inputs:  []*onnx.ValueInfo{open("past", onnx.Float, "past_len", 3), open("x", onnx.Float, 2, 3), open("none", onnx.Float, 0)},
 		Outputs: []*onnx.ValueInfo{open("y", onnx.Float, 2, 3), open("nothing", onnx.Float, 0)},
 		Nodes: []*onnx.Node{{Op: "Concat", Name: "cat", Inputs: []string{"past", "x"}, Outputs: []string{"y"}, Attrs: []*onnx.Attr{onnx.IntAttr("axis", 0)}},
 			node("Relu", "none", "nothing")}})
-	code, out, talk := runAgent(t, "bench", path, "--json", "--estimator", "min")
+	code, out, talk := runAgent(t, "bench", path, "--dim", "past_len=0", "--json", "--estimator", "min")
 	var report benchReport
 	if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 {
 		t.Fatalf("exit %d, %v: %s %s", code, err, out, talk)
