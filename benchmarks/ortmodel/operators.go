@@ -21,7 +21,7 @@ type Operator struct {
 	planned bool
 
 	// key prices it. Without one it is priced by its name among the element-wise
-	// operators (rules.go), or not at all.
+	// operators (names.go), or not at all.
 	key func(*pricer, *graph.Node) (lut.Op, string)
 	// int8 is when it runs in 8 bits in a model as a quantiser writes it.
 	int8 quantised
@@ -166,7 +166,7 @@ func init() { // its entries look others up
 		nchwc + "Upsample":   {key: (*pricer).resize, shape: nchwcUpsample},
 		ms + "QLinearConcat": {key: (*pricer).concat, shape: qlinearConcat, fold: foldQLinearConcat},
 
-		// Element-wise: keys by the names in rules.go, unless said here.
+		// Element-wise: keys by the names in names.go, unless said here.
 		"Pow":                   {key: (*pricer).pow},
 		"PRelu":                 {key: (*pricer).prelu},
 		"Add":                   {int8: paired, Blocked: EqualBlocks},
