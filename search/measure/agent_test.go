@@ -61,6 +61,9 @@ func TestReadPairsByName(t *testing.T) {
 
 // TestAgentMeasures starts the real agent on the real runtime.
 func TestAgentMeasures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the agent and measures: make test")
+	}
 	lib := nativelib.Require(t, "onnxruntime")
 	dir := t.TempDir()
 	program := filepath.Join(dir, "agent")
