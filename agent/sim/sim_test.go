@@ -155,3 +155,30 @@ func TestNoiseHasTheStatedShape(t *testing.T) {
 		t.Errorf("%d of %d runs were preempted, about 200 should be", moved, n)
 	}
 }
+
+// The example device prices everything that can be measured: a user's first plan
+// must not end at a formula that asks for an axis the kind does not have.
+func TestExampleDevicePricesEveryKind(t *testing.T) {
+	d, err := Read("../../examples/sim-device.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	priced := 0
+	for _, kind := range benchmarks.Kinds() {
+		for _, p := range lut.Precisions {
+			chain, err := benchmarks.Example(kind, p)
+			if err != nil {
+				continue // the kind does not exist in this precision
+			}
+			for _, op := range chain {
+				if us, err := d.OpUS(op); err != nil || !(us > 0) {
+					t.Errorf("%s: %v µs, %v", op, us, err)
+				}
+				priced++
+			}
+		}
+	}
+	if kinds := len(benchmarks.Kinds()); priced < 2*kinds {
+		t.Errorf("%d operators of %d kinds were priced: the test looks at nothing", priced, kinds)
+	}
+}
