@@ -19,7 +19,7 @@ func JoinStrings(list []string) []byte {
 // Strings returns the elements of a string tensor.
 func (t Tensor) Strings() ([]string, error) {
 	if t.DType != "string" || len(t.Data) > 0 && t.Data[len(t.Data)-1] != 0 {
-		return nil, fmt.Errorf("tensor %s: %d bytes of %q are no strings", t.Name, len(t.Data), t.DType)
+		return nil, fmt.Errorf("tensor %s: %d bytes of %q are not strings", t.Name, len(t.Data), t.DType)
 	}
 	list := strings.Split(string(t.Data), "\x00")
 	return list[:len(list)-1], nil // what follows the last zero byte is nothing

@@ -27,7 +27,7 @@ func ElementBytes(dtype string) int { return elementSize[dtype] }
 func (t Tensor) Floats() ([]float64, error) {
 	size, ok := elementSize[t.DType]
 	if !ok || len(t.Data)%size != 0 {
-		return nil, fmt.Errorf("tensor %s: %d bytes of %q are no numbers", t.Name, len(t.Data), t.DType)
+		return nil, fmt.Errorf("tensor %s: %d bytes of %q are not numbers", t.Name, len(t.Data), t.DType)
 	}
 	out := make([]float64, len(t.Data)/size)
 	le := binary.LittleEndian

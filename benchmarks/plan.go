@@ -47,10 +47,10 @@ type Case struct {
 	Terms []Term    `json:"terms"`
 	// Isolated names the model whose own latency is the isolated column, "" if none.
 	Isolated string `json:"isolated,omitempty"`
-	// Elsewhere is the marginal cost of the same operator beside another neighbour,
+	// SecondContext is the marginal cost of the same operator in a second context,
 	// Σ Coef·T(model) again. It is no part of the case's value: what the two differ by, over
 	// all cells that have it, tells how far a marginal cost depends on where it is measured.
-	Elsewhere []Term `json:"elsewhere,omitempty"`
+	SecondContext []Term `json:"elsewhere,omitempty"`
 }
 
 // Plan is what a campaign measures. Models are listed once and shared by the

@@ -337,7 +337,7 @@ func TestSecondPlaces(t *testing.T) {
 	ops = append(ops, chain(t, "conv[act=relu6,k=3,s=2]/fp32@cin=3,cout=16,h=96,w=96")...)
 	ops = append(ops, chain(t, "mbconv[act=relu6,k=3]/fp32@cin=3,cout=16,h=96,mid=16,w=96")...)
 	plan := func(change func(*benchmarks.Planner)) *benchmarks.Plan {
-		p := &benchmarks.Planner{Seed: 3, Source: "a test", Elsewhere: 100}
+		p := &benchmarks.Planner{Seed: 3, Source: "a test", SecondContexts: 100}
 		change(p)
 		for _, op := range ops {
 			if err := p.Cell(op); err != nil {
@@ -353,12 +353,12 @@ func TestSecondPlaces(t *testing.T) {
 	}
 	seen := map[lut.Precision]int{}
 	for _, c := range p.Cases {
-		if len(c.Elsewhere) == 0 {
+		if len(c.SecondContext) == 0 {
 			continue
 		}
 		seen[c.Key.Precision]++
 		total := 0.0
-		for i, term := range c.Elsewhere {
+		for i, term := range c.SecondContext {
 			here, there := models[c.Terms[i].Model], models[term.Model]
 			total += term.Coef
 			differ := 0
@@ -383,11 +383,11 @@ func TestSecondPlaces(t *testing.T) {
 		t.Errorf("a plan with second places read and written again differs: %v", err)
 	}
 	for name, none := range map[string]*benchmarks.Plan{
-		"none asked for": plan(func(p *benchmarks.Planner) { p.Elsewhere = 0 }),
+		"none asked for": plan(func(p *benchmarks.Planner) { p.SecondContexts = 0 }),
 		"cold":           plan(func(p *benchmarks.Planner) { p.Cold = true }),
 	} {
 		for _, c := range none.Cases {
-			if c.Elsewhere != nil {
+			if c.SecondContext != nil {
 				t.Errorf("%s: %s has a second place", name, c.Key)
 			}
 		}

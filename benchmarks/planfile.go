@@ -227,10 +227,10 @@ func (c *Case) validate(models, used map[string]bool) error {
 	if len(c.Terms) == 0 {
 		return errors.New("no terms: there is nothing to measure")
 	}
-	if len(c.Elsewhere) > 0 && c.Role != role.Cell {
-		return fmt.Errorf("role %s is measured in one place", c.Role)
+	if len(c.SecondContext) > 0 && c.Role != role.Cell {
+		return fmt.Errorf("role %s is measured in one context", c.Role)
 	}
-	for _, t := range slices.Concat(c.Terms, c.Elsewhere) {
+	for _, t := range slices.Concat(c.Terms, c.SecondContext) {
 		if t.Coef == 0 || math.IsNaN(t.Coef) || math.IsInf(t.Coef, 0) {
 			return fmt.Errorf("coefficient %v of model %s", t.Coef, t.Model)
 		}

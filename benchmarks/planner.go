@@ -22,9 +22,9 @@ type Planner struct {
 	// Cold takes marginal costs with the caches as a network of many megabytes
 	// leaves them: see cold.
 	Cold bool
-	// Elsewhere is how many of the framed blocks are measured beside a second neighbour
+	// SecondContexts is how many of the framed blocks are measured in a second context
 	// too, spread evenly over the cells; at most a quarter of them, and none in a cold plan.
-	Elsewhere int
+	SecondContexts int
 
 	models []Model
 	cases  []Case
@@ -125,7 +125,7 @@ func (p *Planner) File(set role.Set, name string, m Model, ops Chain) {
 func (p *Planner) Plan() *Plan {
 	rng := rand.New(rand.NewPCG(p.Seed, 0x706c616e)) // "plan"
 	cases := append([]Case{}, p.cases...)
-	p.elsewhere(cases)
+	p.secondContexts(cases)
 	rng.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
 	anchor := Case{Role: role.Reference, Name: "anchor", Terms: []Term{{Coef: 1, Model: p.chain(Anchor())}}}
 	anchor.ID = anchor.id()
@@ -134,8 +134,8 @@ func (p *Planner) Plan() *Plan {
 	return &Plan{Seed: p.Seed, Source: p.Source, Models: p.models, Cases: append([]Case{anchor, overhead}, cases...)}
 }
 
-// elsewhere adds the second neighbour to some of the framed blocks among the cases.
-func (p *Planner) elsewhere(cases []Case) {
+// secondContexts adds the second context to some of the framed blocks among the cases.
+func (p *Planner) secondContexts(cases []Case) {
 	if p.Cold {
 		return
 	}
@@ -146,11 +146,11 @@ func (p *Planner) elsewhere(cases []Case) {
 			framed = append(framed, c)
 		}
 	}
-	n := min(p.Elsewhere, len(framed)/4)
+	n := min(p.SecondContexts, len(framed)/4)
 	for i := range n {
 		c := framed[(2*i+1)*len(framed)/(2*n)]
 		for _, s := range frameBeside(*c.Key, inverted(kinds[c.Key.Kind].in(args{*c.Key}), framePrecision(c.Key.Precision))) {
-			c.Elsewhere = append(c.Elsewhere, Term{Coef: s.Coef, Model: p.chain(s.Chain)})
+			c.SecondContext = append(c.SecondContext, Term{Coef: s.Coef, Model: p.chain(s.Chain)})
 		}
 		c.ID = c.id()
 	}

@@ -9,7 +9,7 @@ import (
 
 // A cell that cannot be told from zero still costs something, and a network may have
 // a hundred of them: what stands for one must be right on average. Half of its upper
-// bound is not; it is too dear by about a standard error (decision 0407). Such a cell
+// bound is not; it is too high by about a standard error (decision 0407). Such a cell
 // borrows from its family: a line a + b·size through all measurements of the family,
 // with their signs, says what is expected of it and how far members lie from that, and
 // what it measured itself is weighed against it (parametric empirical Bayes; Morris,
@@ -103,7 +103,7 @@ func throughAll(fam []cell, size, se []float64) (expect, doubt []float64) {
 			ratios = append(ratios, r*r-noise*noise)
 		}
 		// The median, for members that a line does not describe; 0.4549 is the median of
-		// the square of a standard normal number. At least a tenth: a line is no law.
+		// the square of a standard normal number. At least a tenth: no line holds exactly.
 		spread = max(0.1, math.Sqrt(max(0, stats.Median(ratios)/0.4549)))
 		for i := range fam {
 			doubt[i] = math.Sqrt(spread*spread*expect[i]*expect[i] + variance(size[i]))

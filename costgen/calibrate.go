@@ -22,12 +22,12 @@ type point struct {
 type model struct {
 	name                     string
 	intercept, kernels, bend bool
-	traffic                  int // 1: one price of a byte, 2: one for each kind of byte
+	traffic                  int // 1: one price per byte, 2: one for each kind of byte
 	needs                    int // networks it takes at least
 }
 
 // models are the candidates, simplest first. The needed numbers leave at least
-// three networks a parameter; the curve has up to six knots of its own.
+// three networks per parameter; the curve has up to six knots of its own.
 var models = []model{
 	{name: "scale", needs: 3},
 	{name: "affine", intercept: true, needs: 6},

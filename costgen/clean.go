@@ -65,7 +65,7 @@ type reading struct {
 //
 // A cell without any ok record takes its noisy ones: their wide interval travels
 // with them, while a hole would cost every network that has the operator. (A cell
-// that costs next to nothing is always noisy beside its own cost.)
+// that costs next to nothing is always noisy relative to its own cost.)
 func clean(sources []Source, opt Options) *campaign {
 	c := cleaner{campaign: &campaign{}, opt: opt, index: map[string]int{}, left: map[string][]string{}, seen: map[string]bool{}, several: len(sources) > 1}
 	c.least = leastOf(slices.Concat(sources, opt.Calibrate, opt.Audit), opt.Metric)
@@ -98,7 +98,7 @@ func clean(sources []Source, opt Options) *campaign {
 type cleaner struct {
 	*campaign
 	opt      Options
-	index    map[string]int // key → place in keys, ops and readings
+	index    map[string]int // key → index in keys, ops and readings
 	keys     []string
 	ops      []lut.Op
 	readings [][]reading
@@ -153,7 +153,7 @@ func (c *cleaner) take(s Source, set role.Set) {
 
 // residue is what a difference of sessions leaves systematically, as a share of
 // its most expensive term, however sharp its interval: the last kernel's output, for
-// instance, is written elsewhere when another one follows. A cell less than that
+// instance, is written to another buffer when another one follows. A cell less than that
 // below zero costs nothing that can be told, and is censored instead of refused;
 // refused, it would take every network it is part of with it. Seen: a pooling of
 // 24 channels at −2.3 % of its frame of 2 us, a switch at −1.6 % of 5.5 us.
@@ -229,7 +229,7 @@ func (c *cleaner) use(l named, set role.Set) bool {
 }
 
 // once takes note of a cell's or an overhead's record, and reports whether it is new:
-// a file named twice, or a copy of it, is no further evidence. Within a file no case
+// a file named twice, or a copy of it, is not further evidence. Within a file no case
 // has two records.
 func (c *cleaner) once(kind role.Role, print []byte) bool {
 	if c.several {
@@ -299,7 +299,7 @@ func (c *cleaner) finish() {
 		if m.value <= 0 || m.lo <= 0 {
 			m.censored = true // its value stays signed until borrow has seen the family
 			c.leave("censored", c.keys[i])
-			if c.opt.Metric != lut.Latency { // a bound is no standard error
+			if c.opt.Metric != lut.Latency { // a bound is not a standard error
 				m.value, m.lo = m.hi/2, 0
 			}
 		}

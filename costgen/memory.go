@@ -36,7 +36,7 @@ func plannedPeak(t *lut.Table, n network) (bytes float64, ok bool) {
 // networks that calibrated it. It fails when the peak is not known.
 func PredictMemory(t *lut.Table, name string, peak int64, kernels []Alive) (*Prediction, error) {
 	if peak <= 0 {
-		return nil, errors.New("what the model keeps alive is not known: not all of its shapes are, or it is no ONNX model")
+		return nil, errors.New("what the model keeps alive is not known: not all of its shapes are, or it is not an ONNX model")
 	}
 	p := &Prediction{Model: name, Unit: t.File().Unit, Known: float64(peak), Missing: []Missing{}, Kernels: make([]PricedKernel, 0, len(kernels))}
 	for _, k := range kernels {

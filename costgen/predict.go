@@ -21,7 +21,7 @@ type Prediction struct {
 	Model string `json:"model"`
 	Unit  string `json:"unit"`
 	// Total is absent while anything is missing: a sum without its missing parts
-	// is no prediction. Known is the plain sum of what the table does know.
+	// is not a prediction. Known is the plain sum of what the table does know.
 	Total *float64 `json:"total"`
 	Lo    *float64 `json:"lo"`
 	Hi    *float64 `json:"hi"`

@@ -48,7 +48,7 @@ func WriteSummary(w io.Writer, t *lut.Table) error {
 		row("staircases", "%s", line)
 	}
 	if o := f.Overhead; o != nil {
-		row("overhead", "%.4g %s an inference", o.Value, f.Unit)
+		row("overhead", "%.4g %s per inference", o.Value, f.Unit)
 	}
 	if len(f.Warnings) > 0 {
 		codes := map[string]int{}
@@ -129,7 +129,7 @@ func writeCalibration(b *strings.Builder, f *lut.File) {
 	}
 	b.WriteString("\n")
 	if t := c.Traffic; t != nil {
-		fmt.Fprintf(b, "    traffic  of a megabyte: weights of linear layers %.3g, of convolutions %.3g, large tensors %.3g;\n"+
+		fmt.Fprintf(b, "    traffic  per megabyte: weights of linear layers %.3g, of convolutions %.3g, large tensors %.3g;\n"+
 			"             none of it in networks below %d MiB, all of it above %d MiB\n",
 			1e6*t.Linear, 1e6*t.Conv, 1e6*t.Spill, t.From>>20, t.To>>20)
 	}
@@ -191,7 +191,7 @@ func writeAudit(b *strings.Builder, f *lut.File) {
 	}
 }
 
-// WriteWarnings writes the warnings, one a line; of each code at most limit, the
+// WriteWarnings writes the warnings, one per line; of each code at most limit, the
 // rest counted, unless limit is 0.
 func WriteWarnings(w io.Writer, t *lut.Table, limit int) error {
 	shown, more := map[string]int{}, map[string]int{}

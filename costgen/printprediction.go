@@ -91,7 +91,7 @@ func WritePrediction(w io.Writer, t *lut.Table, p *Prediction, net *nets.Network
 		slices.SortStableFunc(show, func(x, y PricedKernel) int { return cmp.Compare(y.Cost, x.Cost) })
 		show = show[:min(kernelsShown, len(show))]
 		if len(show) > 0 {
-			fmt.Fprintf(&b, "\n  the %d dearest of %d kernels (--all prints every one)\n", len(show), len(p.Kernels))
+			fmt.Fprintf(&b, "\n  the %d most expensive of %d kernels (--all prints every one)\n", len(show), len(p.Kernels))
 		}
 	} else {
 		b.WriteByte('\n')

@@ -96,10 +96,10 @@ func (o *Options) defaults() {
 func (o *Options) Validate() error {
 	var errs []error
 	if _, ok := lut.Units[o.Metric]; !ok {
-		errs = append(errs, fmt.Errorf("metric %q is none of latency, energy, memory", o.Metric))
+		errs = append(errs, fmt.Errorf("metric %q is not latency, energy or memory", o.Metric))
 	}
 	if !slices.Contains(lut.Policies, o.Policy) {
-		errs = append(errs, fmt.Errorf("policy %q is none of %s", o.Policy, list(lut.Policies)))
+		errs = append(errs, fmt.Errorf("policy %q is not one of %s", o.Policy, list(lut.Policies)))
 	}
 	for name, v := range map[string]float64{"delta": o.Delta, "beta": o.Beta, "tau": o.Tau} {
 		if !(v > 0 && v < 1) {
@@ -130,15 +130,15 @@ func oneCampaign(sources []Source) error {
 	for _, s := range sources[1:] {
 		a, b := sources[0].Header, s.Header
 		for _, d := range []struct{ what, a, b, cure string }{
-			{"devices", a.Device.ID, b.Device.ID, "compile one table a device"},
-			{"core sets", a.Device.Cores, b.Device.Cores, "compile one table a core set"},
+			{"devices", a.Device.ID, b.Device.ID, "compile one table per device"},
+			{"core sets", a.Device.Cores, b.Device.Cores, "compile one table per core set"},
 			{"protocols", a.Protocol.SHA256, b.Protocol.SHA256, "measure both under one protocol.yaml"},
-			{"backends", a.Runtime.Backend, b.Runtime.Backend, "compile one table a runtime"},
+			{"backends", a.Runtime.Backend, b.Runtime.Backend, "compile one table per runtime"},
 			{"runtime libraries", a.Runtime.Version + " " + a.Runtime.SHA256, b.Runtime.Version + " " + b.Runtime.SHA256, "measure both with one library"},
-			{"providers", a.Runtime.Provider, b.Runtime.Provider, "compile one table a provider"},
-			{"provider options", a.Runtime.Options, b.Runtime.Options, "compile one table a set of options"},
-			{"library features", stated(a.Runtime.Features), stated(b.Runtime.Features), "the library runs other kernels with them: compile one table a set of features, or measure both with the same (for TensorFlow: TF_ENABLE_ONEDNN_OPTS, ONEDNN_MAX_CPU_ISA)"},
-			{"numbers of threads", fmt.Sprint(a.Runtime.Threads), fmt.Sprint(b.Runtime.Threads), "compile one table a number of threads"},
+			{"providers", a.Runtime.Provider, b.Runtime.Provider, "compile one table per provider"},
+			{"provider options", a.Runtime.Options, b.Runtime.Options, "compile one table per set of options"},
+			{"library features", stated(a.Runtime.Features), stated(b.Runtime.Features), "the library runs other kernels with them: compile one table per set of features, or measure both with the same (for TensorFlow: TF_ENABLE_ONEDNN_OPTS, ONEDNN_MAX_CPU_ISA)"},
+			{"numbers of threads", fmt.Sprint(a.Runtime.Threads), fmt.Sprint(b.Runtime.Threads), "compile one table per number of threads"},
 		} {
 			if d.a != d.b {
 				return hint.Wrap(fmt.Errorf("%s and %s are of different %s: %s and %s",

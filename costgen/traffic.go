@@ -63,10 +63,10 @@ var (
 	cacheTo   = []int{16 << 20, 24 << 20, 32 << 20, 48 << 20}
 )
 
-// Beside a byte of a linear layer's weights, which is streamed, what a byte of a
+// Relative to a byte of a linear layer's weights, which is streamed, what a byte of a
 // convolution's weights and of a tensor costs when all have one price. Measured on a
 // server core by profiles of sixteen networks against their cells: 33, 24 and 12
-// microseconds a megabyte. The price itself is fitted.
+// microseconds per megabyte. The price itself is fitted.
 const (
 	convBeside  = 0.7
 	spillBeside = 0.35
@@ -81,7 +81,7 @@ const besideSpread = 1.0 / 3
 // and prices that are not negative, for each pair of cache sizes: every subset of the
 // prices is solved with the others at zero, which for so few is the exact
 // non-negative solution. The weights w are Huber's (1964): one network whose kernels
-// are mispriced must not set the price of a byte.
+// are mispriced must not set the price per byte.
 func fitTraffic(form int, points []point) (best lut.Calibration, ok bool) {
 	weights := make([]float64, len(points))
 	for i := range weights {

@@ -155,7 +155,7 @@ type Calibration struct {
 // The share grows from 0 to 1 while the network's weights and largest live tensors
 // grow from From to To bytes.
 type Traffic struct {
-	Linear float64 `json:"linear"` // in the table's unit a byte, like the next two; ≥ 0
+	Linear float64 `json:"linear"` // in the table's unit per byte, like the next two; ≥ 0
 	Conv   float64 `json:"conv"`
 	Spill  float64 `json:"spill"`
 	Near   int     `json:"near"` // bytes of a tensor that stay in the nearest cache

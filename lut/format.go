@@ -65,7 +65,7 @@ func Decode(data []byte) (*Table, error) {
 	if probe.Format != Format {
 		e := &FormatError{Line: 1, Err: fmt.Errorf("format is %.60q, want %q", probe.Format, Format)}
 		if probe.Format == "" {
-			e.hint = "this is no table of isocost; published tables come in by costgen import"
+			e.hint = "this is not a table of isocost; published tables come in by costgen import"
 		} else {
 			e.hint = "this costgen reads " + Format + ": compile the records again or use the costgen that wrote it"
 		}
@@ -300,12 +300,12 @@ func (f *File) Validate() error {
 		bad("format is %q, want %q", f.Format, Format)
 	}
 	if unit, ok := Units[f.Metric]; !ok {
-		bad("metric %q is none of latency, energy, memory", f.Metric)
+		bad("metric %q is not latency, energy or memory", f.Metric)
 	} else if f.Unit != unit {
 		bad("unit of %s is %q, want %q", f.Metric, f.Unit, unit)
 	}
 	if !slices.Contains(Policies, f.Policy) {
-		bad("policy %q is none of isotonic, regime, strict, raw", f.Policy)
+		bad("policy %q is not isotonic, regime, strict or raw", f.Policy)
 	}
 	if f.Runtime.Threads < 0 {
 		bad("runtime has %d threads", f.Runtime.Threads)
@@ -317,7 +317,7 @@ func (f *File) Validate() error {
 	}
 	for _, w := range f.Warnings {
 		if w.Code == "" || w.Detail == "" || !(w.P >= 0 && w.P <= 1) {
-			bad("warning %q lacks a code or a detail, or its p is no probability", w.Detail)
+			bad("warning %q lacks a code or a detail, or its p is not a probability", w.Detail)
 		}
 	}
 	for _, in := range f.Inputs {
@@ -386,7 +386,7 @@ func (a *Audit) validate(bad func(string, ...any)) {
 	}
 	for _, n := range a.Networks {
 		if !positive(n.Measured) || !positive(n.Sum) || !positive(n.Predicted) || n.Kernels < 1 {
-			bad("audit: network %s has a cost that is no positive number, or no kernels", n.Case)
+			bad("audit: network %s has a cost that is not a positive number, or no kernels", n.Case)
 		}
 	}
 }

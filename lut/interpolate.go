@@ -119,7 +119,7 @@ type guess struct{ value, lower, upper, unlike float64 }
 // above in the product order, so that scattered points keep the order too.
 //
 // Between two knots the truth may be a step anywhere: the interval takes the gap
-// as a uniform uncertainty (variance gap²/12) beside the knots' own.
+// as a uniform uncertainty (variance gap²/12) besides the knots' own.
 //
 // Where staircases are known, all this is done to what they leave: costs without
 // their factors, at the positions they are paid for.

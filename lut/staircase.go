@@ -64,7 +64,7 @@ func compareFactors(a, b Factor) int {
 
 func (s *Staircase) validate(f *Family, bad func(string, ...any)) {
 	if !slices.Contains(f.Axes, s.Axis) || s.Period < 2 || s.Period > 1<<30 {
-		bad("family %s: a staircase of period %d along %q, which is none of its axes or no period", f.Name(), s.Period, s.Axis)
+		bad("family %s: a staircase of period %d along %q, which is not one of its axes or not a period", f.Name(), s.Period, s.Axis)
 		return
 	}
 	for i, x := range s.Factors {

@@ -60,7 +60,7 @@ type Open struct {
 type Visit struct {
 	Group     int       `json:"group"`
 	Round     int       `json:"round"`
-	Seq       int       `json:"seq"` // names the visit within the round: the model's place in the group, beyond it for the drift reference
+	Seq       int       `json:"seq"` // names the visit within the round: the model's index in the group, beyond those for the drift reference
 	Model     string    `json:"model"`
 	AtS       float64   `json:"at_s"` // device seconds since the campaign began
 	US        []float64 `json:"us"`   // microseconds per run

@@ -102,11 +102,11 @@ type Record struct {
 	ReferenceRatio *float64  `json:"anchor_ratio,omitempty"` // the drift reference at the end / at the start
 
 	IsolatedUS *float64 `json:"isolated_us,omitempty"` // the whole one-case model
-	// ElsewhereUS is the same operator's marginal cost beside another neighbour.
-	ElsewhereUS *float64 `json:"elsewhere_us,omitempty"`
-	// Context is the standard deviation of a marginal cost between places, relative to
+	// SecondContextUS is the same operator's marginal cost in a second context.
+	SecondContextUS *float64 `json:"elsewhere_us,omitempty"`
+	// Context is the standard deviation of a marginal cost between contexts, relative to
 	// the cost, that CI95US holds besides the samples' own: by the campaign's cells that
-	// have an ElsewhereUS.
+	// have an SecondContextUS.
 	Context float64       `json:"context,omitempty"`
 	Terms   []TermSamples `json:"terms,omitempty"`
 
@@ -141,12 +141,12 @@ type Energy struct {
 // runtime asked for them.
 const Requests = "requests"
 
-// Memory of one model in bytes; absent figures are nil. A network's inputs and outputs
-// are the caller's and in none of them.
+// Memory of one model in bytes; absent figures are nil. They leave out a network's
+// inputs and outputs, which are the caller's.
 //
 // A cell's figures are of its operator. Where the runtime's requests were counted
 // they are those of the model that frames it: its frame takes less, its input and
-// output are within. Elsewhere LivenessBytes alone is there, of the operator's own
+// output are within. Otherwise LivenessBytes alone is there, of the operator's own
 // graph, its input and output included.
 type Memory struct {
 	// WeightsBytes is what the allocator held after initialisation, or the model's

@@ -170,7 +170,7 @@ func (r *Record) Validate() error {
 		case !crash && !slices.Contains(codes, c):
 			return bad("unknown validity %.40q", c)
 		case c == OK && len(r.Validity) > 1:
-			return bad("%q beside other codes", OK)
+			return bad("%q with other codes", OK)
 		case slices.Contains(r.Validity[:i], c):
 			return bad("validity %q twice", c)
 		case Failure(c):
@@ -180,7 +180,7 @@ func (r *Record) Validate() error {
 	if !utf8.ValidString(r.Detail) {
 		return bad("detail is not UTF-8")
 	}
-	for _, p := range []*float64{r.EstimateUS, r.MedianUS, r.MADUS, r.WithinUS, r.BetweenUS, r.ReferenceRatio, r.IsolatedUS, r.ElsewhereUS} {
+	for _, p := range []*float64{r.EstimateUS, r.MedianUS, r.MADUS, r.WithinUS, r.BetweenUS, r.ReferenceRatio, r.IsolatedUS, r.SecondContextUS} {
 		if !finite(p) {
 			return bad("a figure is not finite")
 		}
@@ -195,7 +195,7 @@ func (r *Record) Validate() error {
 		if r.IsOK() {
 			return bad("ok without an estimate")
 		}
-		if r.CI95US != nil || r.MedianUS != nil || r.IsolatedUS != nil || r.ElsewhereUS != nil || r.Context != 0 {
+		if r.CI95US != nil || r.MedianUS != nil || r.IsolatedUS != nil || r.SecondContextUS != nil || r.Context != 0 {
 			return bad("an interval, a median or a cost of another context without an estimate")
 		}
 		return nil
@@ -203,7 +203,7 @@ func (r *Record) Validate() error {
 	est := *r.EstimateUS
 	switch {
 	case failed != "":
-		return bad("a cost beside %q; a failure is a record without a cost", failed)
+		return bad("a cost with %q; a failure is a record without a cost", failed)
 	case est <= 0 && r.IsOK():
 		return bad("cost %v µs is not positive and yet ok", est)
 	case r.CI95US == nil:

@@ -10,7 +10,7 @@ import (
 
 // What a runtime does with an operator depends on its context, what stands beside it:
 // where its buffers come to lie, what the caches hold. No number of samples averages
-// that out. Cells that the plan measures in a second context (benchmarks.Case.Elsewhere)
+// that out. Cells that the plan measures in a second context (benchmarks.Case.SecondContext)
 // show how much it is, and the intervals of all cells of their kinds hold it.
 
 // Contexts is how far marginal costs vary between contexts, by kind of operator.
@@ -37,17 +37,17 @@ func Compare(cases []benchmarks.Case, of func(benchmarks.Case) *Group, failed fu
 	level := 0.0
 	for _, k := range cases {
 		a := of(k)
-		if a == nil || len(k.Elsewhere) == 0 {
+		if a == nil || len(k.SecondContext) == 0 {
 			continue
 		}
 		level = a.p.Stop.Level
 		here := a.Sampled(k.Terms)
-		there, ok := a.Elsewhere(k, failed)
+		there, ok := a.SecondContext(k, failed)
 		even, odd := a.half(0), a.half(1)
-		if !ok || !here.OK || here.US <= 0 || odd.Sampled(k.Elsewhere).Rounds == 0 || odd.Sampled(k.Terms).Rounds == 0 {
+		if !ok || !here.OK || here.US <= 0 || odd.Sampled(k.SecondContext).Rounds == 0 || odd.Sampled(k.Terms).Rounds == 0 {
 			continue
 		}
-		apart := func(a *Group) float64 { return (a.Sampled(k.Elsewhere).US - a.Sampled(k.Terms).US) / here.US }
+		apart := func(a *Group) float64 { return (a.Sampled(k.SecondContext).US - a.Sampled(k.Terms).US) / here.US }
 		difference, noise := (there.US-here.US)/here.US, (apart(even)-apart(odd))/2
 		v := out[k.Key.Kind]
 		if v == nil {
@@ -89,18 +89,18 @@ func (a *Group) half(parity int) *Group {
 	return out
 }
 
-// Elsewhere is a cell's cost in its second context; ok is false without one, or when one
+// SecondContext is a cell's cost in its second context; ok is false without one, or when one
 // of its models was not measured or failed.
-func (a *Group) Elsewhere(k benchmarks.Case, failed func(model string) bool) (e Estimate, ok bool) {
-	if len(k.Elsewhere) == 0 {
+func (a *Group) SecondContext(k benchmarks.Case, failed func(model string) bool) (e Estimate, ok bool) {
+	if len(k.SecondContext) == 0 {
 		return Estimate{}, false
 	}
-	for _, t := range k.Elsewhere {
+	for _, t := range k.SecondContext {
 		if a.models[t.Model] == nil || failed(t.Model) {
 			return Estimate{}, false
 		}
 	}
-	e = a.Sampled(k.Elsewhere)
+	e = a.Sampled(k.SecondContext)
 	return e, e.OK
 }
 

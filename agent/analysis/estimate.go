@@ -37,7 +37,7 @@ type modelData struct {
 }
 
 // span is a model's part of one round: the visits from to to.
-type span struct{ round, from, to int32 } // round: its place among the rounds that count
+type span struct{ round, from, to int32 } // round: its index among the rounds that count
 
 func (m *modelData) usable() int {
 	if m.hopeless {
@@ -76,7 +76,7 @@ type Group struct {
 	reference string // the model that tells the device's drift, "" for none
 
 	next   int       // visits looked at
-	rounds []int     // that count: not void; everything below names a round by its place here
+	rounds []int     // that count: not void; everything below names a round by its index here
 	until  []float64 // device time of each round's last visit
 	models map[string]*modelData
 	curve  driftCurve

@@ -114,7 +114,7 @@ func (s *series) update(a *Group, value func(round int) float64) {
 	slices.Sort(s.order.passing)
 }
 
-// present appends the numbers of values that are any.
+// present appends the values that are numbers.
 func present(to, values []float64) []float64 {
 	for _, v := range values {
 		if v == v {

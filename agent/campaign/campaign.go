@@ -75,9 +75,9 @@ type Outcome struct {
 // ErrNothing is a plan without cases.
 var ErrNothing = errors.New("the plan has no cases")
 
-// batchSeconds is about how much is asked of the child at once: rarely enough
-// that starting, journaling and syncing cost little, often enough that a kill
-// loses little and progress moves.
+// batchSeconds is roughly how much is asked of the child at once: enough that
+// starting, journaling and syncing cost little, and so little that a kill loses
+// little and progress moves.
 const batchSeconds = 0.3
 
 // run is a campaign under way.

@@ -53,13 +53,13 @@ func TestChainsAndFramesFindTheTruth(t *testing.T) {
 }
 
 // framesAndSlopes is one plan with every operator's frame and its slope over 1…copies
-// copies; of the frames, elsewhere blocks stand in a second place too.
-func framesAndSlopes(t *testing.T, ops []lut.Op, copies, elsewhere int) *benchmarks.Plan {
+// copies; of the frames, second blocks stand in a second context too.
+func framesAndSlopes(t *testing.T, ops []lut.Op, copies, second int) *benchmarks.Plan {
 	t.Helper()
 	plan := &benchmarks.Plan{Seed: 3, Source: "test"}
 	have := map[string]bool{}
 	for _, n := range []int{0, copies} {
-		p := &benchmarks.Planner{Seed: 3, Source: "test", Copies: n, Elsewhere: elsewhere}
+		p := &benchmarks.Planner{Seed: 3, Source: "test", Copies: n, SecondContexts: second}
 		for _, op := range ops {
 			if err := p.Cell(op); err != nil {
 				t.Fatal(err)

@@ -9,35 +9,35 @@ import (
 )
 
 // blocksPlan measures n blocks against frames, a quarter of them beside a second
-// neighbour too when elsewhere is set, and all of them as slopes over five copies.
-func blocksPlan(t *testing.T, n int, elsewhere bool) *benchmarks.Plan {
+// context too when second is set, and all of them as slopes over five copies.
+func blocksPlan(t *testing.T, n int, second bool) *benchmarks.Plan {
 	t.Helper()
 	var ops []lut.Op
 	for i := range n {
 		ops = append(ops, lut.NewOp("mbconv", lut.FP32, map[string]string{"k": "3", "act": "relu6", "res": "1"},
 			map[string]int{"cin": 24, "mid": 24 + 8*i, "cout": 24, "h": 14, "w": 14}))
 	}
-	places := 0
-	if elsewhere {
-		places = n
+	contexts := 0
+	if second {
+		contexts = n
 	}
-	return framesAndSlopes(t, ops, 5, places)
+	return framesAndSlopes(t, ops, 5, contexts)
 }
 
-// TestIntervalsHoldThePlace: on a device where an operator's cost depends on the model
+// TestIntervalsHoldTheContext: on a device where an operator's cost depends on the model
 // it stands in, by 1 % one way or the other, the interval of a framed cell holds the
-// operator's mean cost at its level when some cells are measured in a second place, and
+// operator's mean cost at its level when some cells are measured in a second context, and
 // far below it when none is; frames and slopes then agree. On a device without such a
 // spread none is found.
-func TestIntervalsHoldThePlace(t *testing.T) {
+func TestIntervalsHoldTheContext(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many simulated campaigns: make test")
 	}
 	const campaigns, cells = 12, 40
 	const costs = "  - {match: 'mbconv', us: 20 + 0.5*mid}\n  - {match: '.', us: 1}\nnoise: {jitter: 0.004, wander: 0.002, wander_s: 0.001}\n"
 	type result struct{ covered, agreed, spread float64 }
-	measure := func(more string, elsewhere bool) result {
-		p := blocksPlan(t, cells, elsewhere)
+	measure := func(more string, second bool) result {
+		p := blocksPlan(t, cells, second)
 		var r result
 		for seed := range uint64(campaigns) {
 			d := simDevice(t, costs+more)
@@ -48,7 +48,7 @@ func TestIntervalsHoldThePlace(t *testing.T) {
 				q.Stop.MinRounds, q.Stop.MaxRounds = 20, 20
 			})
 			k.Path = ""
-			frames, slopes, places := map[string][2]float64{}, map[string][2]float64{}, 0.0
+			frames, slopes, spread := map[string][2]float64{}, map[string][2]float64{}, 0.0
 			for i, rec := range runCampaign(t, k).Records {
 				if rec.Key == nil {
 					continue
@@ -61,9 +61,9 @@ func TestIntervalsHoldThePlace(t *testing.T) {
 					continue
 				}
 				frames[rec.Key.String()] = *rec.CI95US
-				places = rec.Context
-				if (rec.ElsewhereUS != nil) != (p.Cases[i].Elsewhere != nil) {
-					t.Errorf("%s: planned elsewhere %v, recorded %v", rec.Key, p.Cases[i].Elsewhere, rec.ElsewhereUS)
+				spread = rec.Context
+				if (rec.SecondContextUS != nil) != (p.Cases[i].SecondContext != nil) {
+					t.Errorf("%s: planned in a second context %v, recorded %v", rec.Key, p.Cases[i].SecondContext, rec.SecondContextUS)
 				}
 				want, err := d.OpUS(*rec.Key)
 				if err != nil {
@@ -78,7 +78,7 @@ func TestIntervalsHoldThePlace(t *testing.T) {
 					r.agreed++
 				}
 			}
-			r.spread += places / campaigns
+			r.spread += spread / campaigns
 		}
 		r.covered /= campaigns * cells
 		r.agreed /= campaigns * cells
@@ -86,34 +86,34 @@ func TestIntervalsHoldThePlace(t *testing.T) {
 	}
 	with, without, still := measure("places: 0.01\n", true), measure("places: 0.01\n", false), measure("", true)
 	t.Logf("places 1 %%: intervals hold the cost in %.1f %%, frames and slopes agree in %.1f %%, spread found %.2f %%", 100*with.covered, 100*with.agreed, 100*with.spread)
-	t.Logf("no second places: %.1f %%, %.1f %%", 100*without.covered, 100*without.agreed)
+	t.Logf("no second contexts: %.1f %%, %.1f %%", 100*without.covered, 100*without.agreed)
 	t.Logf("places 0: %.1f %%, %.1f %%, spread %.2f %%", 100*still.covered, 100*still.agreed, 100*still.spread)
 	if with.covered < 0.92 || with.agreed < 0.95 {
-		t.Errorf("with second places %.1f %% are held and %.1f %% agree", 100*with.covered, 100*with.agreed)
+		t.Errorf("with second contexts %.1f %% are held and %.1f %% agree", 100*with.covered, 100*with.agreed)
 	}
 	if without.covered > 0.6 || without.spread != 0 {
-		t.Errorf("without second places %.1f %% are held: the test shows nothing", 100*without.covered)
+		t.Errorf("without second contexts %.1f %% are held: the test shows nothing", 100*without.covered)
 	}
 	if still.covered < 0.93 || still.agreed < 0.95 || still.spread > 0.001 {
 		t.Errorf("without a spread %.1f %% are held, %.1f %% agree, a spread of %.2f %% is found", 100*still.covered, 100*still.agreed, 100*still.spread)
 	}
 }
 
-// A second place that cannot be measured costs its cell nothing.
-func TestSecondPlaceMayFail(t *testing.T) {
+// A second context that cannot be measured costs its cell nothing.
+func TestASecondContextMayFail(t *testing.T) {
 	p := blocksPlan(t, 20, true)
 	d := simDevice(t, "  - {match: '.', us: 4}\nfaults: [{match: 'mid=72.*mid=', at: open, kind: unsupported}]\n")
 	k := newCampaign(t, p, d, nil)
 	seen := 0
 	for n, rec := range runCampaign(t, k).Records {
-		if p.Cases[n].Elsewhere == nil {
+		if p.Cases[n].SecondContext == nil {
 			continue
 		}
-		if seen++; rec.EstimateUS == nil || !rec.IsOK() || rec.ElsewhereUS != nil || rec.Context != 0 {
-			t.Errorf("%s: %v, elsewhere %v", rec.Key, rec.Validity, rec.ElsewhereUS)
+		if seen++; rec.EstimateUS == nil || !rec.IsOK() || rec.SecondContextUS != nil || rec.Context != 0 {
+			t.Errorf("%s: %v, in a second context %v", rec.Key, rec.Validity, rec.SecondContextUS)
 		}
 	}
 	if seen != 5 {
-		t.Errorf("%d of 20 cells have a second place, want a quarter", seen)
+		t.Errorf("%d of 20 cells have a second context, want a quarter", seen)
 	}
 }

@@ -23,7 +23,7 @@ const (
 	// long against the exchange of a request, short against a slice.
 	energySlice = 0.05
 	// maxEnergyRounds is how many slices a window is cut into at most. A round is then
-	// half a second a model with the default window.
+	// half a second per model with the default window.
 	maxEnergyRounds = 10
 	// slicePeriods is how many periods of its counter a slice holds at least. Both ends
 	// of a slice are off by up to one; the errors of n slices are √n times one window's.

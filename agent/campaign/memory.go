@@ -25,7 +25,7 @@ func (r *run) framed(id string) bool {
 	return slices.ContainsFunc(r.Plan.Cases, func(k benchmarks.Case) bool { return frameOf(k) == id })
 }
 
-// frameOf is the model that holds a cell's operator, "" for a cell that is no
+// frameOf is the model that holds a cell's operator, "" for a cell that is not a
 // difference of models: a slope.
 func frameOf(k benchmarks.Case) string {
 	if k.Role != role.Cell || len(k.Terms) == 0 || k.Terms[0].Coef != 1 {

@@ -114,8 +114,8 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis.Group, contexts analy
 			rec.IsolatedUS = ptr(ie.US)
 		}
 	}
-	if ee, ok := a.Elsewhere(k, r.failed); ok {
-		rec.ElsewhereUS = ptr(ee.US)
+	if ee, ok := a.SecondContext(k, r.failed); ok {
+		rec.SecondContextUS = ptr(ee.US)
 	}
 	rec.Validity = a.Validity(k, e)
 	if ratio, ok := a.ReferenceRatio(); ok {

@@ -12,7 +12,7 @@ import (
 )
 
 // visitPlan is one planned visit to a model. Its seq names it within the round
-// whatever the order: the model's place in the group, or beyond the group's end
+// whatever the order: the model's index in the group, or beyond the group's end
 // for the visits to the drift reference.
 type visitPlan struct {
 	seq   int
@@ -21,7 +21,7 @@ type visitPlan struct {
 
 // roundOrder is the order of a round: the active models once each, in an order
 // drawn from the seed, and the drift reference at the beginning, at the end and
-// evenly between. Each model's place is drawn by itself, so that the order of the others
+// evenly between. Each model's position is drawn by itself, so that the order of the others
 // does not depend on it: a round that is resumed after a model was quarantined
 // goes on as it was.
 func roundOrder(seed uint64, group, round int, members []string, active map[string]bool, reference string, referenceVisits int) []visitPlan {
@@ -64,7 +64,7 @@ func modelsOf(c benchmarks.Case) []string {
 		add(t.Model)
 	}
 	add(c.Isolated)
-	for _, t := range c.Elsewhere {
+	for _, t := range c.SecondContext {
 		add(t.Model)
 	}
 	return out

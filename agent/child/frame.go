@@ -22,7 +22,7 @@ import (
 const (
 	frameMagic = "iso1"
 	// visitMagic begins the frame of a visit: there are hundreds of thousands of them in a
-	// campaign, and their payload is no JSON; see appendVisit.
+	// campaign, and their payload is not JSON; see appendVisit.
 	visitMagic = "iso2"
 )
 
@@ -81,7 +81,7 @@ func readFrame(r io.Reader, v any) error {
 	if magic == visitMagic {
 		rep, ok := v.(*Report)
 		if !ok || !parseVisit(payload, rep) {
-			return fmt.Errorf("%w: no visit", errGarbage)
+			return fmt.Errorf("%w: not a visit", errGarbage)
 		}
 		return nil
 	}

@@ -92,7 +92,7 @@ type Memory struct {
 	Name  string           `json:"name,omitempty"`
 }
 
-// Report is what the child says. Model names what it is about.
+// Report is what the child says of Model, or of itself.
 type Report struct {
 	Begin   bool            `json:"begin,omitempty"` // work on Model starts now
 	Info    *agent.Info     `json:"info,omitempty"`

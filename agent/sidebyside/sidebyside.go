@@ -3,7 +3,7 @@
 // how (Support).
 //
 // It compares runtimes; it does not measure for a table: there is no journal, no
-// crash isolation, no anchor. A campaign (agent.Campaign) does that.
+// crash isolation, no drift reference. A campaign (agent/campaign) does that.
 package sidebyside
 
 import (

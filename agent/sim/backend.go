@@ -149,7 +149,7 @@ func (b *Backend) Open(ctx context.Context, m agent.Model, opt agent.Options) (a
 	return s, nil
 }
 
-// runW is what work draws that is no operator's.
+// runW is the power of work that belongs to no operator.
 func (b *Backend) runW() float64 {
 	if b.dev.Power == nil {
 		return 0
@@ -165,7 +165,7 @@ func (b *Backend) price(m agent.Model) (float64, error) {
 		return 0, fmt.Errorf("the device file prices no model files (file_us)")
 	}
 	if ext := filepath.Ext(m.Path); len(m.Bytes) == 0 || ext != ".onnx" && ext != ".tflite" {
-		return 0, fmt.Errorf("%q is no model file", m.Path)
+		return 0, fmt.Errorf("%q is not a model file", m.Path)
 	}
 	us, err := b.dev.FileUS.Eval(map[string]float64{"bytes": float64(len(m.Bytes))})
 	return b.dev.OverheadUS + b.dev.BoundaryUS + us, err

@@ -44,8 +44,8 @@ type Device struct {
 	Costs []Cost `yaml:"costs"` // the first that matches prices an operator
 	// Places is the spread of an operator's cost between models: where a runtime puts its
 	// buffers, what its neighbours leave in the caches. It is the σ of a normal factor with
-	// mean 1 that is the same for the same place in the same model, every time.
-	Places float64 `yaml:"places"`
+	// mean 1 that is the same for the same context in the same model, every time.
+	Contexts float64 `yaml:"places"`
 	// FileUS prices a model file by its size in bytes (name: bytes).
 	FileUS *Formula `yaml:"file_us"`
 
@@ -196,7 +196,7 @@ func (d *Device) prepare() error {
 		{"overhead_us", d.OverheadUS}, {"boundary_us", d.BoundaryUS}, {"switch_us", d.SwitchUS}, {"open_us", d.OpenUS}, {"first_run_factor", d.FirstRunFactor},
 		{"noise.jitter", d.Noise.Jitter}, {"noise.interference", d.Noise.Interference}, {"noise.wander", d.Noise.Wander},
 		{"noise.wander_s", d.Noise.WanderS}, {"bursts.share", d.Bursts.Share}, {"bursts.length_s", d.Bursts.LengthS},
-		{"places", d.Places}, {"bursts.slowdown", d.Bursts.Slowdown}, {"preempt.per_s", d.Preempt.PerS}, {"preempt.us", d.Preempt.US},
+		{"places", d.Contexts}, {"bursts.slowdown", d.Bursts.Slowdown}, {"preempt.per_s", d.Preempt.PerS}, {"preempt.us", d.Preempt.US},
 	} {
 		if !(f.v >= 0 && f.v <= 1e12) {
 			bad("%s: %v is not from 0 to 1e12", f.name, f.v)
@@ -327,24 +327,24 @@ func (d *Device) ModelUS(chain benchmarks.Chain) (float64, error) {
 		}
 		at, explicit = op.Precision, here
 	}
-	place := d.places(chain)
+	context := d.contexts(chain)
 	for _, op := range chain {
 		c, err := d.OpUS(op)
 		if err != nil {
 			return 0, err
 		}
-		us += c * place()
+		us += c * context()
 	}
 	return us, nil
 }
 
-// places returns the factors of a model's operators, one after another.
-func (d *Device) places(chain benchmarks.Chain) func() float64 {
-	if d.Places == 0 {
+// contexts returns the factors of a model's operators, one after another.
+func (d *Device) contexts(chain benchmarks.Chain) func() float64 {
+	if d.Contexts == 0 {
 		return func() float64 { return 1 }
 	}
 	h := fnv.New64a()
 	h.Write([]byte(chain.String()))
 	rng := rand.New(rand.NewPCG(d.Seed, h.Sum64()))
-	return func() float64 { return max(0, 1+d.Places*rng.NormFloat64()) }
+	return func() float64 { return max(0, 1+d.Contexts*rng.NormFloat64()) }
 }

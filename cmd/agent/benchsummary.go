@@ -104,12 +104,12 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// placesLine says how far marginal costs depend on where they are measured; "" when no
-// cell was measured in two places.
-func placesLine(records []*record.Record) string {
+// contextLine says how far marginal costs depend on where they are measured; "" when no
+// cell was measured in two contexts.
+func contextLine(records []*record.Record) string {
 	twice, most := 0, 0.0
 	for _, r := range records {
-		if r.ElsewhereUS != nil {
+		if r.SecondContextUS != nil {
 			twice++
 		}
 		most = max(most, r.Context)
@@ -117,7 +117,7 @@ func placesLine(records []*record.Record) string {
 	if twice == 0 {
 		return ""
 	}
-	return fmt.Sprintf("places: %d cells beside a second neighbour too; a block's cost varies by %.1f %% from place to place, which the intervals hold", twice, 100*most)
+	return fmt.Sprintf("contexts: %d cells in a second context too; a block's cost varies by %.1f %% between contexts, which the intervals hold", twice, 100*most)
 }
 
 // summaryPlan is what a person wants to know after a campaign: how much was
@@ -147,7 +147,7 @@ func summaryPlan(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome, path
 		fmt.Fprintf(w, "intervals: ±%.1f %% in the middle, ±%.1f %% at the ninetieth of a hundred\n",
 			100*widths[len(widths)/2], 100*widths[len(widths)*9/10])
 	}
-	if line := placesLine(out.Records); line != "" {
+	if line := contextLine(out.Records); line != "" {
 		fmt.Fprintln(w, line)
 	}
 	for _, r := range out.Records {

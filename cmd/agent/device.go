@@ -110,7 +110,7 @@ func runDevice(ctx context.Context, env cli.Env, o deviceOptions) error {
 	if r.Identity.OS == "android" {
 		r.Absent = append(r.Absent, device.Absence{What: "reading of fixed-performance mode",
 			Reason: "Android sets the mode but has no way to read it: records call it unverified",
-			Cure:   "believe the clocks and the anchor that records carry; with root, clock: locked is read back"})
+			Cure:   "believe the clocks and the drift that records carry; with root, clock: locked is read back"})
 	}
 	if d.Live() {
 		r.nvidia()

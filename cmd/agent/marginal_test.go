@@ -30,7 +30,7 @@ func bothWays(frames, chains *benchmarks.Plan) (plan *benchmarks.Plan, pairs map
 	add := func(c benchmarks.Case) {
 		c.Isolated = ""
 		plan.Cases = append(plan.Cases, c)
-		for _, t := range slices.Concat(c.Terms, c.Elsewhere) {
+		for _, t := range slices.Concat(c.Terms, c.SecondContext) {
 			need[t.Model] = true
 		}
 	}
@@ -108,17 +108,17 @@ func TestFramesAgainstChains(t *testing.T) {
 	}
 	agree, within, judged, twice := 0, 0, 0, 0
 	var differ, width, slopeWidth []float64
-	var places, rounds float64
+	var contexts, rounds float64
 	for key, p := range pairs {
 		a, b := byCase[p[0]], byCase[p[1]]
-		if a.ElsewhereUS != nil {
+		if a.SecondContextUS != nil {
 			twice++
 		}
 		if a.EstimateUS == nil || b.EstimateUS == nil || *a.EstimateUS <= 0 || *b.EstimateUS <= 0 {
 			continue
 		}
 		judged++
-		places, rounds = a.Context, float64(a.Rounds)
+		contexts, rounds = a.Context, float64(a.Rounds)
 		d := *b.EstimateUS - *a.EstimateUS
 		differ = append(differ, math.Abs(d) / *a.EstimateUS)
 		width = append(width, (a.CI95US[1]-a.CI95US[0])/2 / *a.EstimateUS)
@@ -149,11 +149,11 @@ func TestFramesAgainstChains(t *testing.T) {
 		"protocol of `examples/mobile-cnn`: of its %d shape-preserving cells %d have both intervals, and in %d of these (%.0f %%) the intervals overlap (the\n"+
 		"aim is 90 %%). The two differ by no more than their intervals in quadrature in %.0f %% (right intervals would give 95 %%).\n"+
 		"Median difference %.2f %%, ninetieth of a hundred %.1f %%; median half width of a frame's interval %.2f %%, of a slope's %.2f %%.\n\n"+
-		"A frame's interval holds how far a block's cost depends on its place: %.2f %% (standard deviation), by %d cells measured beside a second neighbour.\n"+
+		"A frame's interval holds how far a block's cost depends on its context: %.2f %% (standard deviation), by %d cells measured in a second one.\n"+
 		"A slope's holds how far its latencies lie from a line: ONNX Runtime lays out the memory of each length differently, which moves a\n"+
 		"chain by several percent of an operator, up for one length and down for the next ([decision 0203](../decisions/0203-frames-and-slopes.md)).\n",
 		copies, seconds, rounds, len(pairs), judged, agree, percent(agree), percent(within),
-		100*stats.Median(differ), 100*stats.Quantile(differ, 0.9), 100*stats.Median(width), 100*stats.Median(slopeWidth), 100*places, twice)
+		100*stats.Median(differ), 100*stats.Quantile(differ, 0.9), 100*stats.Median(width), 100*stats.Median(slopeWidth), 100*contexts, twice)
 	if err := os.WriteFile(study, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

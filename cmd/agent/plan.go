@@ -41,22 +41,22 @@ of the cases is shuffled by the seed. Kernels that the catalogue cannot measure 
 }
 
 type planOptions struct {
-	Space      string
-	Families   []string
-	Precisions []string
-	Calibrate  int
-	Audit      int
-	Knots      int
-	Copies     int
-	Elsewhere  int
-	Isolated   bool
-	Seed       uint64
-	Output     string
-	JSON       bool
-	Models     []string
-	Dims       modelfile.Dims
-	Signature  string
-	Set        role.Set
+	Space          string
+	Families       []string
+	Precisions     []string
+	Calibrate      int
+	Audit          int
+	Knots          int
+	Copies         int
+	SecondContexts int
+	Isolated       bool
+	Seed           uint64
+	Output         string
+	JSON           bool
+	Models         []string
+	Dims           modelfile.Dims
+	Signature      string
+	Set            role.Set
 	// Calibrators are models whose networks calibrate, whatever Set says of the others.
 	Calibrators []string
 	Warm        bool
@@ -79,7 +79,7 @@ func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.Audit, "audit", 59, "networks that audit it; 59 is the fewest that bound the error's 95 % quantile at 95 % confidence")
 	flags.IntVar(&o.Knots, "knots", 0, "keep at most this many widths of a block; 0 keeps all")
 	flags.IntVar(&o.Copies, "copies", 0, "marginal cost as the slope over this many copies where the shape allows; 0 uses frames")
-	flags.IntVar(&o.Elsewhere, "elsewhere", 40, "blocks that are measured beside a second neighbour too: how far a cost depends on its place (at most a quarter of them)")
+	flags.IntVar(&o.SecondContexts, "elsewhere", 40, "how many blocks are measured in a second context too, to find how far a cost depends on its context (at most a quarter of them)")
 	flags.BoolVar(&o.Isolated, "isolated", false, "measure each operator alone as well")
 	flags.StringVar(&o.Protocol, "protocol", "", "protocol `file` that bench will use, for the estimate of how long it takes; the built-in one when left out")
 	flags.Uint64Var(&o.Seed, "seed", 1, "of the drawn networks and of the order")
@@ -126,7 +126,7 @@ func (o *planOptions) validate(args []string) error {
 	add(o.Calibrate > maxNetworks || o.Audit > maxNetworks, "--calibrate and --audit are at most %d: each is a network to measure", maxNetworks)
 	add(o.Knots < 0 || o.Knots == 1, "--knots %d: at least 2, or 0 for all", o.Knots)
 	add(o.Copies < 0 || o.Copies == 1, "--copies %d: at least 2, or 0 for frames", o.Copies)
-	add(o.Elsewhere < 0, "--elsewhere %d is negative", o.Elsewhere)
+	add(o.SecondContexts < 0, "--elsewhere %d is negative", o.SecondContexts)
 	add(o.JSON && o.Output == "", "--json prints the summary where the plan would go: give -o too")
 	for _, p := range o.Precisions {
 		add(!slices.Contains(lut.Precisions, lut.Precision(p)), "unknown precision %q; there are %v", p, lut.Precisions)
@@ -144,7 +144,7 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 	if err := cli.NewOutput("-o", o.Output, slices.Concat(o.Models, o.Calibrators, []string{o.Space, o.Protocol})...); err != nil {
 		return err
 	}
-	p := &benchmarks.Planner{Seed: o.Seed, Isolated: o.Isolated, Copies: o.Copies, Elsewhere: o.Elsewhere}
+	p := &benchmarks.Planner{Seed: o.Seed, Isolated: o.Isolated, Copies: o.Copies, SecondContexts: o.SecondContexts}
 	var err error
 	switch {
 	case o.Space != "":

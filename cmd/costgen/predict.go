@@ -59,7 +59,7 @@ With --json one object a model is printed:
 			f.StringVar(&o.emitPlan, "emit-plan", "", "write the plan that measures what is missing to this `FILE`")
 			f.Uint64Var(&o.seed, "seed", 1, "of the order of that plan")
 			f.BoolVar(&o.extrapolate, "extrapolate", false, "guess, and mark, keys outside the measured range")
-			f.BoolVar(&o.all, "all", false, "print every kernel, not only the dearest")
+			f.BoolVar(&o.all, "all", false, "print every kernel, not only the most expensive")
 			f.BoolVar(&o.trace, "trace", false, "print what each stage of reading made of the model instead of a prediction; needs no table")
 			f.BoolVar(&o.json, "json", false, "print one JSON object a model")
 			return o.run

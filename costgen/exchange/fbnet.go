@@ -120,7 +120,7 @@ func pair(raw json.RawMessage, def int) ([2]int, error) {
 	}
 	var many []int
 	if err := json.Unmarshal(raw, &many); err != nil || len(many) < 1 || len(many) > 2 {
-		return [2]int{}, fmt.Errorf("%s is no number or pair", raw)
+		return [2]int{}, fmt.Errorf("%s is neither a number nor a pair", raw)
 	}
 	return [2]int{many[0], many[len(many)-1]}, nil
 }

@@ -175,7 +175,7 @@ func build(p published, format string, data []byte, opt Options) (*lut.Table, er
 	return lut.New(f)
 }
 
-// reversed counts the neighbours along an axis whose cost falls, in one warning a
+// reversed counts the neighbours along an axis whose cost falls, in one warning per
 // family.
 func reversed(fam lut.Family) *lut.Warning {
 	steps, falls, worst, at := 0, 0, 0.0, ""

@@ -114,12 +114,12 @@ func readCSV(data []byte) (published, error) {
 				continue
 			}
 			if *dst, err = strconv.ParseFloat(row[i], 64); err != nil || math.IsNaN(*dst) {
-				return out, fmt.Errorf("CSV: line %d: %s %q is no number", line, name, row[i])
+				return out, fmt.Errorf("CSV: line %d: %s %q is not a number", line, name, row[i])
 			}
 		}
 		if i, ok := col["n"]; ok {
 			if it.N, err = strconv.Atoi(row[i]); err != nil || it.N < 0 {
-				return out, fmt.Errorf("CSV: line %d: n %q is no count", line, row[i])
+				return out, fmt.Errorf("CSV: line %d: n %q is not a count", line, row[i])
 			}
 		}
 		if err := it.check(); err != nil {

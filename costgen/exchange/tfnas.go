@@ -52,7 +52,7 @@ func readTFNAS(data []byte, p lut.Precision) (published, error) {
 		for mid, ms := range cells {
 			c, err := strconv.Atoi(mid)
 			if err != nil {
-				return out, fmt.Errorf("TF-NAS table: %s: mid-channels %q are no number", name, mid)
+				return out, fmt.Errorf("TF-NAS table: %s: mid-channels %q are not a number", name, mid)
 			}
 			op := lut.NewOp("mbconv", p, attrs, map[string]int{"h": size, "w": size, "cin": cin, "mid": c, "cout": cout})
 			if _, err := lut.ParseOp(op.String()); err != nil {

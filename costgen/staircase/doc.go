@@ -2,7 +2,7 @@
 //
 // Kernels work in blocks of channels, and costs follow a staircase or a saw-tooth in
 // the channels' residue: ONNX Runtime's fp32 convolutions pay whole blocks of 16, its
-// int8 depthwise convolution takes twice as long where the channels are no multiple
+// int8 depthwise convolution takes twice as long where the channels are not a multiple
 // of 16. No interpolation between widths predicts that, but it is a property of the
 // kernel: what one line of a family shows holds for the others, and nearly so for
 // other families of the kind.

@@ -78,7 +78,7 @@ func (p *Pool) fit(form Form, params int, places []Place) *Fit {
 }
 
 // judge predicts each knot from the knots at other positions. What several positions
-// of a residue do not share is no property of the residue: a step somewhere, say.
+// of a residue do not share is not a property of the residue: a step somewhere, say.
 func (f *Fit) judge(seen []observation, a *symmetric, b []float64) {
 	rank := map[int]int{} // of a position among those of its residue
 	byResidue := map[int][]int{}

@@ -11,7 +11,7 @@ import (
 )
 
 // temporary opens the empty file dir/name, locked (flock(2)) against other writers of
-// the same path until it is closed. One name a path, and not a fresh one a write, so
+// the same path until it is closed. One name per path, and not a fresh one per write, so
 // that killed programs leave at most one such file, which the next write takes over.
 // Where the name cannot be had – another user's file, a file system without locks – it
 // is a fresh one.
