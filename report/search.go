@@ -138,6 +138,11 @@ func band(r Run) page.Section {
 	s := page.Section{Title: "Cost against the band", Lead: "Deviation from the anchor's cost: predicted by the table for every incumbent, measured on the device where it was re-measured. The shaded band is ±τ; the wider one is where the true cost lies if the table errs by η."}
 	names := []string{"anchor"}
 	keys := []string{c.Anchor.Arch}
+	start := c.Anchor.Arch
+	if e := c.Exploration; e != nil && e.Start != start {
+		start = e.Start
+		names, keys = append(names, "start"), append(keys, start)
+	}
 	for i, m := range c.Moves {
 		name := fmt.Sprintf("move %d", i+1)
 		if i == len(c.Moves)-1 {
@@ -158,8 +163,15 @@ func band(r Run) page.Section {
 	predicted := plot.Series{Name: "predicted", Colour: 0}
 	base := c.Anchor.Costs[0].Value
 	predicted.Points = append(predicted.Points, plot.Point{X: 0, Y: 0, Label: "anchor, predicted"})
+	if start != c.Anchor.Arch {
+		cost := c.Final.Costs[0].Value
+		if len(c.Moves) > 0 {
+			cost = c.Moves[0].FromCost
+		}
+		predicted.Points = append(predicted.Points, plot.Point{X: 1, Y: 100 * (cost/base - 1), Label: start})
+	}
 	for i, m := range c.Moves {
-		predicted.Points = append(predicted.Points, plot.Point{X: float64(i + 1), Y: 100 * (m.ToCost/base - 1), Label: m.To})
+		predicted.Points = append(predicted.Points, plot.Point{X: float64(len(keys) - len(c.Moves) + i), Y: 100 * (m.ToCost/base - 1), Label: m.To})
 	}
 	chart.Series = append(chart.Series, predicted)
 	table := page.Table{Columns: []page.Column{{Name: "architecture"}, {Name: "predicted", Numeric: true}, {Name: "measured", Numeric: true}, {Name: "table's error", Numeric: true}, {Name: "measured deviation", Numeric: true}, {Name: "in band"}}}

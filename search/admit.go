@@ -77,6 +77,9 @@ func (r *searcher) path() []Visited {
 		out = append(out, Visited{a.Key, costs, refused})
 	}
 	add(r.arms[r.p.Anchor.Key()], false)
+	if r.explored != nil {
+		add(r.arms[r.explored.Start], false)
+	}
 	for _, m := range r.moves {
 		add(r.arms[m.To], false)
 	}

@@ -23,15 +23,17 @@ type Certificate struct {
 	Claim  Claim  `json:"claim"`
 	Header Header `json:"run"`
 
-	Sigma       SigmaReport `json:"sigma"`
-	Anchor      CertArch    `json:"anchor"`
-	Final       CertArch    `json:"final"`
-	Moves       []Move      `json:"moves"`
-	Neighbours  []CertArm   `json:"neighbours"`
-	Infeasible  []CertMiss  `json:"infeasible"`
-	Comparisons int         `json:"comparisons"` // distinct ones, each with its share of δ
-	Samples     int         `json:"samples"`
-	Failures    int         `json:"failures"`
+	Sigma  SigmaReport `json:"sigma"`
+	Anchor CertArch    `json:"anchor"`
+	Final  CertArch    `json:"final"`
+	// Exploration is absent where the search simply began at the anchor.
+	Exploration *CertExploration `json:"exploration,omitempty"`
+	Moves       []Move           `json:"moves"`
+	Neighbours  []CertArm        `json:"neighbours"`
+	Infeasible  []CertMiss       `json:"infeasible"`
+	Comparisons int              `json:"comparisons"` // distinct ones, each with its share of δ
+	Samples     int              `json:"samples"`
+	Failures    int              `json:"failures"`
 	// Cost is that of the samples where some are of low fidelity, a full one being 1
 	// and a low one its fidelity.
 	Cost  *float64 `json:"cost,omitempty"`
@@ -237,6 +239,9 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("δ is shared over %d comparisons chosen as the search went: the proof covers δ(1+ln n) for n = %d architectures sampled", r.Comparisons, r.Archs))
 	}
 	c.restsOnSamples(r)
+	if c.Exploration = r.Explored; c.Exploration != nil && c.Exploration.Plan != nil {
+		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("none of the exploration's %d evaluations: they chose where the certifying search began", c.Exploration.Evaluations))
+	}
 	c.Claim.Rests = append(c.Claim.Rests, r.Rests...)
 	c.account(h)
 	for i, t := range h.Tables {

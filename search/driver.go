@@ -384,7 +384,7 @@ func evalEntry(q Request, o Outcome) Entry {
 
 // event writes the search's steps down and passes them on.
 func (r *recorder) event(e Event) {
-	if e.Kind == EventLayer || e.Kind == EventStep { // the others do not say how far it is
+	if e.Kind == EventExplore || e.Kind == EventLayer || e.Kind == EventStep { // the others do not say how far it is
 		r.last = e
 	}
 	if entry, ok := eventEntry(e); ok {
@@ -420,6 +420,8 @@ func eventEntry(e Event) (Entry, bool) {
 	switch e.Kind {
 	case EventSigma:
 		return Entry{Kind: EntrySigma, D: finite(e.D), Upper: finite(e.Upper), Samples: ptr(e.Samples), Note: e.Note}, true
+	case EventStart:
+		return Entry{Kind: EntryStart, From: e.From, To: e.To, D: finite(e.D), Samples: ptr(e.Samples), Note: e.Note}, true
 	case EventLayer:
 		return Entry{Kind: EntryLayer, Layer: ptr(e.Layer), From: e.From, Samples: ptr(e.Samples), Open: ptr(e.Open), EpsHat: finite(e.EpsHat)}, true
 	case EventRefuse:

@@ -27,6 +27,7 @@ type Inputs struct {
 	// has itself. Each is one band.
 	Tables []string
 	Anchor string // architecture key; "" for the space's default
+	Start  string // where the search begins in the anchor's band; "" for the anchor
 	// Measured says of each table whether its device is asked before a move; nil for
 	// none.
 	Measured []bool
@@ -110,12 +111,33 @@ func OpenInputs(in Inputs, s Settings) (*Opened, error) {
 	anchor = space.Canonical(sp, anchor)
 	o.Header.Anchor = anchor.Key()
 	o.Problem = Problem{Space: sp, Anchor: anchor}
+	if in.Start != "" {
+		if o.Problem.Start, err = startOf(sp, in.Start); err != nil {
+			return nil, err
+		}
+		o.Header.Start = o.Problem.Start.Key()
+	}
 	get := func(ref FileRef) ([]byte, error) {
 		i := slices.IndexFunc(o.files, func(f input) bool { return f.name == ref.File })
 		return o.files[i].data, nil
 	}
 	o.Problem.Bands, err = openBands(sp, anchor, &o.Header, get, true)
 	return o, err
+}
+
+// startOf reads where a search begins.
+func startOf(sp space.Space, key string) (space.Arch, error) {
+	a, err := space.ParseArch(key)
+	if err != nil {
+		return a, fmt.Errorf("start: %w", err)
+	}
+	if p, ok := sp.(*space.PerDevice); ok && sp.Validate(a) != nil {
+		a = p.Lift(a)
+	}
+	if err := sp.Validate(a); err != nil {
+		return a, fmt.Errorf("start %s: %w", key, err)
+	}
+	return space.Canonical(sp, a), nil
 }
 
 // deviceSpace is the space a search runs in: sp itself, or with a precision per
@@ -382,11 +404,32 @@ func OpenRun(dir string, h Header) (Problem, error) {
 		return os.ReadFile(p)
 	}
 	p := Problem{Space: sp, Anchor: anchor}
+	if h.Start != "" {
+		if p.Start, err = startOf(sp, h.Start); err != nil {
+			return Problem{}, err
+		}
+	}
 	if p.Bands, err = openBands(sp, anchor, &h, get, false); err != nil {
 		return Problem{}, err
 	}
 	if h.Settings.Pool {
 		if p.PoolSize, err = pools(filepath.Join(dir, InputsDir, evaluatorFile), h.Evaluator.SHA256); err != nil {
+			return p, err
+		}
+	}
+	if h.Known != nil {
+		path, err := file(h.Known.File)
+		if err != nil {
+			return p, err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return p, err
+		}
+		if got := hexSum(data); got != h.Known.SHA256 {
+			return p, fmt.Errorf("%s has SHA-256 %s, the journal says %s", path, got, h.Known.SHA256)
+		}
+		if p.Known, err = known(path, data, &h); err != nil {
 			return p, err
 		}
 	}

@@ -31,6 +31,12 @@ type Header struct {
 	Evaluator Identity   `json:"evaluator"`
 	Final     *FinalRef  `json:"final,omitempty"`
 	Anchor    string     `json:"anchor"` // architecture key
+	// Start is the key of the architecture of the anchor's band where the search begins;
+	// absent for the anchor.
+	Start string `json:"start,omitempty"`
+	// Known is the journal of an earlier search whose evaluations the exploration starts
+	// from.
+	Known *FileRef `json:"known,omitempty"`
 }
 
 // FileRef names an input by the hash of its content. File is its copy in the run
@@ -72,6 +78,7 @@ type EntryKind string
 // Kinds of journal entries.
 const (
 	EntryCalibrate EntryKind = "calibrate" // the evaluator's scale, fixed before the search
+	EntryStart     EntryKind = "start"     // where the certifying search begins
 	EntryEval      EntryKind = "eval"
 	EntryFail      EntryKind = "fail"
 	EntryMove      EntryKind = "move"
@@ -265,6 +272,8 @@ func (e *Entry) check() error {
 		return need(e.Arch != "" && e.Stream != "" && e.Index != nil && e.Seed != nil && e.Utility != nil, "arch, stream, index, seed and utility")
 	case EntryFail:
 		return need(e.Arch != "" && e.Stream != "" && e.Index != nil && e.Seed != nil && e.Note != "", "arch, stream, index, seed and reason")
+	case EntryStart:
+		return need(e.From != "" && e.To != "" && e.Samples != nil && e.Note != "", "from, to, samples and note")
 	case EntryMove, EntryRetire:
 		return need(e.From != "" && e.To != "" && e.Samples != nil, "from, to and samples")
 	case EntryRefuse:

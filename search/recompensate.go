@@ -86,3 +86,20 @@ func (c *Compensator) excess(costs []Bounds) float64 {
 	}
 	return e
 }
+
+// Excess is how far outside the bands an architecture is, in log units: 0 inside,
+// +Inf when it cannot be priced.
+func (c *Compensator) Excess(x space.Arch) float64 {
+	e := 0.0
+	for i := range c.Bands {
+		b := &c.Bands[i]
+		cost, err := b.Cost.Cost(x)
+		if err != nil {
+			return math.Inf(1)
+		}
+		if !b.Holds(cost) { // outside by rounding alone must still count as outside
+			e = max(e, b.excess(cost), math.SmallestNonzeroFloat64)
+		}
+	}
+	return e
+}

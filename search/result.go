@@ -74,6 +74,7 @@ type Result struct {
 	// where bias bounds are believed.
 	LowerBound float64
 	Alarms     []string
+	Explored   *CertExploration
 	Rests      []string  // what the bounds rest on besides independent samples
 	Condition  string    // what the claim holds under besides its probability
 	Gain       *CertGain // on fresh seeds, nil without
@@ -102,6 +103,7 @@ func (r *searcher) result(stop Stop) *Result {
 		res.Neighbours = append(res.Neighbours, n)
 	}
 	res.EpsilonHat = r.epsilonHat()
+	res.Explored = r.explored
 	res.Alarms = r.evidence.Alarms(r.x, r.hood.arms, r.order)
 	res.Reached = reached && len(res.Alarms) == 0
 	res.Cost, res.OnTrust = r.evidence.Cost(r.order), r.evidence.OnTrust(r.x, r.hood.arms)

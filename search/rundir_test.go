@@ -21,6 +21,7 @@ import (
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/evaluator"
 	"github.com/isocost/isocost/search/evidence"
+	"github.com/isocost/isocost/search/explore"
 	"github.com/isocost/isocost/search/searchtest"
 	"github.com/isocost/isocost/search/space"
 )
@@ -65,7 +66,10 @@ type job struct {
 	Selector          search.Selector // "" for the default
 	Fidelities        string
 	Final             bool // final utilities are asked for
-	asked             *int // counts the device's campaigns
+	Explore           string
+	Start             string
+	Known             string // run directory whose evaluations are taken over
+	asked             *int   // counts the device's campaigns
 }
 
 // device measures what the table says but for an error of up to 4 % that depends
@@ -112,10 +116,16 @@ func (j job) run(ctx context.Context) (*search.Certificate, error) {
 			return nil, err
 		}
 	}
+	if j.Explore != "" {
+		var err error
+		if s.Explore, err = explore.Parse(j.Explore); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.Complete(); err != nil {
 		return nil, err
 	}
-	in, err := search.OpenInputs(search.Inputs{Space: j.Table, Tables: []string{"space:us"}, Anchor: "b|b|b|b|b", Measured: []bool{j.Measured}}, s)
+	in, err := search.OpenInputs(search.Inputs{Space: j.Table, Tables: []string{"space:us"}, Anchor: "b|b|b|b|b", Start: j.Start, Measured: []bool{j.Measured}}, s)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +135,11 @@ func (j job) run(ctx context.Context) (*search.Certificate, error) {
 	}
 	if err := in.Attach(e); err != nil {
 		return nil, err
+	}
+	if j.Known != "" {
+		if err := in.AttachKnown(j.Known); err != nil {
+			return nil, err
+		}
 	}
 	var final search.Evaluator
 	if j.Final {
@@ -162,6 +177,8 @@ var kinds = []kind{
 	{"multi-fidelity", func(j *job) {
 		j.Noise, j.Selector, j.Fidelities = ",noise=gaussian,bias=0.2", "multi-fidelity", "0.1:0.2,0.4"
 	}, []string{"fidelities", "fidelity", "bias", "cost", "retired_at", "rests_on", "text"}},
+	{"explored", func(j *job) { j.Noise, j.Explore = ",noise=gaussian", "gp:6" },
+		[]string{"exploration", "plan", "method", "evaluations", "archs", "start", "score", "rests_on"}},
 	{"final", func(j *job) { j.Noise, j.Final = ",noise=gaussian", true },
 		[]string{"fidelity", "evaluator", "spec", "sha256", "pool", "archs", "spearman", "pairs", "wrong", "audited", "proxy", "proxy_n", "final", "final_n", "rests_on", "the claim is"}},
 }
@@ -598,5 +615,77 @@ func TestBudgetBelowTheCalibration(t *testing.T) {
 	}
 	if _, err := verify(j.Out); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestExplorationIsNoEvidence: what an exploration has evaluated chooses where the
+// search begins; the certificate rests on what is sampled after it.
+func TestExplorationIsNoEvidence(t *testing.T) {
+	dir := t.TempDir()
+	table := writeTable(t, dir)
+	j := job{Table: table, Noise: ",noise=gaussian", Workers: 4, Batch: 4}
+	var firsts []string
+	for _, plan := range []string{"gp:20", "evolution:20", "random:20"} {
+		j.Explore, j.Out = plan, filepath.Join(dir, strings.ReplaceAll(plan, ":", "-"))
+		c, err := j.run(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := c.Exploration
+		if !c.Claim.Reached || e == nil || e.Evaluations != 20 || e.Plan.String() != plan {
+			t.Fatalf("%s: reached %t, %+v", plan, c.Claim.Reached, e)
+		}
+		if len(c.Moves) > 0 && c.Moves[0].From != e.Start || len(c.Moves) == 0 && c.Final.Arch != e.Start {
+			t.Errorf("%s: the search began at %s and moved %+v", plan, e.Start, c.Moves)
+		}
+		firsts = append(firsts, e.Start)
+		// The final's bounds rest on later samples: all the exploration's come first.
+		journal, err := search.ReadJournal(filepath.Join(j.Out, search.JournalFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		evals := 0
+		for _, e := range journal.Entries {
+			if e.Kind == search.EntryEval || e.Kind == search.EntryFail {
+				evals++
+			}
+			if e.Kind == search.EntryStart {
+				break
+			}
+		}
+		if evals != 20 {
+			t.Errorf("%s: %d evaluations before the start, want 20", plan, evals)
+		}
+		if _, err := verify(j.Out); err != nil {
+			t.Errorf("%s: %v", plan, err)
+		}
+	}
+	// An earlier search's evaluations are taken over; another evaluator's are not.
+	j.Known, j.Explore, j.Out = filepath.Join(dir, "gp-20"), "gp:2", filepath.Join(dir, "warm")
+	c, err := j.run(context.Background())
+	if err != nil || !c.Claim.Reached || c.Header.Known == nil {
+		t.Fatalf("warm start: %v, %+v", err, c)
+	}
+	if _, err := verify(j.Out); err != nil {
+		t.Errorf("warm start: %v", err)
+	}
+	if c.Exploration.Start != firsts[0] {
+		t.Logf("warm start began at %s, the cold one at %s", c.Exploration.Start, firsts[0])
+	}
+	j.Noise, j.Out = ",noise=0.3", filepath.Join(dir, "other")
+	if _, err := j.run(context.Background()); err == nil || !strings.Contains(err.Error(), "evaluations by") {
+		t.Errorf("another evaluator's evaluations: %v", err)
+	}
+	// A start of one's own, inside and outside the band.
+	j = job{Table: table, Noise: ",noise=gaussian", Workers: 1, Start: firsts[1], Out: filepath.Join(dir, "start")}
+	if c, err = j.run(context.Background()); err != nil || c.Exploration == nil || c.Exploration.Start != firsts[1] || c.Exploration.Plan != nil {
+		t.Fatalf("a start of one's own: %v, %+v", err, c)
+	}
+	if _, err := verify(j.Out); err != nil {
+		t.Errorf("a start of one's own: %v", err)
+	}
+	j.Start, j.Out = "c|c|c|c|c", filepath.Join(dir, "outside")
+	if _, err := j.run(context.Background()); err == nil || !strings.Contains(err.Error(), "outside the anchor's band") {
+		t.Errorf("a start outside the band: %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/search/evidence"
+	"github.com/isocost/isocost/search/explore"
 	"github.com/isocost/isocost/search/selector"
 	"github.com/isocost/isocost/search/space"
 )
@@ -18,6 +19,11 @@ type Problem struct {
 	Space  space.Space
 	Bands  []Band
 	Anchor space.Arch
+	// Start is where the search begins, an architecture of the anchor's band; its zero
+	// value is the anchor.
+	Start space.Arch
+	// Known are evaluations that an explorer starts from. No bound rests on them.
+	Known []explore.Evaluation
 	// PoolSize is the number of samples an architecture has, 0 without limit; nil
 	// for an evaluator without pools.
 	PoolSize func(a space.Arch) int
@@ -46,13 +52,15 @@ type EventKind string
 
 // Kinds of events.
 const (
-	EventSigma  EventKind = "sigma" // the noise is known
-	EventLayer  EventKind = "layer" // a scope is looked at
-	EventStep   EventKind = "step"  // some samples later
-	EventRetire EventKind = "retire"
-	EventMove   EventKind = "move"
-	EventRefuse EventKind = "refuse" // the device refused a candidate
-	EventEnd    EventKind = "end"
+	EventExplore EventKind = "explore" // the band is being explored
+	EventStart   EventKind = "start"   // the first incumbent, when it is not simply the anchor
+	EventSigma   EventKind = "sigma"   // the noise is known
+	EventLayer   EventKind = "layer"   // a scope is looked at
+	EventStep    EventKind = "step"    // some samples later
+	EventRetire  EventKind = "retire"
+	EventMove    EventKind = "move"
+	EventRefuse  EventKind = "refuse" // the device refused a candidate
+	EventEnd     EventKind = "end"
 )
 
 // Event is a step of the search, for journals and progress.
@@ -94,6 +102,7 @@ type searcher struct {
 	refused   map[string]string // by key: why the device refused
 	refusals  []*evidence.Arm   // in their order
 	asked     int
+	explored  *CertExploration // nil when the search simply began at the anchor
 }
 
 // hood is the incumbent's neighbourhood.
@@ -152,6 +161,16 @@ func Search(ctx context.Context, p Problem, s Settings, ask Ask, emit func(Event
 	}
 	if !ok {
 		return nil, fmt.Errorf("anchor: its own cost is outside its band (ln ĝ/B = %.4g)", dev)
+	}
+	if p.Start.Layers != nil {
+		if err := p.Space.Validate(p.Start); err != nil {
+			return nil, fmt.Errorf("start: %w", err)
+		}
+		if ok, _, dev, err = r.comp.Inside(p.Start); err != nil {
+			return nil, fmt.Errorf("start: %w", err)
+		} else if !ok {
+			return nil, hint.Wrap(fmt.Errorf("start: %s is outside the anchor's band (ln ĝ/B = %.4g)", p.Start.Key(), dev), "a start has the anchor's cost; another cost is another anchor")
+		}
 	}
 	stop, err := StopCertified, error(nil)
 	if s.Published {
@@ -222,7 +241,9 @@ func (r *searcher) anew() {
 
 // run sweeps until a whole sweep retires everything at one incumbent.
 func (r *searcher) run(ctx context.Context) error {
-	r.adopt(r.arm(r.p.Anchor, r.p.Anchor.Key()))
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
 	if err := r.calibrate(ctx); err != nil {
 		return err
 	}

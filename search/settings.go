@@ -7,6 +7,7 @@ import (
 
 	"github.com/isocost/isocost/search/anytime"
 	"github.com/isocost/isocost/search/evidence"
+	"github.com/isocost/isocost/search/explore"
 )
 
 // Settings define a search. Together with space, tables and evaluator they
@@ -50,6 +51,9 @@ type Settings struct {
 	// PerDevice gives a layer a precision of its own on each table's device; choices
 	// and widths stay common. The utility is the mean over the devices' variants.
 	PerDevice bool `json:"per_device_precision,omitempty"`
+
+	// Explore is what finds where the certifying search begins; nil for the anchor.
+	Explore *explore.Plan `json:"explore,omitempty"`
 
 	EnforceTrueBand bool `json:"enforce_true_band,omitempty"`
 	IntervalBand    bool `json:"interval_band,omitempty"`
@@ -129,9 +133,7 @@ func (s *Settings) Complete() error {
 			bad("sigma-diff is for selector paired")
 		}
 	}
-	if err := s.checkFidelities(); err != nil {
-		problems = append(problems, err)
-	}
+	problems = append(problems, s.checkFidelities(), s.checkExplore())
 	if s.Selector == Paired && s.Schedule != ScheduleEpochs {
 		bad("selector paired needs schedule %s", ScheduleEpochs)
 	}

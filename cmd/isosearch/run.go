@@ -21,6 +21,7 @@ import (
 	"github.com/isocost/isocost/search/anchors"
 	"github.com/isocost/isocost/search/evaluator"
 	"github.com/isocost/isocost/search/evidence"
+	"github.com/isocost/isocost/search/explore"
 	"github.com/isocost/isocost/search/measure"
 	"github.com/isocost/isocost/search/space"
 )
@@ -30,7 +31,7 @@ func runCommand() cli.Command {
 		Name:  "run",
 		Short: "searches from an anchor at equal cost and writes a certificate",
 		Long: `
-Changes one layer at a time, restores the anchor's cost by width and precision, and compares noisy utilities until
+Explores the band of the anchor's cost first, then starts from the best of it: changes one layer at a time, restores the anchor's cost by width and precision, and compares noisy utilities until
 no single compensated change improves the result by more than epsilon, with probability at least 1-delta.
 Killed or interrupted, the same command goes on. A larger --budget may be given then; --workers never changes the result.
 Several --anchors are searched from one after another, each in a run directory inside and with a budget of its own;
@@ -61,6 +62,9 @@ type runOptions struct {
 	Sigma      string
 	SigmaDiff  string
 	Fidelities string // as ParseFidelities takes them
+	Explore    string // as explore.Parse takes it
+	Start      string
+	Known      string
 	Out        string
 	Budget     int
 	Workers    int
@@ -73,7 +77,12 @@ type runOptions struct {
 	Precision  string
 	BenchArgs  []string
 	JSON       bool
+	given      func(flag string) bool // on the command line
 }
+
+// defaultExplore is the exploration of a search that can explore. Thirty evaluations
+// halve what random sampling leaves (decision 0508).
+const defaultExplore = "gp:30"
 
 func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Space, "space", "", "search space, or a bare table")
@@ -82,6 +91,10 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Final, "final", "", "evaluator of final utilities: how well --evaluator orders architectures in the band is measured after the search")
 	f.StringVarP(&o.Out, "output", "o", "", "run directory")
 	f.StringVar(&o.Anchor, "anchor", "", "architecture to start from, as its key (default: the space's)")
+	f.StringVar(&o.Explore, "explore", defaultExplore, "find a start in the whole band first, by so many evaluations: gp:N, evolution:N, random:N or none")
+	f.StringVar(&o.Start, "start", "", "begin at this architecture of the anchor's band, as its key")
+	f.StringVar(&o.Known, "evaluations", "", "explore from the evaluations of an earlier search, its run directory or journal: same space, same evaluator")
+	o.given = f.Changed
 	f.StringSliceVar(&o.Anchors, "anchors", nil, "several to start from, `KEY,KEY`; random:N draws N with the seed")
 	f.Float64Var(&o.Settings.Tau, "tau", o.Settings.Tau, "cost tolerance, a fraction")
 	f.StringToStringVar(&o.TableTau, "table-tau", nil, "tolerance of one table's band, `NAME=FRACTION`, instead of tau; may be repeated")
@@ -115,6 +128,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.BenchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench, such as --max-time=20s; may be repeated")
 	f.BoolVar(&o.JSON, "json", false, "print the certificate")
 	cli.Group(f, "Anchors", "anchor", "anchors")
+	cli.Group(f, "Exploration", "explore", "start", "evaluations")
 	cli.Group(f, "Claim", "tau", "table-tau", "epsilon", "delta", "enforce-true-band", "interval-band", "neighbours", "as-published")
 	cli.Group(f, "Sampling", "selector", "scope", "schedule", "fidelities", "batch", "move", "move-score", "fresh", "sigma", "sigma-diff", "sigma-archs", "sigma-repeats")
 	cli.Group(f, "Evaluator", "evaluator", "final", "workers", "timeout", "retries", "agent", "ort-lib")
@@ -151,6 +165,21 @@ func (o *runOptions) validate(args []string) error {
 			problems = append(problems, fmt.Errorf("--%s %q is not a number", flag, text))
 		}
 		return &v
+	}
+	if !o.given("explore") && (o.Settings.Published || o.Settings.Schedule == search.ScheduleComparisons) {
+		o.Explore = "none" // these begin at the anchor
+	}
+	plan, err := explore.Parse(o.Explore)
+	if err != nil {
+		problems = append(problems, fmt.Errorf("--explore: %w", err))
+	} else {
+		o.Settings.Explore = plan
+	}
+	if o.Start != "" && len(o.Anchors) > 0 {
+		problems = append(problems, errors.New("--start is in one anchor's band: it does not go with --anchors"))
+	}
+	if o.Known != "" && o.Settings.Explore == nil {
+		problems = append(problems, errors.New("--evaluations are for an exploration: --explore gp:N"))
 	}
 	o.Settings.Sigma, o.Settings.SigmaDiff = number("sigma", o.Sigma), number("sigma-diff", o.SigmaDiff)
 	if o.Fidelities != "" {
@@ -239,7 +268,7 @@ func (o *runOptions) openInputs(anchor string) (*search.Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	return search.OpenInputs(search.Inputs{Space: o.Space, Tables: o.Tables, Anchor: anchor, Measured: o.measured(), Tau: taus}, o.Settings)
+	return search.OpenInputs(search.Inputs{Space: o.Space, Tables: o.Tables, Anchor: anchor, Start: o.Start, Measured: o.measured(), Tau: taus}, o.Settings)
 }
 
 // evaluators are a search's own and the one of final utilities, nil without.
@@ -285,6 +314,11 @@ func (o *runOptions) openEvaluator(ctx context.Context, env cli.Env, in *search.
 func (o *runOptions) driver(in *search.Opened, ev evaluators, dir string, env cli.Env, show func(cli.State)) (*search.Driver, error) {
 	if err := in.Attach(ev.proxy); err != nil {
 		return nil, err
+	}
+	if o.Known != "" {
+		if err := in.AttachKnown(o.Known); err != nil {
+			return nil, err
+		}
 	}
 	if ev.final != nil {
 		if err := in.AttachFinal(ev.final); err != nil {
@@ -403,6 +437,10 @@ func searchState(p search.Progress, budget int) cli.State {
 	if p.Kind == "" {
 		s.Note = fmt.Sprintf("calibrating the noise, %d samples", p.Samples)
 	}
+	if p.Kind == search.EventExplore {
+		s.Note = fmt.Sprintf("exploring the band, %d evaluations, best so far %s", p.Samples, short(p.D))
+		s.Done = float64(p.Samples) / float64(max(p.Samples+p.Need, 1))
+	}
 	if p.Measured > 0 {
 		s.Note += fmt.Sprintf("; %d measured, %d refused, error ≤ %.2g %%", p.Measured, p.Outside, 100*p.Eta)
 	}
@@ -451,6 +489,9 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 		}
 	}
 	line("x0", c.Anchor)
+	if e := c.Exploration; e != nil {
+		explored(w, c.Anchor.Arch, e)
+	}
 	line("final", c.Final)
 	if c.Gain != nil {
 		fmt.Fprintf(w, "gain         %+.4g [%+.4g, %+.4g] on %d fresh seeds each\n", c.Gain.Gain, c.Gain.Lo, c.Gain.Hi, c.Gain.N)
@@ -503,6 +544,22 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 	}
 	// The full key is in the certificate; for people the final is named.
 	fmt.Fprintf(w, "claim        %s\n", wrap(strings.ReplaceAll(c.Claim.Text, c.Final.Arch, "the final"), 13))
+}
+
+// explored prints where the certifying search began.
+func explored(w io.Writer, anchor string, e *search.CertExploration) {
+	if e.Plan != nil {
+		fmt.Fprintf(w, "explored     %d evaluations of %d architectures (%s); none of them is evidence\n", e.Evaluations, e.Archs, e.Plan.Method)
+	}
+	diff := changes(anchor, e.Start)
+	if len(diff) == 0 {
+		fmt.Fprintln(w, "start        x0 itself")
+		return
+	}
+	fmt.Fprintln(w, "start        x0 with")
+	for _, d := range diff {
+		fmt.Fprintf(w, "             %s\n", d)
+	}
 }
 
 func inside(b bool) string {

@@ -1,0 +1,173 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/isocost/isocost/search/evidence"
+	"github.com/isocost/isocost/search/explore"
+)
+
+// CertExploration says how the search came to where it began. No bound rests on its
+// evaluations.
+type CertExploration struct {
+	Plan        *explore.Plan `json:"plan,omitempty"` // absent: the start was given
+	Evaluations int           `json:"evaluations"`
+	Failed      int           `json:"failed,omitempty"`
+	Archs       int           `json:"archs"` // evaluated
+	Start       string        `json:"start"` // where the certifying search began
+	// Score is the start's utility as the explorer estimates it, chosen as the largest:
+	// too large.
+	Score *float64 `json:"score,omitempty"`
+}
+
+// begin makes an architecture of the band the first incumbent: the anchor, the one
+// that was named, or the most promising one that exploration finds and the device
+// does not refuse.
+func (r *searcher) begin(ctx context.Context) error {
+	anchor := r.arm(r.p.Anchor, r.p.Anchor.Key())
+	start := anchor
+	if r.p.Start.Layers != nil {
+		start = r.arm(r.p.Start, r.p.Start.Key())
+	}
+	if r.s.Explore == nil && start == anchor {
+		r.adopt(anchor)
+		return nil
+	}
+	r.explored = &CertExploration{Plan: r.s.Explore}
+	ranked, err := r.explore(ctx, anchor, start)
+	r.explored.Evaluations, r.explored.Failed = r.base.Samples, r.failures
+	for _, a := range r.order {
+		if len(a.Values)+a.Failures > 0 {
+			r.explored.Archs++
+		}
+	}
+	if err == nil {
+		start, err = r.firstAdmitted(ctx, ranked, anchor)
+	} else if len(ranked) > 0 {
+		start = r.arm(ranked[0].Arch, ranked[0].Arch.Key())
+	}
+	// What led here is no evidence for it.
+	r.evidence.LeaveBehind(r.order)
+	r.adopt(start)
+	r.explored.Start = start.Key
+	score := math.NaN()
+	for _, c := range ranked {
+		if c.Arch.Key() == start.Key {
+			score = c.Score
+			r.explored.Score = finite(score)
+		}
+	}
+	if err != nil { // stopped: continued, it may begin elsewhere
+		return err
+	}
+	r.emit(Event{Kind: EventStart, From: anchor.Key, To: start.Key, D: score, Samples: r.base.Samples, Note: r.s.Explore.String()})
+	return nil
+}
+
+// explore evaluates what the settings' explorer proposes and ranks it; without one it
+// ranks the start alone.
+func (r *searcher) explore(ctx context.Context, anchor, start *evidence.Arm) ([]explore.Candidate, error) {
+	if r.s.Explore == nil {
+		return []explore.Candidate{{Arch: start.Arch, Score: math.NaN()}}, nil
+	}
+	n := r.s.Explore.Evaluations
+	e := explore.New(r.s.Explore, r.bandOf(start), r.s.Sigma, r.s.Seed)
+	e.Tell(r.p.Known)
+	next := []*evidence.Arm{anchor}
+	if start != anchor {
+		next = append(next, start)
+	}
+	for {
+		if left := n - r.base.Samples - r.failures; len(next) > left {
+			next = next[:left]
+		}
+		if len(next) == 0 {
+			return e.Ranked(), nil
+		}
+		told, err := r.evaluate(ctx, next)
+		e.Tell(told)
+		if err != nil {
+			return e.Ranked(), err
+		}
+		ranked := e.Ranked()
+		p := Event{Kind: EventExplore, Samples: r.base.Samples, Arms: len(r.order), Failures: r.failures, Need: n - r.base.Samples - r.failures, EpsHat: math.Inf(1), Layer: -1}
+		if len(ranked) > 0 {
+			p.D, p.To = ranked[0].Score, ranked[0].Arch.Key()
+		}
+		r.emit(p)
+		next = next[:0]
+		for _, a := range e.Propose(max(r.s.Batch, 1)) {
+			if z := r.arm(a, a.Key()); z.Left() != 0 {
+				next = append(next, z)
+			}
+		}
+	}
+}
+
+// evaluate has one sample of each arm evaluated.
+func (r *searcher) evaluate(ctx context.Context, arms []*evidence.Arm) ([]explore.Evaluation, error) {
+	type before struct{ values, failures int }
+	was := make([]before, len(arms))
+	for i, a := range arms {
+		was[i] = before{len(a.Values), a.Failures}
+	}
+	err := r.sample(ctx, arms, each(arms))
+	var told []explore.Evaluation
+	for i, a := range arms {
+		switch {
+		case len(a.Values) > was[i].values:
+			told = append(told, explore.Evaluation{Arch: a.Arch, Utility: a.Values[len(a.Values)-1]})
+		case a.Failures > was[i].failures:
+			told = append(told, explore.Evaluation{Arch: a.Arch, Failed: true})
+		}
+	}
+	return told, err
+}
+
+// bandOf is the problem's band as an explorer sees it.
+func (r *searcher) bandOf(start *evidence.Arm) *explore.Band {
+	return &explore.Band{Space: r.p.Space, Start: start.Arch, Excess: r.comp.Excess}
+}
+
+// firstAdmitted is the most promising architecture that can be evaluated and that
+// the device lets; the anchor when it refuses all of them.
+func (r *searcher) firstAdmitted(ctx context.Context, ranked []explore.Candidate, anchor *evidence.Arm) (*evidence.Arm, error) {
+	for _, c := range ranked {
+		z := r.arm(c.Arch, c.Arch.Key())
+		if z.Dead() {
+			continue
+		}
+		if z == anchor || r.p.Admit == nil {
+			return z, nil
+		}
+		why, err := r.p.Admit(ctx, z.Arch)
+		if err != nil {
+			return anchor, err
+		}
+		if why == "" {
+			return z, nil
+		}
+		r.refused[z.Key] = why
+		r.refusals = append(r.refusals, z)
+		r.emit(Event{Kind: EventRefuse, Layer: -1, From: anchor.Key, To: z.Key, D: c.Score, Upper: math.Inf(1), Lower: math.Inf(-1), Samples: r.base.Samples, Note: why})
+	}
+	return anchor, nil
+}
+
+// checkExplore says what is wrong with an exploration of these settings.
+func (s *Settings) checkExplore() error {
+	if err := s.Explore.Check(); err != nil {
+		return fmt.Errorf("explore: %w", err)
+	}
+	switch {
+	case s.Explore == nil:
+	case s.Published:
+		return errors.New("the published form does not explore: explore none")
+	case s.Schedule == ScheduleComparisons:
+		return fmt.Errorf("schedule %s counts every sample as evidence, those that led to the start as well: explore none, or schedule %s", ScheduleComparisons, ScheduleEpochs)
+	}
+	return nil
+}
