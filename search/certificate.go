@@ -12,8 +12,25 @@ import (
 	"github.com/isocost/isocost/search/evidence"
 )
 
-// CertificateFormat is the first field of every certificate.
-const CertificateFormat = "isocost/certificate/v1"
+// CertificateFormat is the first field of every certificate; those of journals of
+// version 1 are of version 1.
+const (
+	CertificateFormat = "isocost/certificate/v2"
+	certificateV1     = "isocost/certificate/v1"
+)
+
+// Verdict says what came of a search's claim.
+type Verdict string
+
+// Verdicts.
+const (
+	Certified  Verdict = "certified"
+	Vacuous    Verdict = "vacuous" // every neighbour is retired, and there are fewer than three
+	NotReached Verdict = "not reached"
+)
+
+// fewNeighbours is how many neighbours a claim needs to say anything.
+const fewNeighbours = 3
 
 // Certificate holds what a search claims and everything needed to check it. It is a
 // function of header, outcomes and measurements: no clock, no machine, so that
@@ -57,9 +74,11 @@ type Certificate struct {
 
 // Claim is the statement and whether it was reached.
 type Claim struct {
-	Reached bool   `json:"reached"`
-	Text    string `json:"text"`
-	Stop    Stop   `json:"stop"` // why the search ended
+	Reached bool `json:"reached"`
+	// Verdict is absent in version 1.
+	Verdict Verdict `json:"verdict,omitempty"`
+	Text    string  `json:"text"`
+	Stop    Stop    `json:"stop"` // why the search ended
 	// EpsilonHat holds what holds in any case: no feasible neighbour is better by more,
 	// with probability ≥ 1−δ. Absent while a neighbour is unsampled.
 	EpsilonHat *float64 `json:"epsilon_hat,omitempty"`
@@ -252,6 +271,19 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 	if c.Fidelity = f; h.Final != nil {
 		c.Claim.Rests = append(c.Claim.Rests, f.rests(h))
 	}
+	if c.v1() {
+		c.Format = certificateV1
+		c.Claim.Text = c.text(r)
+		return c
+	}
+	switch {
+	case !c.Claim.Reached:
+		c.Claim.Verdict = NotReached
+	case len(c.Neighbours) < fewNeighbours:
+		c.Claim.Verdict, c.Claim.Reached = Vacuous, false
+	default:
+		c.Claim.Verdict = Certified
+	}
 	c.Claim.Text = c.text(r)
 	return c
 }
@@ -412,8 +444,19 @@ func (c *Certificate) text(r *Result) string {
 		over = "for an evaluator declared deterministic"
 	}
 	change := "no single compensated change"
-	if s.Neighbours == NeighboursAll {
+	switch s.Neighbours {
+	case NeighboursAll:
 		change = "no change of one layer, whatever its choice, width and precision,"
+	case NeighboursExchange:
+		change = "no change of one layer's choice, compensated in that layer or by one other,"
+	}
+	if c.Claim.Verdict == Vacuous {
+		return fmt.Sprintf("vacuous: %d of the %d proposals at %s have a predicted cost within ±%g %% of the anchor's (|ln ĝ/B| ≤ ln(1+τ))%s: hardly anything was compared",
+			len(c.Neighbours), c.proposals(), c.Final.Arch, 100*s.Tau, c.otherBands())
+	}
+	of := c.Final.Arch
+	if !c.v1() {
+		of += fmt.Sprintf(" (%d of %d proposals have the anchor's cost, %d have not)", len(c.Neighbours), c.proposals(), len(c.Infeasible))
 	}
 	if c.Claim.Reached && len(c.Neighbours) == 0 {
 		return fmt.Sprintf("no single compensated change of %s has a predicted cost within ±%g %% of the anchor's (|ln ĝ/B| ≤ ln(1+τ))%s: there was nothing to compare",
@@ -421,17 +464,26 @@ func (c *Certificate) text(r *Result) string {
 	}
 	if c.Claim.Reached {
 		return fmt.Sprintf("%s %s of %s improves %s by more than %g at predicted cost within ±%g %% of the anchor's (|ln ĝ/B| ≤ ln(1+τ))%s",
-			over, change, c.Final.Arch, what, s.Epsilon, 100*s.Tau, c.otherBands())
+			over, change, of, what, s.Epsilon, 100*s.Tau, c.otherBands())
 	}
 	if c.Claim.EpsilonHat != nil && !s.Published && len(c.Alarms) == 0 {
 		all := ""
 		if slices.ContainsFunc(c.Neighbours, func(a CertArm) bool { return a.Dead != "" }) {
 			all = ", those that cannot be evaluated left out"
 		}
-		return fmt.Sprintf("not reached; %s no single compensated change of %s improves %s by more than %.6g%s", over, c.Final.Arch, what, *c.Claim.EpsilonHat, all)
+		if c.v1() {
+			change = "no single compensated change"
+		}
+		return fmt.Sprintf("not reached; %s %s of %s improves %s by more than %.6g%s", over, change, of, what, *c.Claim.EpsilonHat, all)
 	}
 	return "not reached; nothing is claimed about the neighbours"
 }
+
+// v1 says that the search was begun by a version that wrote journals of version 1.
+func (c *Certificate) v1() bool { return c.Header.Format == journalV1 }
+
+// proposals counts the final's, feasible or not.
+func (c *Certificate) proposals() int { return len(c.Neighbours) + len(c.Infeasible) }
 
 // otherBands names the tables whose tolerance is not the settings'.
 func (c *Certificate) otherBands() string {
@@ -471,7 +523,7 @@ func DecodeCertificate(name string, data []byte) (*Certificate, error) {
 	if err := strictjson.Known(data, c); err != nil {
 		return nil, hint.Wrap(strictjson.In(name, err), remade)
 	}
-	if c.Format != CertificateFormat {
+	if c.Format != CertificateFormat && c.Format != certificateV1 {
 		return nil, hint.Wrap(fmt.Errorf("%s:1: format is %.80q, not %q", name, c.Format, CertificateFormat), remade)
 	}
 	back, err := c.Encode()

@@ -40,8 +40,8 @@ type Compensator struct {
 	// FreeSlack drops the lower side of every band, for the cost-constrained
 	// baseline ĝ ≤ B; certificates never use it.
 	FreeSlack bool
-	// All makes Neighbourhood list every compensation, not the canonical one alone.
-	All bool
+	// Neighbours is what Neighbourhood lists; "" for NeighboursCanonical.
+	Neighbours Neighbours
 
 	trial space.Arch // scratch
 	lists [][]lut.Precision
@@ -270,25 +270,31 @@ const (
 	// NeighboursAll has every width and precision of it that meets the bands: what
 	// differs from x in one layer and costs the same (decision 0506).
 	NeighboursAll Neighbours = "all"
+	// NeighboursExchange has the canonical ones and, per layer and choice, the one whose
+	// cost another layer makes up for (decision 0509).
+	NeighboursExchange Neighbours = "exchange"
 )
 
 // Neighbourhood is every compensated single-layer change of x, in layer and
 // choice order. A layer's present choice is part of it when its canonical
 // compensation differs from what x has (the layer was set in other company);
-// proposals equal to x are left out. With All set it has all alternatives, the
-// present choice's included.
+// proposals equal to x are left out. NeighboursAll has all alternatives, the present
+// choice's included; NeighboursExchange has exchanges after the canonical ones.
 func (c *Compensator) Neighbourhood(x space.Arch) (feasible, infeasible []Proposal) {
 	seen := map[string]bool{x.Key(): true}
 	for l := range x.Layers {
 		for _, choice := range c.Space.Choices(l) {
 			var ps []Proposal
-			if c.All {
+			switch {
+			case c.Neighbours == NeighboursAll:
 				ps = c.Alternatives(x, l, choice)
-			} else {
+			case c.Neighbours == NeighboursExchange && choice != x.Layers[l].Choice:
+				ps = []Proposal{c.Propose(x, l, choice), c.Exchange(x, l, choice)}
+			default:
 				ps = []Proposal{c.Propose(x, l, choice)}
 			}
 			for _, p := range ps {
-				if p.Feasible && c.All {
+				if p.Feasible && c.Neighbours == NeighboursAll {
 					// Settings that say the same (the width of a skipped layer) are one.
 					p.Arch = space.Canonical(c.Space, p.Arch)
 					p.Key = p.Arch.Key()

@@ -100,7 +100,7 @@ func TestAllNeighbours(t *testing.T) {
 			p := s.problem(tau)
 			budget := p.Bands[0].Budget.Value
 			c := NewCompensator(s, p.Bands)
-			c.All = true
+			c.Neighbours = NeighboursAll
 			f, _ := c.Neighbourhood(p.Anchor)
 			got := map[string]bool{}
 			for _, n := range f {
@@ -132,7 +132,7 @@ func TestAllNeighbours(t *testing.T) {
 				t.Fatalf("seed %d space %d: %d neighbours, by enumeration %d", seed, k, len(got), len(want))
 			}
 			// The canonical ones are among them.
-			c.All = false
+			c.Neighbours = NeighboursCanonical
 			f, _ = c.Neighbourhood(p.Anchor)
 			for _, n := range f {
 				if !want[n.Key] {
@@ -477,7 +477,7 @@ func TestAdversarialPrices(t *testing.T) {
 			}
 			for _, b := range []Band{band, tight} {
 				c := NewCompensator(s, []Band{b})
-				c.All = true
+				c.Neighbours = NeighboursAll
 				f, _ := c.Neighbourhood(x)
 				for _, n := range f {
 					g, _ := s.Cost(n.Arch)

@@ -69,13 +69,18 @@ func (d *Driver) Check() error {
 		return err
 	}
 	d.Header.Settings = s
-	d.Header.Format = JournalFormat
+	if d.Header.Format == "" {
+		d.Header.Format = JournalFormat
+	}
 	path := filepath.Join(d.Dir, JournalFile)
 	j, err := ReadJournal(path)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, errNoHeader) {
 		return nil
 	} else if err != nil {
 		return err
+	}
+	if j.Header.Format == journalV1 { // as it began: what it claims is said as then
+		d.Header.Format = journalV1
 	}
 	return sameRun(path, j.Header, d.Header)
 }
@@ -204,7 +209,7 @@ func (r *recorder) calibrate(ctx context.Context) error {
 	}
 	if r.tape.state == nil {
 		comp := NewCompensator(r.d.Problem.Space, r.d.Problem.Bands)
-		comp.All = r.d.Header.Settings.Neighbours == NeighboursAll
+		comp.Neighbours = r.d.Header.Settings.Neighbours
 		feasible, _ := comp.Neighbourhood(r.d.Problem.Anchor)
 		archs := []space.Arch{r.d.Problem.Anchor}
 		for _, p := range feasible {

@@ -18,8 +18,13 @@ import (
 	"github.com/isocost/isocost/internal/strictjson"
 )
 
-// JournalFormat is the first field of every journal.
-const JournalFormat = "isocost/journal/v1"
+// JournalFormat is the first field of every journal. Those of journalV1 are read and
+// continued: their claims do not say how large the neighbourhood is, and a claim
+// about hardly any neighbour counts as reached.
+const (
+	JournalFormat = "isocost/journal/v2"
+	journalV1     = "isocost/journal/v1"
+)
 
 // Header is the first line of a journal: everything that determines the search
 // but the evaluator's answers.
@@ -235,7 +240,7 @@ func DecodeJournal(name string, data []byte) (*Journal, error) {
 			if err := strict(object, &j.Header); err != nil {
 				return fail(err)
 			}
-			if j.Header.Format != JournalFormat {
+			if f := j.Header.Format; f != JournalFormat && f != journalV1 {
 				return fail(fmt.Errorf("format is %.80q, not %q", j.Header.Format, JournalFormat))
 			}
 		} else {

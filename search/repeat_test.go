@@ -15,6 +15,7 @@ import (
 	"github.com/isocost/isocost/internal/golden"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search/evidence"
+	"github.com/isocost/isocost/search/explore"
 	"github.com/isocost/isocost/search/space"
 )
 
@@ -68,6 +69,7 @@ func TestSearchesRepeatToTheByte(t *testing.T) {
 		measured bool
 		fails    bool
 		budget   int
+		format   string // of the journal; version 1 where a variant says nothing
 	}
 	var variants []variant
 	for _, sel := range []Selector{LUCB, Elimination, Uniform} {
@@ -128,6 +130,27 @@ func TestSearchesRepeatToTheByte(t *testing.T) {
 		variant{name: "budget-multi", budget: 70, change: multi(&half, nil)},
 		variant{name: "budget-pool", budget: 50, pool: 6},
 	)
+	for i := range variants {
+		variants[i].format = journalV1
+	}
+	explored := func(plan string, neighbours Neighbours) func(*Settings, *planted) {
+		return func(s *Settings, p *planted) {
+			s.Neighbours = neighbours
+			if s.Explore, _ = explore.Parse(plan); s.Explore == nil {
+				p.widths = 1
+			}
+		}
+	}
+	variants = append(variants,
+		variant{name: "v2"},
+		variant{name: "v2-vacuous", change: func(s *Settings, p *planted) { s.Tau, p.widths, p.precisions = 0.003, 1, nil }},
+		variant{name: "v2-exchange", change: explored("none", NeighboursExchange)},
+		variant{name: "v2-gp", change: explored("gp:20", "")},
+		variant{name: "v2-gp-exchange-measured", change: explored("gp:12", NeighboursExchange), measured: true},
+		variant{name: "v2-evolution-fails", change: explored("evolution:16", ""), fails: true},
+		variant{name: "v2-random-pool", change: explored("random:9", ""), pool: 6},
+		variant{name: "v2-gp-budget", change: explored("gp:30", ""), budget: 21},
+	)
 	var got strings.Builder
 	for _, v := range variants {
 		for seed := range uint64(3) {
@@ -147,7 +170,7 @@ func TestSearchesRepeatToTheByte(t *testing.T) {
 			}
 			b := prob.Bands[0]
 			d := &Driver{Dir: filepath.Join(t.TempDir(), "run"), Problem: prob, Evaluator: plantedEvaluator{p, v.fails}, Budget: v.budget,
-				Header: Header{Settings: s, Space: FileRef{Name: p.Name(), SHA256: p.Hash()}, Evaluator: Identity{Spec: "planted"}, Anchor: prob.Anchor.Key(),
+				Header: Header{Format: v.format, Settings: s, Space: FileRef{Name: p.Name(), SHA256: p.Hash()}, Evaluator: Identity{Spec: "planted"}, Anchor: prob.Anchor.Key(),
 					Tables: []TableRef{{FileRef: FileRef{Name: b.Name}, Metric: "latency", Unit: "us", Budget: b.Budget, Measured: v.measured}}}}
 			if v.measured {
 				d.Measurers = []Measurer{plantedDevice{p}}

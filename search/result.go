@@ -80,6 +80,9 @@ type Result struct {
 	Gain       *CertGain // on fresh seeds, nil without
 }
 
+// Vacuous says that there are too few neighbours for a claim about them.
+func (r *Result) Vacuous() bool { return len(r.Neighbours) < fewNeighbours }
+
 func (r *searcher) result(stop Stop) *Result {
 	res := &Result{
 		Settings: r.s, Moves: r.moves, Infeasible: r.hood.infeasible, Sigma: r.sigmaNote, Stop: stop,

@@ -154,7 +154,7 @@ func Search(ctx context.Context, p Problem, s Settings, ask Ask, emit func(Event
 		p: p, s: s, ask: ask, emit: emit, rule: rule, base: base, evidence: newEvidence(base, &s),
 		comp: NewCompensator(p.Space, p.Bands), arms: map[string]*evidence.Arm{}, refused: map[string]string{},
 	}
-	r.comp.All = s.Neighbours == NeighboursAll
+	r.comp.Neighbours = s.Neighbours
 	ok, _, dev, err := r.comp.Inside(p.Anchor)
 	if err != nil {
 		return nil, fmt.Errorf("anchor: %w", err)

@@ -44,8 +44,8 @@ type Settings struct {
 	Batch      int                 `json:"batch"`               // candidates sampled between two looks
 	Published  bool                `json:"published,omitempty"` // the plain form as published
 
-	// Neighbours says what counts as a neighbour: "" for NeighboursCanonical, or
-	// NeighboursAll.
+	// Neighbours says what counts as a neighbour: "" for NeighboursCanonical,
+	// NeighboursAll or NeighboursExchange.
 	Neighbours Neighbours `json:"neighbours,omitempty"`
 
 	// PerDevice gives a layer a precision of its own on each table's device; choices
@@ -156,8 +156,8 @@ func (s *Settings) Complete() error {
 	if s.Neighbours == NeighboursCanonical {
 		s.Neighbours = ""
 	}
-	if s.Neighbours != "" && s.Neighbours != NeighboursAll {
-		bad("neighbours %q are neither %s nor %s", s.Neighbours, NeighboursCanonical, NeighboursAll)
+	if s.Neighbours != "" && s.Neighbours != NeighboursAll && s.Neighbours != NeighboursExchange {
+		bad("neighbours %q are none of %s, %s and %s", s.Neighbours, NeighboursCanonical, NeighboursAll, NeighboursExchange)
 	}
 	if s.Scope != ScopeLayer && s.Scope != ScopeAll {
 		bad("scope %q is neither %s nor %s", s.Scope, ScopeLayer, ScopeAll)

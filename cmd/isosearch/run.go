@@ -112,7 +112,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.Uint64Var(&o.Settings.Seed, "seed", 1, "of all randomness")
 	f.IntVar(&o.Workers, "workers", 1, "evaluations at a time")
 	f.StringVar((*string)(&o.Settings.Selector), "selector", string(o.Settings.Selector), search.SelectorNames())
-	f.StringVar((*string)(&o.Settings.Neighbours), "neighbours", string(search.NeighboursCanonical), "canonical: one width and precision per choice, the nearest; all: every one inside the band")
+	f.StringVar((*string)(&o.Settings.Neighbours), "neighbours", string(search.NeighboursCanonical), "canonical: one width and precision per choice, the nearest; all: every one inside the band; exchange: also those whose cost another layer makes up for")
 	f.StringVar((*string)(&o.Settings.Scope), "scope", string(o.Settings.Scope), "layer: sweep layer by layer; all: the whole neighbourhood at once")
 	f.StringVar((*string)(&o.Settings.Schedule), "schedule", string(o.Settings.Schedule), "how delta is shared: epochs (a share per incumbent) or comparisons")
 	f.IntVar(&o.Settings.Batch, "batch", 4, "candidates sampled between two looks: as many can be evaluated at a time")
@@ -214,6 +214,7 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	if err := anchors.CheckOne(o.Out); err != nil {
 		return err
 	}
+	o.goOn(o.Out)
 	in, err := o.openInputs(o.Anchor)
 	if err != nil {
 		return err
@@ -253,13 +254,21 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 		return ctx.Err()
 	}
 	if !cert.Claim.Reached && !o.Settings.Published {
-		err := fmt.Errorf("the claim was not reached: %s", unreached(cert))
+		err := notCertified(cert)
 		if strings.Contains(string(cert.Claim.Stop), "budget") {
 			err = hint.Wrap(err, "the same command with a larger --budget goes on from here")
 		}
 		return cli.Partial(err)
 	}
 	return nil
+}
+
+// goOn has a search that was begun in dir go on as it began where --explore is not
+// given: an earlier version's began at its anchor.
+func (o *runOptions) goOn(dir string) {
+	if j, err := search.ReadJournal(filepath.Join(dir, search.JournalFile)); err == nil && !o.given("explore") {
+		o.Settings.Explore = j.Header.Settings.Explore
+	}
 }
 
 // openInputs reads space and tables and prices one anchor.
@@ -336,9 +345,23 @@ func (o *runOptions) driver(in *search.Opened, ev evaluators, dir string, env cl
 	}, nil
 }
 
+// notCertified is what a search that does not certify ends with.
+func notCertified(c *search.Certificate) error {
+	if c.Claim.Verdict != search.Vacuous {
+		return fmt.Errorf("the claim was not reached: %s", unreached(c))
+	}
+	err := fmt.Errorf("the claim is vacuous: the final has %d neighbours of its cost", len(c.Neighbours))
+	if c.Header.Settings.Neighbours == search.NeighboursExchange {
+		return hint.Wrap(err, "a larger --tau has more of them")
+	}
+	return hint.Wrap(err, "--neighbours exchange has more of them, a larger --tau too")
+}
+
 // unreached says why a certificate's claim was not reached.
 func unreached(c *search.Certificate) string {
 	switch {
+	case c.Claim.Verdict == search.Vacuous:
+		return fmt.Sprintf("vacuous, %d neighbours", len(c.Neighbours))
 	case len(c.Alarms) > 0:
 		return "an alarm, see above"
 	case slices.ContainsFunc(c.Measured, func(d search.CertDevice) bool { return d.FinalMeasured && !d.FinalInside }):

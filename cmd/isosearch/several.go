@@ -30,6 +30,7 @@ func (o *runOptions) runSeveral(ctx context.Context, env cli.Env) error {
 		return err
 	}
 	// What is wrong with the last anchor is said before the first is searched from.
+	o.goOn(filepath.Join(o.Out, anchors.RunName(0)))
 	var inputs []*search.Opened
 	for _, key := range keys {
 		in, err := o.openInputs(key)

@@ -39,7 +39,7 @@ func tabular(t *testing.T, dir string) string {
 
 // several is a command line that searches from several anchors.
 func several(table, out string, more ...string) []string {
-	return append([]string{"run", "--space", table, "--lut", "space:us,space:kB", "--evaluator", "table:" + table + ",noise=gaussian", "--epsilon", "0.5",
+	return append([]string{"run", "--neighbours", "exchange", "--space", table, "--lut", "space:us,space:kB", "--evaluator", "table:" + table + ",noise=gaussian", "--epsilon", "0.5",
 		"--anchors", "b|b|b|b|b,c|c|c|c|c,random:3", "--seed", "3", "-o", out}, more...)
 }
 
