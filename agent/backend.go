@@ -75,7 +75,7 @@ type Model struct {
 	Signature string
 }
 
-// Options say how a model is to be run.
+// Options say how a model is run.
 type Options struct {
 	Provider        string            // cpu, xnnpack, cuda…
 	ProviderOptions map[string]string // passed through by name
@@ -226,7 +226,7 @@ type BackendSpec struct {
 	Name            string            `json:"name"` // ort, tflite, tensorflow, sim
 	Provider        string            `json:"provider"`
 	ProviderOptions map[string]string `json:"provider_options,omitempty"`
-	// Config is what the constructor needs: library paths, plugin providers, the
+	// Config holds what the constructor needs: library paths, plugin providers, the
 	// simulated device's file. Its meaning is the backend's own.
 	Config map[string]string `json:"config,omitempty"`
 	// PlanDir is the folder to which the plan's model files are relative.

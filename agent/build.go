@@ -77,7 +77,8 @@ func Build(m benchmarks.Model, spec BuildSpec) (Model, error) {
 	return out, nil
 }
 
-// CheckFile says whether a model file is the one the plan was made for.
+// CheckFile fails when a model file is not the one the plan was made for: its SHA-256
+// differs from sum.
 func CheckFile(path, sum string) error {
 	got, err := filehash.SHA256(path)
 	if err != nil {

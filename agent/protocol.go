@@ -28,7 +28,7 @@ type Estimator string
 
 // The estimators.
 const (
-	EstimatorMedian   Estimator = "median"   // of the rounds' medians: a device of one's own
+	EstimatorMedian   Estimator = "median"   // of the rounds' medians: a device that runs nothing else
 	EstimatorQuantile Estimator = "quantile" // a low quantile of the rounds' minima: a mildly shared host
 	EstimatorMin      Estimator = "min"      // over all rounds: a shared or virtual host, where interference only adds
 )
@@ -46,7 +46,7 @@ type Protocol struct {
 	Resolution int `yaml:"resolution"`
 	Sequence   int `yaml:"sequence"`
 
-	// Metrics is what is measured: latency always, energy and memory in a second pass.
+	// Metrics lists what is measured: latency always, energy and memory in a second pass.
 	Metrics []lut.Metric `yaml:"metrics"`
 
 	Threads int    `yaml:"threads"` // intra-op threads
@@ -83,7 +83,7 @@ type Warmup struct {
 	MaxSeconds float64 `yaml:"max_seconds"`
 }
 
-// ModelWarmup is what each model gets when it is opened: Runs runs, cut short at
+// ModelWarmup warms each model up when it is opened: Runs runs, cut short at
 // MaxSeconds but never below two, so that lazy allocation and weight packing are
 // over. The device is warm by then.
 type ModelWarmup struct {
@@ -142,7 +142,7 @@ type Thermal struct {
 // Energy is the window of the second pass.
 type Energy struct {
 	WindowSeconds  float64 `yaml:"window_seconds"`
-	CounterPeriods int     `yaml:"counter_periods"` // the window spans at least so many updates of the counter
+	CounterPeriods int     `yaml:"counter_periods"` // updates of the counter that the window spans at least
 	IdleSeconds    float64 `yaml:"idle_seconds"`    // before and after
 }
 

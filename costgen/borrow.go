@@ -15,7 +15,7 @@ import (
 // what it measured itself is weighed against it (parametric empirical Bayes; Morris,
 // J. Am. Stat. Assoc. 78, 1983).
 
-// borrowFrom is how many members a family needs for its line to be believed.
+// borrowFrom is the fewest members of a family whose line is believed.
 const borrowFrom = 4
 
 // borrow gives the cells marked as censored their values and intervals. Cells are

@@ -43,7 +43,7 @@ type network struct {
 	planned  float64 // bytes by the plan of the runtime's own graph, 0 when unknown
 }
 
-// campaign is what cleaning leaves of the records.
+// campaign holds the cleaned records.
 type campaign struct {
 	cells     []cell // sorted by key
 	overhead  *cell
@@ -133,7 +133,7 @@ func leastOf(sources []Source, metric lut.Metric) float64 {
 	return least
 }
 
-// take sorts out one file; set, when given, is what its networks are for.
+// take sorts out one file; set, when given, replaces that of its networks.
 func (c *cleaner) take(s Source, set role.Set) {
 	for _, l := range s.Records {
 		r := &l.Record
@@ -151,7 +151,7 @@ func (c *cleaner) take(s Source, set role.Set) {
 	}
 }
 
-// residue is what a difference of sessions leaves systematically, as a share of
+// residue is the systematic error of a difference of sessions, as a share of
 // its most expensive term, however sharp its interval: the last kernel's output, for
 // instance, is written to another buffer when another one follows. A cell less than that
 // below zero costs nothing that can be told, and is censored instead of refused;
@@ -168,7 +168,7 @@ func largestTerm(r *record.Record) float64 {
 	return most
 }
 
-// use takes one usable record in and says whether it could.
+// use takes one usable record in and reports whether it could.
 func (c *cleaner) use(l named, set role.Set) bool {
 	r := &l.Record
 	v, lo, hi, n, ok := value(r, c.opt.Metric)
@@ -472,7 +472,7 @@ func title(r *record.Record) string {
 	return r.Case
 }
 
-// fingerprint is what the compiler reads of a record, as bytes: the case and the
+// fingerprint holds all that the compiler reads of a record, as bytes: the case and the
 // key, ended by zeros, the value and its interval as IEEE 754 bits, the count.
 func fingerprint(id, key string, v, lo, hi float64, n int) []byte {
 	b := make([]byte, 0, len(id)+len(key)+2+4*8)

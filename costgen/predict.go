@@ -43,7 +43,7 @@ type PricedKernel struct {
 	Extrapolated bool    `json:"extrapolated,omitempty"`
 }
 
-// Missing is what the table cannot price. Key is nil when no key describes it.
+// Missing is a part of a network that the table cannot price. Key is nil when no key describes it.
 type Missing struct {
 	Name   string  `json:"name"`
 	Key    *lut.Op `json:"key,omitempty"`

@@ -8,14 +8,14 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// moved is what a network moves in one inference, in bytes.
+// moved holds the bytes that a network moves in one inference.
 type moved struct {
 	linear, conv float64 // weights of linear layers, of convolutions
 	spill        float64 // of tensors, what goes beyond nearBytes
 	live         float64 // of the largest operator's input and output
 }
 
-// nearBytes is what a core keeps of a tensor between two operators: a quarter of a
+// nearBytes is the part of a tensor that a core keeps between two operators: a quarter of a
 // second-level cache of today's servers and phones, 0.5 to 2 MiB, which an operator's
 // input, its output, its weights and the tensors of other branches share.
 const nearBytes = 256 << 10
@@ -45,7 +45,7 @@ func share(m moved, from, to int) float64 {
 	return min(1, max(0, (m.linear+m.conv+m.live-float64(from))/float64(to-from)))
 }
 
-// beyond is what a network pays for its traffic, in terms of the sum that the
+// beyond is the cost of a network's traffic, in terms of the sum that the
 // calibration scales.
 func beyond(c *lut.Calibration, m moved) float64 {
 	t := c.Traffic
@@ -154,7 +154,7 @@ func weightedTraffic(form int, points []point, weights []float64) (best lut.Cali
 	return best, ok
 }
 
-// beside is what is believed of the prices before the networks are seen, as further
+// beside holds the prior of the prices, before the networks are seen, as further
 // equations (ridge regression, Hoerl and Kennard 1970): each kind's price is the common
 // one's part, give or take besideSpread of itself, weighed against what the common
 // prices leave of the networks. Without it a network that streams more of one kind

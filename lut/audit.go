@@ -63,7 +63,7 @@ type BandRank struct {
 	KendallAll  float64 `json:"kendall_all"`
 }
 
-// Sweep says whether measured cost rises along each axis line of the cells.
+// Sweep reports whether measured cost rises along each axis line of the cells.
 type Sweep struct {
 	Lines       int     `json:"lines"`
 	Steps       int     `json:"steps"`

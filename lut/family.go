@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Family is what shares one key without coordinates and one set of axes: a set of
-// measured points. The points need not fill a grid.
+// Family holds the measured points of operators that share one key without coordinates
+// and one set of axes. The points need not fill a grid.
 type Family struct {
 	Op    Op       // what the members share; it has no coordinates
 	Axes  []string // sorted
 	Knots []Knot   // sorted by At
-	// Stairs are what is known of residues, sorted by axis, one per axis.
+	// Stairs say how costs depend on residues; sorted by axis, at most one per axis.
 	Stairs []Staircase
 }
 
@@ -92,7 +92,7 @@ const (
 	Measured Reason = "measured" // equal to raw
 	Isotonic Reason = "isotonic" // moved by the projection on the monotone cone
 	Regime   Reason = "regime"   // a significant violation kept: the axis changes regime here
-	Censored Reason = "censored" // not distinguishable from zero: raw is what the family expects of it, weighed against its own measurement
+	Censored Reason = "censored" // not distinguishable from zero: raw weighs what the family expects against its own measurement
 	Imported Reason = "imported" // from a published table, without evidence of ours
 )
 

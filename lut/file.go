@@ -3,7 +3,7 @@ package lut
 // Format is the first field of every table file.
 const Format = "isocost/lut/v1"
 
-// Metric is what a table's numbers are of.
+// Metric names the quantity a table holds.
 type Metric string
 
 // The metrics, and the unit of each.
@@ -127,7 +127,7 @@ type Calibration struct {
 	B     float64 `json:"b"`
 	C     float64 `json:"c"`
 	Curve []Point `json:"curve"` // increasing in x and y; outside it the end's ratio holds
-	// Traffic is what networks that outgrow the caches pay beyond their operators, nil
+	// Traffic prices what networks that outgrow the caches pay beyond their operators, nil
 	// when they pay nothing or it was not asked for. It needs the bytes each operator
 	// moves: costgen applies it, Total does not.
 	Traffic *Traffic `json:"traffic,omitempty"`

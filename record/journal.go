@@ -79,7 +79,7 @@ type Round struct {
 	State          *State   `json:"state,omitempty"`
 }
 
-// State is what the device said of itself between rounds; never read inside a
+// State holds the readings of the device between rounds; never taken inside a
 // timed region. Absent sensors are absent fields.
 type State struct {
 	MHz       []float64 `json:"mhz,omitempty"`        // current clock of each policy

@@ -149,11 +149,11 @@ const Requests = "requests"
 // output are within. Otherwise LivenessBytes alone is there, of the operator's own
 // graph, its input and output included.
 type Memory struct {
-	// WeightsBytes is what the allocator held after initialisation, or the model's
+	// WeightsBytes counts what the allocator held after initialisation, or the model's
 	// constants where those are more (a runtime may use them where they lie).
 	WeightsBytes *int64 `json:"weights_bytes,omitempty"`
 	PeakActBytes *int64 `json:"peak_activation_bytes,omitempty"` // MaxInUse − InUse after initialisation
-	// LivenessBytes is what a plan says without running anything: by the runtime's rules
+	// LivenessBytes is planned, without running anything: by the runtime's rules
 	// over its own optimised graph where it shows that, else the tensors alive at once in
 	// the model's graph as it was made.
 	LivenessBytes *int64 `json:"liveness_bytes,omitempty"`

@@ -20,7 +20,7 @@ const (
 	endpointIndex = 2
 )
 
-// modelData is what the journal holds of one model within one group.
+// modelData holds the visits to one model within one group, and what follows from them.
 type modelData struct {
 	visits    []*record.Visit // in order
 	spans     []span          // the visits by round, ascending
@@ -58,7 +58,7 @@ func (m *modelData) spanIn(round int) (span, bool) {
 	return m.spans[i], true
 }
 
-// Log is what a campaign's journal holds of one group. It only ever grows.
+// Log gives what a campaign's journal holds of one group. It only ever grows.
 type Log interface {
 	// Visits are all visits of the group, in the order in which they were taken.
 	Visits() []*record.Visit

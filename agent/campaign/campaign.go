@@ -61,7 +61,7 @@ type Campaign struct {
 	Now func() time.Time
 }
 
-// Outcome is what a campaign ended with.
+// Outcome holds the results of a campaign.
 type Outcome struct {
 	Header  record.Header
 	Records []*record.Record         // in the plan's order
@@ -89,7 +89,7 @@ type run struct {
 	// drift.
 	reference string
 	models    map[string]benchmarks.Model
-	names     map[string]string // model → a name for people
+	names     map[string]string // model → name in messages
 	caseOf    map[string]string // model → what people call the first case it is a term of
 	tally     tally
 	open      map[string]bool  // in the present child
@@ -193,7 +193,7 @@ func (r *run) start(ctx context.Context) error {
 	return r.blameReboot()
 }
 
-// launch starts a child that takes the campaign's time to be elapsed seconds.
+// launch starts a child; the campaign has taken elapsed seconds so far.
 func (r *run) launch(ctx context.Context, elapsed float64) error {
 	p, err := r.Launch.Launch(ctx)
 	if err != nil {
@@ -282,7 +282,7 @@ func (r *run) relaunch(ctx context.Context) error {
 	return r.launch(ctx, elapsed)
 }
 
-// usable says whether a case can still be measured.
+// usable reports whether a case can still be measured.
 func (r *run) usable(c benchmarks.Case) bool {
 	for _, t := range c.Terms {
 		if r.j.faults[t.Model] != nil {

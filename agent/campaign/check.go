@@ -73,7 +73,7 @@ func (r *run) checkGroup(ctx context.Context, g int) error {
 	return nil
 }
 
-// isTerm says whether some case's value contains this model's: its energy is
+// isTerm reports whether some case's value contains this model's: its energy is
 // needed then. A model that is only a case's isolated column is not.
 func (r *run) isTerm(id string) bool {
 	return slices.ContainsFunc(r.Plan.Cases, func(k benchmarks.Case) bool {

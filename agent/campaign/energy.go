@@ -38,7 +38,7 @@ type modelEnergy struct {
 	absent string
 }
 
-// slice is what one window of one model in one round showed, in joules over its runs.
+// slice holds one window of one model in one round: joules over its runs.
 type slice struct {
 	round                 int
 	gross, idle, se, secs float64

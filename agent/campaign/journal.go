@@ -35,7 +35,7 @@ type journal struct {
 	checks   map[string]*record.Check
 	recorded map[string]*record.Record
 	end      *record.End
-	open     *record.Start // started and, as far as the file says, not finished
+	open     *record.Start // started and, by the file, not finished
 	deviceS  float64
 	closedS  float64 // device seconds when the last round was closed
 	resumed  bool

@@ -13,14 +13,14 @@ import (
 	"github.com/isocost/isocost/record"
 )
 
-// wholeModel says whether some case's memory is this model's own.
+// wholeModel reports whether some case's memory is this model's own.
 func (r *run) wholeModel(id string) bool {
 	return slices.ContainsFunc(r.Plan.Cases, func(k benchmarks.Case) bool {
 		return k.Role != role.Cell && len(k.Terms) == 1 && k.Terms[0].Model == id && k.Terms[0].Coef == 1
 	})
 }
 
-// framed says whether the memory of some cell is read off this model.
+// framed reports whether some cell's memory is read off this model.
 func (r *run) framed(id string) bool {
 	return slices.ContainsFunc(r.Plan.Cases, func(k benchmarks.Case) bool { return frameOf(k) == id })
 }
@@ -117,7 +117,7 @@ func (r *run) count(ctx context.Context, t *child.Talk, id string, m *record.Mem
 	return err
 }
 
-// growth is what a process grows by when it opens the model as it is timed.
+// growth measures by how much a process grows when it opens the model as it is timed.
 func (r *run) growth(ctx context.Context, t *child.Talk, id string, m *record.Memory) error {
 	before := t.ResidentBytes()
 	done, err := t.Ask(ctx, child.Request{Open: &child.Open{Models: []child.OpenModel{{Model: r.models[id], Name: r.names[id], Repeat: 1}}}}, r.openPatience(), func(rep child.Report) error {

@@ -86,7 +86,7 @@ func (r *run) show(stage string, g int) {
 	r.Progress(p)
 }
 
-// namesOfCases is what people call each model: the key or the name of the first case it
+// namesOfCases names each model for messages: the key or the name of the first case it
 // is a term of.
 func namesOfCases(cases []benchmarks.Case) map[string]string {
 	out := map[string]string{}

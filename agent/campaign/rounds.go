@@ -34,7 +34,7 @@ func (r *run) casesIn(g int) []member {
 	return list
 }
 
-// groupLog is what the journal says of one group.
+// groupLog is one group's part of the journal.
 type groupLog struct {
 	*journal
 	group int
@@ -49,7 +49,7 @@ func (l groupLog) Void(round int) bool {
 
 func (l groupLog) Repeat(model string) int { return l.repeat(model) }
 
-// analysis is a group's, as far as it was extended.
+// analysis returns a group's analysis as it was last extended.
 func (r *run) analysis(g int) *analysis.Group {
 	a := r.analyses[g]
 	if a == nil {
@@ -151,7 +151,7 @@ func (r *run) batchLen(g int, todo []visitPlan) int {
 	return len(todo)
 }
 
-// left lists the visits of a round that are still to be taken.
+// left lists the visits of a round that have not been taken.
 func (r *run) left(g, round int, plan []visitPlan) []visitPlan {
 	if r.j.roundsClosed(g) > round {
 		return nil

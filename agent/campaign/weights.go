@@ -10,7 +10,7 @@ import (
 )
 
 // memoryOf is a model's memory as its opening told it; nil when nothing is known.
-// Weights are what the runtime's allocator held once the model was open, or the
+// Its weights are the bytes that the runtime's allocator held once it was open, or the
 // model's own constants where those are more: a runtime may use them where they lie
 // in the file and copy only what it repacks (ONNX Runtime does).
 func (r *run) memoryOf(o *record.Open) *record.Memory {

@@ -23,7 +23,7 @@ var (
 	_ device.Timekeeper  = (*worldMeter)(nil)
 )
 
-// worldPeriod is how often the simulated counter is taken to be updated.
+// worldPeriod is the period at which the simulated counter is updated.
 const worldPeriod = time.Millisecond
 
 func (m *worldMeter) Unit() string { return "J" }

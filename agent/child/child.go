@@ -184,7 +184,7 @@ func (s *server) send(r Report) error {
 	return s.flush()
 }
 
-// holdBytes is what a pipe takes at once (Linux: 64 KiB).
+// holdBytes is the capacity of a pipe (Linux: 64 KiB).
 const holdBytes = 64 << 10
 
 // flush hands over the reports that waited.
@@ -440,7 +440,7 @@ func (s *server) close(models []string) error {
 	return errors.Join(errs...)
 }
 
-// heapBytes is what Go's heap holds, read without stopping the program.
+// heapBytes reads the size of Go's heap without stopping the program.
 func heapBytes() uint64 {
 	m := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(m)

@@ -7,7 +7,7 @@ import (
 	"github.com/isocost/isocost/record"
 )
 
-// Request is what the campaign asks of the child; exactly one field is set. Each
+// Request is a request of the campaign to the child; exactly one field is set. Each
 // request is answered by reports and ends with one whose Done is true.
 type Request struct {
 	Hello   *Hello   `json:"hello,omitempty"`
@@ -92,7 +92,7 @@ type Memory struct {
 	Name  string           `json:"name,omitempty"`
 }
 
-// Report is what the child says of Model, or of itself.
+// Report is a message of the child about Model, or about itself.
 type Report struct {
 	Begin   bool            `json:"begin,omitempty"` // work on Model starts now
 	Info    *agent.Info     `json:"info,omitempty"`
@@ -114,7 +114,7 @@ type Report struct {
 	RSS   int64   `json:"rss,omitempty"`  // bytes, now
 	HWM   int64   `json:"hwm,omitempty"`  // bytes, highest so far
 	Runs  int     `json:"runs,omitempty"` // answer to Loop
-	// Joules is what a simulated device has spent since the child began.
+	// Joules is the energy that a simulated device has spent since the child began.
 	Joules *float64 `json:"joules,omitempty"`
 }
 
@@ -127,7 +127,7 @@ type Taken struct {
 	Preempted []int     `json:"preempted,omitempty"`
 }
 
-// Failure is what happened to a model instead of an answer. It is an error when it
+// Failure says what happened to a model instead of an answer. It is an error when it
 // ended the child.
 type Failure struct {
 	Model    string          `json:"model,omitempty"` // in flight, "" if none

@@ -51,7 +51,7 @@ func (p *sampler) visit(s agent.Session, n, repeat, discard int) (us []float64, 
 
 // TakeSamples times a session as a campaign does: n samples of repeat runs each after
 // discard untimed runs, in microseconds per run, with the indexes of samples
-// during which the thread was switched out. threads is what the session runs on.
+// during which the thread was switched out. threads is the number the session runs on.
 // The caller keeps its goroutine on one OS thread.
 func TakeSamples(s agent.Session, clock agent.Clock, threads, n, repeat, discard int) (us []float64, preempted []int, err error) {
 	p := sampler{clock: clock, switches: func() int64 { return involuntarySwitches(threads) }}

@@ -34,7 +34,7 @@ func (t *Talk) Now() float64 { return t.now }
 // ResidentBytes is the child's memory as last reported.
 func (t *Talk) ResidentBytes() int64 { return t.rss }
 
-// Joules is what a simulated device has spent since the child began; ok is false for
+// Joules is the energy that a simulated device has spent since the child began; ok is false for
 // any other device.
 func (t *Talk) Joules() (spent float64, ok bool) {
 	if t.joules == nil {

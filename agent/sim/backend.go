@@ -63,10 +63,10 @@ func (b *Backend) BeforeFault(f func()) { b.warn = f }
 // Switches counts preemptions so far.
 func (b *Backend) Switches() int64 { return b.world.switches }
 
-// ResidentBytes is what the open sessions take.
+// ResidentBytes is the memory of the open sessions.
 func (b *Backend) ResidentBytes() int64 { return b.world.resident }
 
-// Joules is what the device has spent.
+// Joules is the energy the device has spent, idle included.
 func (b *Backend) Joules() (spent float64, ok bool) { return b.world.joules, b.dev.Power != nil }
 
 type session struct {
@@ -81,7 +81,7 @@ type session struct {
 	closed bool
 }
 
-// text is what faults match: keys, or the file's name.
+// text is the text that faults match: keys, or the file's name.
 func text(m agent.Model) string {
 	if len(m.Chain) == 0 {
 		return filepath.Base(m.Path)

@@ -55,7 +55,7 @@ type Device struct {
 	Throttle []Phase  `yaml:"throttle"`
 	Preempt  Preempt  `yaml:"preempt"`
 	Memory   MemoryOf `yaml:"memory"`
-	// Power is what the device draws; nil: it has no sensor.
+	// Power is the power the device draws; nil: it has no sensor.
 	Power  *Power  `yaml:"power"`
 	Faults []Fault `yaml:"faults"`
 }

@@ -50,8 +50,8 @@ func (w *world) spend(d time.Duration, watts float64) {
 	}
 }
 
-// run lets us microseconds of undisturbed work at so many watts above idle pass as
-// the device would at this moment.
+// run does work that takes us microseconds undisturbed, at watts above idle, as the
+// device would at this moment.
 func (w *world) run(us, watts float64) {
 	d := w.dev
 	us *= w.slowdown()

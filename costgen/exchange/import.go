@@ -38,7 +38,7 @@ type entry struct {
 	where  string // the name it has in its file
 }
 
-// published is what a reader finds in a file.
+// published holds the costs that a reader finds in a file.
 type published struct {
 	entries  []entry
 	base     float64  // a fixed cost, us; 0 when there is none

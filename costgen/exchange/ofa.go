@@ -152,7 +152,7 @@ func writeOFA(t *lut.Table) (data []byte, skipped []string) {
 	return b.Bytes(), skipped
 }
 
-// onlyAttrs says whether the op has no attributes but these, and is fp32: the
+// onlyAttrs reports whether the op has no attributes but these, and is fp32: the
 // format has no field for any other.
 func onlyAttrs(op lut.Op, names ...string) bool {
 	if op.Precision != lut.FP32 {

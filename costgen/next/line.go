@@ -13,7 +13,7 @@ import (
 type line struct {
 	staircase.Line
 	trust []float64 // per interval between Xs, how much of the gap is doubt
-	// inside is what knots between the two ends, off the line, have shown.
+	// inside holds what knots between the two ends, off the line, have shown.
 	inside []float64
 	shown  []float64 // per inner x, how far it is off its neighbours' line; see prove
 }

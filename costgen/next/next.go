@@ -272,7 +272,7 @@ func (f *front) centre() (lut.Op, bool) {
 	return f.want[best].Op, true
 }
 
-// measured says whether the point is a knot, measured or assumed.
+// measured reports whether the point is a knot, measured or assumed.
 func (f *front) measured(op lut.Op) bool {
 	_, ok := slices.BinarySearchFunc(f.fam.Knots, op.At, func(k lut.Knot, at []lut.Coord) int {
 		for i := range k.At {

@@ -13,14 +13,14 @@ import (
 // units, and the commonest.
 var newForm = staircase.Form{Period: 16}
 
-// view is what is known of a pool's residues when some measurements are counted
-// on that are not made yet. They narrow the covariance whatever they will say.
+// view holds what a pool's residues are known to be if some measurements that are not
+// made yet are counted on. They narrow the covariance whatever they will say.
 type view struct {
 	fit     *staircase.Fit
 	counted []deflation
 }
 
-// deflation is what one observation takes off the covariance: v·vᵀ/d.
+// deflation is the part that one observation takes off the covariance: v·vᵀ/d.
 type deflation struct {
 	v []float64
 	d float64

@@ -8,7 +8,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// Fit is what a pool says under one form: mean and covariance of its parameters.
+// Fit is the posterior of a pool under one form: mean and covariance of its parameters.
 type Fit struct {
 	Form   Form
 	levels int           // parameters are of any family, of one family, of one line
@@ -31,10 +31,10 @@ type Term struct {
 	Coef  float64
 }
 
-// Fit is the posterior under a form; places are further ones that will be asked about.
+// Fit fits a form; places are further ones that will be asked about.
 func (p *Pool) Fit(form Form, places []Place) *Fit { return p.fit(form, maxParams, places) }
 
-// fit is the posterior of at most so many parameters.
+// fit is Fit with at most params parameters.
 func (p *Pool) fit(form Form, params int, places []Place) *Fit {
 	f := &Fit{Form: form}
 	for f.levels = 3; f.levels > 0; f.levels-- {
@@ -124,7 +124,7 @@ func (f *Fit) judge(seen []observation, a *symmetric, b []float64) {
 	}
 }
 
-// observation is what an inner knot tells: Σ terms = z, with a variance.
+// observation is the equation that an inner knot gives: Σ terms = z, with a variance.
 type observation struct {
 	x           int // of the knot
 	terms       []Term
@@ -254,7 +254,7 @@ func (f *Fit) covariance(a, b []Term) float64 {
 	return sum
 }
 
-// staircase is what the fit says of one family.
+// staircase is one family's staircase by the fit.
 func (f *Fit) staircase(p *Pool, family string) lut.Staircase {
 	s := lut.Staircase{Axis: p.axis, Period: f.Form.Period, Whole: f.Form.Whole}
 	add := func(at []int, place Place, further float64) {

@@ -17,13 +17,13 @@ const (
 	// int8 inverted residuals of decision 0403 over families and over lines. A residue
 	// that costs nothing extra on most lines does so on all.
 	spreadShare = 0.25
-	// Curve is what a straight line between knots is off by itself.
+	// Curve is the relative error of a straight line between knots by itself.
 	Curve = 0.03
 	// pays is how much smaller the error of left-out knots must be before a
 	// staircase replaces plain slopes; needs is how many knots must say so.
 	pays  = 0.6
 	needs = 4
-	// maxParams and maxKnots bound the work: beyond so many parameters lines and
+	// maxParams and maxKnots bound the work: beyond maxParams parameters, lines and
 	// then families have none of their own, and fewer still do to judge a form; more
 	// knots tell nothing new.
 	maxParams = 200
@@ -33,7 +33,7 @@ const (
 	folds = 8
 	// steps is how often the model is linearised: the third hardly moves it.
 	steps = 4
-	// noise is what no form need explain: a good measurement's interval.
+	// noise is an error that no form must explain: a good measurement's interval.
 	noise = 0.01
 )
 
@@ -45,8 +45,8 @@ type Form struct {
 
 var plainSlope = Form{Period: 1}
 
-// forms are the candidates: 8, 16 and 32 are what vector units of 128 to 512
-// bits make of fp32 and int8 channels.
+// forms are the candidates: 8, 16 and 32 are the blocks of fp32 and int8
+// channels in vector units of 128 to 512 bits.
 var forms = []Form{{8, false}, {8, true}, {16, false}, {16, true}, {32, false}, {32, true}}
 
 // Position is where the form puts a coordinate.

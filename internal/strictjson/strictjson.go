@@ -231,7 +231,7 @@ func names(text []byte, t reflect.Type) error {
 	}
 }
 
-// inside is what an object or array read into t holds: a struct's fields by name, or
+// inside describes what an object or array read into t holds: a struct's fields by name, or
 // the type of elements and a map's values. Of types that read themselves nothing is
 // known.
 func inside(t reflect.Type) (fields map[string]reflect.Type, within reflect.Type) {
