@@ -64,7 +64,7 @@ func TestBorrowedCostsAreRightOnAverage(t *testing.T) {
 
 // A family of two tells nothing: what stands for a cell is the mean of what its
 // measurement leaves possible, in agreement with a textbook's truncated normal.
-func TestAloneACellIsAPositiveNumber(t *testing.T) {
+func TestACensoredCellWithoutAFamilyIsPositive(t *testing.T) {
 	for _, c := range []struct{ v, se, want float64 }{{0, 1, 0.797885}, {-2, 1, 0.373215}, {1, 1, 1.2876}, {-40, 1, 0.025}} {
 		op, _ := lut.ParseOp("relu/fp32@dim=8,seq=4")
 		fam := []cell{{op: op, family: op.Grid(), value: c.v, lo: c.v - 1.96*c.se, hi: c.v + 1.96*c.se, censored: true}}

@@ -339,7 +339,7 @@ func TestCompileWarns(t *testing.T) {
 
 // A significant fall is kept, as a change of regime, by all policies but strict;
 // noise is smoothed by all but raw.
-func TestPolicies(t *testing.T) {
+func TestEachPolicyCorrectsAsItSays(t *testing.T) {
 	var s Source
 	s.Header, s.Name = testHeader(), "rec.jsonl"
 	raw := []float64{10, 12, 11.9, 20, 14, 16} // 12→11.9 is noise, 20→14 is real
@@ -445,7 +445,7 @@ func TestAuditOfATable(t *testing.T) {
 
 // Energy adds up like latency; memory does not: a chain's operators are alive one
 // after another, and the largest counts.
-func TestOtherMetrics(t *testing.T) {
+func TestEnergyAndMemoryAreCompiled(t *testing.T) {
 	s := Source{Name: "rec.jsonl", Header: testHeader()}
 	var ops []lut.Op
 	zero := int64(0)

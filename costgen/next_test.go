@@ -77,7 +77,7 @@ func (p *plant) error(t *testing.T, cells map[string]record.Record, nets [][][3]
 
 // The promise of the active plan: from the same start – the corners – it reaches
 // the error of a uniform grid with at least three times fewer measurements.
-func TestNextBeatsAUniformGridThreefold(t *testing.T) {
+func TestProposalsBeatAUniformGridThreefold(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles hundreds of tables: make test")
 	}
@@ -151,7 +151,7 @@ func TestNextBeatsAUniformGridThreefold(t *testing.T) {
 	}
 }
 
-func TestNextClosesHolesFirst(t *testing.T) {
+func TestProposalsCloseHolesFirst(t *testing.T) {
 	p := &plant{rng: rand.New(rand.NewPCG(1, 1)), step: []int{0, 0}}
 	s := Source{Name: "plant", Header: testHeader()}
 	for _, c := range [][2]int{{1, 1}, {1, 8}} {

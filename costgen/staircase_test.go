@@ -145,7 +145,7 @@ func TestStaircasesAreFound(t *testing.T) {
 // a line: three times fewer measurements than a grid interpolated along slopes, and
 // than one compiled as the plan's is, once that has so many cells that a third of
 // them can tell anything; never more in any case.
-func TestNextBeatsAUniformGridOnStaircases(t *testing.T) {
+func TestProposalsBeatAUniformGridOnStaircases(t *testing.T) {
 	for seed := range uint64(4) {
 		m := newMill(seed)
 		var uses []next.Use
@@ -197,7 +197,7 @@ func TestNextBeatsAUniformGridOnStaircases(t *testing.T) {
 const floor = 0.02
 
 // A step somewhere is no staircase, however the knots lie.
-func TestStepsAreNoStaircases(t *testing.T) {
+func TestAStepIsNotAStaircase(t *testing.T) {
 	for seed := range uint64(6) {
 		p := &plant{rng: rand.New(rand.NewPCG(seed, 9))}
 		for range 8 {

@@ -60,7 +60,7 @@ func TestTrafficIsNotNegative(t *testing.T) {
 
 // Law: a network that streams far more of a kind than those of the fit together is not
 // predicted by what their noise says of that kind: the common price holds it.
-func TestTrafficBeyondTheFit(t *testing.T) {
+func TestTrafficOutsideTheFittedNetworks(t *testing.T) {
 	truth := lut.Calibration{A: 1.02, Traffic: &lut.Traffic{Linear: 30e-6, Conv: 21e-6, Spill: 10.5e-6, Near: nearBytes, From: 4 << 20, To: 16 << 20}}
 	stranger := point{x: 5000, kernels: 50, moved: moved{linear: 60e6, conv: 1e6, live: 4e6}}
 	want := truth.Apply(stranger.x+beyond(&truth, stranger.moved), stranger.kernels)
@@ -87,7 +87,7 @@ func TestTrafficBeyondTheFit(t *testing.T) {
 	t.Logf("off by at most %.0f %%", 100*worst)
 }
 
-func TestMovedBy(t *testing.T) {
+func TestBytesThatOperatorsMove(t *testing.T) {
 	var ops []lut.Op
 	for _, key := range []string{"conv[k=3,s=2]/fp32@cin=64,cout=128,h=112,w=112", "dwconv[k=3,s=1]/int8@c=128,h=56,w=56", "linear/fp32@cin=512,cout=1000,m=1", "unknown/fp32@c=3"} {
 		op, err := lut.ParseOp(key)

@@ -106,7 +106,7 @@ func TestCostInterpolates(t *testing.T) {
 }
 
 // A factor that the knots around do not share is in doubt by its standard error.
-func TestStaircaseWidensTheInterval(t *testing.T) {
+func TestAStaircaseWidensTheInterval(t *testing.T) {
 	sharp := testFile()
 	for i := range sharp.Families {
 		for j := range sharp.Families[i].Stairs {
@@ -311,7 +311,7 @@ func TestEncodeDecode(t *testing.T) {
 	}
 }
 
-func TestConcurrently(t *testing.T) {
+func TestATableIsSafeForConcurrentUse(t *testing.T) {
 	tab := testTable(t)
 	var wg sync.WaitGroup
 	for g := range 4 {

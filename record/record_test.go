@@ -153,7 +153,7 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 // Lines behind the header may be shuffled: the file says the same.
-func TestDecodeAnyOrder(t *testing.T) {
+func TestLinesMayStandInAnyOrder(t *testing.T) {
 	lines := bytes.SplitAfter(good(t), []byte("\n"))
 	body := lines[1 : len(lines)-1]
 	slices.Reverse(body)

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestGroupsWhenMemoryIsShort: models that do not fit together are measured in
+// TestModelsThatDoNotFitAreMeasuredInGroups: models that do not fit together are measured in
 // groups, each with the anchor, and every case is measured all the same.
-func TestGroupsWhenMemoryIsShort(t *testing.T) {
+func TestModelsThatDoNotFitAreMeasuredInGroups(t *testing.T) {
 	p := planOf(someOps(16)...)
 	d := simDevice(t, "memory: {session_bytes: 1048576}\n")
 	k := newCampaign(t, p, d, nil)

@@ -20,6 +20,7 @@ import (
 	"github.com/isocost/isocost/agent/child"
 	"github.com/isocost/isocost/agent/sim"
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
@@ -283,6 +284,15 @@ func TestKilledCampaignsResume(t *testing.T) {
 	t.Logf("%d kills over %d campaigns of %v, %d torn last lines", killed, finished, whole.Round(time.Millisecond), torn)
 }
 
+// launcher calls before ahead of each launch.
+func launcher(before func(), next child.Launcher) child.Launcher {
+	return launchFunc(func(ctx context.Context) (child.Process, error) { before(); return next.Launch(ctx) })
+}
+
+type launchFunc func(context.Context) (child.Process, error)
+
+func (f launchFunc) Launch(ctx context.Context) (child.Process, error) { return f(ctx) }
+
 func TestAnotherCampaignsFileIsRefused(t *testing.T) {
 	p := planOf(someOps(2)...)
 	d := simDevice(t, "")
@@ -317,14 +327,31 @@ func TestAnotherCampaignsFileIsRefused(t *testing.T) {
 	}
 	k := newCampaign(t, p, d, nil)
 	k.Path = other
-	if _, err := k.Run(context.Background()); err == nil {
-		t.Error("notes were taken for records")
+	launches := 0
+	k.Launch = launcher(func() { launches++ }, k.Launch)
+	if _, err := k.Run(context.Background()); err == nil || launches > 0 {
+		t.Errorf("notes were taken for records: %v after %d children", err, launches)
 	}
 	if data, _ := os.ReadFile(other); string(data) != "shopping:\nmilk" {
 		t.Errorf("the notes were changed to %q", data)
 	}
 	if after, _ := os.ReadFile(first.Path); string(after) != string(before) {
 		t.Error("a refused campaign changed the file")
+	}
+	// What another agent writes after the file was read, and before it is opened, is noticed.
+	k = newCampaign(t, p, d, nil)
+	k.Path = filepath.Join(t.TempDir(), "rec.jsonl")
+	for _, text := range []string{"", string(before)} {
+		if err := os.WriteFile(k.Path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		k.Launch = launcher(func() { os.WriteFile(k.Path, []byte(text+"{}\n"), 0o666) }, inProcess(d))
+		if _, err := k.Run(context.Background()); err == nil || hint.Of(err) == "" {
+			t.Errorf("a file that was written to meanwhile is continued: %v", err)
+		}
+		if after, _ := os.ReadFile(k.Path); string(after) != text+"{}\n" {
+			t.Errorf("it was changed to %q", after)
+		}
 	}
 	// Continuing a finished campaign measures nothing and changes nothing.
 	k = newCampaign(t, p, d, nil)
@@ -337,9 +364,9 @@ func TestAnotherCampaignsFileIsRefused(t *testing.T) {
 	}
 }
 
-// TestTheChildIsLookedAt: once a child, after its models are open; what is found
+// TestThreadsOfAChildAreCheckedOnce: once a child, after its models are open; what is found
 // ends the campaign.
-func TestTheChildIsLookedAt(t *testing.T) {
+func TestThreadsOfAChildAreCheckedOnce(t *testing.T) {
 	p := planOf(someOps(2)...)
 	for _, want := range []error{nil, errors.New("thread 7 may run on CPUs 0-7, outside of 3")} {
 		k := processCampaign(t, p, deviceHead, nil)

@@ -19,8 +19,8 @@ func (p placing) Placement(context.Context, agent.Model, agent.Options) (agent.P
 	return agent.Placement{}, p.err
 }
 
-// TestPlacementIsNamedOnce: backends say what they were doing, and to which model.
-func TestPlacementIsNamedOnce(t *testing.T) {
+// TestPlacementErrorsAreNotWrappedAgain: backends say what they were doing, and to which model.
+func TestPlacementErrorsAreNotWrappedAgain(t *testing.T) {
 	want := errors.New("placement of anchor: the provider is not there")
 	s := &server{backend: placing{err: want}}
 	s.Build = func(benchmarks.Model, agent.BuildSpec) (agent.Model, error) { return agent.Model{}, nil }
