@@ -242,6 +242,9 @@ func TestMacroAcceptance(t *testing.T) {
 // The other selectors on the same starts: never wrong more often than δ, and
 // cheaper where there is something to save.
 func TestMacroSelectors(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hundreds of searches: make test")
+	}
 	m := loadMacro(t)
 	const starts, eps = 300, 0.2
 	lucb := DefaultSettings()

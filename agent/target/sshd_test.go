@@ -320,6 +320,9 @@ func TestSSHNobodyThere(t *testing.T) {
 // A login shell that prints before it runs a program spoils no data; one that
 // never stops is refused.
 func TestSSHLoginShellThatPrints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs jobs through sshd: make test")
+	}
 	base := filepath.Join(t.TempDir(), "isocost")
 	w := newSSHWorld(t, base, `ForceCommand printf 'Welcome!\nNo newline here: '; eval "$SSH_ORIGINAL_COMMAND"`)
 	j := newJob(t, world{dialer: w.dialer, base: base}, 20, 1)

@@ -87,6 +87,9 @@ func someModels(t *testing.T, dir string) (half, mixed, text, unnamed string) {
 }
 
 func TestBenchModelsOnTheRuntime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures whole models: make test")
+	}
 	nativelib.Require(t, "onnxruntime")
 	dir := t.TempDir()
 	half, mixed, text, unnamed := someModels(t, dir)

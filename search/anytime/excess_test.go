@@ -62,6 +62,9 @@ func habits(rng *rand.Rand) map[string]func(n [2]int, mean [2]float64) int {
 }
 
 func TestExcessCoverage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("simulates thousands of boundaries: make test")
+	}
 	const delta, runs, horizon = 0.1, 1000, 2000
 	limit := delta + 3*math.Sqrt(delta*(1-delta)/runs)
 	prior := NewPrior(DefaultRho, 9, 1)
