@@ -29,12 +29,6 @@ func init() {
 			}).Moving(),
 		},
 	})
-	define(kind{
-		name: "gather", doc: "likewise",
-		attrs: []attribute{oneIn}, axes: mapAxes, sequence: true, in: wholeShape, out: mapShape,
-		build: func(b *builder, a args, x *graph.Value) *graph.Value { return b.slice(x, ".slice", mapShape(a)) },
-		frame: frame{how: standsAlone, lazy: true}, weights: noWeights, grid: asInModel, example: "gather/P@c=16,h=16,w=16",
-	})
 }
 
 // oneIn is the attribute of.
