@@ -145,7 +145,7 @@ var functions = []function{
 			return x
 		},
 		spread: func(s stat) stat { return stat{0, max(0.5*s.ms, 0.3)} }, frame: fuses,
-		onnx:   onnxwriter.Op("Elu"),
+		onnx:   onnxwriter.Op("Elu").Or("Celu"), // with α = 1 they are one; no kernel depends on α
 		tflite: tflitewriter.Op(tflitefb.Elu, 1),
 		tf:     tfgraph.Op("Elu"),
 	},
@@ -214,6 +214,38 @@ var functions = []function{
 		tf:     tfgraph.Op("Round"),
 	},
 	{
+		name: "floor", doc: "to the next lower integer",
+		value: math.Floor, spread: func(s stat) stat { return stat{s.mean - 0.5, s.ms - s.mean + 1.0/3} }, frame: fuses,
+		onnx:   onnxwriter.Op("Floor"),
+		tflite: tflitewriter.Op(tflitefb.Floor, 1).InFloat(),
+		tf:     tfgraph.Op("Floor"),
+	},
+	{
+		name: "ceil", doc: "to the next higher integer",
+		value: math.Ceil, spread: func(s stat) stat { return stat{s.mean + 0.5, s.ms + s.mean + 1.0/3} }, frame: fuses,
+		onnx:   onnxwriter.Op("Ceil"),
+		tflite: tflitewriter.Op(tflitefb.Ceil, 1).InFloat(),
+		tf:     tfgraph.Op("Ceil"),
+	},
+	{
+		name: "selu", doc: "λ·x, below 0 λα·(exp(x)−1), which keeps mean 0 and variance 1 (Klambauer et al. 2017)",
+		value: func(x float64) float64 {
+			if x < 0 {
+				return seluScale * seluAlpha * math.Expm1(x)
+			}
+			return seluScale * x
+		},
+		spread: func(s stat) stat { return stat{0, max(s.ms, 1)} }, frame: fuses,
+		onnx: onnxwriter.Op("Selu"),
+		tflite: tflitewriter.Function("λ·(max(x, 0) + α·(EXP(min(x, 0)) − 1))", func(w *tflitewriter.Writer, n *graph.Node, x, y int32) {
+			below := w.Step(n.Name+".exp", tflitefb.Exp, w.Step(n.Name+".min", tflitefb.Minimum, x, w.Scalar(0, x)))
+			below = w.Step(n.Name+".below", tflitefb.Mul, w.Step(n.Name+".minus", tflitefb.Sub, below, w.Scalar(1, x)), w.Scalar(seluAlpha, x))
+			sum := w.Step(n.Name+".sum", tflitefb.Add, below, w.Step(n.Name+".relu", tflitefb.Relu, x))
+			w.Into(y, tflitefb.Mul, sum, w.Scalar(seluScale, x))
+		}).InFloat(),
+		tf: tfgraph.Op("Selu"),
+	},
+	{
 		name: "leakyrelu", doc: "slope 0.01 below 0",
 		value: func(x float64) float64 {
 			if x < 0 {
@@ -240,6 +272,9 @@ var functions = []function{
 		}),
 	},
 }
+
+// The constants of selu, to the digits of its paper.
+const seluScale, seluAlpha = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 
 func softplus(x float64) float64 { return math.Log1p(math.Exp(x)) }
 

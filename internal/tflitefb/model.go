@@ -147,6 +147,7 @@ const (
 	Tanh                  Op = 28
 	Custom                Op = 32
 	Pad                   Op = 34
+	Floor                 Op = 8
 	Gather                Op = 36
 	Transpose             Op = 39
 	Mean                  Op = 40
@@ -182,6 +183,7 @@ const (
 	Abs                   Op = 101
 	SplitV                Op = 102
 	Cos                   Op = 108
+	Ceil                  Op = 104
 	Elu                   Op = 111
 	Quantize              Op = 114
 	Round                 Op = 116
@@ -204,7 +206,7 @@ var opNames = map[Op]string{
 	StridedSlice: "STRIDED_SLICE", Split: "SPLIT", Delegate: "DELEGATE", Cast: "CAST", PadV2: "PADV2", Slice: "SLICE",
 	TransposeConv: "TRANSPOSE_CONV", Sqrt: "SQRT", Rsqrt: "RSQRT", Square: "SQUARE", Squeeze: "SQUEEZE", ExpandDims: "EXPAND_DIMS",
 	ResizeNearestNeighbor: "RESIZE_NEAREST_NEIGHBOR", SquaredDifference: "SQUARED_DIFFERENCE", Quantize: "QUANTIZE",
-	HardSwish: "HARD_SWISH", BatchMatMul: "BATCH_MATMUL", Gelu: "GELU", LeakyRelu: "LEAKY_RELU", Exp: "EXP", Maximum: "MAXIMUM", Minimum: "MINIMUM", ReluN1To1: "RELU_N1_TO_1", BroadcastTo: "BROADCAST_TO", Prelu: "PRELU", DepthToSpace: "DEPTH_TO_SPACE", Neg: "NEG", Round: "ROUND", Cos: "COS", SplitV: "SPLIT_V", Abs: "ABS", ReduceMin: "REDUCE_MIN", ReduceProd: "REDUCE_PROD", Pow: "POW", Log: "LOG", Sin: "SIN", Elu: "ELU", Sum: "SUM", ReduceMax: "REDUCE_MAX",
+	HardSwish: "HARD_SWISH", BatchMatMul: "BATCH_MATMUL", Gelu: "GELU", LeakyRelu: "LEAKY_RELU", Exp: "EXP", Maximum: "MAXIMUM", Minimum: "MINIMUM", ReluN1To1: "RELU_N1_TO_1", BroadcastTo: "BROADCAST_TO", Prelu: "PRELU", DepthToSpace: "DEPTH_TO_SPACE", Neg: "NEG", Round: "ROUND", Cos: "COS", SplitV: "SPLIT_V", Abs: "ABS", ReduceMin: "REDUCE_MIN", ReduceProd: "REDUCE_PROD", Pow: "POW", Log: "LOG", Sin: "SIN", Elu: "ELU", Floor: "FLOOR", Ceil: "CEIL", Sum: "SUM", ReduceMax: "REDUCE_MAX",
 }
 
 // Padding modes (schema enum Padding).
