@@ -4,37 +4,28 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/tflitefb"
 	"github.com/isocost/isocost/internal/tflitefb/graph"
 	"github.com/isocost/isocost/lut"
 )
 
-// unary are the operators of one input that are a kind of the catalogue.
-var unary = map[tflitefb.Op]string{
-	tflitefb.Relu: "relu", tflitefb.Relu6: "relu6", tflitefb.ReluN1To1: "clip", tflitefb.Logistic: "sigmoid", tflitefb.Tanh: "tanh", tflitefb.HardSwish: "hswish",
-	tflitefb.Gelu: "gelu", tflitefb.LeakyRelu: "leakyrelu", tflitefb.Elu: "elu", tflitefb.Exp: "exp", tflitefb.Sqrt: "sqrt", tflitefb.Log: "log",
-	// Outside a layer normalisation found as one, a reciprocal root is priced as a root.
-	tflitefb.Rsqrt: "sqrt",
-	tflitefb.Abs:   "abs", tflitefb.Neg: "neg", tflitefb.Sin: "sin", tflitefb.Cos: "cos", tflitefb.Round: "round", tflitefb.Prelu: "prelu",
+// unary is the catalogue's kind of one input that an operator is, "" for none: by its
+// definition, but of a slope per channel, which is no function of its input alone.
+func unary(o *graph.Operator) string {
+	if o.Code == tflitefb.Prelu {
+		return "prelu"
+	}
+	return benchmarks.TFLiteFunction(o.Code, o.Options.Value)
 }
 
 func (r *Fused) function(o *graph.Operator, kind string) (op lut.Op, free, why string) {
-	if kind == "gelu" && o.Options.Value("approximate") == 1 {
-		kind = "gelutanh"
-	}
 	op, why = r.element(o, kind, o.Inputs[0], nil)
 	return op, "", why
 }
 
-// binaries are the operators of two inputs. A squared difference is a difference that
-// multiplies once more before it is stored.
-var binaries = map[tflitefb.Op]string{
-	tflitefb.Add: "add", tflitefb.Sub: "sub", tflitefb.Mul: "mul", tflitefb.Div: "div", tflitefb.Minimum: "min", tflitefb.Maximum: "max",
-	tflitefb.SquaredDifference: "sub",
-}
-
 func (r *Fused) binary(o *graph.Operator) (lut.Op, string) {
-	kind := binaries[o.Code]
+	kind := benchmarks.TFLitePair(o.Code)
 	attrs := map[string]string{}
 	if b := r.broadcast(o); b != "" {
 		attrs["b"] = b

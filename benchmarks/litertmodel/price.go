@@ -51,7 +51,7 @@ func (r *Fused) price(o *graph.Operator) (op lut.Op, free, why string) {
 		op, why = r.element(o, r.of(o).kind, r.of(o).input, nil)
 		return op, "", why
 	}
-	if kind, ok := unary[o.Code]; ok {
+	if kind := unary(o); kind != "" {
 		return r.function(o, kind)
 	}
 	if price := operators[o.Code].price; price != nil {

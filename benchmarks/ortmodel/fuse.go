@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/internal/onnx/graph"
@@ -283,10 +284,7 @@ func activationOf(n *graph.Node) string {
 		}
 		return ""
 	}
-	if n.Op == "Gelu" && n.Src != nil && n.Src.Str("approximate", "none") == "tanh" {
-		return "gelutanh"
-	}
-	return elementwise[n.Op]
+	return elementwise(n)
 }
 
 // fuseActivation merges an activation into the convolution or linear layer whose
@@ -294,7 +292,7 @@ func activationOf(n *graph.Node) string {
 func (g *Fused) fuseActivation(n *graph.Node, blocked map[*graph.Value]bool) {
 	act := activationOf(n)
 	x := n.Input(0)
-	if !fusedActs[act] || x == nil || !graph.Only(x) || x.From == nil || x.From.Gone || len(n.Out) == 0 || n.Out[0] == nil {
+	if !benchmarks.CanFuse(act) || x == nil || !graph.Only(x) || x.From == nil || x.From.Gone || len(n.Out) == 0 || n.Out[0] == nil {
 		return
 	}
 	p := x.From

@@ -1,22 +1,26 @@
 package ortmodel
 
-// elementwise gives ONNX's unary operators their kind in the catalogue.
-var elementwise = map[string]string{
-	"Relu": "relu", "Sigmoid": "sigmoid", "HardSigmoid": "hsigmoid", "HardSwish": "hswish", "Gelu": "gelu", "Tanh": "tanh",
-	"Erf": "erf", "Sqrt": "sqrt", "Exp": "exp", "Log": "log", "Neg": "neg", "Abs": "abs", "LeakyRelu": "leakyrelu", "Elu": "elu",
-	"Softplus": "softplus", "Reciprocal": "reciprocal", "Mish": "mish", "Swish": "silu", "Sin": "sin", "Cos": "cos",
-	"Floor": "floor", "Ceil": "ceil", "Round": "round", "Selu": "selu", "Celu": "celu", "Softsign": "softsign",
-	"com.microsoft:Gelu": "gelu", "com.microsoft:FastGelu": "gelutanh", "com.microsoft:QuickGelu": "silu", "com.microsoft:BiasGelu": "gelu",
-	"com.microsoft:QLinearSigmoid": "sigmoid", "com.microsoft:QLinearLeakyRelu": "leakyrelu",
-	"@gelu": "gelu", "@gelutanh": "gelutanh", "@silu": "silu", "@hswish": "hswish", "@hsigmoid": "hsigmoid",
-}
+import (
+	"strings"
 
-// fusedActs are activations that a convolution or linear layer before them takes
-// in: the key of the two carries act.
-var fusedActs = map[string]bool{"relu": true, "relu6": true, "hswish": true, "silu": true, "gelu": true, "sigmoid": true, "hsigmoid": true, "leakyrelu": true}
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/onnx/graph"
+)
 
-// binaries are element-wise operators of two tensors.
-var binaries = map[string]string{
-	"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Min": "min", "Max": "max",
-	"com.microsoft:QLinearAdd": "add", "com.microsoft:QLinearMul": "mul",
+// elementwise is the catalogue's kind of one input that a node is, "" for none: of an
+// operator of ONNX or the runtime's own by its definition, of a node that a rule fused by
+// its name.
+func elementwise(n *graph.Node) string {
+	if kind, fused := strings.CutPrefix(n.Op, "@"); fused {
+		if benchmarks.IsFunction(kind) {
+			return kind
+		}
+		return ""
+	}
+	return benchmarks.ONNXFunction(n.Op, func(name string) string {
+		if n.Src == nil {
+			return ""
+		}
+		return n.Src.Str(name, "")
+	})
 }

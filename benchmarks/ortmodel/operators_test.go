@@ -36,7 +36,7 @@ func TestOperatorsTable(t *testing.T) {
 // Law: what a fusion makes has a key.
 func TestFusionsEndInKeys(t *testing.T) {
 	for _, f := range fusions {
-		if operators[f.op].key == nil && elementwise[f.op] == "" {
+		if operators[f.op].key == nil && elementwise(&graph.Node{Op: f.op}) == "" {
 			t.Errorf("%s: %s has no key", f.name, f.op)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/onnx/graph"
 	"github.com/isocost/isocost/lut"
@@ -76,7 +77,7 @@ func (p *pricer) node(n *graph.Node) (lut.Op, string) {
 	f := operators[n.Op].key
 	if f == nil {
 		switch {
-		case binaries[n.Op] != "":
+		case benchmarks.ONNXPair(n.Op) != "":
 			f = (*pricer).binary
 		case activationOf(n) != "":
 			f = (*pricer).unary
@@ -91,7 +92,7 @@ func (p *pricer) node(n *graph.Node) (lut.Op, string) {
 
 // keepsLayout reports that a node's result has its channels where its inputs have them.
 func keepsLayout(n *graph.Node) bool {
-	return binaries[n.Op] != "" || activationOf(n) != "" || n.Op == "Clip" || n.Op == "Pad" || strings.HasSuffix(n.Op, "Concat") || strings.HasSuffix(n.Op, "uantizeLinear")
+	return benchmarks.ONNXPair(n.Op) != "" || activationOf(n) != "" || n.Op == "Clip" || n.Op == "Pad" || strings.HasSuffix(n.Op, "Concat") || strings.HasSuffix(n.Op, "uantizeLinear")
 }
 
 // ruled says whether the shapes of an operator's outputs follow by a rule.

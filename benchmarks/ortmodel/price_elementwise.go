@@ -1,9 +1,11 @@
 package ortmodel
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/internal/onnx/graph"
@@ -86,7 +88,7 @@ func (p *pricer) binary(n *graph.Node) (lut.Op, string) {
 	}
 	attrs := map[string]string{}
 	mapped := p.touchesBlocked(n)
-	kind := binaries[n.Op]
+	kind := benchmarks.ONNXPair(n.Op)
 	switch c := broadcastKind(as, bs, out, p.isMap(out)); {
 	case c != "":
 		attrs["b"] = c
@@ -179,25 +181,15 @@ func runtimeAct(n *graph.Node) string {
 		return ""
 	}
 	switch act := n.Src.Str("activation", ""); act {
-	case "Relu":
-		return "relu"
-	case "Sigmoid":
-		return "sigmoid"
-	case "HardSigmoid":
-		return "hsigmoid"
-	case "HardSwish":
-		return "hswish"
+	case "":
 	case "Clip":
-		if a := n.Src.Attr("activation_params"); a != nil && len(a.Floats) == 2 && a.Floats[0] == 0 {
-			if a.Floats[1] == 6 {
-				return "relu6"
-			} else if a.Floats[1] > 1e30 {
-				return "relu"
-			}
+		if a := n.Src.Attr("activation_params"); a != nil && len(a.Floats) == 2 && a.Floats[0] == 0 && a.Floats[1] > 1e30 {
+			return "relu"
 		}
 		return "relu6" // another clamp costs the same
-	case "Tanh", "LeakyRelu", "Gelu", "QuickGelu":
-		return map[string]string{"Tanh": "tanh", "LeakyRelu": "leakyrelu", "Gelu": "gelu", "QuickGelu": "silu"}[act]
+	default:
+		none := func(string) string { return "" }
+		return cmp.Or(benchmarks.ONNXFunction(act, none), benchmarks.ONNXFunction("com.microsoft:"+act, none))
 	}
 	return ""
 }

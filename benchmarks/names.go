@@ -1,0 +1,70 @@
+package benchmarks
+
+import (
+	"slices"
+
+	"github.com/isocost/isocost/internal/tflitefb"
+)
+
+// What readers of models know the element-wise operators by, from their definitions.
+
+// ONNXFunction is the kind of one input that an ONNX operator is, "" for none; one of
+// com.microsoft has that and a colon before its name. attr gives the operator's string
+// attributes.
+func ONNXFunction(op string, attr func(name string) string) string {
+	kind := ""
+	for _, f := range functions {
+		switch v := f.onnx.Variant; {
+		case slices.Contains(f.onnx.Also, op), f.onnx.Name == op && v[0] == "":
+			kind = f.name
+		case f.onnx.Name == op && attr(v[0]) == v[1]:
+			return f.name
+		}
+	}
+	return kind
+}
+
+// ONNXPair is the kind of two inputs that an ONNX operator is, "" for none.
+func ONNXPair(op string) string {
+	for _, p := range pairs {
+		if p.onnx.Name == op || slices.Contains(p.onnx.Also, op) {
+			return p.name
+		}
+	}
+	return ""
+}
+
+// TFLiteFunction is the kind of one input that an operator of a .tflite file is, "" for
+// none. option gives the operator's options.
+func TFLiteFunction(code tflitefb.Op, option func(name string) float64) string {
+	kind := ""
+	for _, f := range functions {
+		switch {
+		case !slices.Contains(f.tflite.Codes, code):
+		case f.tflite.Variant == "":
+			kind = f.name
+		case option(f.tflite.Variant) == 1:
+			return f.name
+		}
+	}
+	return kind
+}
+
+// TFLitePair is the kind of two inputs that an operator of a .tflite file is, "" for none.
+func TFLitePair(code tflitefb.Op) string {
+	for _, p := range pairs {
+		if slices.Contains(p.tflite.Codes, code) {
+			return p.name
+		}
+	}
+	return ""
+}
+
+// IsFunction reports that a kind is a function of one input.
+func IsFunction(kind string) bool {
+	_, ok := functionOf(kind)
+	return ok
+}
+
+// CanFuse reports that a layer's key can have the function as its activation (act).
+func CanFuse(function string) bool { return canFuse(function) }
