@@ -94,34 +94,28 @@ func kernelsOnFile() bool {
 	return runtime.GOARCH == "amd64" && cpu.X86.HasAVX512F && strings.HasPrefix(ort.GetVersion(), "1.32.")
 }
 
-// exampleModel is a block of kernels.txt: the example of a kind as its frame has it, in
-// every precision.
+// exampleModel is a block of kernels.txt: the example of a kind, in the frame that it has
+// in the first precision, in every precision.
 func exampleModel(t *testing.T, kind string) string {
 	t.Helper()
 	var out strings.Builder
+	var keys []string
 	for _, p := range []lut.Precision{lut.FP32, lut.INT8, lut.FP16, lut.INT8Dyn, lut.INT8W, lut.BF16} {
 		c, err := benchmarks.Example(kind, p)
 		if err != nil {
-			continue
+			continue // a precision that the kind does not have
 		}
-		sum, err := benchmarks.Frame(c[len(c)-1])
-		if err != nil {
-			t.Fatal(err)
+		if keys == nil {
+			sum, err := benchmarks.Frame(c[len(c)-1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, op := range sum[0].Chain {
+				keys = append(keys, strings.ReplaceAll(op.String(), "/"+string(p)+"@", "/P@"))
+			}
+			fmt.Fprintln(&out, strings.Join(keys, "\n"))
 		}
-		for i, s := range sum {
-			if s.Coef < 0 || i > 0 && out.Len() > 0 {
-				continue
-			}
-			if out.Len() == 0 {
-				for _, op := range s.Chain {
-					fmt.Fprintln(&out, strings.ReplaceAll(op.String(), "/"+string(p)+"@", "/P@"))
-				}
-			}
-			for j := range s.Chain { // as the keys say: all in one precision
-				s.Chain[j] = s.Chain[j].WithPrecision(p)
-			}
-			fmt.Fprintf(&out, "%s: %s\n", p, checkModel(t, s.Chain))
-		}
+		fmt.Fprintf(&out, "%s: %s\n", p, checkModel(t, chain(t, strings.ReplaceAll(strings.Join(keys, " "), "/P@", "/"+string(p)+"@"))))
 	}
 	return out.String() + "\n"
 }
