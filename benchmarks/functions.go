@@ -246,6 +246,15 @@ var functions = []function{
 		tf: tfgraph.Op("Selu"),
 	},
 	{
+		name: "softsign", doc: "x/(1+|x|)",
+		value: func(x float64) float64 { return x / (1 + math.Abs(x)) }, spread: func(s stat) stat { return stat{0, min(0.2*s.ms, 0.5)} }, frame: fuses,
+		onnx: onnxwriter.Op("Softsign"),
+		tflite: tflitewriter.Function("DIV by one more than ABS", func(w *tflitewriter.Writer, n *graph.Node, x, y int32) {
+			w.Into(y, tflitefb.Div, x, w.Step(n.Name+".more", tflitefb.Add, w.Step(n.Name+".abs", tflitefb.Abs, x), w.Scalar(1, x)))
+		}).InFloat(),
+		tf: tfgraph.Op("Softsign"),
+	},
+	{
 		name: "leakyrelu", doc: "slope 0.01 below 0",
 		value: func(x float64) float64 {
 			if x < 0 {
