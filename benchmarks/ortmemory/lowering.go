@@ -99,15 +99,15 @@ func (l *lowerer) plain(v *graph.Value) *slot {
 	switch {
 	case p.blocked != nil:
 		p.plain = l.slot(v, v.Shape, bits)
-		l.emit(&step{in: []*slot{p.blocked}, out: []*slot{p.plain}})
+		l.emit(&step{what: "out of its blocks", in: []*slot{p.blocked}, out: []*slot{p.plain}})
 	case p.narrow != nil:
 		p.plain = l.slot(v, v.Shape, bits)
 		from := p.narrow
 		if len(v.Shape) == 4 {
 			from = l.slot(v, v.Shape, 8)
-			l.emit(&step{in: []*slot{p.narrow}, out: []*slot{from}})
+			l.emit(&step{what: "channels first", in: []*slot{p.narrow}, out: []*slot{from}})
 		}
-		l.emit(&step{in: []*slot{from}, out: []*slot{p.plain}})
+		l.emit(&step{what: "to its own width", in: []*slot{from}, out: []*slot{p.plain}})
 	default:
 		p.plain = l.slot(v, v.Shape, bits)
 	}
@@ -131,7 +131,7 @@ func (l *lowerer) blocked(v *graph.Value) *slot {
 	if p.blocked == nil {
 		from := l.plain(v)
 		p.blocked = l.slot(v, l.padded(v.Shape), v.Type.Bits())
-		l.emit(&step{in: []*slot{from}, out: []*slot{p.blocked}})
+		l.emit(&step{what: "into blocks", in: []*slot{from}, out: []*slot{p.blocked}})
 	}
 	return p.blocked
 }
@@ -157,13 +157,13 @@ func (l *lowerer) narrow(v *graph.Value) *slot {
 		from := l.plain(v)
 		if from.width != 8 {
 			q := l.slot(v, v.Shape, 8)
-			l.emit(&step{in: []*slot{from}, out: []*slot{q}})
+			l.emit(&step{what: "to 8 bits", in: []*slot{from}, out: []*slot{q}})
 			from = q
 		}
 		p.narrow = from
 		if len(v.Shape) == 4 {
 			p.narrow = l.slot(v, last(v.Shape), 8)
-			l.emit(&step{in: []*slot{from}, out: []*slot{p.narrow}})
+			l.emit(&step{what: "channels last", in: []*slot{from}, out: []*slot{p.narrow}})
 		}
 	}
 	return p.narrow
@@ -238,7 +238,7 @@ func (l *lowerer) activation(act string, v *graph.Value) {
 		if *s != nil {
 			to := **s
 			to.foreign = false
-			l.emit(&step{in: []*slot{*s}, out: []*slot{&to}})
+			l.emit(&step{what: "its activation", in: []*slot{*s}, out: []*slot{&to}})
 			*s = &to
 		}
 	}
@@ -359,12 +359,12 @@ func (l *lowerer) quantised(n *graph.Node) {
 func (l *lowerer) integerConv(n *graph.Node) {
 	x, v := n.In[0], n.Out[0]
 	q, sums := l.slot(x, x.Shape, 8), l.slot(v, v.Shape, 32)
-	l.emit(&step{in: []*slot{l.plain(x)}, out: []*slot{q}})
+	l.emit(&step{what: "to 8 bits", in: []*slot{l.plain(x)}, out: []*slot{q}})
 	l.emit(&step{in: []*slot{q}, out: []*slot{sums}, own: convColumns(n, 0, 1)})
 	from := sums
 	for range 1 + min(1, len(n.In)-2) {
 		to := l.slot(v, v.Shape, 32)
-		l.emit(&step{in: []*slot{from}, out: []*slot{to}})
+		l.emit(&step{what: "to floats, scaled", in: []*slot{from}, out: []*slot{to}})
 		from = to
 	}
 	from.foreign = v.Output

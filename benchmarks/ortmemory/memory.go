@@ -24,9 +24,11 @@ func sizeOf(v *graph.Value) (size int64, known bool) {
 type Plan []Use
 
 // Use are the bytes of activations in use while a kernel of a node runs, its own room
-// among them.
+// among them. Step is what is done before or after the node's own kernel, such as a
+// change of its input's layout; "" for that kernel.
 type Use struct {
 	Node  *graph.Node
+	Step  string
 	Bytes int64
 }
 
@@ -52,7 +54,7 @@ func Optimised(g *graph.Graph, on ortmodel.Target) Plan {
 func planned(list []*step, of []*graph.Node) Plan {
 	p := make(Plan, len(list))
 	for i, bytes := range arrange(list) {
-		p[i] = Use{of[i], bytes}
+		p[i] = Use{of[i], list[i].what, bytes}
 	}
 	return p
 }
@@ -66,12 +68,16 @@ func (p Plan) Peak() int64 {
 	return peak
 }
 
-// String lists the uses, one a line; a node stands more than once where its input changes
-// its layout first.
+// String lists the uses, one a line; a node stands more than once where more runs for it
+// than its own kernel.
 func (p Plan) String() string {
 	var b strings.Builder
 	for _, u := range p {
-		fmt.Fprintf(&b, "%12d bytes  %s\n", u.Bytes, u.Node)
+		fmt.Fprintf(&b, "%12d bytes  %s", u.Bytes, u.Node)
+		if u.Step != "" {
+			fmt.Fprintf(&b, ": %s", u.Step)
+		}
+		b.WriteByte('\n')
 	}
 	fmt.Fprintf(&b, "%12d bytes at most\n", p.Peak())
 	return b.String()

@@ -10,6 +10,7 @@ import (
 
 // A step is one kernel as the memory planner sees it.
 type step struct {
+	what    string // of a step before or after the node's kernel: what it does
 	in, out []*slot
 	inplace []int // inputs that the first output may be written onto, best first
 	alias   bool  // the first output is the first input seen otherwise
