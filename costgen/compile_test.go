@@ -437,9 +437,17 @@ func TestAuditOfATable(t *testing.T) {
 	if tab.File().Audit != nil {
 		t.Error("Audit changed its argument")
 	}
-	fresh.Header.Device.ID = "other"
-	if _, err := Audit(tab, []Source{fresh}, Options{}); err == nil || hint.Of(err) == "" {
-		t.Errorf("records of another device: %v", err)
+	for says, edit := range map[string]func(*record.Header){
+		"the table is of device": func(h *record.Header) { h.Device.ID = "other" },
+		"the table is of library features none stated, the records of onednn=on isa=AVX512_CORE_AMX TF_XLA_FLAGS=--tf_xla_auto_jit=2": func(h *record.Header) {
+			h.Runtime.Features = "onednn=on isa=AVX512_CORE_AMX TF_XLA_FLAGS=--tf_xla_auto_jit=2"
+		},
+	} {
+		other := fresh
+		edit(&other.Header)
+		if _, err := Audit(tab, []Source{other}, Options{}); err == nil || !strings.Contains(err.Error(), says) || hint.Of(err) == "" {
+			t.Errorf("%v; want it to say %q", err, says)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -152,12 +153,13 @@ func oneCampaign(sources []Source) error {
 // stated is a feature list in an error.
 func stated(features string) string { return cmp.Or(features, "none stated") }
 
+// short is a value in an error: of a SHA-256 the beginning, which tells it from others; of
+// what else there is the whole.
 func short(s string) string {
-	if len(s) > 40 {
-		return s[:37] + "…"
-	}
-	return s
+	return sha256Text.ReplaceAllStringFunc(s, func(hash string) string { return hash[:37] + "…" })
 }
+
+var sha256Text = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 
 // value takes the metric's estimate out of a record: its value, 95 % interval and
 // the number of samples. ok is false when the record does not carry the metric.

@@ -1,12 +1,15 @@
 package campaign
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/filelock"
@@ -159,11 +162,19 @@ func sameCampaign(path string, have, want record.Header) error {
 		{"runtime library", have.Runtime.SHA256, want.Runtime.SHA256},
 	} {
 		if f.have != f.want {
-			return hint.Wrap(fmt.Errorf("%s:1: the file holds another %s (%.12s… there, %.12s… here); costs of two do not mix",
-				path, f.what, f.have, f.want), "give another -o, or move %s away", path)
+			return hint.Wrap(fmt.Errorf("%s:1: the file holds another %s (%s there, %s here); costs of two do not mix",
+				path, f.what, brief(f.have), brief(f.want)), "give another -o, or move %s away", path)
 		}
 	}
 	return nil
+}
+
+// brief is a value in an error: of a hash the beginning, of what is read the whole.
+func brief(value string) string {
+	if len(value) == 2*sha256.Size && !strings.Contains(value, " ") {
+		return value[:12] + "…"
+	}
+	return cmp.Or(value, "none stated")
 }
 
 // write appends lines with one sync and applies them.

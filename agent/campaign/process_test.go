@@ -297,6 +297,7 @@ func TestAnotherCampaignsFileIsRefused(t *testing.T) {
 	p := planOf(someOps(2)...)
 	d := simDevice(t, "")
 	first := newCampaign(t, p, d, nil)
+	first.Launch = withFeatures(d, "onednn=off isa=AVX2")
 	runCampaign(t, first)
 	before, err := os.ReadFile(first.Path)
 	if err != nil {
@@ -311,10 +312,14 @@ func TestAnotherCampaignsFileIsRefused(t *testing.T) {
 		{"another device", func(c *campaign.Campaign) { c.Device.ID = "other" }},
 		{"another provider", func(c *campaign.Campaign) { c.Backend.Provider = "npu" }},
 		{"another set of provider options", func(c *campaign.Campaign) { c.Backend.ProviderOptions = map[string]string{"device_id": "1"} }},
-		{"another runtime library", func(c *campaign.Campaign) { c.Launch = inProcess(simDevice(t, "noise: {jitter: 0.01}\n")) }},
+		{"another set of library features (onednn=off isa=AVX2 there, onednn=off isa=AVX512_CORE here)", func(c *campaign.Campaign) { c.Launch = withFeatures(d, "onednn=off isa=AVX512_CORE") }},
+		{"another set of library features (onednn=off isa=AVX2 there, none stated here)", func(c *campaign.Campaign) { c.Launch = inProcess(d) }},
+		{"another runtime library", func(c *campaign.Campaign) {
+			c.Launch = withFeatures(simDevice(t, "noise: {jitter: 0.01}\n"), "onednn=off isa=AVX2")
+		}},
 	} {
 		k := newCampaign(t, p, d, nil)
-		k.Path = first.Path
+		k.Path, k.Launch = first.Path, first.Launch
 		c.change(k)
 		_, err := k.Run(context.Background())
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), first.Path+":1:") {
@@ -355,7 +360,7 @@ func TestAnotherCampaignsFileIsRefused(t *testing.T) {
 	}
 	// Continuing a finished campaign measures nothing and changes nothing.
 	k = newCampaign(t, p, d, nil)
-	k.Path = first.Path
+	k.Path, k.Launch = first.Path, first.Launch
 	if out := runCampaign(t, k); !out.Resumed || len(out.Records) != len(p.Cases) {
 		t.Errorf("resumed %v with %d records", out.Resumed, len(out.Records))
 	}

@@ -95,6 +95,28 @@ func inProcess(d *sim.Device) child.Launcher {
 	}}
 }
 
+// featured is a library that states its features.
+type featured struct {
+	*sim.Backend
+	features string
+}
+
+func (f featured) Info() (agent.Info, error) {
+	info, err := f.Backend.Info()
+	info.Features = f.features
+	return info, err
+}
+
+// withFeatures is inProcess with a library that states these features.
+func withFeatures(d *sim.Device, features string) child.Launcher {
+	return child.InProcess{Child: child.Child{
+		NewBackend: func(agent.BackendSpec) (agent.Backend, error) {
+			return featured{sim.New(d, func(kind string) { panic(child.Death(record.CrashedPrefix + kind)) }), features}, nil
+		},
+		Build: agent.Build,
+	}}
+}
+
 // newCampaign is a campaign on a simulated device, with rules that suit a test.
 func newCampaign(t testing.TB, p *benchmarks.Plan, d *sim.Device, change func(*agent.Protocol)) *campaign.Campaign {
 	t.Helper()
