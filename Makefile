@@ -96,6 +96,7 @@ test-tensorflow: ## build with TensorFlow (274 MB, set up here) and run its conf
 		$(GO) vet -tags tensorflow ./agent/tensorflow ./cmd/agent; \
 		$(GO) test -tags tensorflow ./agent/tensorflow; \
 		TF_ENABLE_ONEDNN_OPTS=0 ONEDNN_MAX_CPU_ISA=AVX2 $(GO) test -tags tensorflow ./agent/tensorflow; \
+		scripts/test-avx2.sh tensorflow; \
 		$(GO) build -tags tensorflow -o bin/agent-tensorflow ./cmd/agent; \
 		bin/agent-tensorflow runtimes verify tensorflow'
 

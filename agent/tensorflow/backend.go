@@ -240,9 +240,6 @@ func open(ctx context.Context, model agent.Model, opt agent.Options) (_ *session
 	return s, nil
 }
 
-// refusal marks the runtime's own no.
-func refusal(err error) error { return fmt.Errorf("%w: %w", agent.ErrUnsupported, err) }
-
 // session is an open graph. Run fetches nothing: outputs that nobody collects
 // would pile up while the harness keeps the collector off.
 type session struct {

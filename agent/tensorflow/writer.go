@@ -69,7 +69,7 @@ func (w *writer) op(typ string, attrs map[string]any, in ...tf.Input) tf.Output 
 	spec := tf.OpSpec{Type: typ, Name: fmt.Sprintf("%s_%d", typ, w.names), Input: in, Attrs: attrs, Device: w.device}
 	o, err := w.g.AddOperation(spec)
 	if err != nil {
-		w.err = fmt.Errorf("operation %s: %w: %w", typ, agent.ErrUnsupported, err)
+		w.err = fmt.Errorf("operation %s: %w", typ, refusal(err))
 		return tf.Output{}
 	}
 	return o.Output(0)
