@@ -83,8 +83,8 @@ func (f frame) clampsInput(op lut.Op) bool { return f.clamps != nil && f.clamps(
 //     conversions past operators that only move data. The switch of a network's
 //     input is measured at the entry;
 //   - matmul and transpose come after a sigmoid, since no convolution makes what they
-//     take; a transpose of more axes, or in int8, is set against one that changes
-//     nothing and is therefore removed;
+//     take; a transpose of more axes, or in int8, is set against one that moves nothing,
+//     which LiteRT removes and ONNX Runtime copies;
 //   - activations and binary operators come after an average pool or a normalisation,
 //     into which nothing fuses them; cuts at constant numbers after a tanh besides;
 //     quantised maps need none of it.
