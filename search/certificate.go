@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/internal/strictjson"
 	"github.com/isocost/isocost/search/evidence"
 )
@@ -48,9 +49,11 @@ type Certificate struct {
 	Moves       []Move           `json:"moves"`
 	Neighbours  []CertArm        `json:"neighbours"`
 	Infeasible  []CertMiss       `json:"infeasible"`
-	Comparisons int              `json:"comparisons"` // distinct ones, each with its share of δ
-	Samples     int              `json:"samples"`
-	Failures    int              `json:"failures"`
+	// Drawn is the part of the claim about the whole band; absent without one.
+	Drawn       *CertDrawn `json:"drawn,omitempty"`
+	Comparisons int        `json:"comparisons"` // distinct ones, each with its share of δ
+	Samples     int        `json:"samples"`
+	Failures    int        `json:"failures"`
 	// Cost is that of the samples where some are of low fidelity, a full one being 1
 	// and a low one its fidelity.
 	Cost  *float64 `json:"cost,omitempty"`
@@ -95,6 +98,7 @@ type CertArch struct {
 	Costs  []Bounds  `json:"costs"`     // predicted, one per table
 	Dev    []float64 `json:"deviation"` // ĝ/B − 1, one per table
 	N      int       `json:"n"`
+	Failed int       `json:"failed,omitempty"` // samples that could not be had; absent in version 1
 	Mean   *float64  `json:"mean,omitempty"`
 	Spread *float64  `json:"spread,omitempty"`
 }
@@ -146,9 +150,12 @@ type CertMiss struct {
 type CertGain struct {
 	N     int     `json:"n"` // samples of each
 	Gain  float64 `json:"gain"`
-	Lo    float64 `json:"lo"` // 95 % interval, normal
+	Lo    float64 `json:"lo"` // 95 % interval, by Student's t (version 1: normal)
 	Hi    float64 `json:"hi"`
 	Naive float64 `json:"naive"` // from the search's own samples: too large
+
+	se float64 // of the gain
+	df int
 }
 
 // CertBand is the true-cost accounting of one table.
@@ -214,6 +221,7 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 	if c.LowerBound != nil && *c.LowerBound > 0 {
 		c.Ratio = ptr(spent / *c.LowerBound)
 	}
+	drawn := []CertArm{}
 	for _, n := range r.Neighbours {
 		a := CertArm{
 			Layer: n.Layer, Choice: n.Choice, Arch: n.Key, Drift: n.Drift, Costs: n.Costs, Dev: relative(n.Dev),
@@ -235,7 +243,11 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 				a.By = v.Cost
 			}
 		}
-		c.Neighbours = append(c.Neighbours, a)
+		if n.Layer == drawnLayer {
+			drawn = append(drawn, a)
+		} else {
+			c.Neighbours = append(c.Neighbours, a)
+		}
 		if !n.Retired {
 			c.Claim.Unretired++
 			if c.Claim.More >= 0 {
@@ -246,11 +258,14 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 			}
 		}
 	}
+	if r.Drawn > 0 {
+		c.Drawn = &CertDrawn{h.Settings.BandShare, r.Drawn, drawn}
+	}
 	for _, p := range r.Infeasible {
 		c.Infeasible = append(c.Infeasible, CertMiss{p.Layer, p.Choice, p.Reason, p.Key, relative(p.Dev), p.Refused})
 	}
-	if r.Gain != nil {
-		c.Gain = r.Gain
+	if c.Gain = r.Gain; c.Gain != nil && !c.v1() {
+		c.Gain.within(stats.StudentQuantile(0.95, c.Gain.df))
 	}
 	c.Claim.Stop, c.Claim.EpsilonHat = r.Stop, finite(r.EpsilonHat)
 	c.Claim.Reached = r.Reached
@@ -258,6 +273,9 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("δ is shared over %d comparisons chosen as the search went: the proof covers δ(1+ln n) for n = %d architectures sampled", r.Comparisons, r.Archs))
 	}
 	c.restsOnSamples(r)
+	if !c.v1() {
+		c.rare(r)
+	}
 	if c.Exploration = r.Explored; c.Exploration != nil && c.Exploration.Plan != nil {
 		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("none of the exploration's %d evaluations: they chose where the certifying search began", c.Exploration.Evaluations))
 	}
@@ -279,7 +297,7 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 	switch {
 	case !c.Claim.Reached:
 		c.Claim.Verdict = NotReached
-	case len(c.Neighbours) < fewNeighbours:
+	case r.Vacuous():
 		c.Claim.Verdict, c.Claim.Reached = Vacuous, false
 	default:
 		c.Claim.Verdict = Certified
@@ -299,6 +317,19 @@ func unpriced(infeasible []Proposal) (n int, why string) {
 		}
 	}
 	return n, why
+}
+
+// rare says how often the final fails, and how often it may without having been seen.
+func (c *Certificate) rare(r *Result) {
+	c.Anchor.Failed, c.Final.Failed = r.Anchor.Failed, r.Final.Failed
+	n := r.Final.N + r.Final.Failed
+	switch {
+	case r.Final.Failed > 0:
+		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("the final's samples that could be had: %d of %d failed", r.Final.Failed, n))
+	case n > 0 && !r.Settings.Pool && c.Sigma.Source != evidence.Deterministic:
+		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("what shows in %d samples of the final: a failure or an outlier rarer than %.2g %% of its samples could not have been seen (1 − %g^(1/%d))",
+			n, 100*-math.Expm1(math.Log(r.Settings.Delta)/float64(n)), r.Settings.Delta, n))
+	}
 }
 
 // restsOnSamples says what is assumed of the noise, and what could not be had or
@@ -458,13 +489,17 @@ func (c *Certificate) text(r *Result) string {
 	if !c.v1() {
 		of += fmt.Sprintf(" (%d of %d proposals have the anchor's cost, %d have not)", len(c.Neighbours), c.proposals(), len(c.Infeasible))
 	}
-	if c.Claim.Reached && len(c.Neighbours) == 0 {
+	if c.Claim.Reached && len(c.Neighbours) == 0 && c.Drawn == nil {
 		return fmt.Sprintf("no single compensated change of %s has a predicted cost within ±%g %% of the anchor's (|ln ĝ/B| ≤ ln(1+τ))%s: there was nothing to compare",
 			c.Final.Arch, 100*s.Tau, c.otherBands())
 	}
 	if c.Claim.Reached {
-		return fmt.Sprintf("%s %s of %s improves %s by more than %g at predicted cost within ±%g %% of the anchor's (|ln ĝ/B| ≤ ln(1+τ))%s",
-			over, change, of, what, s.Epsilon, 100*s.Tau, c.otherBands())
+		band := ""
+		if c.Drawn != nil {
+			band = c.Drawn.claim(s.Epsilon)
+		}
+		return fmt.Sprintf("%s %s of %s improves %s by more than %g at predicted cost within ±%g %% of the anchor's (|ln ĝ/B| ≤ ln(1+τ))%s%s",
+			over, change, of, what, s.Epsilon, 100*s.Tau, c.otherBands(), band)
 	}
 	if c.Claim.EpsilonHat != nil && !s.Published && len(c.Alarms) == 0 {
 		all := ""

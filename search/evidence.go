@@ -118,6 +118,9 @@ func (s *Settings) pairs() bool { return s.Selector == Paired && !s.Published }
 // i-th best of all only after i−1 refusals.
 func (r *searcher) epochDelta() float64 {
 	d := anytime.Share(r.base.Epoch.Incumbent) * r.s.SelectionDelta()
+	if r.s.BandShare > 0 { // the rest is for the draws
+		d *= 1 - missShare
+	}
 	if r.p.Admit != nil {
 		d = anytime.Delta(d, r.hood.refused+1)
 	}

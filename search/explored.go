@@ -33,8 +33,7 @@ func (r *searcher) begin(ctx context.Context) error {
 		start = r.arm(r.p.Start, r.p.Start.Key())
 	}
 	if r.s.Explore == nil && start == anchor {
-		r.adopt(anchor)
-		return nil
+		return r.adopt(anchor)
 	}
 	r.explored = &CertExploration{Plan: r.s.Explore}
 	ranked, err := r.explore(ctx, anchor, start)
@@ -51,7 +50,9 @@ func (r *searcher) begin(ctx context.Context) error {
 	}
 	// What led here is no evidence for it.
 	r.evidence.LeaveBehind(r.order)
-	r.adopt(start)
+	if err := r.adopt(start); err != nil {
+		return err
+	}
 	r.explored.Start = start.Key
 	score := math.NaN()
 	for _, c := range ranked {

@@ -42,7 +42,18 @@ func (r *searcher) fresh(ctx context.Context) (*CertGain, error) {
 		return nil, nil
 	}
 	g := &CertGain{N: min(len(was.Values), len(is.Values)), Gain: is.Mean() - was.Mean(), Naive: r.x.Mean() - anchor.Mean()}
-	half := 1.96 * math.Sqrt(is.Spread()*is.Spread()/float64(len(is.Values))+was.Spread()*was.Spread()/float64(len(was.Values)))
-	g.Lo, g.Hi = g.Gain-half, g.Gain+half
+	a, b := is.Spread()*is.Spread()/float64(len(is.Values)), was.Spread()*was.Spread()/float64(len(was.Values))
+	g.se, g.df = math.Sqrt(a+b), 1
+	// Welch's degrees of freedom, rounded down.
+	if d := a*a/float64(len(is.Values)-1) + b*b/float64(len(was.Values)-1); d > 0 {
+		g.df = max(1, int((a+b)*(a+b)/d))
+	}
+	g.within(1.96)
 	return g, nil
+}
+
+// within sets the interval to so many standard errors on either side.
+func (g *CertGain) within(score float64) {
+	half := score * g.se
+	g.Lo, g.Hi = g.Gain-half, g.Gain+half
 }

@@ -16,7 +16,9 @@ import (
 // ε/2L by Hoeffding's bound; the best mean wins. It makes no claim: one pass does
 // not visit the neighbours of what it ends with.
 func (r *searcher) published(ctx context.Context) error {
-	r.adopt(r.arm(r.p.Anchor, r.p.Anchor.Key()))
+	if err := r.adopt(r.arm(r.p.Anchor, r.p.Anchor.Key())); err != nil {
+		return err
+	}
 	if err := r.calibrate(ctx); err != nil {
 		return err
 	}
@@ -67,7 +69,9 @@ func (r *searcher) published(ctx context.Context) error {
 			m := Move{Layer: l, From: r.x.Key, To: best.Key, D: best.Mean() - r.x.Mean(), Samples: r.base.Samples}
 			r.priced(&m)
 			r.moves = append(r.moves, m)
-			r.adopt(best)
+			if err := r.adopt(best); err != nil {
+				return err
+			}
 			r.emit(Event{Kind: EventMove, Layer: l, From: m.From, To: m.To, D: m.D, Samples: r.base.Samples})
 		}
 	}

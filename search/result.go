@@ -35,6 +35,7 @@ type Summary struct {
 	Costs  []Bounds
 	Dev    []float64 // ln(ĝ/B)
 	N      int
+	Failed int     // samples that could not be had
 	Mean   float64 // of the search samples, NaN without
 	Spread float64
 }
@@ -75,13 +76,14 @@ type Result struct {
 	LowerBound float64
 	Alarms     []string
 	Explored   *CertExploration
+	Drawn      int       // networks drawn from the band at the final
 	Rests      []string  // what the bounds rest on besides independent samples
 	Condition  string    // what the claim holds under besides its probability
 	Gain       *CertGain // on fresh seeds, nil without
 }
 
 // Vacuous says that there are too few neighbours for a claim about them.
-func (r *Result) Vacuous() bool { return len(r.Neighbours) < fewNeighbours }
+func (r *Result) Vacuous() bool { return len(r.Neighbours) < fewNeighbours && r.Drawn == 0 }
 
 func (r *searcher) result(stop Stop) *Result {
 	res := &Result{
@@ -106,7 +108,7 @@ func (r *searcher) result(stop Stop) *Result {
 		res.Neighbours = append(res.Neighbours, n)
 	}
 	res.EpsilonHat = r.epsilonHat()
-	res.Explored = r.explored
+	res.Explored, res.Drawn = r.explored, r.hood.drawn
 	res.Alarms = r.evidence.Alarms(r.x, r.hood.arms, r.order)
 	res.Reached = reached && len(res.Alarms) == 0
 	res.Cost, res.OnTrust = r.evidence.Cost(r.order), r.evidence.OnTrust(r.x, r.hood.arms)
@@ -124,7 +126,7 @@ func (r *searcher) result(stop Stop) *Result {
 }
 
 func (r *searcher) summary(a *evidence.Arm) Summary {
-	s := Summary{Arch: a.Arch, Key: a.Key, N: len(a.Values), Mean: a.Mean(), Spread: a.Spread()}
+	s := Summary{Arch: a.Arch, Key: a.Key, N: len(a.Values), Failed: a.Failures, Mean: a.Mean(), Spread: a.Spread()}
 	_, s.Costs, s.Dev, _ = r.comp.Inside(a.Arch) // priced when it was proposed
 	if s.N == 0 {
 		s.Mean = math.NaN()

@@ -112,6 +112,7 @@ type hood struct {
 	out        []bool // retired by the selector, or not evaluable
 	infeasible []Proposal
 	refused    int // neighbours the device has refused at this incumbent
+	drawn      int // from the band
 }
 
 // Move is one change of incumbent.
@@ -141,6 +142,9 @@ func Search(ctx context.Context, p Problem, s Settings, ask Ask, emit func(Event
 	}
 	if s.Selector == Paired && p.PoolSize != nil {
 		return nil, hint.Wrap(errors.New("selector paired: the table's utilities are a finite pool, which has no seeds in common"), "take another selector, or a table with ,noise=gaussian")
+	}
+	if s.BandShare > 0 && p.Admit != nil {
+		return nil, hint.Wrap(errors.New("certify: a claim about the whole band is about predicted costs: a device that refuses networks would change what the band is"), "measure none, or certify neighbours")
 	}
 	if emit == nil {
 		emit = func(Event) {}
@@ -214,8 +218,9 @@ func (r *searcher) arm(a space.Arch, key string) *evidence.Arm {
 	return got
 }
 
-// adopt makes an architecture the incumbent and lists its neighbours.
-func (r *searcher) adopt(a *evidence.Arm) {
+// adopt makes an architecture the incumbent and lists its neighbours, and the networks
+// that are drawn from the band beside them.
+func (r *searcher) adopt(a *evidence.Arm) error {
 	r.x = a
 	f, inf := r.admissible(r.comp.Neighbourhood(a.Arch))
 	r.hood = &hood{feasible: f, infeasible: inf}
@@ -223,12 +228,16 @@ func (r *searcher) adopt(a *evidence.Arm) {
 		r.hood.arms = append(r.hood.arms, r.arm(p.Arch, p.Key))
 	}
 	r.base.Epoch.Next(len(r.hood.arms))
+	if err := r.draw(); err != nil {
+		return err
+	}
 	r.anew()
 	// What led here favours the incumbent – it was chosen for its luck as well – and
 	// is no evidence for it: the certificate rests on what is sampled from now on.
 	if r.base.Epoch.Incumbent > 1 {
 		r.evidence.LeaveBehind(r.order)
 	}
+	return nil
 }
 
 // anew forgets which neighbours were retired, and has their set's share of δ.
@@ -302,7 +311,9 @@ func (r *searcher) settle(ctx context.Context, l int) (moved bool, err error) {
 			m := Move{Layer: r.hood.feasible[idx[c.Move]].Layer, From: r.x.Key, To: z.Key, D: k.D, Lower: k.Lower, Samples: r.base.Samples}
 			r.priced(&m)
 			r.moves = append(r.moves, m)
-			r.adopt(z)
+			if err := r.adopt(z); err != nil {
+				return false, err
+			}
 			r.emit(Event{Kind: EventMove, Layer: m.Layer, From: m.From, To: m.To, D: k.D, Upper: k.Upper, Lower: k.Lower, Samples: r.base.Samples})
 			return true, nil
 		}

@@ -55,6 +55,10 @@ type Settings struct {
 	// Explore is what finds where the certifying search begins; nil for the anchor.
 	Explore *explore.Plan `json:"explore,omitempty"`
 
+	// BandShare is p of a claim that at most a share p of all networks of the band is
+	// better than the final by more than epsilon; 0 for a claim about neighbours alone.
+	BandShare float64 `json:"band_share,omitempty"`
+
 	EnforceTrueBand bool `json:"enforce_true_band,omitempty"`
 	IntervalBand    bool `json:"interval_band,omitempty"`
 
@@ -133,7 +137,7 @@ func (s *Settings) Complete() error {
 			bad("sigma-diff is for selector paired")
 		}
 	}
-	problems = append(problems, s.checkFidelities(), s.checkExplore())
+	problems = append(problems, s.checkFidelities(), s.checkExplore(), s.checkBandShare())
 	if s.Selector == Paired && s.Schedule != ScheduleEpochs {
 		bad("selector paired needs schedule %s", ScheduleEpochs)
 	}

@@ -65,6 +65,7 @@ type runOptions struct {
 	Explore    string // as explore.Parse takes it
 	Start      string
 	Known      string
+	Certify    string
 	Out        string
 	Budget     int
 	Workers    int
@@ -92,6 +93,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.Out, "output", "o", "", "run directory")
 	f.StringVar(&o.Anchor, "anchor", "", "architecture to start from, as its key (default: the space's)")
 	f.StringVar(&o.Explore, "explore", defaultExplore, "find a start in the whole band first, by so many evaluations: gp:N, evolution:N, random:N or none")
+	f.StringVar(&o.Certify, "certify", "neighbours", "what is claimed about: neighbours, or band:P, that at most a share P of all networks of this cost is better as well")
 	f.StringVar(&o.Start, "start", "", "begin at this architecture of the anchor's band, as its key")
 	f.StringVar(&o.Known, "evaluations", "", "explore from the evaluations of an earlier search, its run directory or journal: same space, same evaluator")
 	o.given = f.Changed
@@ -129,7 +131,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.JSON, "json", false, "print the certificate")
 	cli.Group(f, "Anchors", "anchor", "anchors")
 	cli.Group(f, "Exploration", "explore", "start", "evaluations")
-	cli.Group(f, "Claim", "tau", "table-tau", "epsilon", "delta", "enforce-true-band", "interval-band", "neighbours", "as-published")
+	cli.Group(f, "Claim", "tau", "table-tau", "epsilon", "delta", "enforce-true-band", "interval-band", "neighbours", "certify", "as-published")
 	cli.Group(f, "Sampling", "selector", "scope", "schedule", "fidelities", "batch", "move", "move-score", "fresh", "sigma", "sigma-diff", "sigma-archs", "sigma-repeats")
 	cli.Group(f, "Evaluator", "evaluator", "final", "workers", "timeout", "retries", "agent", "ort-lib")
 	cli.Group(f, "Measured costs", "measure", "measure-arg")
@@ -174,6 +176,13 @@ func (o *runOptions) validate(args []string) error {
 		problems = append(problems, fmt.Errorf("--explore: %w", err))
 	} else {
 		o.Settings.Explore = plan
+	}
+	if share, ok := strings.CutPrefix(o.Certify, "band:"); ok {
+		if o.Settings.BandShare, err = strconv.ParseFloat(share, 64); err != nil || o.Settings.BandShare == 0 {
+			problems = append(problems, fmt.Errorf("--certify %s: %q is not a share between 0 and 1", o.Certify, share))
+		}
+	} else if o.Certify != "neighbours" {
+		problems = append(problems, fmt.Errorf("--certify %q is neither neighbours nor band:P", o.Certify))
 	}
 	if o.Start != "" && len(o.Anchors) > 0 {
 		problems = append(problems, errors.New("--start is in one anchor's band: it does not go with --anchors"))
@@ -234,6 +243,10 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	}
 	if err := in.Save(o.Out); err != nil {
 		return err
+	}
+	if n := o.Settings.Drawn(1); n > 0 {
+		fmt.Fprintf(env.Stderr, "isosearch: note: certify %s: %d networks of the band are drawn and compared at the first incumbent, %d at the second: as many evaluations each at least\n",
+			o.Certify, n, o.Settings.Drawn(2))
 	}
 	cert, err := d.Run(ctx)
 	bar.Done()
@@ -520,8 +533,16 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 		fmt.Fprintf(w, "gain         %+.4g [%+.4g, %+.4g] on %d fresh seeds each\n", c.Gain.Gain, c.Gain.Lo, c.Gain.Hi, c.Gain.N)
 		fmt.Fprintf(w, "             (the search's own samples say %+.4g)\n", c.Gain.Naive)
 	}
-	retired := len(c.Neighbours) - c.Claim.Unretired
+	retired := 0
+	for _, n := range c.Neighbours {
+		if n.Retired {
+			retired++
+		}
+	}
 	fmt.Fprintf(w, "neighbours   %d feasible, %d retired; %d infeasible\n", len(c.Neighbours), retired, len(c.Infeasible))
+	if c.Drawn != nil {
+		fmt.Fprintf(w, "band         %d networks drawn, %d of them to compare\n", c.Drawn.Drawn, len(c.Drawn.Archs))
+	}
 	d := c.Sigma.Diff
 	switch {
 	case c.Sigma.Source == evidence.Unknown:

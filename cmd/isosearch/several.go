@@ -145,6 +145,16 @@ func printSet(w io.Writer, s *anchors.Set, ended []*search.Certificate) {
 		fmt.Fprintf(w, "dominated    %s\n", wrap(cmp.Or(strings.Join(beaten, ", "), "none"), 13))
 		fmt.Fprintf(w, "hypervolume  %.3g of the box that holds anchors and finals\n", f.Hypervolume)
 	}
+	claims, level := 0, 0.0
+	for _, c := range ended {
+		if c.Claim.Reached {
+			claims++
+			level += c.Header.Settings.Delta
+		}
+	}
+	if claims > 1 {
+		fmt.Fprintf(w, "confidence   all %d claims that were reached hold together with probability at least %.4g\n", claims, max(0, 1-level))
+	}
 }
 
 func mean(u *anchors.Utility) string {

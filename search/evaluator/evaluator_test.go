@@ -102,6 +102,7 @@ const goodProgram = `while read line; do
   7) echo "{\"id\":\"$id\",\"utility\":1e999}";;
   8) echo "last words" >&2; exit 1;;
   9) echo "{\"id\":\"$id\",\"utility\":1,\"second\":2}";;
+  10) echo x >> nan; echo "{\"id\":\"$id\",\"utility\":NaN}";;
   *) echo "{\"id\":\"$id\",\"utility\":$seed.5,\"seconds\":2}";;
   esac
 done`
@@ -129,6 +130,14 @@ func TestExecSurvivesEverything(t *testing.T) {
 		if !errors.As(err, &f) || !strings.Contains(f.Reason, want) {
 			t.Errorf("seed %d: %v, want a Failure with %q", seed, err, want)
 		}
+	}
+	// A training that diverged is an answer: it is not tried again with the same seed.
+	var gone *search.Failure
+	if _, err := ask(10); !errors.As(err, &gone) || !strings.Contains(gone.Reason, "diverged") {
+		t.Errorf("NaN: %v, want a Failure that says that it diverged", err)
+	}
+	if tried, err := os.ReadFile("nan"); err != nil || string(tried) != "x\n" {
+		t.Errorf("a diverged training was asked for %d times (%v)", len(tried)/2, err)
 	}
 	e.pool.timeout = 300 * time.Millisecond // a busy machine may need as long for a good answer
 	var f *search.Failure

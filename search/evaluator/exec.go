@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -117,6 +118,12 @@ func (e *Exec) Evaluate(ctx context.Context, r search.Request) (search.Answer, e
 		if ctx.Err() != nil {
 			return search.Answer{}, ctx.Err()
 		}
+		if errors.Is(err, errDiverged) { // with the same seed it would again
+			e.mu.Lock()
+			e.ever = true
+			e.mu.Unlock()
+			return search.Answer{}, &search.Failure{Reason: errDiverged.Error()}
+		}
 		last = err
 		if e.o.Note != nil {
 			e.o.Note(fmt.Sprintf("attempt %d of %s: %v", attempt+1, r.Key, err))
@@ -131,10 +138,21 @@ func (e *Exec) Evaluate(ctx context.Context, r search.Request) (search.Answer, e
 	return search.Answer{}, &search.Failure{Reason: fmt.Sprintf("%d attempts: %v", e.o.Retries+1, last)}
 }
 
+// errDiverged is a training that came to no number: an answer, not a fault of the
+// program.
+var errDiverged = errors.New("diverged: the utility is not a number")
+
+// notANumber is a utility that JSON has no word for, as programs write it.
+var notANumber = regexp.MustCompile(`"utility"\s*:\s*(NaN|-?Infinity|null)`)
+
 // once has one process answer one request.
 func (e *Exec) once(ctx context.Context, id string, line []byte) (a search.Answer, err error) {
 	err = e.pool.exchange(ctx, line, func(reply []byte) error {
 		var ans execAnswer
+		diverged := notANumber.Match(reply)
+		if diverged {
+			reply = notANumber.ReplaceAll(reply, []byte(`"utility":0`))
+		}
 		if err := strictjson.Decode(reply, &ans); err != nil {
 			return fmt.Errorf("the answer %.80q: %w; its fields are id, utility, parts, seconds and error", reply, err)
 		}
@@ -142,7 +160,9 @@ func (e *Exec) once(ctx context.Context, id string, line []byte) (a search.Answe
 		case ans.ID != id:
 			return fmt.Errorf("the answer has id %.40q, the request %q", ans.ID, id)
 		case ans.Error != "":
-			return &refusal{ans.Error}
+			return &refusal{errors.New(ans.Error)}
+		case diverged:
+			return &refusal{errDiverged}
 		case ans.Utility == nil:
 			return fmt.Errorf("the answer %.80q has neither utility nor error", reply)
 		case math.IsNaN(*ans.Utility) || math.IsInf(*ans.Utility, 0) || !(ans.Seconds >= 0):

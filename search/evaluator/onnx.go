@@ -261,7 +261,7 @@ func (e *ONNX) score(ctx context.Context, a space.Arch, seed uint64) (p [2]float
 		case r.ID != id:
 			return fmt.Errorf("the reply has id %.40q, the request %q", r.ID, id)
 		case r.Error != "":
-			return &refusal{r.Error}
+			return &refusal{errors.New(r.Error)}
 		}
 		p, err = scores(r.Outputs, t)
 		return err
@@ -288,7 +288,7 @@ func scores(outputs []forward.Tensor, t *trainingFree) (p [2]float64, err error)
 			err = fmt.Errorf("unexpected output %s", o.Name)
 		}
 		if err != nil {
-			return p, &refusal{err.Error()}
+			return p, &refusal{err}
 		}
 	}
 	if len(outputs) != 2 {

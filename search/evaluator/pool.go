@@ -86,9 +86,10 @@ func (w *pool) exchange(ctx context.Context, line []byte, check func(reply []byt
 }
 
 // refusal is an error the program itself reported: the process is well.
-type refusal struct{ text string }
+type refusal struct{ err error }
 
-func (r *refusal) Error() string { return r.text }
+func (r *refusal) Error() string { return r.err.Error() }
+func (r *refusal) Unwrap() error { return r.err }
 
 // Close ends all processes.
 func (w *pool) Close() error {
