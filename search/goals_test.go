@@ -271,7 +271,10 @@ func against(a, b []float64) (mean, half float64) {
 // docs/results/search-goals.md; the test proper has a few anchors and looks for what
 // must never fail.
 func TestGoals(t *testing.T) {
-	path, n := os.Getenv("ISOCOST_GOALS"), 6
+	path, n := os.Getenv("ISOCOST_GOALS"), 4
+	if path == "" && testing.Short() {
+		t.Skip("a study of six landscapes")
+	}
 	if path != "" {
 		n = 40
 	}
