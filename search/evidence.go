@@ -55,6 +55,7 @@ var (
 	_ Evidence = (*evidence.Comparisons)(nil)
 	_ Evidence = (*evidence.CommonSeeds)(nil)
 	_ Evidence = (*evidence.Fidelities)(nil)
+	_ Evidence = (*evidence.Bounded)(nil)
 )
 
 // Selector is a name of --selector: how candidates are chosen, and by which
@@ -103,6 +104,8 @@ func newEvidence(b *evidence.Base, s *Settings) Evidence {
 		return &evidence.CommonSeeds{Base: b, Diff: &evidence.DiffReport{Value: math.Inf(1)}} // until it is known, nothing is
 	case s.Schedule == ScheduleComparisons:
 		return &evidence.Comparisons{Base: b, Delta: s.SelectionDelta()}
+	case s.UtilityRange != nil:
+		return evidence.NewBounded(b, s.UtilityRange[0], s.UtilityRange[1])
 	case len(s.Fidelities) > 0:
 		return evidence.NewFidelities(b, s.Fidelities)
 	}
@@ -125,6 +128,20 @@ func (r *searcher) epochDelta() float64 {
 		d = anytime.Delta(d, r.hood.refused+1)
 	}
 	return d
+}
+
+// checkRange says what is wrong with a declared range of utilities.
+func (s *Settings) checkRange() error {
+	r := s.UtilityRange
+	switch {
+	case r == nil:
+		return nil
+	case !(r[0] < r[1]) || math.IsInf(r[0], 0) || math.IsInf(r[1], 0):
+		return fmt.Errorf("utility range %g to %g is not one of two rising numbers", r[0], r[1])
+	case s.Sigma != nil || s.Selector == Paired || s.Selector == MultiFidelity || s.Schedule != ScheduleEpochs || s.Published || s.Pool:
+		return fmt.Errorf("a utility range takes the place of sigma: it goes with selectors %s, %s and %s, schedule %s, and samples without end", LUCB, Elimination, Uniform, ScheduleEpochs)
+	}
+	return nil
 }
 
 // CheckFidelities says what is wrong with fidelities, were they and their selector

@@ -397,6 +397,8 @@ func (r *searcher) sample(ctx context.Context, zs []*evidence.Arm, wants []evide
 			r.evidence.Fail(who[i], as[i], o.Failed)
 		case math.IsNaN(o.Utility) || math.IsInf(o.Utility, 0):
 			return fmt.Errorf("search: utility %g of %s is not a number", o.Utility, who[i].Key)
+		case r.s.UtilityRange != nil && (o.Utility < r.s.UtilityRange[0] || o.Utility > r.s.UtilityRange[1]):
+			return hint.Wrap(fmt.Errorf("search: utility %g of %s is outside the declared range, %g to %g", o.Utility, who[i].Key, r.s.UtilityRange[0], r.s.UtilityRange[1]), "declare the range that utilities have: --utility-range")
 		default:
 			r.evidence.Take(who[i], as[i], o.Utility, o.Seconds)
 		}

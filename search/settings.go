@@ -30,6 +30,9 @@ type Settings struct {
 	// SigmaDiff is the declared sub-Gaussian parameter of the difference of two
 	// architectures at a common seed, for the paired selector; nil to calibrate it.
 	SigmaDiff *float64 `json:"sigma_diff,omitempty"`
+	// UtilityRange are the least and the largest value a utility can have: bounds then
+	// assume no noise level (evidence.Bounded); nil for sub-Gaussian noise.
+	UtilityRange *[2]float64 `json:"utility_range,omitempty"`
 	// Calibration: so many architectures, so many samples each; the upper bound
 	// fails with probability SigmaBeta, which is taken out of Delta.
 	SigmaArchs   int     `json:"sigma_archs,omitempty"`
@@ -137,7 +140,7 @@ func (s *Settings) Complete() error {
 			bad("sigma-diff is for selector paired")
 		}
 	}
-	problems = append(problems, s.checkFidelities(), s.checkExplore(), s.checkBandShare())
+	problems = append(problems, s.checkFidelities(), s.checkExplore(), s.checkBandShare(), s.checkRange())
 	if s.Selector == Paired && s.Schedule != ScheduleEpochs {
 		bad("selector paired needs schedule %s", ScheduleEpochs)
 	}
@@ -180,7 +183,7 @@ func (s *Settings) calibrates() bool {
 	if s.Selector == Paired {
 		return s.SigmaDiff == nil
 	}
-	return s.Sigma == nil
+	return s.Sigma == nil && s.UtilityRange == nil
 }
 
 // SelectionDelta is the part of δ left for the comparisons; of finite pools each of

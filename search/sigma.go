@@ -65,6 +65,10 @@ func (r *searcher) calibrate(ctx context.Context) error {
 		r.evidence = evidence.NewIndependent(r.base)
 		r.evidence.LeaveBehind(r.order)
 	}
+	if r.s.UtilityRange != nil {
+		r.sigmaNote.Source = evidence.NotNeeded
+		return nil
+	}
 	if r.s.Sigma != nil {
 		r.base.Sigma = *r.s.Sigma
 		r.sigmaNote.Source, r.sigmaNote.Value = evidence.Declared, r.base.Sigma

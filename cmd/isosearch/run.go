@@ -66,6 +66,7 @@ type runOptions struct {
 	Start      string
 	Known      string
 	Certify    string
+	Range      []float64
 	Out        string
 	Budget     int
 	Workers    int
@@ -106,6 +107,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.Float64Var(&o.Settings.Move, "move", 0, "an improvement that exceeds this is taken (default epsilon/10)")
 	f.Float64Var(&o.Settings.MoveScore, "move-score", o.Settings.MoveScore, "by so many standard errors; no claim rests on it, and 2 or 3 save measurements with --measure")
 	f.StringVar(&o.Sigma, "sigma", "", "noise of one sample; 0 for a deterministic evaluator (default: calibrated first)")
+	f.Float64SliceVar(&o.Range, "utility-range", nil, "least and largest utility there can be, `LO,HI`, as of an accuracy: bounds then assume no noise level")
 	f.StringVar(&o.SigmaDiff, "sigma-diff", "", "selector paired: noise of a difference at a common seed (default: calibrated first)")
 	f.StringVar(&o.Fidelities, "fidelities", "", "selector multi-fidelity: VALUE[:BIAS[:SIGMA]],… rising; without a bias bound they only order")
 	f.IntVar(&o.Settings.SigmaArchs, "sigma-archs", o.Settings.SigmaArchs, "architectures the noise is calibrated on")
@@ -132,7 +134,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	cli.Group(f, "Anchors", "anchor", "anchors")
 	cli.Group(f, "Exploration", "explore", "start", "evaluations")
 	cli.Group(f, "Claim", "tau", "table-tau", "epsilon", "delta", "enforce-true-band", "interval-band", "neighbours", "certify", "as-published")
-	cli.Group(f, "Sampling", "selector", "scope", "schedule", "fidelities", "batch", "move", "move-score", "fresh", "sigma", "sigma-diff", "sigma-archs", "sigma-repeats")
+	cli.Group(f, "Sampling", "selector", "scope", "schedule", "fidelities", "batch", "move", "move-score", "fresh", "sigma", "utility-range", "sigma-diff", "sigma-archs", "sigma-repeats")
 	cli.Group(f, "Evaluator", "evaluator", "final", "workers", "timeout", "retries", "agent", "ort-lib")
 	cli.Group(f, "Measured costs", "measure", "measure-arg")
 }
@@ -191,6 +193,13 @@ func (o *runOptions) validate(args []string) error {
 		problems = append(problems, errors.New("--evaluations are for an exploration: --explore gp:N"))
 	}
 	o.Settings.Sigma, o.Settings.SigmaDiff = number("sigma", o.Sigma), number("sigma-diff", o.SigmaDiff)
+	switch len(o.Range) {
+	case 0:
+	case 2:
+		o.Settings.UtilityRange = &[2]float64{o.Range[0], o.Range[1]}
+	default:
+		problems = append(problems, fmt.Errorf("--utility-range has %d numbers, not the least and the largest utility", len(o.Range)))
+	}
 	if o.Fidelities != "" {
 		var err error
 		if o.Settings.Fidelities, err = evidence.ParseFidelities(o.Fidelities); err != nil {
@@ -547,6 +556,8 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 	switch {
 	case c.Sigma.Source == evidence.Unknown:
 		fmt.Fprintln(w, "noise        not known: the search ended before it was calibrated")
+	case c.Header.Settings.UtilityRange != nil:
+		fmt.Fprintf(w, "noise        not needed: utilities from %g to %g\n", c.Header.Settings.UtilityRange[0], c.Header.Settings.UtilityRange[1])
 	case d == nil || !d.Used:
 		fmt.Fprintf(w, "noise        σ %.4g (%s)\n", c.Sigma.Value, c.Sigma.Source)
 	}

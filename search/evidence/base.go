@@ -8,6 +8,7 @@
 //   - Comparisons: the same samples, a share of δ for each distinct comparison.
 //   - CommonSeeds: incumbent and candidates are evaluated at common seeds and the
 //     differences' own noise counts (decision 0504).
+//   - Bounded: utilities between two declared values, of any distribution.
 //   - Fidelities: cheap forms of the evaluator order candidates, or retire them
 //     where the bias is bounded (decision 0505).
 package evidence

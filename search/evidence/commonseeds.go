@@ -34,7 +34,7 @@ const (
 	Declared      Source = "declared"
 	Calibrated    Source = "calibrated"
 	Deterministic Source = "deterministic" // declared to be 0
-	NotNeeded     Source = "not needed"    // paired
+	NotNeeded     Source = "not needed"    // paired, or a declared range
 	Unknown       Source = "unknown"       // the search stopped before
 )
 
