@@ -23,8 +23,9 @@ import (
 // Inputs are the files a search is made of.
 type Inputs struct {
 	Space string // space.yaml, or a bare table
-	// Tables are compiled tables, or space:METRIC for a cost that a tabular space
-	// has itself. Each is one band.
+	// Tables are compiled tables, or space:METRIC for a cost that the space has itself: of
+	// a tabular one what its rows say, of networks what is counted in them. Each is one
+	// band.
 	Tables []string
 	Anchor string // architecture key; "" for the space's default
 	Start  string // where the search begins in the anchor's band; "" for the anchor
@@ -185,12 +186,18 @@ func openBands(sp space.Space, anchor space.Arch, h *Header, get func(FileRef) (
 		now := *ref
 		var cost Cost
 		if metric, ok := strings.CutPrefix(ref.Name, "space:"); ok && ref.File == "" {
-			tab, ok := sp.(*space.Tabular)
-			if !ok {
+			now.SHA256, now.Metric, now.Unit = sp.Hash(), metric, metric
+			if tab, ok := sp.(*space.Tabular); ok {
+				cost = &RowCost{tab, metric}
+			} else if low, ok := sp.(space.Lowerer); ok {
+				counted, err := NewCountCost(low, metric)
+				if err != nil {
+					return nil, hint.Wrap(fmt.Errorf("table %s: %w", ref.Name, err), "name a compiled table, space:%s or space:%s", CountFLOPs, CountParams)
+				}
+				cost, now.Unit = counted, countUnits[metric]
+			} else {
 				return nil, hint.Wrap(fmt.Errorf("table %s: the space %s has no costs of its own", ref.Name, sp.Name()), "name a compiled table")
 			}
-			cost = &RowCost{tab, metric}
-			now.SHA256, now.Metric, now.Unit = sp.Hash(), metric, metric
 		} else {
 			low, ok := sp.(space.Lowerer)
 			if !ok {

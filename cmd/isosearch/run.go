@@ -88,7 +88,7 @@ const defaultExplore = "gp:30"
 
 func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Space, "space", "", "search space, or a bare table")
-	f.StringSliceVar(&o.Tables, "lut", nil, "cost tables, each a band; space:METRIC for a tabular space's own cost")
+	f.StringSliceVar(&o.Tables, "lut", nil, "cost tables, each a band; space:METRIC for the space's own cost: a column of a tabular one, flops or params of networks")
 	f.StringVar(&o.Evaluator, "evaluator", "", "onnx, table:FILE or exec:CMD")
 	f.StringVar(&o.Final, "final", "", "evaluator of final utilities: how well --evaluator orders architectures in the band is measured after the search")
 	f.StringVarP(&o.Out, "output", "o", "", "run directory")

@@ -14,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/stats"
@@ -229,22 +228,7 @@ func (r *runner) proxy(method string) (search.Cost, error) {
 		}
 		return &search.RowCost{Space: sp, Metric: metric}, nil
 	case space.Lowerer:
-		return search.CostFunc(func(a space.Arch) (search.Bounds, error) {
-			chain, err := sp.Lower(a)
-			if err != nil {
-				return search.Bounds{}, err
-			}
-			g, err := benchmarks.Build(chain, benchmarks.BuildOptions{Batch: 1, Shapes: true})
-			if err != nil {
-				return search.Bounds{}, err
-			}
-			n := benchmarks.Count(g)
-			v := float64(n.MACs)
-			if method == baseline.Params {
-				v = float64(n.Params)
-			}
-			return search.Bounds{Value: v, Lo: v, Hi: v}, nil
-		}), nil
+		return search.NewCountCost(sp, method)
 	}
 	return nil, fmt.Errorf("method %s: the space %s has neither networks nor metrics", method, r.sp.Name())
 }
