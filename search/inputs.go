@@ -23,6 +23,8 @@ import (
 // Inputs are the files a search is made of.
 type Inputs struct {
 	Space string // space.yaml, or a bare table
+	// Read is the space already read, of ReadSpace; nil to read Space.
+	Read *SpaceFiles
 	// Tables are compiled tables, or space:METRIC for a cost that the space has itself: of
 	// a tabular one what its rows say, of networks what is counted in them. Each is one
 	// band.
@@ -53,11 +55,14 @@ type Opened struct {
 // OpenInputs reads space and tables and prices the anchor.
 func OpenInputs(in Inputs, s Settings) (*Opened, error) {
 	o := &Opened{}
-	sp, files, err := readSpace(in.Space)
-	if err != nil {
-		return nil, err
+	read, err := in.Read, error(nil)
+	if read == nil {
+		if read, err = ReadSpace(in.Space); err != nil {
+			return nil, err
+		}
 	}
-	o.files = files
+	sp, files := read.Space, read.files
+	o.files = slices.Clone(files)
 	o.Header = Header{Format: JournalFormat, Settings: s, Space: FileRef{sp.Name(), sp.Hash(), files[0].name}}
 	if len(in.Tables) == 0 {
 		return nil, errors.New("no cost table: an equal-cost search needs at least one")
@@ -268,6 +273,18 @@ func mustEncode(v any) string {
 		return err.Error()
 	}
 	return string(b)
+}
+
+// SpaceFiles are a space and the files it consists of, read once for many anchors.
+type SpaceFiles struct {
+	Space space.Space
+	files []input
+}
+
+// ReadSpace reads a space and its files.
+func ReadSpace(path string) (*SpaceFiles, error) {
+	sp, files, err := readSpace(path)
+	return &SpaceFiles{sp, files}, err
 }
 
 // readSpace reads a space and the files it consists of, its own first.

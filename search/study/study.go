@@ -117,10 +117,11 @@ func (r *runner) settings(seed uint64) search.Settings {
 // study.
 func (r *runner) prepare(ctx context.Context) error {
 	c := &r.Config
-	sp, err := space.Open(c.Space)
+	read, err := search.ReadSpace(c.Space)
 	if err != nil {
 		return err
 	}
+	sp := read.Space
 	r.sp = sp
 	r.anchors = slices.Clone(c.Anchors)
 	for _, a := range space.Sample(sp, c.RandomAnchors, c.AnchorSeed) {
@@ -139,7 +140,7 @@ func (r *runner) prepare(ctx context.Context) error {
 			if err := s.Complete(); err != nil {
 				return err
 			}
-			o, err := search.OpenInputs(search.Inputs{Space: c.Space, Tables: []string{t}, Anchor: anchor}, s)
+			o, err := search.OpenInputs(search.Inputs{Space: c.Space, Read: read, Tables: []string{t}, Anchor: anchor}, s)
 			if err != nil {
 				return err
 			}
