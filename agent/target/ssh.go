@@ -122,8 +122,20 @@ func (d *SSHDialer) hostKeys(addr string) (ssh.HostKeyCallback, []string, error)
 			}
 		}
 	}
-	// With none on file the handshake itself says whether the key is unknown or revoked.
+	// With none on file the host is unknown, unless its key is on file as revoked: the
+	// handshake says.
+	if len(algorithms) == 0 && !revokes(files) {
+		return nil, nil, d.unknownHost()
+	}
 	return check, algorithms, nil
+}
+
+// revokes reports whether any of the files marks a key as revoked.
+func revokes(files []string) bool {
+	return slices.ContainsFunc(files, func(f string) bool {
+		data, err := os.ReadFile(f)
+		return err == nil && bytes.Contains(data, []byte("@revoked"))
+	})
 }
 
 func (d *SSHDialer) unknownHost() error {

@@ -9,7 +9,6 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/benchmarks/role"
-	"github.com/isocost/isocost/internal/filehash"
 )
 
 // Unplanned is a kernel or node of a model that no cell is planned for.
@@ -59,7 +58,7 @@ func (k *Kernels) Add(f *modelfile.File, set role.Set) error {
 	if err != nil {
 		return err
 	}
-	sum, err := filehash.SHA256(f.Path)
+	sum, err := modelfile.SHA256(f.Path)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/modelfile"
-	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
 )
 
@@ -72,7 +71,7 @@ func (w *Whole) Plan(files []*modelfile.File) (plan *benchmarks.Plan, given map[
 	names, takes := modelfile.Names(paths), make([]map[string]string, len(files))
 	var p problems
 	for i, f := range files {
-		sum, err := filehash.SHA256(f.Path)
+		sum, err := modelfile.SHA256(f.Path)
 		if err != nil {
 			return nil, nil, err
 		}

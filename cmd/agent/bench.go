@@ -68,6 +68,7 @@ type benchOptions struct {
 	MaxTime       time.Duration
 	Memory        int64
 	Output        string
+	ForHost       bool
 	JSON          bool
 	Sysroot       string
 }
@@ -94,6 +95,8 @@ func (o *benchOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.PrintProtocol, "print-protocol", false, "print the protocol with all flags applied and stop")
 	flags.StringVar(&o.Sysroot, "sysroot", "/", "root of the tree that the device is read from")
 	flags.MarkHidden("sysroot")
+	flags.BoolVar(&o.ForHost, "for-host", false, "a host asks, and names the record file that it keeps by itself")
+	flags.MarkHidden("for-host")
 	cli.Group(flags, "Models", "dim", "signature", "input", "list-io")
 	cli.Group(flags, "Protocol", "protocol", "threads", "cores", "metric", "estimator", "seed", "print-protocol")
 	o.targetOptions.AddFlags(flags)
@@ -296,6 +299,9 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 		if ctx.Err() != nil && o.Output == "" {
 			return hint.Wrap(ctx.Err(), "nothing was kept: with -o FILE an interrupted campaign goes on")
 		}
+		if ctx.Err() != nil && o.ForHost {
+			return ctx.Err()
+		}
 		if ctx.Err() != nil {
 			return hint.Wrap(ctx.Err(), "what was measured is in %s; run the same command again to go on", output)
 		}
@@ -304,6 +310,9 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 	if o.JSON {
 		err = summaryJSON(env.Stdout, plan, out)
 	} else if o.Plan != "" {
+		if o.ForHost {
+			output = ""
+		}
 		err = summaryPlan(env.Stdout, plan, out, output)
 	} else {
 		err = summaryModels(env.Stdout, plan, out)

@@ -121,7 +121,8 @@ func contextLine(records []*record.Record) string {
 }
 
 // summaryPlan is what a person wants to know after a campaign: how much was
-// measured, how good it is, and what failed.
+// measured, how good it is, what failed, and where the records are (path, "" to leave
+// that to the host).
 func summaryPlan(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome, path string) error {
 	headline(w, out)
 	var codes []record.Validity
@@ -177,6 +178,9 @@ func summaryPlan(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome, path
 				fmt.Fprintln(w, l)
 			}
 		}
+	}
+	if path == "" {
+		return nil
 	}
 	_, err := fmt.Fprintf(w, "records: %s\n", path)
 	return err

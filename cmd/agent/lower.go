@@ -17,7 +17,6 @@ import (
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/cli"
-	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
 )
 
@@ -170,7 +169,7 @@ func printDifferences(w io.Writer, path string, rules *network.Network, lowered 
 
 // lower has the runtime optimise one model and reads what it made of it.
 func (o *lowerOptions) lower(ctx context.Context, backend *ort.Backend, info agent.Info, options map[string]string, f *modelfile.File) (*kernelfile.File, error) {
-	sum, err := filehash.SHA256(f.Path)
+	sum, err := modelfile.SHA256(f.Path)
 	if err != nil {
 		return nil, err
 	}

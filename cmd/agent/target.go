@@ -18,6 +18,7 @@ import (
 
 	"github.com/isocost/isocost/agent/target"
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
 )
@@ -179,6 +180,9 @@ func (o *benchOptions) benchThere(ctx context.Context, env cli.Env, flags *pflag
 	if err != nil {
 		return err
 	}
+	if o.Output != "" && !o.JSON {
+		fmt.Fprintf(env.Stdout, "records: %s\n", output)
+	}
 	return codeError(code, d)
 }
 
@@ -202,7 +206,7 @@ func (o *benchOptions) handOn(flags *pflag.FlagSet, plan *benchmarks.Plan) (file
 		}
 		return name + "=" + add("inputs", local), nil
 	}
-	args = []string{"bench", "--output", "rec.jsonl"}
+	args = []string{"bench", "--output", "rec.jsonl", "--for-host"}
 	flags.Visit(func(f *pflag.Flag) {
 		values := []string{f.Value.String()}
 		if s, ok := f.Value.(pflag.SliceValue); ok {
@@ -225,9 +229,14 @@ func (o *benchOptions) handOn(flags *pflag.FlagSet, plan *benchmarks.Plan) (file
 			args = append(args, "--"+f.Name+"="+v)
 		}
 	})
-	// Models come from --model and from plain arguments.
+	// Models come from --model and from plain arguments. What a model keeps in other
+	// files goes beside it.
 	for _, m := range o.Models {
-		args = append(args, "--model="+add("models", m))
+		there := add("models", m)
+		args = append(args, "--model="+there)
+		if e := addParts(files, strings.TrimPrefix(there, "in/"), m); e != nil {
+			return nil, nil, e
+		}
 	}
 	if o.Plan != "" {
 		for _, m := range plan.Models {
@@ -238,10 +247,31 @@ func (o *benchOptions) handOn(flags *pflag.FlagSet, plan *benchmarks.Plan) (file
 				return nil, nil, hint.Wrap(fmt.Errorf("plan %s names the model %s, outside of the plan's folder", o.Plan, m.File),
 					"make the plan beside its models, so that they can be pushed together")
 			}
-			files[filepath.ToSlash(m.File)] = filepath.Join(filepath.Dir(o.Plan), m.File)
+			name, local := filepath.ToSlash(m.File), filepath.Join(filepath.Dir(o.Plan), m.File)
+			files[name] = local
+			if err := addParts(files, name, local); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	return files, args, err
+}
+
+// addParts adds the files that a model keeps tensors in, beside the model. Two models
+// whose parts have one name and differ cannot lie in one folder.
+func addParts(files map[string]string, model, local string) error {
+	parts, err := modelfile.Parts(local)
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		name, from := path.Join(path.Dir(model), filepath.ToSlash(p)), filepath.Join(filepath.Dir(local), p)
+		if files[name] != "" && files[name] != from {
+			return hint.Wrap(fmt.Errorf("%s and another model keep tensors in files of one name, %s", local, p), "measure them one after another, or export them under other names")
+		}
+		files[name] = from
+	}
+	return nil
 }
 
 // fileName is a file's name on the device.

@@ -9,7 +9,11 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/modelfile"
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/onnx"
 )
 
 // TestHandOn checks what of a command line reaches the device, and that every
@@ -25,14 +29,19 @@ func TestHandOn(t *testing.T) {
 		o.Models = append(o.Models, flags.Args()...)
 		return &o, flags
 	}
+	t.Chdir(t.TempDir())
+	small := onnx.Model{IRVersion: 8, Opsets: []onnx.Opset{{Version: 17}}, Graph: &onnx.Graph{Name: "g"}}
+	for _, name := range []string{"a/net.onnx", "b/net.onnx", "dir/models/a.onnx"} {
+		putModel(t, name, small)
+	}
 	o, flags := parse("a/net.onnx", "--model", "b/net.onnx", "--input", "x=c/x.npy", "--input", "y=d/x.npy", "--protocol", "p/protocol.yaml",
 		"--threads", "2", "--dim", "H=224", "--dim", "W=224", "--target", "ssh:u@h", "--ssh-key", "secret", "-o", "out.jsonl", "--provider", "cpu; rm -rf /")
 	files, args, err := o.handOn(flags, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	slices.Sort(args[3:])
-	want := []string{"bench", "--output", "rec.jsonl", "--dim=H=224", "--dim=W=224", "--input=x=in/inputs/x.npy", "--input=y=in/inputs2/x.npy",
+	slices.Sort(args[4:])
+	want := []string{"bench", "--output", "rec.jsonl", "--for-host", "--dim=H=224", "--dim=W=224", "--input=x=in/inputs/x.npy", "--input=y=in/inputs2/x.npy",
 		"--model=in/models/net.onnx", "--model=in/models2/net.onnx", "--protocol=in/protocol.yaml", "--provider=cpu; rm -rf /", "--threads=2"}
 	if !slices.Equal(args, want) {
 		t.Errorf("arguments\n%q\nwant\n%q", args, want)
@@ -50,9 +59,44 @@ func TestHandOn(t *testing.T) {
 	if err != nil || files["models/a.onnx"] != filepath.Join("dir", "models", "a.onnx") || files["plan.jsonl"] != "dir/plan.jsonl" {
 		t.Errorf("%v, %v", files, err)
 	}
+	// Tensors outside of the model's file go along.
+	large := small
+	large.Graph = &onnx.Graph{Name: "g", Initializers: []*onnx.Tensor{{Name: "w", Type: onnx.Float, Dims: []int64{1}, IsExternal: true,
+		External: []onnx.Entry{{Key: "location", Value: "a.onnx.data"}}}}}
+	putModel(t, "dir/models/a.onnx", large)
+	if _, _, err := o.handOn(flags, plan); err == nil || !strings.Contains(err.Error(), "a.onnx.data") || hint.Of(err) == "" {
+		t.Errorf("a model without its data: %v", err)
+	}
+	if err := os.WriteFile("dir/models/a.onnx.data", make([]byte, 4), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files, _, err = o.handOn(flags, plan)
+	if err != nil || files["models/a.onnx.data"] != filepath.Join("dir", "models", "a.onnx.data") {
+		t.Errorf("%v, %v", files, err)
+	}
+	before, err := modelfile.SHA256("dir/models/a.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("dir/models/a.onnx.data", []byte("1234"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if agent.CheckFile("dir/models/a.onnx", before) == nil {
+		t.Error("other weights in the model's data file are not noticed")
+	}
 	plan.Models[0].File = "../secret"
 	if _, _, err = o.handOn(flags, plan); err == nil {
 		t.Error("a plan reached outside of its folder")
+	}
+}
+
+func putModel(t *testing.T, name string, m onnx.Model) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, onnx.Encode(&m), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
