@@ -114,14 +114,6 @@ func (b *Backend) prepare(ctx context.Context, model agent.Model, opt *agent.Opt
 	if opt.Threads < 1 {
 		return nil, fmt.Errorf("open %s: %d threads", model.Name, opt.Threads)
 	}
-	if _, given := opt.ProviderOptions["fp16"]; !given && (opt.Provider == CPU || opt.Provider == XNNPACK) &&
-		wantsHalf(model.Graph) && noHalfArithmetic() == "" {
-		opt.ProviderOptions = maps.Clone(opt.ProviderOptions)
-		if opt.ProviderOptions == nil {
-			opt.ProviderOptions = map[string]string{}
-		}
-		opt.ProviderOptions["fp16"] = "1"
-	}
 	file := model.Bytes
 	if file == nil {
 		if model.Path == "" {
@@ -137,7 +129,32 @@ func (b *Backend) prepare(ctx context.Context, model agent.Model, opt *agent.Opt
 		return nil, hint.Wrap(fmt.Errorf("open %s: %w: %w", model.Name, agent.ErrUnsupported, err),
 			"give a .tflite file; .onnx models run on --backend ort")
 	}
+	if _, given := opt.ProviderOptions["fp16"]; !given && (opt.Provider == CPU || opt.Provider == XNNPACK) &&
+		wantsHalf(model.Graph) && noHalfArithmetic() == "" {
+		half := *opt
+		half.ProviderOptions = maps.Clone(opt.ProviderOptions)
+		if half.ProviderOptions == nil {
+			half.ProviderOptions = map[string]string{}
+		}
+		half.ProviderOptions["fp16"] = "1"
+		if b.takes(file, model, half) {
+			*opt = half
+		}
+	}
 	return file, nil
+}
+
+// takes reports whether a model opens and runs with these options, and in half precision
+// where they ask for it. Forcing it is not a promise: the XNNPACK of TensorFlow Lite 2.9
+// refuses it for some models, and an operator outside of XNNPACK keeps computing in fp32.
+// Such models run as without the option, and Execution says in what they compute.
+func (b *Backend) takes(file []byte, model agent.Model, opt agent.Options) bool {
+	s := &session{model: model, graphLayout: model.Graph != nil}
+	if b.start(s, file, opt) != nil {
+		return false
+	}
+	s.native.close()
+	return true
 }
 
 // start opens the native session, feeds it, runs it and checks what took effect.
