@@ -112,7 +112,7 @@ func TestTargetWrongUse(t *testing.T) {
 		{"unknown kind", 2, []string{"device", "--target", "usb:1"}},
 		{"no host name", 2, []string{"bench", model, "--target", "ssh:u@$(reboot)"}},
 		{"no serial", 2, []string{"bench", model, "--target", "adb:; reboot"}},
-		{"no usable key file", 1, []string{"device", "--target", "ssh:u@localhost:1", "--ssh-known-hosts", os.DevNull}},
+		{"not in known_hosts", 1, []string{"device", "--target", "ssh:u@localhost:1", "--ssh-known-hosts", os.DevNull}},
 	} {
 		out, talk, code := agentMain("", c.args...)
 		if code != c.code || out != "" || !strings.Contains(talk, c.want) || !strings.Contains(talk, "hint: ") {
