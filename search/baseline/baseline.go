@@ -51,6 +51,8 @@ type Settings struct {
 	Seed   uint64
 	Tau    float64 // tolerance of a method's own band; the problem's bands have theirs
 	Budget int     // evaluations, failed ones included; > 0
+	// Sigma is the noise of one sample where it is known, for BandGP.
+	Sigma *float64
 	// Samples is how many samples a candidate gets before it is judged; > 0.
 	Samples int
 }
@@ -98,8 +100,10 @@ func Run(ctx context.Context, method string, p Problem, s Settings, ask search.A
 		err = b.random(ctx)
 	case Evolution:
 		err = b.evolution(ctx)
+	case BandRandom, BandEvolution, BandGP:
+		err = b.band(ctx, bandMethods[method])
 	default:
-		return nil, fmt.Errorf("unknown baseline %.40q: there are %s", method, strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("unknown baseline %.40q: there are %s", method, strings.Join(append(Names(), BandNames()...), ", "))
 	}
 	if err != nil && !errors.Is(err, errSpent) {
 		return nil, fmt.Errorf("baseline %s: %w", method, err)

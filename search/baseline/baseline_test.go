@@ -217,3 +217,29 @@ func TestControlMeetsTheCostWithTheChoicesOfX(t *testing.T) {
 		t.Errorf("a space without widths was rescaled to %s", c.Key())
 	}
 }
+
+// Methods of the whole band end inside it, better than where they began, and the
+// Gaussian process best of them in the mean over seeds.
+func TestBandMethods(t *testing.T) {
+	s := toy{layers: 6, widths: 3}
+	p := problem(t, s)
+	sigma := 0.3
+	mean := map[string]float64{}
+	const seeds = 6
+	for _, m := range BandNames() {
+		for seed := range uint64(seeds) {
+			r := run(t, m, p, Settings{Seed: seed, Tau: 0.05, Budget: 80, Samples: 2, Sigma: &sigma})
+			if !r.Inside || r.Samples < 76 {
+				t.Errorf("%s, seed %d: inside %t after %d evaluations", m, seed, r.Inside, r.Samples)
+			}
+			mean[m] += s.utility(r.Final) / seeds
+		}
+		if was := s.utility(p.Anchor); mean[m] <= was {
+			t.Errorf("%s ends at %.2f, the anchor has %.2f", m, mean[m], was)
+		}
+	}
+	t.Logf("utilities %v, the anchor's %.2f", mean, s.utility(p.Anchor))
+	if mean[BandGP] < mean[BandRandom] || mean[BandGP] < mean[BandEvolution]-0.2 {
+		t.Errorf("the process ends at %.2f, random networks at %.2f, evolution at %.2f", mean[BandGP], mean[BandRandom], mean[BandEvolution])
+	}
+}

@@ -19,6 +19,7 @@ import (
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/baseline"
 	"github.com/isocost/isocost/search/evidence"
+	"github.com/isocost/isocost/search/explore"
 )
 
 // ConfigFormat is the first field of every study.yaml.
@@ -31,7 +32,14 @@ const (
 	Published = "as-published" // the plain algorithm as published
 )
 
-// MethodNames lists every method a study can run besides those of Selector.
+// Explored is the certifying search that explores the band first, as isosearch run does.
+const Explored = "isocost-explored"
+
+// exploration is that of Explored.
+var exploration = explore.Plan{Method: explore.GP, Evaluations: 30}
+
+// MethodNames lists every method a study runs where it names none; besides there are
+// Explored, those of the band and those of Selector.
 func MethodNames() []string { return append([]string{Isocost, All, Published}, baseline.Names()...) }
 
 // Selector is the method of the certifying search with another selector than the
@@ -225,7 +233,7 @@ func (p *problems) config(f *configFile) *Config {
 	p.need(f.Epsilon.Line, "epsilon")
 	p.numbers(f, c)
 	c.Tables = p.list(f.Tables, "tables", nil)
-	c.Methods = p.list(f.Methods, "methods", append(MethodNames(), selectorMethods()...))
+	c.Methods = p.list(f.Methods, "methods", slices.Concat(MethodNames(), []string{Explored}, baseline.BandNames(), selectorMethods()))
 	c.Anchors = p.list(f.Anchors, "anchors", nil)
 	if len(c.Tables) == 0 {
 		p.add(1, "field %q is missing", "tables")

@@ -437,7 +437,7 @@ func (r *runner) search(ctx context.Context, u *Unit, o *search.Opened, ev searc
 		return r.ask(ctx, ev, reqs)
 	}
 	selector, certifying := SelectorOf(u.Method)
-	if certifying || u.Method == All || u.Method == Published {
+	if certifying || u.Method == All || u.Method == Explored || u.Method == Published {
 		s := o.Header.Settings
 		if certifying {
 			s.Selector = selector
@@ -446,8 +446,11 @@ func (r *runner) search(ctx context.Context, u *Unit, o *search.Opened, ev searc
 			s.Fidelities = r.Config.Fidelities
 		}
 		s.Published = u.Method == Published
-		if u.Method == All {
+		switch u.Method {
+		case All:
 			s.Neighbours = search.NeighboursAll
+		case Explored:
+			s.Explore = &exploration
 		}
 		res, err := search.Search(ctx, o.Problem, s, ask, nil)
 		if err != nil {
@@ -471,7 +474,7 @@ func (r *runner) search(ctx context.Context, u *Unit, o *search.Opened, ev searc
 	if bp.FLOPs, err = r.proxyIf(u.Method, baseline.FLOPs); err != nil {
 		return space.Arch{}, err
 	}
-	res, err := baseline.Run(ctx, u.Method, bp, baseline.Settings{Seed: u.Seed, Tau: r.Config.Tau, Budget: r.Config.Budget, Samples: r.Config.Samples}, ask)
+	res, err := baseline.Run(ctx, u.Method, bp, baseline.Settings{Seed: u.Seed, Tau: r.Config.Tau, Budget: r.Config.Budget, Samples: r.Config.Samples, Sigma: r.Config.Sigma}, ask)
 	if err != nil {
 		return space.Arch{}, err
 	}
