@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/internal/cli"
+	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search"
@@ -124,7 +125,11 @@ func (o *priceOptions) run(ctx context.Context, env cli.Env, args []string) erro
 	}
 	settings := search.DefaultSettings()
 	settings.Tau = o.tau
-	in, err := search.OpenInputs(search.Inputs{Space: o.space, Tables: o.tables}, settings)
+	anchor, err := anchorOf(args)
+	if err != nil {
+		return err
+	}
+	in, err := search.OpenInputs(search.Inputs{Space: o.space, Tables: o.tables, Anchor: anchor}, settings)
 	if err != nil {
 		return err
 	}
@@ -184,6 +189,32 @@ func (o *priceOptions) run(ctx context.Context, env cli.Env, args []string) erro
 		return enc.Encode(r)
 	}
 	return r.write(env.Stdout, o.markdown)
+}
+
+// anchorOf is the anchor that the run directories among the arguments searched from,
+// beside which their finals are judged; "" without one, for the space's default.
+func anchorOf(args []string) (string, error) {
+	anchor, of := "", ""
+	for _, arg := range args {
+		if _, what, ok := strings.Cut(arg, "="); ok {
+			arg = what
+		}
+		path := filepath.Join(arg, search.JournalFile)
+		if _, err := os.Stat(path); err != nil {
+			continue // an architecture's key or file, or a folder that says so later
+		}
+		j, err := search.ReadJournal(path)
+		switch {
+		case err != nil:
+			return "", err
+		case j.Header.Settings.PerDevice: // its anchor is of another space
+		case anchor != "" && anchor != j.Header.Anchor:
+			return "", hint.Wrap(fmt.Errorf("%s and %s searched from different anchors", of, arg), "price them one by one")
+		default:
+			anchor, of = j.Header.Anchor, arg
+		}
+	}
+	return anchor, nil
 }
 
 // readArch is the architecture that a run directory, an arch.json or a key stands

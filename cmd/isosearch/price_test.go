@@ -122,6 +122,35 @@ func TestPrice(t *testing.T) {
 	}
 }
 
+// A run's final is judged beside the anchor the run searched from, not the space's own.
+func TestPriceBesideTheRunsAnchor(t *testing.T) {
+	dir := t.TempDir()
+	table := filepath.Join(dir, "t.jsonl")
+	searchtest.WriteRows(t, table, searchtest.Rows())
+	var anchors []string
+	for i, anchor := range []string{"b|b|b|b|b", "c|c|c|c|c"} {
+		out := filepath.Join(dir, string('p'+rune(i)))
+		if code, _, stderr := isosearch("run", "--space", table, "--lut", "space:us", "--evaluator", "table:"+table+",noise=gaussian", "--epsilon", "0.5", "--anchor", anchor, "-o", out); code != 0 && code != 3 {
+			t.Fatalf("exit code %d: %s", code, stderr)
+		}
+		code, text, stderr := isosearch("price", "--space", table, "--lut", "space:us", "--json", out)
+		if code != 0 {
+			t.Fatalf("exit code %d: %s", code, stderr)
+		}
+		var r priceReport
+		if err := json.Unmarshal([]byte(text), &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Archs[0].Arch != anchor || !r.Archs[1].Costs[0].Inside {
+			t.Errorf("beside %s, the run's anchor is %s; the final in its band: %t", r.Archs[0].Arch, anchor, r.Archs[1].Costs[0].Inside)
+		}
+		anchors = append(anchors, out)
+	}
+	if code, _, stderr := isosearch("price", "--space", table, "--lut", "space:us", anchors[0], "other="+anchors[1]); code != 1 || !strings.Contains(stderr, "different anchors") {
+		t.Errorf("two runs of different anchors: exit code %d, %s", code, stderr)
+	}
+}
+
 func TestPriceErrors(t *testing.T) {
 	table := filepath.Join(t.TempDir(), "a.lut.json")
 	madeUp(t, table, 1)
