@@ -75,7 +75,11 @@ func (r *searcher) explore(ctx context.Context, anchor, start *evidence.Arm) ([]
 		return []explore.Candidate{{Arch: start.Arch, Score: math.NaN()}}, nil
 	}
 	n := r.s.Explore.Evaluations
-	e := explore.New(r.s.Explore, r.bandOf(start), r.s.Sigma, r.s.Seed)
+	band := r.bandOf(start)
+	if all, ok := band.All(); ok && len(all) < 2 { // there is nothing to find
+		return []explore.Candidate{{Arch: start.Arch, Score: math.NaN()}}, nil
+	}
+	e := explore.New(r.s.Explore, band, r.s.Sigma, r.s.Seed)
 	e.Tell(r.p.Known)
 	next := []*evidence.Arm{anchor}
 	if start != anchor {

@@ -676,6 +676,17 @@ func TestExplorationIsNoEvidence(t *testing.T) {
 	if _, err := j.run(context.Background()); err == nil || !strings.Contains(err.Error(), "evaluations by") {
 		t.Errorf("another evaluator's evaluations: %v", err)
 	}
+	// A band that holds the anchor alone is not explored.
+	j = job{Table: filepath.Join(dir, "one.jsonl"), Noise: ",noise=0.3", Workers: 1, Explore: "gp:20", Out: filepath.Join(dir, "one")}
+	searchtest.WriteRows(t, j.Table, []space.Row{
+		{Arch: "b|b|b|b|b", Utility: []float64{1, 2}, Cost: map[string]float64{"us": 100}},
+		{Arch: "a|b|b|b|b", Utility: []float64{3, 4}, Cost: map[string]float64{"us": 200}}})
+	if c, err = j.run(context.Background()); err != nil || c.Exploration == nil || c.Exploration.Evaluations != 0 || c.Claim.Verdict != search.Vacuous {
+		t.Fatalf("a band of one network: %v, %+v, %+v", err, c.Exploration, c.Claim)
+	}
+	if _, err := verify(j.Out); err != nil {
+		t.Errorf("a band of one network: %v", err)
+	}
 	// A start of one's own, inside and outside the band.
 	j = job{Table: table, Noise: ",noise=gaussian", Workers: 1, Start: firsts[1], Out: filepath.Join(dir, "start")}
 	if c, err = j.run(context.Background()); err != nil || c.Exploration == nil || c.Exploration.Start != firsts[1] || c.Exploration.Plan != nil {
