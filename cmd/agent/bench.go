@@ -37,6 +37,7 @@ With --model (or plain arguments) whole models are measured, interleaved, each w
 interval and memory; -o is optional then.`,
 		Example: `agent bench --plan plan.jsonl --backend ort --provider cpu --max-time 10s -o rec.jsonl
   agent bench net.onnx other.onnx --dim batch=1 --max-time 20s`,
+		Finishes: true,
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o benchOptions
 			o.AddFlags(flags)

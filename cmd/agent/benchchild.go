@@ -22,9 +22,10 @@ const childName = "measuring-child"
 
 func benchChildCommand() cli.Command {
 	return cli.Command{
-		Name:    childName,
-		Short:   cli.Hidden,
-		Example: "agent bench starts it",
+		Name:     childName,
+		Short:    cli.Hidden,
+		Example:  "agent bench starts it",
+		Finishes: true,
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			return func(ctx context.Context, env cli.Env, args []string) error {
 				requests := os.NewFile(child.RequestFD, "requests")

@@ -29,8 +29,9 @@ type jobOptions struct {
 func jobCommand() cli.Command {
 	return cli.Command{
 		Name: jobName, Args: "state|start|follow|stop|verify [-- agent arguments…]",
-		Short:   cli.Hidden,
-		Example: "agent bench --target ssh:user@board starts it",
+		Short:    cli.Hidden,
+		Example:  "agent bench --target ssh:user@board starts it",
+		Finishes: true,
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o jobOptions
 			flags.StringVar(&o.Dir, "dir", "", "the job's folder")

@@ -7,13 +7,16 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/isocost/isocost/internal/cli"
 )
 
 // dataStream returns where a command that loads native libraries writes its data:
 // some of them print on file descriptor 1 (LiteRT: "INFO: …"), which from then on
 // leads to stderr. A stream that is not the process's own stays as it is.
 func dataStream(stdout io.Writer) (io.Writer, error) {
-	if stdout != os.Stdout {
+	out, ok := stdout.(*cli.Printed)
+	if !ok || out.To != os.Stdout {
 		return stdout, nil
 	}
 	fd, err := unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 3)
@@ -23,5 +26,6 @@ func dataStream(stdout io.Writer) (io.Writer, error) {
 	if err := unix.Dup2(2, 1); err != nil {
 		return nil, os.NewSyscallError("lead stdout to stderr", err)
 	}
-	return os.NewFile(uintptr(fd), "stdout"), nil
+	out.To = os.NewFile(uintptr(fd), "stdout")
+	return out, nil
 }

@@ -27,7 +27,8 @@ Runs the certifying search, the plain one as published and the baselines in the 
 writes results.json and results.md: improvement with cost and deviation, hypervolume and dominated fraction, transfer
 to the other tables. With measure: in the file the finals are measured on the tables' devices. Gains are on fresh
 seeds. Killed or interrupted, the same command goes on; methods, selectors, seeds and anchors may be added.`,
-		Example: "isosearch study --config examples/study/study.yaml -o study/",
+		Example:  "isosearch study --config examples/study/study.yaml -o study/",
+		Finishes: true,
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o studyOptions
 			flags.StringVar(&o.config, "config", "", "the study `file`")

@@ -7,11 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/pflag"
 
@@ -52,7 +49,11 @@ type Command struct {
 	Short   string // one sentence, lower case, no full stop
 	Long    string // optional, after the sentence
 	Example string // one command line that works as written
-	Setup   func(flags *pflag.FlagSet) RunFunc
+	// Finishes says that a signal leaves the command to end by itself, however long it
+	// takes, because it puts back or keeps what nobody else would. Others are left where
+	// they stand if they do not end within a second.
+	Finishes bool
+	Setup    func(flags *pflag.FlagSet) RunFunc
 }
 
 // RunFunc runs a subcommand with its positional arguments.
@@ -94,20 +95,24 @@ func Partial(err error) error {
 	return partialError{err}
 }
 
-// Main runs the program with the process's own arguments, streams and signals
-// and returns its exit code.
-func (p *Program) Main() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	return p.Run(ctx, os.Args[1:], Env{os.Stdin, os.Stdout, os.Stderr, os.Getenv})
-}
-
 // Run runs one invocation and returns the exit code. Errors are printed as
 // "name: error: …" and "name: hint: …" on env.Stderr.
+// Standard output that cannot be written is a failure, whether or not the command noticed.
 func (p *Program) Run(ctx context.Context, args []string, env Env) int {
+	out := &Printed{To: env.Stdout}
+	env.Stdout = out
+	code := p.run(ctx, args, env)
+	if err := out.Err(); err != nil && code == ExitOK {
+		env.complain(p.Name, err.Error(), "what was printed is not whole")
+		return ExitFailed
+	}
+	return code
+}
+
+func (p *Program) run(ctx context.Context, args []string, env Env) int {
 	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" || args[0] == "help" {
 		if len(args) > 1 {
-			return p.Run(ctx, []string{args[1], "-h"}, env)
+			return p.run(ctx, []string{args[1], "-h"}, env)
 		}
 		if len(args) == 0 {
 			p.usage(env.Stderr)
