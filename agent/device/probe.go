@@ -223,6 +223,14 @@ func Judge(id Identity, s State, n *Noise) Verdict {
 		v.Reasons = append(v.Reasons, e...)
 		v.Advice = append(v.Advice, "let it cool down, give it air and a supply that holds its voltage; lift the power mode's caps (Jetson: nvpmodel -m 0)")
 	}
+	if s.CPUQuota != nil && *s.CPUQuota < float64(len(id.Topology.Usable())) {
+		v.Reasons = append(v.Reasons, fmt.Sprintf("the process may use %.2g CPUs' worth of time: a quota of its control group, which pauses it when that is spent", *s.CPUQuota))
+		v.Advice = append(v.Advice, "lift the quota (docker --cpus, Kubernetes limits.cpu) and name cores instead (--cpuset-cpus)")
+		worse(Fair)
+		if *s.CPUQuota < 1 {
+			worse(Poor) // one thread alone is paused in every period
+		}
+	}
 	if s.Load != nil && s.Load.One > 0.5*float64(len(id.Topology.Online())) {
 		v.Reasons = append(v.Reasons, fmt.Sprintf("the load average is %.1f on %d CPUs", s.Load.One, len(id.Topology.Online())))
 		v.Advice = append(v.Advice, "stop other work, or measure on fewer cores with --cores")

@@ -1,13 +1,13 @@
 package device
 
 import (
+	"fmt"
 	"math"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/shirou/gopsutil/v3/load"
 	"github.com/shirou/gopsutil/v3/mem"
 )
 
@@ -20,7 +20,9 @@ type State struct {
 	Counters     []Counter     `json:"counters,omitempty"` // throttle events so far
 	Battery      *Battery      `json:"battery,omitempty"`
 	Load         *Load         `json:"load,omitempty"`
-	FreeBytes    *int64        `json:"free_bytes,omitempty"`    // memory available without swapping
+	FreeBytes    *int64        `json:"free_bytes,omitempty"`    // memory available without swapping, to this process
+	MemoryLimit  *int64        `json:"memory_limit,omitempty"`  // bytes that its control groups let the process have
+	CPUQuota     *float64      `json:"cpu_quota,omitempty"`     // CPUs' worth of time that its control groups let the process have
 	ThermalLevel *int          `json:"thermal_level,omitempty"` // Android's thermal status, 0 none … 6 shutdown
 	PiThrottled  *int64        `json:"pi_throttled,omitempty"`  // Raspberry Pi firmware's get_throttled bits
 	StealTicks   *int64        `json:"steal_ticks,omitempty"`   // time the hypervisor took, 1/100 s, all CPUs
@@ -83,12 +85,10 @@ func (d *Device) Snapshot() State {
 	s.Cooling = d.cooling()
 	s.Counters = d.counters()
 	s.Battery = d.battery()
-	if _, err := d.fs.Read("proc/loadavg"); err != nil {
+	if l, err := d.load(); err != nil {
 		s.Absent = append(s.Absent, Absence{What: "load", Reason: reason(err), Cure: d.cure(err)})
 	} else {
-		if l, err := load.AvgWithContext(d.inventory()); err == nil {
-			s.Load = &Load{l.Load1, l.Load5, l.Load15}
-		}
+		s.Load = &l
 	}
 	if d.fs.Exists("proc/meminfo") {
 		if vm, err := mem.VirtualMemoryWithContext(d.inventory()); err == nil {
@@ -96,12 +96,30 @@ func (d *Device) Snapshot() State {
 			s.FreeBytes = &free
 		}
 	}
+	limit, left := d.groupMemory()
+	s.MemoryLimit = limit
+	if left != nil && (s.FreeBytes == nil || *left < *s.FreeBytes) {
+		s.FreeBytes = left
+	}
+	s.CPUQuota = d.quota()
 	s.ThermalLevel = d.thermalLevel()
 	if v, err := d.piThrottled(); err == nil {
 		s.PiThrottled = &v
 	}
 	s.StealTicks = d.steal()
 	return s
+}
+
+// load reads the averages of proc_loadavg(5). The file is empty in some containers.
+func (d *Device) load() (l Load, err error) {
+	text, err := d.fs.String("proc/loadavg")
+	if err != nil {
+		return l, err
+	}
+	if n, err := fmt.Sscan(text, &l.One, &l.Five, &l.Fifteen); err != nil {
+		return l, fmt.Errorf("%d of the three averages are in %.40q", n, text)
+	}
+	return l, nil
 }
 
 func (d *Device) clocks(absent *[]Absence) []Clock {

@@ -34,6 +34,9 @@ type Cluster struct {
 type Topology struct {
 	CPUs     []CPU     `json:"cpus"`
 	Clusters []Cluster `json:"clusters"`
+	// Allowed is what this process may use of the CPUs that are online: its affinity mask
+	// and cpuset. Empty where that is all of them, or not known.
+	Allowed CoreSet `json:"allowed,omitempty"`
 }
 
 // Topology reads the CPUs. A machine without any readable CPU information has an
@@ -47,6 +50,16 @@ func (d *Device) Topology() Topology {
 	online, err := d.coreList("sys/devices/system/cpu/online")
 	for i := range t.CPUs {
 		t.CPUs[i].Online = err != nil || online.Contains(t.CPUs[i].Index)
+	}
+	var allowed CoreSet
+	on := t.Online()
+	for _, c := range d.allowedCPUs() {
+		if on.Contains(c) {
+			allowed = append(allowed, c)
+		}
+	}
+	if len(allowed) < len(on) {
+		t.Allowed = allowed
 	}
 	t.Clusters = d.clusters(t.CPUs)
 	for _, cl := range t.Clusters {
@@ -220,16 +233,25 @@ func (t Topology) Online() CoreSet {
 	return set
 }
 
+// Usable returns the CPUs that are on and that this process may use.
+func (t Topology) Usable() CoreSet {
+	if len(t.Allowed) > 0 {
+		return t.Allowed
+	}
+	return t.Online()
+}
+
 // Select turns what a user writes for --cores into a set: "all" (or ""), cluster
 // names, CPU numbers and ranges, joined by commas: "big", "0-3", "mid,prime".
-// Every CPU named must be online; offline members of a named cluster are left out.
+// Every CPU named must be online and allowed to this process; other members of a named
+// cluster are left out.
 func (t Topology) Select(spec string) (CoreSet, error) {
-	online := t.Online()
+	online, usable := t.Online(), t.Usable()
 	var set CoreSet
 	for part := range strings.SplitSeq(spec, ",") {
 		part = strings.TrimSpace(part)
 		if part == "all" || spec == "" {
-			set = append(set, online...)
+			set = append(set, usable...)
 			continue
 		}
 		named := false
@@ -237,7 +259,7 @@ func (t Topology) Select(spec string) (CoreSet, error) {
 			if cl.Name == part {
 				named = true
 				for _, c := range cl.CPUs {
-					if online.Contains(c) {
+					if usable.Contains(c) {
 						set = append(set, c)
 					}
 				}
@@ -255,11 +277,15 @@ func (t Topology) Select(spec string) (CoreSet, error) {
 			if !online.Contains(c) {
 				return nil, hint.Wrap(fmt.Errorf("cores %q: CPU %d is not online", spec, c), "online are %s", online)
 			}
+			if !usable.Contains(c) {
+				return nil, hint.Wrap(fmt.Errorf("cores %q: this process may not use CPU %d", spec, c),
+					"its affinity mask or cpuset allows %s (taskset -p $$ shows it)", usable)
+			}
 		}
 		set = append(set, list...)
 	}
 	if len(set) == 0 {
-		return nil, hint.Wrap(fmt.Errorf("cores %q: none of these CPUs is online", spec), "online are %s", online)
+		return nil, hint.Wrap(fmt.Errorf("cores %q: this process may use none of these CPUs", spec), "it may use %s", usable)
 	}
 	return set.sorted(), nil
 }

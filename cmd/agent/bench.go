@@ -279,7 +279,7 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 		}
 		defer release()
 	}
-	if err := o.onDevice(c, protocol); err != nil {
+	if err := o.onDevice(env, c, protocol); err != nil {
 		return err
 	}
 	progress := cli.NewProgress(env.Stderr, env.Getenv)
@@ -373,7 +373,7 @@ func shortOfTime(records []*record.Record) string {
 
 // onDevice fills in what is known of the machine: the simulated device has its
 // own identity and no sensors here.
-func (o *benchOptions) onDevice(c *campaign.Campaign, p agent.Protocol) error {
+func (o *benchOptions) onDevice(env cli.Env, c *campaign.Campaign, p agent.Protocol) error {
 	d, err := device.Open(o.Sysroot)
 	if err != nil {
 		return err
@@ -397,6 +397,9 @@ func (o *benchOptions) onDevice(c *campaign.Campaign, p agent.Protocol) error {
 		c.Device = lut.Device{ID: "sim:" + filepath.Base(o.Sim.Device), Model: "simulated device", CPU: "none", OS: "none", Arch: "none"}
 		c.MeterAbsent = "the device file says nothing of power"
 		return nil
+	}
+	if w := crowded(p.Threads, set, d.Snapshot().CPUQuota); w != "" {
+		fmt.Fprintf(env.Stderr, "agent: warning: %s\n", w)
 	}
 	c.Device = dev
 	c.Caution = o.caution(d, c.Backend)

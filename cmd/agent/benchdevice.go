@@ -28,6 +28,20 @@ func thisDevice(d *device.Device, cores string) (lut.Device, device.CoreSet, err
 	return lut.Device{ID: id.ID(set), Model: orUnknown(id.Model), CPU: id.CPU, OS: id.OS, Arch: id.Arch, Cores: set.String()}, set, nil
 }
 
+// crowded says that the threads of a model wait for each other's turn: there are more of
+// them than cores, or than the quota of the control group (CPUs' worth of time; nil for
+// none) lets run. "" where they do not.
+func crowded(threads int, cores device.CoreSet, quota *float64) string {
+	switch {
+	case threads > len(cores):
+		return fmt.Sprintf("%d threads share the %d CPUs %s that this process may use: they wait for each other, and the times say more of that than of the model",
+			threads, len(cores), cores)
+	case quota != nil && float64(threads) > *quota:
+		return fmt.Sprintf("a quota lets this process have %.2g CPUs' worth of time, less than its %d threads need: it is paused in every period", *quota, threads)
+	}
+	return ""
+}
+
 func orUnknown(s string) string {
 	if s == "" {
 		return "unknown"

@@ -229,6 +229,12 @@ func (r *deviceReport) print(w io.Writer) error {
 	if online := id.Topology.Online(); len(online) < len(id.Topology.CPUs) {
 		p.row("", "online: "+online.String())
 	}
+	if len(id.Topology.Allowed) > 0 {
+		p.row("", "allowed to this process: "+id.Topology.Allowed.String())
+	}
+	if q := r.State.CPUQuota; q != nil {
+		p.row("", fmt.Sprintf("quota: %.2g CPUs' worth of time", *q))
+	}
 	if len(id.Features) > 0 {
 		p.row("features", strings.Join(id.Features, " "))
 	}
@@ -246,6 +252,9 @@ func (r *deviceReport) print(w io.Writer) error {
 		text := fmt.Sprintf("%.1f GiB", float64(id.MemoryBytes)/(1<<30))
 		if r.State.FreeBytes != nil {
 			text += fmt.Sprintf(", %.1f GiB free", float64(*r.State.FreeBytes)/(1<<30))
+		}
+		if r.State.MemoryLimit != nil {
+			text += fmt.Sprintf("; its control group lets this process have %.1f GiB", float64(*r.State.MemoryLimit)/(1<<30))
 		}
 		p.row("memory", text)
 	}

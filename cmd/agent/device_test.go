@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -9,7 +11,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/internal/golden"
+	"github.com/isocost/isocost/lut"
 )
 
 // boardTree unpacks a fixture of agent/device.
@@ -98,6 +102,56 @@ func TestDeviceWrongUse(t *testing.T) {
 		out, talk, code := agentMain("", append([]string{"device"}, args...)...)
 		if code != 2 || out != "" || !strings.Contains(talk, want) || !strings.Contains(talk, "hint: ") {
 			t.Errorf("%v: exit %d, stdout %q, stderr %q", args, code, out, talk)
+		}
+	}
+}
+
+// TestAnAffinityMaskIsACoreSet: under taskset -c 0 records carry the device of core 0, as
+// with --cores 0, not that of all cores.
+func TestAnAffinityMaskIsACoreSet(t *testing.T) {
+	identify := func(status, cores string) (lut.Device, error) {
+		root := boardTree(t, "../../agent/device/testdata/x86-server.txtar")
+		if status != "" {
+			path := filepath.Join(root, "proc/self/status")
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(status), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d, err := device.Open(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dev, _, err := thisDevice(d, cores)
+		return dev, err
+	}
+	all, err1 := identify("", "")
+	named, err2 := identify("", "0")
+	masked, err3 := identify("Cpus_allowed_list:\t0\n", "")
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	if masked != named || masked.ID == all.ID || masked.Cores != "0" {
+		t.Errorf("masked %+v, --cores 0 %+v, all %+v", masked, named, all)
+	}
+}
+
+func TestCrowdedThreadsAreSaid(t *testing.T) {
+	third := 0.3
+	for _, c := range []struct {
+		threads int
+		cores   device.CoreSet
+		quota   *float64
+		want    string
+	}{
+		{2, device.CoreSet{0, 1}, nil, ""},
+		{3, device.CoreSet{0, 1}, nil, "3 threads"},
+		{1, device.CoreSet{0, 1}, &third, "0.3 CPUs"},
+	} {
+		if got := crowded(c.threads, c.cores, c.quota); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%d threads on %s: %q, want %q in it", c.threads, c.cores, got, c.want)
 		}
 	}
 }
