@@ -2,11 +2,15 @@ package evaluator
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -103,6 +107,7 @@ const goodProgram = `while read line; do
   8) echo "last words" >&2; exit 1;;
   9) echo "{\"id\":\"$id\",\"utility\":1,\"second\":2}";;
   10) echo x >> nan; echo "{\"id\":\"$id\",\"utility\":NaN}";;
+  11) echo x >> huge; echo "{\"id\":\"$id\",\"utility\":-1e308}";;
   *) echo "{\"id\":\"$id\",\"utility\":$seed.5,\"seconds\":2}";;
   esac
 done`
@@ -132,12 +137,14 @@ func TestExecSurvivesEverything(t *testing.T) {
 		}
 	}
 	// A training that diverged is an answer: it is not tried again with the same seed.
-	var gone *search.Failure
-	if _, err := ask(10); !errors.As(err, &gone) || !strings.Contains(gone.Reason, "diverged") {
-		t.Errorf("NaN: %v, want a Failure that says that it diverged", err)
-	}
-	if tried, err := os.ReadFile("nan"); err != nil || string(tried) != "x\n" {
-		t.Errorf("a diverged training was asked for %d times (%v)", len(tried)/2, err)
+	for seed, c := range map[uint64]struct{ file, want string }{10: {"nan", "not a number"}, 11: {"huge", "-1e+308"}} {
+		var gone *search.Failure
+		if _, err := ask(seed); !errors.As(err, &gone) || !strings.Contains(gone.Reason, "diverged") || !strings.Contains(gone.Reason, c.want) {
+			t.Errorf("%s: %v, want a Failure that says that it diverged", c.file, err)
+		}
+		if tried, err := os.ReadFile(c.file); err != nil || string(tried) != "x\n" {
+			t.Errorf("%s: a diverged training was asked for %d times (%v)", c.file, len(tried)/2, err)
+		}
 	}
 	e.pool.timeout = 300 * time.Millisecond // a busy machine may need as long for a good answer
 	var f *search.Failure
@@ -171,6 +178,69 @@ func TestExecThatNeverWorksEndsTheRun(t *testing.T) {
 	var f *search.Failure
 	if err == nil || errors.As(err, &f) || !strings.Contains(err.Error(), "exit status 7") {
 		t.Errorf("%v: want an error that ends the run and says how the program ended", err)
+	}
+}
+
+// A child that left the process group and keeps the output open does not keep the search:
+// not when its parent answers garbage, not when it ends, and not at the end of the run.
+func TestExecLeavesALingeringChild(t *testing.T) {
+	setsid, err := exec.LookPath("setsid")
+	if err != nil {
+		t.Skip("no setsid here")
+	}
+	for name, then := range map[string]string{"garbage": "read l; echo garbage; read l", "end": "read l; exit 7"} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			e, err := NewExec(ExecOptions{Command: setsid + ` sh -c 'echo $$ > pid; exec sleep 600' & until [ -s pid ]; do sleep 0.01; done; ` + then})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				text, _ := os.ReadFile("pid")
+				if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+					if p, err := os.FindProcess(pid); err == nil {
+						p.Kill()
+					}
+				}
+			})
+			done := make(chan error, 1)
+			go func() {
+				_, err := e.Evaluate(context.Background(), request(t, "a", 0, 1))
+				done <- errors.Join(err, e.Close())
+			}()
+			select {
+			case err := <-done:
+				if err == nil || !strings.Contains(err.Error(), map[string]string{"garbage": "garbage", "end": "exit status 7"}[name]) {
+					t.Errorf("%v", err)
+				}
+			case <-time.After(time.Minute):
+				t.Fatal("the search waits for the child")
+			}
+		})
+	}
+}
+
+// The data that a command line names are part of its identity, by their content.
+func TestExecIdentityHoldsItsFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	identity := func(data string) string {
+		if err := os.WriteFile("data.bin", []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		e, err := NewExec(ExecOptions{Command: "sh train.sh 'data.bin'"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.Identity().SHA256
+	}
+	// By this rule journals of before go on: isocost/exec/v1, the command, one hash per file.
+	sum := sha256.Sum256([]byte("one"))
+	want := sha256.Sum256(fmt.Appendf(nil, "isocost/exec/v1\nsh train.sh 'data.bin'\n%x\n", sum))
+	if got := identity("one"); got != hex.EncodeToString(want[:]) {
+		t.Errorf("identity %s, want %x", got, want)
+	}
+	if identity("one") == identity("two") {
+		t.Error("other data have the same identity")
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/strictjson"
 	"github.com/isocost/isocost/search"
@@ -85,11 +86,11 @@ func NewExec(o ExecOptions) (*Exec, error) {
 	for _, word := range strings.Fields(o.Command) {
 		word = strings.Trim(word, `'"`)
 		if info, err := os.Stat(word); err == nil && info.Mode().IsRegular() {
-			data, err := os.ReadFile(word)
+			sum, err := filehash.SHA256(word) // a whole data set, perhaps: never in memory
 			if err != nil {
 				return nil, fmt.Errorf("evaluator exec: %w", err)
 			}
-			fmt.Fprintf(h, "%x\n", sha256.Sum256(data))
+			fmt.Fprintf(h, "%s\n", sum)
 		}
 	}
 	e.identity = search.Identity{Spec: "exec:" + o.Command, SHA256: hex.EncodeToString(h.Sum(nil))}
@@ -122,7 +123,7 @@ func (e *Exec) Evaluate(ctx context.Context, r search.Request) (search.Answer, e
 			e.mu.Lock()
 			e.ever = true
 			e.mu.Unlock()
-			return search.Answer{}, &search.Failure{Reason: errDiverged.Error()}
+			return search.Answer{}, &search.Failure{Reason: err.Error()}
 		}
 		last = err
 		if e.o.Note != nil {
@@ -140,7 +141,12 @@ func (e *Exec) Evaluate(ctx context.Context, r search.Request) (search.Answer, e
 
 // errDiverged is a training that came to no number: an answer, not a fault of the
 // program.
-var errDiverged = errors.New("diverged: the utility is not a number")
+var errDiverged = errors.New("diverged")
+
+// mostUtility bounds a utility. Beyond it the squares of a few thousand differences leave
+// the range of float64 (1.8e308), and with them every bound of the search; no score of a
+// network comes near.
+const mostUtility = 1e150
 
 // notANumber is a utility that JSON has no word for, as programs write it.
 var notANumber = regexp.MustCompile(`"utility"\s*:\s*(NaN|-?Infinity|null)`)
@@ -162,11 +168,13 @@ func (e *Exec) once(ctx context.Context, id string, line []byte) (a search.Answe
 		case ans.Error != "":
 			return &refusal{errors.New(ans.Error)}
 		case diverged:
-			return &refusal{errDiverged}
+			return &refusal{fmt.Errorf("%w: the utility is not a number", errDiverged)}
 		case ans.Utility == nil:
 			return fmt.Errorf("the answer %.80q has neither utility nor error", reply)
 		case math.IsNaN(*ans.Utility) || math.IsInf(*ans.Utility, 0) || !(ans.Seconds >= 0):
 			return fmt.Errorf("the answer %.80q holds numbers out of range", reply)
+		case math.Abs(*ans.Utility) > mostUtility:
+			return &refusal{fmt.Errorf("%w: the utility %g is beyond ±%g", errDiverged, *ans.Utility, mostUtility)}
 		}
 		a = search.Answer{Utility: *ans.Utility, Parts: ans.Parts, Seconds: ans.Seconds}
 		return nil

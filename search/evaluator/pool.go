@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -134,18 +135,25 @@ func (w *pool) start() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := p.cmd.StdoutPipe()
+	// A pipe of our own: that of exec.Cmd ends the reading with the process, or, where a
+	// child that left the process group keeps it open, not at all.
+	out, theirs, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	p.in = in
-	if err := p.cmd.Start(); err != nil {
+	p.in, p.cmd.Stdout, p.cmd.WaitDelay = in, theirs, lingering
+	err = p.cmd.Start()
+	theirs.Close()
+	if err != nil {
+		out.Close()
 		return nil, fmt.Errorf("start %s: %w", p.cmd.Path, err)
 	}
 	w.mu.Lock()
 	w.all[p] = true
 	w.mu.Unlock()
+	read := make(chan struct{})
 	go func() {
+		defer close(read)
 		sc := bufio.NewScanner(out)
 		sc.Buffer(make([]byte, 1<<12), maxAnswer)
 		for sc.Scan() {
@@ -156,11 +164,22 @@ func (w *pool) start() (*process, error) {
 		}
 		close(p.lines)
 		io.Copy(io.Discard, out) // a line too long: let the program end or be killed
+	}()
+	go func() {
 		p.cmd.Wait()
 		close(p.gone)
+		select {
+		case <-read:
+		case <-time.After(lingering):
+		}
+		out.Close()
 	}()
 	return p, nil
 }
+
+// lingering is how long output may still come after a process has ended: from a child of
+// it that keeps the output open, for ever.
+const lingering = 500 * time.Millisecond
 
 // exchange writes a request and reads its answer.
 func (p *process) exchange(ctx context.Context, line []byte) ([]byte, error) {
