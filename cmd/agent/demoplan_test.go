@@ -94,7 +94,7 @@ func oneOfEachInt8Family(plan *benchmarks.Plan) {
 	})
 	for i := range plan.Cases {
 		c := &plan.Cases[i]
-		c.Elsewhere, c.Isolated = nil, ""
+		c.SecondContext, c.Isolated = nil, ""
 		for _, term := range c.Terms {
 			used[term.Model] = true
 		}
