@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/benchmarks/modelplan"
@@ -169,7 +171,11 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 	if err := o.summarise(env, plan); err != nil {
 		return err
 	}
-	for _, line := range o.kernels.Talk() {
+	lines := o.kernels.Talk()
+	if d, err := device.Open("/"); err == nil { // a plan may be for another machine: this one's absence is no error
+		lines = append(lines, cautions(plan, d.Identity(), filepath.Dir(o.Output))...)
+	}
+	for _, line := range lines {
 		fmt.Fprintf(env.Stderr, "agent: %s\n", line)
 	}
 	if k := len(o.kernels.Unplanned); k > 0 {

@@ -36,6 +36,28 @@ func (o *benchOptions) caution(d *device.Device, b agent.BackendSpec) func(bench
 	}
 }
 
+// cautions are the warnings of a plan's model files, a line each, should ONNX Runtime
+// measure them on this processor. dir is the folder that their names start from.
+func cautions(plan *benchmarks.Plan, id device.Identity, dir string) []string {
+	if !id.LacksVNNI() {
+		return nil
+	}
+	var lines []string
+	for _, m := range plan.Models {
+		if filepath.Ext(m.File) != ".onnx" {
+			continue
+		}
+		path := m.File
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		if text := saturationOf(path, false); text != "" {
+			lines = append(lines, m.File+" on this processor: "+text)
+		}
+	}
+	return lines
+}
+
 // saturationOf is the warning for one file, "" where nothing saturates. Of a file that
 // cannot be read it says that: ONNX Runtime, which opened it, may know better.
 func saturationOf(path string, exact bool) string {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/agent/device"
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/internal/onnx"
 )
@@ -119,6 +121,44 @@ func TestBenchWarnsOfSaturation(t *testing.T) {
 		_, out, talk := runAgent(t, append([]string{"bench", "--sysroot", avx2, "--protocol", protocol}, args...)...)
 		if text := strings.Join(strings.Fields(out), " "); !strings.Contains(text, "its results may be wrong") || !strings.Contains(text, "saturate in classifier (MatMul)") {
 			t.Errorf("bench %v does not warn:\n%s%s", args, out, talk)
+		}
+	}
+}
+
+// TestPlanWarnsOfSaturation: a plan says of a model what bench would, where this processor
+// saturates it.
+func TestPlanWarnsOfSaturation(t *testing.T) {
+	dir := t.TempDir()
+	full, reduced := quantisedModel(t, dir, 127), quantisedModel(t, dir, 64)
+	path := filepath.Join(dir, "plan.jsonl")
+	code, _, talk := runAgent(t, "plan", "--model", full, reduced, "-o", path)
+	if code != 0 {
+		t.Fatalf("plan: %d %s", code, talk)
+	}
+	here, err := device.Open("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(talk, "saturate in classifier (MatMul)") != here.Identity().LacksVNNI() {
+		t.Errorf("on a processor with %v plan says:\n%s", here.Identity().Features, talk)
+	}
+	plan, err := benchmarks.OpenPlan(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for root, warnings := range map[string]int{x86(t, "avx2 fma f16c"): 1, x86(t, "avx2 fma f16c avx512f avx512_vnni"): 0} {
+		d, err := device.Open(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := cautions(plan, d.Identity(), dir)
+		if len(lines) != warnings {
+			t.Errorf("with %v: %d warnings, want %d: %q", d.Identity().Features, len(lines), warnings, lines)
+		}
+		for _, line := range lines {
+			if !strings.HasPrefix(line, "reach127.onnx on this processor: ") || !strings.Contains(line, "reduce_range") {
+				t.Errorf("the warning is %q", line)
+			}
 		}
 	}
 }
