@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -72,9 +73,10 @@ func TestResultsPage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	on := "a machine of the test"
 	write := func(text string) (string, error) {
 		cmd := exec.Command("bash", filepath.Join(dir, "scripts", "studies", "results.sh"), "new", "make new")
-		cmd.Env = append(os.Environ(), "MEASURED_ON=a machine of the test")
+		cmd.Env = append(os.Environ(), "MEASURED_ON="+on)
 		cmd.Stdin = strings.NewReader(text)
 		out, err := cmd.CombinedOutput()
 		return string(out), err
@@ -102,5 +104,21 @@ func TestResultsPage(t *testing.T) {
 	}
 	if !strings.Contains(string(index), "| [New study](new.md) | `make new` |\n") {
 		t.Errorf("the index lacks the new page:\n%s", index)
+	}
+	on = "" // this machine, whose kernel and hypervisor the page names
+	if out, err := write("# New study\n\nIts text.\n"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got, err = os.ReadFile(page); err != nil {
+		t.Fatal(err)
+	}
+	kernel, err := exec.Command("uname", "-r").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	measured := regexp.MustCompile(`(?m)^- Measured on: .* cores, \S+ ` + regexp.QuoteMeta(strings.TrimSpace(string(kernel))) +
+		` \S+, (virtual machine \(.+\)|no hypervisor|hypervisor not known( \(.+\))?), \d{4}-\d\d-\d\d$`)
+	if !measured.Match(got) {
+		t.Errorf("the page does not say which kernel and hypervisor: %q", got)
 	}
 }

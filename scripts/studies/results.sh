@@ -7,14 +7,28 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-# machine: the processor, how many of its cores this machine has, and the instruction sets that
-# decide how fast a network runs.
+# machine: the processor, how many of its cores this machine has, the instruction sets that
+# decide how fast a network runs, the kernel, and whether a hypervisor is under it.
 machine() {
 	local model sets
 	model=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1)
 	sets=$(grep -E -m 1 '^(flags|Features)' /proc/cpuinfo 2>/dev/null |
 		grep -o -w -E 'avx2|avx512_vnni|avx_vnni|avx512_bf16|amx_int8|asimddp|i8mm|bf16' | paste -sd ' ' | sed 's/ /, /g' || true)
-	echo "${model:-$(uname -m)} (${sets:-no wide instructions known}), $(getconf _NPROCESSORS_ONLN) cores, $(uname -s -m)"
+	echo "${model:-$(uname -m)} (${sets:-no wide instructions known}), $(getconf _NPROCESSORS_ONLN) cores, $(uname -s -r -m), $(hypervisor)"
+}
+
+# hypervisor: what a virtual machine says of the one that runs it. The flag is only on x86; the
+# firmware's tables are not in every machine, and what they name beside the flag is the hypervisor.
+hypervisor() {
+	local dmi=/sys/class/dmi/id name=""
+	name=$(cat $dmi/sys_vendor $dmi/product_name 2>/dev/null | paste -sd ' ' || true)
+	if grep -E -m 1 '^flags' /proc/cpuinfo 2>/dev/null | grep -q -w hypervisor; then
+		echo "virtual machine (${name:-hypervisor not named})"
+	elif grep -q -E '^flags' /proc/cpuinfo 2>/dev/null; then
+		echo "no hypervisor"
+	else
+		echo "hypervisor not known${name:+ ($name)}"
+	fi
 }
 
 index() {
