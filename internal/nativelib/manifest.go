@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/isocost/isocost/internal/strictjson"
 )
@@ -77,14 +78,17 @@ func (t Take) Name() string {
 	return t.From[strings.LastIndexByte(t.From, '/')+1:]
 }
 
-// Known returns the manifest compiled into this program.
-func Known() Manifest {
+// Known returns the manifest compiled into this program, which callers share: read only.
+func Known() Manifest { return known() }
+
+// known reads the manifest once: every session that opens asks for its library.
+var known = sync.OnceValue(func() Manifest {
 	m, err := parseManifest(manifestJSON)
 	if err != nil {
 		panic(err) // TestManifest reads the same bytes
 	}
 	return m
-}
+})
 
 // Runtime returns the runtime of that name, or false.
 func (m Manifest) Runtime(name string) (Runtime, bool) {
