@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -10,7 +11,6 @@ import (
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/agent/campaign"
 	"github.com/isocost/isocost/agent/child"
-	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/agent/ort"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/nativelib"
@@ -18,25 +18,38 @@ import (
 	"github.com/isocost/isocost/record"
 )
 
-// TestDemoPlanIsRight opens and runs every model of the demo's plan, with 4 of its
-// networks, and compares what is not fp32 with fp32, as a campaign does: no case fails. In
-// an emulator, which is twenty times slower, it takes one cell of each int8 family and the
-// networks. The child runs in this process, so that it is emulated too.
-func TestDemoPlanIsRight(t *testing.T) {
-	nativelib.Require(t, "onnxruntime")
+// demoPlan is the plan of the demo with as many of its networks.
+func demoPlan(t *testing.T, networks int) *benchmarks.Plan {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
-	if _, talk, code := agentMain("", "plan", "--space", "../../examples/mobile-cnn/space.yaml", "--calibrate", "1", "--audit", "3", "--seed", "1", "-o", path); code != 0 {
+	if _, talk, code := agentMain("", "plan", "--space", "../../examples/mobile-cnn/space.yaml", "--calibrate", "1", "--audit", fmt.Sprint(networks-1), "--seed", "1", "-o", path); code != 0 {
 		t.Fatalf("plan: %d %s", code, talk)
 	}
 	plan, err := benchmarks.OpenPlan(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	least := 200
-	if device.Emulated() != "" {
-		oneOfEachInt8Family(plan)
-		least = 20
-	}
+	return plan
+}
+
+// hasInt8 reports whether some operator of a model is quantised.
+func hasInt8(m benchmarks.Model) bool {
+	return slices.ContainsFunc(m.Chain, func(op lut.Op) bool { return op.Precision == lut.INT8 })
+}
+
+// here is ONNX Runtime in this process, so that it is emulated where the test is.
+var here = child.InProcess{Child: child.Child{
+	NewBackend: func(agent.BackendSpec) (agent.Backend, error) {
+		return ort.New(ort.Config{Search: nativelib.Host()}), nil
+	},
+	Build: agent.Build,
+}}
+
+// TestDemoPlanIsRight opens and runs every model of the demo's plan, with 4 of its
+// networks, and compares what is not fp32 with fp32, as a campaign does: no case fails.
+func TestDemoPlanIsRight(t *testing.T) {
+	nativelib.Require(t, "onnxruntime")
+	plan := demoPlan(t, 4)
 	p := agent.DefaultProtocol()
 	p.Warmup.Seconds, p.Warmup.MaxSeconds = 0.01, 0.01
 	p.ModelWarmup.Runs, p.ModelWarmup.MaxSeconds = 2, 0.001
@@ -45,12 +58,7 @@ func TestDemoPlanIsRight(t *testing.T) {
 	c := &campaign.Campaign{
 		Plan: plan, PlanHash: plan.SHA256(), Protocol: p, Agent: "test", Now: time.Now,
 		Backend: agent.BackendSpec{Name: ort.Name, Provider: "cpu"}, Device: lut.Device{ID: "test"}, MemoryBytes: 2 << 30,
-		Launch: child.InProcess{Child: child.Child{
-			NewBackend: func(agent.BackendSpec) (agent.Backend, error) {
-				return ort.New(ort.Config{Search: nativelib.Host()}), nil
-			},
-			Build: agent.Build,
-		}},
+		Launch: here,
 	}
 	out, err := c.Run(context.Background())
 	if err != nil {
@@ -63,7 +71,7 @@ func TestDemoPlanIsRight(t *testing.T) {
 	}
 	compared := 0
 	for _, m := range plan.Models {
-		if !slices.ContainsFunc(m.Chain, func(op lut.Op) bool { return op.Precision == lut.INT8 }) {
+		if !hasInt8(m) {
 			continue
 		}
 		n := out.Checks[m.ID]
@@ -73,31 +81,50 @@ func TestDemoPlanIsRight(t *testing.T) {
 		}
 		compared++
 	}
-	if compared < least {
+	if compared < 200 {
 		t.Errorf("only %d models were compared with fp32", compared)
 	}
 	t.Logf("%d cases, %d models, %d compared", len(plan.Cases), len(plan.Models), compared)
 }
 
-// oneOfEachInt8Family leaves of a plan its networks, the first cell of each int8 family,
-// and what neither of these is.
-func oneOfEachInt8Family(plan *benchmarks.Plan) {
-	seen, used := map[string]bool{}, map[string]bool{}
-	plan.Cases = slices.DeleteFunc(plan.Cases, func(c benchmarks.Case) bool {
-		if c.Key == nil {
-			return false
+// TestDemoInt8IsRight makes of TestDemoPlanIsRight the comparison alone, of what holds int8:
+// two runs of a model where the campaign makes ten, so that it can be emulated.
+func TestDemoInt8IsRight(t *testing.T) {
+	nativelib.Require(t, "onnxruntime")
+	plan := demoPlan(t, 2)
+	ctx, p := context.Background(), agent.DefaultProtocol()
+	process, err := here.Launch(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	talk := child.NewTalk(process, 0)
+	defer talk.Close()
+	const patience = 5 * time.Minute
+	hello := child.Hello{Backend: agent.BackendSpec{Name: ort.Name, Provider: "cpu"}, Protocol: p.Canonical()}
+	if _, err := talk.Ask(ctx, child.Request{Hello: &hello}, patience, nil); err != nil {
+		t.Fatal(err)
+	}
+	compared, worst := 0, 0.0
+	for _, m := range plan.Models {
+		if !hasInt8(m) {
+			continue
 		}
-		f := c.Key.Family()
-		drop := c.Key.Precision != lut.INT8 || seen[f]
-		seen[f] = true
-		return drop
-	})
-	for i := range plan.Cases {
-		c := &plan.Cases[i]
-		c.SecondContext, c.Isolated = nil, ""
-		for _, term := range c.Terms {
-			used[term.Model] = true
+		q := child.Check{Model: m, Reference: lut.FP32, Tolerance: p.Check.Tolerance[string(lut.INT8)]}
+		_, err := talk.Ask(ctx, child.Request{Check: &q}, patience, func(r child.Report) error {
+			if r.Failed != nil {
+				t.Errorf("%v: %s: %s", m.Chain, r.Failed.Validity, r.Failed.Detail)
+			} else if r.Numeric != nil {
+				compared++
+				worst = max(worst, r.Numeric.RelRMS)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatalf("%v: %v", m.Chain, err)
 		}
 	}
-	plan.Models = slices.DeleteFunc(plan.Models, func(m benchmarks.Model) bool { return !used[m.ID] })
+	if compared < 190 {
+		t.Errorf("only %d models agree with fp32", compared)
+	}
+	t.Logf("%d models agree, the worst by %.3g of its results' RMS", compared, worst)
 }
