@@ -78,26 +78,27 @@ def report(directory, precision, first):
         out.append(f"| {short} | {us:,.0f} ±{half:.1%} | {p['total_us']:,.0f} [{p['lo_us']:,.0f}, {p['hi_us']:,.0f}] "
                    f"| {e:+.1%} | {plain:+.1%} | {'yes' if inside else 'no'} |".replace("%", " %"))
     out.append("")
-    parts = {f"The first {len(judged[0])}": judged[0], "The further ones": judged[1], "All": judged[0] + judged[1]}
+    parts = {f"the first {len(judged[0])}": judged[0], "the further ones": judged[1], "all": judged[0] + judged[1]}
     if not judged[1]:
-        parts = {"All": judged[0]}
+        parts = {"all": judged[0]}
+    out += ["| networks | judged | RMSPE | worst | bias | within 5 % | within 10 % | held | plain sum: RMSPE, worst |", "|---|---|---|---|---|---|---|---|---|"]
     for which, part in parts.items():
         good = [x for x in part if x]
         if not good:
             continue
         rms = lambda es: math.sqrt(sum(e * e for e in es) / len(es))
         errors, plain = [g[0] for g in good], [g[1] for g in good]
-        text = (f"{which}: {len(good)} of {len(part)} judged, RMSPE {rms(errors):.2%}, worst {max(map(abs, errors)):.1%}, "
-                f"bias {statistics.mean(errors):+.2%}, within 5 %: {share(errors, .05)}, within 10 %: {share(errors, .10)}; "
-                f"the interval held {sum(g[2] for g in good)} of {len(good)}. Plain sums: RMSPE {rms(plain):.2%}, worst {max(map(abs, plain)):.1%}.")
+        text = (f"| {which} | {len(good)} of {len(part)} | {rms(errors):.2%} | {max(map(abs, errors)):.1%} | {statistics.mean(errors):+.2%} "
+                f"| {share(errors, .05)} | {share(errors, .10)} | {sum(g[2] for g in good)} of {len(good)} | {rms(plain):.2%}, {max(map(abs, plain)):.1%} |")
         out.append(re.sub(r"(\d)%", r"\1 %", text))
     halves = [g[3] for part in judged for g in part if g and not math.isnan(g[3])]
     if halves:
-        out.append(re.sub(r"(\d)%", r"\1 %", f"Noise floor: the truth itself is known to ±{statistics.median(halves):.1%} (median of the 95 % intervals, worst {max(halves):.1%})."))
+        out.append("")
+        out.append(re.sub(r"(\d)%", r"\1 %", f"Noise floor: the truth is known to ±{statistics.median(halves):.1%} (median 95 % interval, worst {max(halves):.1%})."))
     with open(at(".lut.json")) as f:
         c = json.load(f).get("calibration") or {}
     if c:
-        out += ["", f"Calibration on all {c['n']}, as the table has it: {c['model']}; "
+        out += ["", f"Calibration on all {c['n']}: {c['model']}; "
                 + ", ".join(f"{m['model']} {m['rmspe']:.2%}" for m in c["candidates"]).replace("%", " %") + " (cross-validated RMSPE)."]
     return out, sum(x is not None for x in judged[0] + judged[1])
 
@@ -116,12 +117,12 @@ def campaign(directory, precision):
     rounds = [r.get("rounds", 0) for r in recs]
     noisy = sum("noisy" in r["validity"] for r in cells)
     return (f"{len(cells)} cells, {len(nets)} networks, "
-            f"{len(models)} models opened; {min(rounds)} to {max(rounds)} rounds of each case; {noisy} cells noisy.")
+            f"{len(models)} models, {min(rounds)} to {max(rounds)} rounds, {noisy} cells noisy.")
 
 
 def share(errors, bound):
     n = sum(abs(e) <= bound for e in errors)
-    return f"{n} of {len(errors)}"
+    return str(n)
 
 
 def main():
@@ -134,11 +135,10 @@ def main():
     a = p.parse_args()
     title, source = SOURCES[a.runtime]
     print(f"# {title}\n")
-    print(f"{source}, priced\n"
-          f"by `costgen predict` from their kernels. One campaign of {a.time} device time per precision, one thread, holds the kernels and the\n"
-          "networks. Each is predicted by a table whose calibration was fitted on the others and never saw it (`costgen compile --traffic\n"
-          "--judge NAME`); the plain sum is of its kernels, uncalibrated. No network's time ever enters its own prediction, but the forms of\n"
-          "the calibration (decisions 0404, 0405) were settled on this host with ONNX networks like these.")
+    print(f"{source}.\n"
+          f"One campaign of {a.time} per precision, one thread, holds kernels and networks. `costgen predict` prices each network by a table fitted on the others\n"
+          "(`costgen compile --traffic --judge NAME`); the plain sum is uncalibrated. The forms of the calibration (decisions 0404, 0405) were settled on this\n"
+          "host with ONNX networks like these.")
     judged = 0
     for precision in a.precisions:
         lines, n = report(a.dir, precision, a.first)

@@ -37,9 +37,8 @@ def summary(errors):
 
 
 print("# Peak memory\n")
-print("Peak activation memory is what ONNX Runtime asks for during an inference beyond weights, inputs and outputs, counted")
-print("request by request in a second pass without an arena, and predicted by the runtime's own plan of buffers")
-print("(decision 0410). Bytes repeat exactly: no interval is needed.\n")
+print("What ONNX Runtime asks for during an inference beyond weights, inputs and outputs, counted by request without an arena, and predicted by")
+print("the runtime's own plan of buffers (decision 0410). Bytes repeat exactly.\n")
 print("**A space.** The table of examples/mobile-cnn, fp32 and int8 mixed in each network, judged by networks that it never saw,")
 print("from their operators alone:\n\n```text")
 shown = False
@@ -62,9 +61,7 @@ for path in sorted(glob.glob(os.path.join(folder, "*.rec.jsonl"))):
     rows.append((os.path.basename(stem), took, [b / took - 1 if b else None for b in by]))
 if rows:
     kinds = {"fp32": lambda n: not re.search(r"\.(qdq|dyn)$", n), "int8": lambda n: re.search(r"\.(qdq|dyn)$", n)}
-    print("\n**Exported networks** of torchvision and timm, predicted by `costgen predict` with that table: from the model as its")
-    print("exporter left it, and from its kernels as `agent lower` has the runtime here make them. Arenas round such figures up by a")
-    print("quarter to a half.\n")
+    print("\n**Exported networks** of torchvision and timm, predicted with that table: from the model as exported, and from its kernels by `agent lower`.\n")
     print("| | to the byte | RMSPE | worst |\n|---|---|---|---|")
     for what, i in (("as exported", 0), ("its kernels by agent lower", 1)):
         for kind, match in kinds.items():

@@ -14,13 +14,10 @@ times=$("$agent" compare --rounds 25 --markdown "${lanes[@]}")
 cat <<END | scripts/studies/results.sh runtimes-side-by-side "make runtimes"
 # Runtimes side by side
 
-\`agent compare\`: the same models – the same graph, weights and inputs, written as ONNX and as
-TFLite, built for TensorFlow – in one interleaved run of 25 rounds, every session open at once, one thread. A time stands only where the
-results agree with the first column's within the protocol's tolerance for the precision. The smallest sample is what
-the runtime can do; on a virtual machine interference only adds. litert is LiteRT 2.3.0, tflite the classic C library
-(2.9.0); both run XNNPACK.
+\`agent compare\`: the same graphs, weights and inputs in one interleaved run of 25 rounds, one thread. A time stands only where the results
+agree with the first column's. litert is LiteRT 2.3.0, tflite the classic C library (2.9.0); both run XNNPACK.
 
 $times
 
-Feeding is not timed on any of them; ONNX Runtime and LiteRT write into buffers made once.
+Feeding is not timed.
 END

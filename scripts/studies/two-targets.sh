@@ -85,8 +85,7 @@ pairs=$(bin/isosearch price --space "$space" --lut "$compared" --sample 1000 --m
 	done
 	echo '```'
 	echo
-	echo "The searches (\`isosearch run --evaluator onnx --epsilon 2 --tau 0.05 --delta 0.05\`), on each table alone and on all at once, where"
-	echo "every architecture must keep x0's cost on each. Utilities are in units of each run's own neighbourhood and are not compared across runs."
+	echo "The searches (\`isosearch run --evaluator onnx --epsilon 2 --tau 0.05 --delta 0.05\`), on each table alone and on all at once. Utilities are not comparable across runs."
 	echo
 	echo '```text'
 	for run in "${names[@]/#/run-}" run-all; do
@@ -97,10 +96,8 @@ pairs=$(bin/isosearch price --space "$space" --lut "$compared" --sample 1000 --m
 	done
 	echo '```'
 	echo
-	echo "What they cost on each target, predicted by its table and measured there again (one campaign a target, against x0 in the same"
-	echo "campaign: between campaigns the machine's own scale moves by a few percent); where a result leaves another target's band of ±5 %, also"
-	echo "after re-compensation for it: choices kept, width and precision moved. The last table compares the targets' predictions over random"
-	echo "architectures: how many of those that cost what x0 costs on one do so on the other, and how these rank there."
+	echo "What they cost on each target, predicted and measured (one campaign per target, against x0); where a result leaves another target's band of ±5 %, also after width and"
+	echo "precision are moved for it. The last table: of random architectures that cost what x0 costs on one target, how many do so on the other, and how these rank there."
 	echo
 	echo "$price"
 	echo
