@@ -89,7 +89,7 @@ golden: setup-test ## rewrite every expected output from what the code does now;
 		$$(grep -rl --include='*_test.go' '"github.com/isocost/isocost/internal/golden"' . | xargs -n 1 dirname | sort -u) -update
 
 .PHONY: test-avx2
-test-avx2: setup-test ## as on an x86 processor with AVX2 only, under emulation: the catalogue and every form of integer product (wants qemu-user-static)
+test-avx2: setup-test ## as on an x86 processor with AVX2 only, under emulation: the catalogue, every form of integer product and the demo's int8 families (wants qemu-user-static)
 	scripts/test-avx2.sh
 
 .PHONY: test-tensorflow

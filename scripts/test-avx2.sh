@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # test-avx2.sh: as on an x86 processor with AVX2 but neither AVX-512 nor VNNI, which many in use are: every model of
 # the catalogue runs on ONNX Runtime and agrees with the reference, every form of an integer product is wrong only where
-# agent bench warns of it. The processor is qemu's Haswell; what the tests
-# compile to runs in it, with this machine's libraries.
+# agent bench warns of it, and a cell of each int8 family of the demo's plan agrees with fp32. The processor is qemu's
+# Haswell; what the tests compile to runs in it, with this machine's libraries.
 #
 #   scripts/test-avx2.sh tensorflow   # a few chains on TensorFlow instead, with oneDNN and without (make test-tensorflow)
 #
@@ -57,3 +57,4 @@ features=$(go run -exec "$qemu -cpu $cpu" ./cmd/agent device --json --probe 0 | 
 
 as_on_avx2 ./benchmarks TestModelsOnONNXRuntime
 as_on_avx2 ./agent/ort TestSaturationIsKnown
+as_on_avx2 ./cmd/agent TestDemoInt8IsRight

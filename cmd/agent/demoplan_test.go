@@ -11,6 +11,7 @@ import (
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/agent/campaign"
 	"github.com/isocost/isocost/agent/child"
+	"github.com/isocost/isocost/agent/device"
 	"github.com/isocost/isocost/agent/ort"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/nativelib"
@@ -87,8 +88,24 @@ func TestDemoPlanIsRight(t *testing.T) {
 	t.Logf("%d cases, %d models, %d compared", len(plan.Cases), len(plan.Models), compared)
 }
 
+// oneOfEachInt8Family are the models of the first cell of each int8 family of a plan.
+func oneOfEachInt8Family(plan *benchmarks.Plan) []benchmarks.Model {
+	seen, used := map[string]bool{}, map[string]bool{}
+	for _, c := range plan.Cases {
+		if c.Key == nil || c.Key.Precision != lut.INT8 || seen[c.Key.Family()] {
+			continue
+		}
+		seen[c.Key.Family()] = true
+		for _, term := range c.Terms {
+			used[term.Model] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(plan.Models), func(m benchmarks.Model) bool { return !used[m.ID] })
+}
+
 // TestDemoInt8IsRight makes of TestDemoPlanIsRight the comparison alone, of what holds int8:
-// two runs of a model where the campaign makes ten, so that it can be emulated.
+// two runs of a model where the campaign makes ten. In an emulator, which is thirty times
+// slower, it takes one cell of each family, which has every operator and attribute.
 func TestDemoInt8IsRight(t *testing.T) {
 	nativelib.Require(t, "onnxruntime")
 	plan := demoPlan(t, 2)
@@ -100,16 +117,21 @@ func TestDemoInt8IsRight(t *testing.T) {
 	talk := child.NewTalk(process, 0)
 	defer talk.Close()
 	const patience = 5 * time.Minute
+	const tolerance = 0.1 // quantisation alone is off by 0.07 at most; saturation of 8-bit weights by up to 0.36
 	hello := child.Hello{Backend: agent.BackendSpec{Name: ort.Name, Provider: "cpu"}, Protocol: p.Canonical()}
 	if _, err := talk.Ask(ctx, child.Request{Hello: &hello}, patience, nil); err != nil {
 		t.Fatal(err)
 	}
+	models, least := plan.Models, 190
+	if device.Emulated() != "" {
+		models, least = oneOfEachInt8Family(plan), 20
+	}
 	compared, worst := 0, 0.0
-	for _, m := range plan.Models {
+	for _, m := range models {
 		if !hasInt8(m) {
 			continue
 		}
-		q := child.Check{Model: m, Reference: lut.FP32, Tolerance: p.Check.Tolerance[string(lut.INT8)]}
+		q := child.Check{Model: m, Reference: lut.FP32, Tolerance: tolerance}
 		_, err := talk.Ask(ctx, child.Request{Check: &q}, patience, func(r child.Report) error {
 			if r.Failed != nil {
 				t.Errorf("%v: %s: %s", m.Chain, r.Failed.Validity, r.Failed.Detail)
@@ -123,7 +145,7 @@ func TestDemoInt8IsRight(t *testing.T) {
 			t.Fatalf("%v: %v", m.Chain, err)
 		}
 	}
-	if compared < 190 {
+	if compared < least {
 		t.Errorf("only %d models agree with fp32", compared)
 	}
 	t.Logf("%d models agree, the worst by %.3g of its results' RMS", compared, worst)
