@@ -4,6 +4,7 @@ package atomicfile
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -17,8 +18,10 @@ import (
 // the folder is synced, so that a crash at any instant leaves the old file or
 // the new one. What a crash leaves under the temporary name is overwritten by the next
 // Write to path. Missing parent folders are created. A symbolic link stays and what it
-// points to is replaced; a pipe or a device is written to.
+// points to is replaced; a pipe or a device is written to. A new file has the mode perm
+// less the umask, one that is replaced keeps its own.
 func Write(path string, data []byte, perm os.FileMode) (err error) {
+	replaced := false
 	if at, err := os.Stat(path); err == nil && !at.IsDir() {
 		if !at.Mode().IsRegular() {
 			f, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -28,6 +31,7 @@ func Write(path string, data []byte, perm os.FileMode) (err error) {
 			_, err = f.Write(data)
 			return errors.Join(err, f.Close())
 		}
+		replaced, perm = true, at.Mode().Perm()
 		if real, err := filepath.EvalSymlinks(path); err == nil {
 			path = real
 		}
@@ -36,7 +40,7 @@ func Write(path string, data []byte, perm os.FileMode) (err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	f, err := temporary(dir, "."+filepath.Base(path)+".tmp")
+	f, err := temporary(dir, "."+filepath.Base(path)+".tmp", perm)
 	if err != nil {
 		return err
 	}
@@ -48,8 +52,10 @@ func Write(path string, data []byte, perm os.FileMode) (err error) {
 	if _, err = f.Write(data); err != nil {
 		return err
 	}
-	if err = f.Chmod(perm); err != nil {
-		return err
+	if replaced {
+		if err = f.Chmod(perm); err != nil {
+			return err
+		}
 	}
 	if err = f.Sync(); err != nil {
 		return err
@@ -60,8 +66,15 @@ func Write(path string, data []byte, perm os.FileMode) (err error) {
 	return syncDir(dir)
 }
 
-// fresh opens a file no other writer has.
-func fresh(dir, name string) (*os.File, error) { return os.CreateTemp(dir, name+"-*") }
+// fresh creates a file under a name that cannot be guessed.
+func fresh(dir, name string, perm os.FileMode) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(filepath.Join(dir, name+"-"+rand.Text()), os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
+		if !errors.Is(err, fs.ErrExist) {
+			return f, err
+		}
+	}
+}
 
 // Log appends whole lines to a file, each synced before Append returns.
 type Log struct {

@@ -5,7 +5,7 @@ package atomicfile
 import "os"
 
 // temporary opens a fresh file: there is no lock here that ends with the process.
-func temporary(dir, name string) (*os.File, error) { return fresh(dir, name) }
+func temporary(dir, name string, perm os.FileMode) (*os.File, error) { return fresh(dir, name, perm) }
 
 // publish closes the written file and gives it its name, in this order: an open file
 // cannot be renamed on Windows.

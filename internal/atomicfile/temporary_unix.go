@@ -13,18 +13,23 @@ import (
 // temporary opens the empty file dir/name, locked (flock(2)) against other writers of
 // the same path until it is closed. One name per path, and not a fresh one per write, so
 // that killed programs leave at most one such file, which the next write takes over.
-// Where the name cannot be had – another user's file, a file system without locks – it
-// is a fresh one.
-func temporary(dir, name string) (*os.File, error) {
+// Where the name cannot be had – a file system without locks, or something there that no
+// write left behind: another user's file, a link, a second name of a file – it is a fresh
+// one. A new file has the mode perm less the umask.
+func temporary(dir, name string, perm os.FileMode) (*os.File, error) {
 	path := filepath.Join(dir, name)
 	for {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, perm)
 		if err != nil {
-			return fresh(dir, name)
+			return fresh(dir, name, perm)
+		}
+		if !ours(f) { // before the lock, which its owner could hold for ever
+			f.Close()
+			return fresh(dir, name, perm)
 		}
 		if err := lock(f); err != nil {
 			f.Close()
-			return fresh(dir, name)
+			return fresh(dir, name, perm)
 		}
 		// Whoever held the lock has renamed or removed the file meanwhile: what the name
 		// means now is another one, or none.
@@ -40,6 +45,17 @@ func temporary(dir, name string) (*os.File, error) {
 		}
 		return f, nil
 	}
+}
+
+// ours reports whether the file is a regular one of this user that has no second name:
+// what is written into it then reaches nothing else. One that another writer has removed
+// meanwhile has no name left.
+func ours(f *os.File) bool {
+	var at unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &at); err != nil {
+		return false
+	}
+	return at.Mode&unix.S_IFMT == unix.S_IFREG && at.Nlink <= 1 && int(at.Uid) == unix.Geteuid()
 }
 
 func lock(f *os.File) error {
