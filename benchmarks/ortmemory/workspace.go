@@ -48,7 +48,7 @@ func inElements(n *graph.Node, i int) int64 {
 // other than pointwise kernels the input as columns, or for depthwise ones pointers.
 func quantisedConv(n *graph.Node, x, w int, channelsLast bool) int64 {
 	in, wt, out := n.Input(x), n.Input(w), n.Out[0]
-	if in == nil || wt == nil || out == nil || !in.Known || !wt.Known || !out.Known || len(wt.Shape) < 3 || len(in.Shape) != len(wt.Shape) {
+	if in == nil || wt == nil || out == nil || !in.Known || !wt.Known || !out.Ruled || len(wt.Shape) < 3 || len(in.Shape) != len(wt.Shape) {
 		return 0
 	}
 	m := wt.Shape[0]
@@ -100,7 +100,7 @@ func columns(n *graph.Node, kernel int64) bool {
 // convColumns is the input of a convolution of integers as columns, one group at a time.
 func convColumns(n *graph.Node, x, w int) int64 {
 	in, wt, out := n.Input(x), n.Input(w), n.Out[0]
-	if in == nil || wt == nil || out == nil || !wt.Known || !out.Known || len(wt.Shape) < 3 || wt.Shape[0] == 0 {
+	if in == nil || wt == nil || out == nil || !wt.Known || !out.Ruled || len(wt.Shape) < 3 || wt.Shape[0] == 0 {
 		return 0
 	}
 	kernel := int64(1)

@@ -84,7 +84,7 @@ func (g *Fused) unused() {
 		}
 		if !used && !n.Gone {
 			n.Gone, g.free[n] = true, network.FreeUnused
-			for _, v := range n.In {
+			for _, v := range slices.Concat(n.In, n.Takes) {
 				if v != nil {
 					graph.Unlink(v, n)
 				}
@@ -164,7 +164,7 @@ func (g *Fused) scales() map[*graph.Value]bool {
 		switch o := operators[n.Op]; {
 		case n.Op == "Conv":
 			w := n.Input(1)
-			on = n.Int("group", 1) == 1 || w.Rank() == 4 && w.Shape[1] == 1
+			on = w != nil && w.Constant && (n.Int("group", 1) == 1 || w.Rank() == 4 && w.Shape[1] == 1)
 		case n.Op == "BatchNormalization":
 			if on = len(n.In) == 5 && blocked[n.In[0]] && !slices.ContainsFunc(n.In[1:], func(v *graph.Value) bool { return v == nil || !v.Constant }); on {
 				n.Op = scaleConv

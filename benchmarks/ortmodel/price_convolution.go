@@ -30,7 +30,7 @@ func (o operands) conv(p *pricer, n *graph.Node) (lut.Op, string) {
 	if x == nil || w == nil {
 		return lut.Op{}, "it has no weight"
 	}
-	if !w.Constant {
+	if !w.Constant && !w.Default {
 		return lut.Op{}, "its weight is computed"
 	}
 	prec, why := p.g.precision(n)
@@ -62,7 +62,7 @@ func (o operands) conv(p *pricer, n *graph.Node) (lut.Op, string) {
 	if act := p.g.fusedAct(n, prec); act != "" {
 		attrs["act"] = act
 	}
-	p.blocked[n.Out[0]] = len(x.Shape) == 4
+	p.blocked[n.Out[0]] = len(x.Shape) == 4 && w.Constant // only weights known at loading are laid out in blocks
 	p.last[n.Out[0]] = last
 	if n.Op == "com.microsoft.nchwc:Conv" && n.Input(3) != nil && len(n.Out[0].Shape) == 4 { // its sum: an addition inside
 		add := lut.NewOp("add", prec, map[string]string{"fused": "1"}, ofMap(out))

@@ -81,7 +81,7 @@ func (g *Fused) quantise() {
 
 // IsDequantize says whether a node that runs brings bytes back to floats.
 func IsDequantize(n *graph.Node) bool {
-	return n != nil && !n.Gone && (n.Op == "DequantizeLinear" || n.Op == "com.microsoft:DequantizeLinear")
+	return n != nil && !n.Gone && (n.Op == "DequantizeLinear" || n.Op == "com.microsoft:DequantizeLinear") && n.Input(0) != nil
 }
 
 func isQuantize(n *graph.Node) bool {

@@ -83,6 +83,10 @@ func (g *Graph) Clone() *Graph {
 		for j, v := range n.Out {
 			m.Out[j] = valueOf(v)
 		}
+		m.Takes = make([]*Value, len(n.Takes))
+		for j, v := range n.Takes {
+			m.Takes[j] = valueOf(v)
+		}
 		c.Nodes[i], nodes[n] = m, m
 	}
 	for name, v := range g.Values {

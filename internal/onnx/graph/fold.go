@@ -8,8 +8,9 @@ import (
 )
 
 // folds evaluate operators that shapes are computed with, on small constants. All
-// numbers are float64: shapes are exact up to 2^53; what has type float is rounded to it. Inputs and the output have
-// known shapes; ok is false when an input's elements are not known.
+// numbers are float64, brought back to their type's range and rounding (hold). The output's
+// shape follows by the operator's rule, so that its inputs fit; ok is false when an input's
+// elements are not known.
 var folds map[string]Fold
 
 func init() {
@@ -33,6 +34,7 @@ func init() {
 		"ReduceMax":  foldReduce(math.Inf(-1), math.Max),
 		"ReduceMin":  foldReduce(math.Inf(1), math.Min),
 	}
+	folds["Mod"] = foldMod
 	for _, op := range []string{"Unsqueeze", "Squeeze", "Reshape", "Flatten", "Identity"} {
 		folds[op] = func(_ *Graph, n *Node) ([]float64, bool) { return n.Data(0) }
 	}
@@ -48,12 +50,12 @@ func init() {
 			for i, v := range d {
 				out[i] = f(v)
 			}
-			return out, true
+			return hold(n.Out[0].Type, out)
 		}
 	}
 	for op, f := range map[string]func(a, b float64) float64{"Add": func(a, b float64) float64 { return a + b }, "Sub": func(a, b float64) float64 { return a - b },
 		"Mul": func(a, b float64) float64 { return a * b }, "Div": func(a, b float64) float64 { return a / b }, "Pow": math.Pow, "Min": math.Min, "Max": math.Max,
-		"Mod": math.Mod, "Equal": func(a, b float64) float64 { return truth(a == b) }, "Greater": func(a, b float64) float64 { return truth(a > b) },
+		"Equal": func(a, b float64) float64 { return truth(a == b) }, "Greater": func(a, b float64) float64 { return truth(a > b) },
 		"Less": func(a, b float64) float64 { return truth(a < b) }, "GreaterOrEqual": func(a, b float64) float64 { return truth(a >= b) },
 		"LessOrEqual": func(a, b float64) float64 { return truth(a <= b) }, "And": func(a, b float64) float64 { return truth(a != 0 && b != 0) },
 		"Or": func(a, b float64) float64 { return truth(a != 0 || b != 0) }} {
@@ -139,19 +141,85 @@ func foldBinary(n *Node, f func(a, b float64) float64) ([]float64, bool) {
 	if !ok1 || !ok2 || len(a) != len(b) {
 		return nil, false
 	}
-	integer := isInt(n.In[0].Type)
 	out := make([]float64, len(a))
 	for i := range out {
-		v := f(a[i], b[i])
-		if integer {
-			if math.IsNaN(v) || math.IsInf(v, 0) { // a division by zero
+		out[i] = f(a[i], b[i])
+	}
+	if n.Op == "Min" || n.Op == "Max" { // they choose: what is too large to add may be chosen, as the end of a Slice
+		return out, true
+	}
+	return hold(n.Out[0].Type, out)
+}
+
+// foldMod is the remainder with the divisor's sign, of numbers with fmod with the
+// dividend's, as C has it.
+func foldMod(_ *Graph, n *Node) ([]float64, bool) {
+	if n.Int("fmod", 0) != 0 {
+		return foldBinary(n, math.Mod)
+	}
+	if !isInt(n.In[0].Type) {
+		return nil, false
+	}
+	return foldBinary(n, func(a, b float64) float64 {
+		r := math.Mod(a, b)
+		if r != 0 && (r < 0) != (b < 0) {
+			r += b
+		}
+		return r
+	})
+}
+
+// hold gives computed elements the range and the rounding of their type: integers are cut
+// towards zero and wrap, a Float is rounded. ok is false where that is not known here:
+// for integers beyond 2^53, where float64 has gaps, for what no integer is (a division by
+// zero) and for halves that are not exact.
+func hold(t onnx.DataType, d []float64) (held []float64, ok bool) {
+	bits := map[onnx.DataType]int{onnx.Int8: 8, onnx.Uint8: -8, onnx.Int16: 16, onnx.Uint16: -16, onnx.Int32: 32, onnx.Uint32: -32, onnx.Int64: 64, onnx.Uint64: -64}[t]
+	held = make([]float64, len(d))
+	for i, v := range d {
+		switch {
+		case t == onnx.Double:
+			held[i] = v
+		case t == onnx.Float:
+			held[i] = float64(float32(v))
+		case t == onnx.Bool:
+			held[i] = truth(v != 0)
+		case t == onnx.Float16 || t == onnx.BFloat16:
+			f := math.Float32bits(float32(v))
+			gap, small := uint32(1<<13-1), math.Abs(v) < 1<<16 && (v == 0 || math.Abs(v) >= 1.0/(1<<14))
+			if t == onnx.BFloat16 {
+				gap, small = 1<<16-1, !math.IsInf(v, 0)
+			}
+			if float64(float32(v)) != v || f&gap != 0 || !small {
 				return nil, false
 			}
-			v = math.Trunc(v)
+			held[i] = v
+		case bits == 0 || !(math.Abs(v) <= 1<<53):
+			return nil, false
+		default:
+			x := int64(v)
+			switch bits {
+			case 8:
+				x = int64(int8(x))
+			case -8:
+				x = int64(uint8(x))
+			case 16:
+				x = int64(int16(x))
+			case -16:
+				x = int64(uint16(x))
+			case 32:
+				x = int64(int32(x))
+			case -32:
+				x = int64(uint32(x))
+			case -64:
+				if x < 0 {
+					return nil, false
+				}
+			}
+			held[i] = float64(x)
 		}
-		out[i] = v
 	}
-	return out, true
+	return held, true
 }
 
 func foldGather(_ *Graph, n *Node) ([]float64, bool) {
@@ -273,10 +341,13 @@ func foldRange(_ *Graph, n *Node) ([]float64, bool) {
 		return nil, false
 	}
 	out := make([]float64, Elements(n.Out[0].Shape))
-	for i := range out {
-		out[i] = a[0] + float64(i)*d[0]
+	for i, v := 0, a[0]; i < len(out); i, v = i+1, v+d[0] { // the runtime adds step by step
+		if n.Out[0].Type == onnx.Float {
+			v = float64(float32(v))
+		}
+		out[i] = v
 	}
-	return out, true
+	return hold(n.Out[0].Type, out)
 }
 
 func foldWhere(_ *Graph, n *Node) ([]float64, bool) {
@@ -302,17 +373,17 @@ func foldWhere(_ *Graph, n *Node) ([]float64, bool) {
 
 func foldCast(_ *Graph, n *Node) ([]float64, bool) {
 	d, ok := n.Data(0)
-	if !ok || !isInt(n.Out[0].Type) {
+	from, to := n.In[0].Type, n.Out[0].Type
+	if !ok || from == to {
 		return d, ok
 	}
-	out := make([]float64, len(d))
-	for i, v := range d {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
+	out, ok := hold(to, d)
+	if !ok || isInt(from) || !isInt(to) || to == onnx.Bool {
+		return out, ok
+	}
+	for i, v := range d { // integers wrap; what a float beyond the range becomes, the machine says
+		if out[i] != math.Trunc(v) {
 			return nil, false
-		}
-		out[i] = math.Trunc(v)
-		if n.Out[0].Type == onnx.Bool {
-			out[i] = truth(v != 0)
 		}
 	}
 	return out, true
@@ -347,7 +418,7 @@ func (n *Node) Grid(i int) (scale, zero float64, ok bool) {
 	return s[0], zero, true
 }
 
-// OnGrid rounds d to integers of type t; ok is false for another type.
+// OnGrid rounds d to integers of type t, dividing in the 32 bits of a Float; ok is false for another type.
 func OnGrid(d []float64, scale, zero float64, t onnx.DataType) ([]float64, bool) {
 	lo, hi := 0.0, 255.0
 	switch t {
@@ -359,7 +430,7 @@ func OnGrid(d []float64, scale, zero float64, t onnx.DataType) ([]float64, bool)
 	}
 	out := make([]float64, len(d))
 	for i, v := range d {
-		out[i] = math.Min(hi, math.Max(lo, math.RoundToEven(v/scale)+zero))
+		out[i] = math.Min(hi, math.Max(lo, math.RoundToEven(float64(float32(v/scale)))+zero))
 	}
 	return out, true
 }
@@ -428,10 +499,13 @@ func foldReduce(start float64, f func(a, b float64) float64) Fold {
 		if !ok || Elements(n.Out[0].Shape) != 1 { // shapes are reduced to one number
 			return nil, false
 		}
+		if len(d) == 0 && math.IsInf(start, 0) {
+			return nil, false // the largest of nothing
+		}
 		v := start
 		for _, x := range d {
 			v = f(v, x)
 		}
-		return []float64{v}, true
+		return hold(n.Out[0].Type, []float64{v})
 	}
 }

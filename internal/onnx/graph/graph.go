@@ -25,7 +25,11 @@ type Value struct {
 	Ruled bool // the shape follows by a rule, not by the file's word alone
 	// Constant: an initializer, or computed from initializers alone. Data are its
 	// elements in row-major order, where they are few and worth following (HasData).
-	Constant    bool
+	Constant bool
+	// Default: an initializer that is an input too, so that whoever runs the model may give
+	// another (IR version 4 on). Data are its elements, but nothing may be computed from them
+	// when the model is loaded.
+	Default     bool
 	Data        []float64
 	HasData     bool
 	Dequantised bool // a constant that is dequantised from int8 weights
@@ -41,6 +45,7 @@ type Node struct {
 	Name  string
 	In    []*Value // nil for an optional input left out
 	Out   []*Value
+	Takes []*Value // what its bodies (of an If, Loop or Scan) use from outside, one entry a use
 	Parts []string // nodes of the file in it
 	Gone  bool     // computed when the model is loaded, or merged into another node
 }
@@ -146,7 +151,7 @@ func (v *Value) Rank() int {
 func (g *Graph) Batch() int {
 	b := 0
 	for _, v := range g.Values {
-		if v.From != nil || v.Constant || !v.Known || len(v.Shape) < 2 || len(v.To) == 0 {
+		if v.From != nil || v.Constant || v.Default || !v.Known || len(v.Shape) < 2 || len(v.To) == 0 {
 			continue
 		}
 		if b != 0 && b != v.Shape[0] {

@@ -24,8 +24,8 @@ func (g *Graph) Infer(extra func(op string) (Rule, Fold)) error {
 		if n.Op == "Shape" || n.Op == "Size" { // known once the input's shape is
 			constant = n.Input(0) != nil && n.Input(0).Known
 		}
-		if random[n.Op] {
-			constant = false
+		if random[n.Op] || hasBody(n) {
+			constant = false // the runtime computes no body when it loads a model
 		}
 		shape, fold := shapes[n.Op], folds[n.Op]
 		if shape == nil && fold == nil && extra != nil {
@@ -71,10 +71,14 @@ func (g *Graph) Infer(extra func(op string) (Rule, Fold)) error {
 // random operators are not constant although their inputs are.
 var random = map[string]bool{"RandomNormal": true, "RandomUniform": true, "RandomNormalLike": true, "RandomUniformLike": true, "Multinomial": true, "Bernoulli": true}
 
+func hasBody(n *Node) bool {
+	return n.Src != nil && slices.ContainsFunc(n.Src.Attrs, func(a *onnx.Attr) bool { return a.G != nil || len(a.Graphs) > 0 })
+}
+
 // fold evaluates a constant node whose result is small.
 func (g *Graph) fold(n *Node, f func(*Graph, *Node) ([]float64, bool)) {
 	v := n.Out[0]
-	if v.HasData || !v.Known {
+	if v.HasData || !v.Ruled { // a shape by the file's word alone need not fit the inputs
 		return
 	}
 	size := Elements(v.Shape)

@@ -20,7 +20,8 @@ const (
 )
 
 // Load builds the graph of a decoded model: nodes in the order of the file, functions
-// inlined, open dimensions given their values. It fails for a file that is no graph, is
+// inlined, open dimensions given their values; where the file's order is none in which
+// they can run, in one that is. It fails for a file that is no graph, is
 // inconsistent or beyond the bounds, and for an open dimension without a value (hint:
 // which).
 func Load(m *onnx.Model, opt Options) (*Graph, error) {
@@ -47,23 +48,34 @@ func (g *Graph) load(m *onnx.Model) error {
 			return err
 		}
 	}
+	for _, t := range src.Sparse {
+		if err := g.sparse(t); err != nil {
+			return err
+		}
+	}
 	for i, in := range src.Inputs {
 		if v, ok := g.Values[in.Name]; ok && v.Constant {
-			continue // IR version 3 lists initializers among the inputs
+			// IR version 3 lists every initializer among the inputs; later ones only those
+			// that may be replaced.
+			v.Constant, v.Default = m.IRVersion < 4, m.IRVersion >= 4
+			continue
 		}
 		if err := g.inputValue(in, i); err != nil {
 			return err
 		}
 	}
 	nodes := src.Nodes
+	var err error
 	if len(m.Functions) > 0 {
-		var err error
 		if nodes, err = inline(m); err != nil {
 			return err
 		}
 	}
 	if len(nodes) > maxNodes {
 		return fmt.Errorf("%d nodes are more than %d", len(nodes), maxNodes)
+	}
+	if nodes, err = inOrder(nodes); err != nil {
+		return err
 	}
 	for i, s := range nodes {
 		n := &Node{Src: s, Op: s.Op, Name: s.Name}
@@ -84,9 +96,10 @@ func (g *Graph) load(m *onnx.Model) error {
 			v.To = append(v.To, n)
 			n.In = append(n.In, v)
 		}
-		for _, a := range s.Attrs { // values that a subgraph takes from outside are used
-			for _, sub := range append([]*onnx.Graph{a.G}, a.Graphs...) {
-				g.capture(sub, n, 0)
+		for _, name := range outer(s) {
+			if v, ok := g.Values[name]; ok {
+				v.To = append(v.To, n)
+				n.Takes = append(n.Takes, v)
 			}
 		}
 		for _, name := range s.Outputs {
@@ -127,31 +140,6 @@ func (g *Graph) load(m *onnx.Model) error {
 		}
 	}
 	return nil
-}
-
-// capture notes the uses that a subgraph of n (the body of an If, Loop or Scan)
-// makes of outer values.
-func (g *Graph) capture(sub *onnx.Graph, n *Node, depth int) {
-	if sub == nil || depth > 32 {
-		return
-	}
-	for _, s := range sub.Nodes {
-		for _, name := range s.Inputs {
-			if v, ok := g.Values[name]; ok {
-				v.To = append(v.To, n)
-			}
-		}
-		for _, a := range s.Attrs {
-			for _, inner := range append([]*onnx.Graph{a.G}, a.Graphs...) {
-				g.capture(inner, n, depth+1)
-			}
-		}
-	}
-	for _, o := range sub.Outputs {
-		if v, ok := g.Values[o.Name]; ok {
-			v.To = append(v.To, n)
-		}
-	}
 }
 
 // constant makes v a constant with the tensor's type and, if small, its elements.
@@ -200,6 +188,25 @@ func (g *Graph) constant(v *Value, t *onnx.Tensor) error {
 	}
 	v.HasData = true
 	g.followed += n
+	return nil
+}
+
+// sparse makes a constant of a sparse initializer: its type and dimensions, not its elements.
+func (g *Graph) sparse(t *onnx.SparseTensor) error {
+	if t.Values == nil {
+		return errors.New("a sparse initializer has no values")
+	}
+	if _, twice := g.Values[t.Values.Name]; twice {
+		return fmt.Errorf("initializer %.80q is doubled", t.Values.Name)
+	}
+	v := g.value(t.Values.Name)
+	v.Constant, v.Known, v.Type = true, true, t.Values.Type
+	for _, d := range t.Dims {
+		v.Shape = append(v.Shape, Clamp(d))
+	}
+	if len(v.Shape) > maxRank || Elements(v.Shape) < 0 {
+		return fmt.Errorf("sparse initializer %.80q: dimensions %v are none of a tensor", v.Name, t.Dims)
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"math"
 	"slices"
 
 	"github.com/isocost/isocost/internal/onnx"
@@ -304,7 +305,7 @@ func squeezeShape(_ *Graph, n *Node) {
 		return
 	}
 	in := n.In[0].Shape
-	drop := make([]bool, len(in))
+	drop, all := make([]bool, len(in)), true
 	if n.listed("axes", 1) {
 		axes, ok := n.listInput("axes", 1)
 		if !ok {
@@ -317,7 +318,9 @@ func squeezeShape(_ *Graph, n *Node) {
 			}
 			drop[i] = true
 		}
-	} else {
+		all = len(axes) == 0
+	}
+	if all {
 		for i, d := range in {
 			drop[i] = d == 1
 		}
@@ -366,6 +369,9 @@ func unsqueezeShape(_ *Graph, n *Node) {
 
 // Perm is a Transpose's permutation.
 func (n *Node) Perm() []int {
+	if n.Input(0) == nil {
+		return nil
+	}
 	p := n.Ints("perm")
 	r := len(n.In[0].Shape)
 	if p == nil {
@@ -414,6 +420,11 @@ func concatShape(_ *Graph, n *Node) {
 		if len(v.Shape) != len(out) {
 			return
 		}
+		for i, d := range v.Shape {
+			if i != a && d != out[i] {
+				return
+			}
+		}
 		out[a] += v.Shape[a]
 	}
 	n.Set(0, n.In[0].Type, out)
@@ -439,7 +450,11 @@ func splitShape(_ *Graph, n *Node) {
 			sizes = append(sizes, max(0, min(part, in[a]-i*part)))
 		}
 	}
-	if len(sizes) != len(n.Out) {
+	sum := 0
+	for _, s := range sizes {
+		sum += s
+	}
+	if len(sizes) != len(n.Out) || sum != in[a] {
 		return
 	}
 	for i, s := range sizes {
@@ -610,8 +625,14 @@ func resizeShape(_ *Graph, n *Node) {
 		return
 	}
 	in := n.In[0].Shape
-	if sizes, ok := n.Data(3); ok && len(sizes) == len(in) {
-		n.Set(0, n.In[0].Type, Integers(sizes))
+	axes, ok := n.resizeAxes()
+	if !ok {
+		return
+	}
+	if sizes, ok := n.Data(3); ok && len(sizes) == len(axes) {
+		if out := n.fit(in, axes, Integers(sizes)); out != nil {
+			n.Set(0, n.In[0].Type, out)
+		}
 		return
 	}
 	i := 2
@@ -629,23 +650,72 @@ func resizeShape(_ *Graph, n *Node) {
 			}
 		}
 	}
-	if !ok || len(scales) != len(in) {
+	if !ok || len(scales) != len(axes) {
 		return
 	}
-	out := make([]int, len(in))
+	out := slices.Clone(in)
 	for i, s := range scales {
-		v := float64(in[i]) * s
+		v := float32(in[axes[i]]) * float32(s)
 		if !(v >= 1 && v < MaxElements) {
 			return
 		}
-		out[i] = int(v)
+		out[axes[i]] = int(v)
 	}
 	n.Set(0, n.In[0].Type, out)
 }
 
+// resizeAxes are the dimensions that a Resize's scales or sizes are of: all, or since
+// opset 18 those of an attribute.
+func (n *Node) resizeAxes() ([]int, bool) {
+	rank := len(n.In[0].Shape)
+	if !n.Has("axes") {
+		axes := make([]int, rank)
+		for i := range axes {
+			axes[i] = i
+		}
+		return axes, true
+	}
+	axes := n.Ints("axes")
+	for i, a := range axes {
+		var ok bool
+		if axes[i], ok = Axis(a, rank); !ok {
+			return nil, false
+		}
+	}
+	return axes, true
+}
+
+// fit is a Resize's output for the sizes asked for of some axes: these, or where the
+// aspect ratio is kept (keep_aspect_ratio_policy, opset 18) the largest that is nowhere
+// larger, or the smallest that is nowhere smaller. nil where an input has no size to keep.
+func (n *Node) fit(in, axes, sizes []int) []int {
+	out := slices.Clone(in)
+	policy := n.Src.Str("keep_aspect_ratio_policy", "stretch")
+	if policy == "stretch" {
+		for i, a := range axes {
+			out[a] = sizes[i]
+		}
+		return out
+	}
+	var scale float32
+	for i, a := range axes {
+		if in[a] == 0 {
+			return nil
+		}
+		s := float32(sizes[i]) / float32(in[a])
+		if i == 0 || policy == "not_larger" && s < scale || policy == "not_smaller" && s > scale {
+			scale = s
+		}
+	}
+	for _, a := range axes {
+		out[a] = Clamp(int64(math.Round(float64(scale * float32(in[a])))))
+	}
+	return out
+}
+
 func depthToSpaceShape(_ *Graph, n *Node) {
 	b := n.Int("blocksize", 0)
-	if !n.KnownInputs(1) || len(n.In[0].Shape) != 4 || b < 1 || b > 1<<10 {
+	if !n.KnownInputs(1) || len(n.In[0].Shape) != 4 || b < 1 || b > 1<<10 || n.In[0].Shape[1]%(b*b) != 0 {
 		return
 	}
 	s := n.In[0].Shape
@@ -654,7 +724,7 @@ func depthToSpaceShape(_ *Graph, n *Node) {
 
 func spaceToDepthShape(_ *Graph, n *Node) {
 	b := n.Int("blocksize", 0)
-	if !n.KnownInputs(1) || len(n.In[0].Shape) != 4 || b < 1 || b > 1<<10 {
+	if !n.KnownInputs(1) || len(n.In[0].Shape) != 4 || b < 1 || b > 1<<10 || n.In[0].Shape[2]%b != 0 || n.In[0].Shape[3]%b != 0 {
 		return
 	}
 	s := n.In[0].Shape
@@ -684,7 +754,11 @@ func rangeShape(_ *Graph, n *Node) {
 	if !ok1 || !ok2 || !ok3 || len(a) != 1 || len(b) != 1 || len(d) != 1 || d[0] == 0 {
 		return
 	}
-	k := (b[0] - a[0]) / d[0]
+	span := b[0] - a[0]
+	if n.In[0].Type == onnx.Float {
+		span = float64(float32(span))
+	}
+	k := span / d[0]
 	if !(k < MaxElements) {
 		return
 	}
@@ -727,15 +801,15 @@ func reduceShape(_ *Graph, n *Node) {
 func (n *Node) ReduceAxes() ([]bool, bool) {
 	rank := len(n.In[0].Shape)
 	on := make([]bool, rank)
-	if !n.listed("axes", 1) {
+	axes, ok := n.listInput("axes", 1)
+	if !ok && n.listed("axes", 1) {
+		return nil, false
+	}
+	if len(axes) == 0 { // a list of none is as none
 		for i := range on {
 			on[i] = n.Int("noop_with_empty_axes", 0) == 0
 		}
 		return on, true
-	}
-	axes, ok := n.listInput("axes", 1)
-	if !ok {
-		return nil, false
 	}
 	for _, a := range axes {
 		i, ok := Axis(a, rank)
