@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/spf13/pflag"
@@ -29,15 +30,15 @@ func reportCommand() cli.Command {
 				if *out == "" || len(args) == 0 {
 					return cli.Usagef("report takes run directories and -o FILE")
 				}
+				if err := cli.NewOutput("-o", *out, filesOf(args)...); err != nil {
+					return err
+				}
 				var page bytes.Buffer
 				draw := drawRuns
 				if report.IsStudy(args[0]) {
 					draw = drawStudy
 				}
 				if err := draw(&page, args); err != nil {
-					return err
-				}
-				if err := cli.NewOutput("-o", *out); err != nil {
 					return err
 				}
 				if err := atomicfile.Write(*out, page.Bytes(), 0o644); err != nil {
@@ -48,6 +49,20 @@ func reportCommand() cli.Command {
 			}
 		},
 	}
+}
+
+// filesOf lists what runs and studies consist of: all files of their folders but pages,
+// which an earlier report may have left there.
+func filesOf(dirs []string) (files []string) {
+	for _, dir := range dirs {
+		filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && e.Type().IsRegular() && filepath.Ext(path) != ".html" {
+				files = append(files, path)
+			}
+			return nil // what cannot be read, drawing says
+		})
+	}
+	return files
 }
 
 func drawRuns(w io.Writer, dirs []string) error {
