@@ -27,6 +27,9 @@ func (r *Fused) function(o *graph.Operator, kind string) (op lut.Op, free, why s
 func (r *Fused) binary(o *graph.Operator) (lut.Op, string) {
 	kind := benchmarks.TFLitePair(o.Code)
 	attrs := map[string]string{}
+	if !broadcasts(r.In(o, 0).Shape, r.In(o, 1).Shape, r.Out(o).Shape) {
+		return lut.Op{}, "its inputs do not fit its output"
+	}
 	if b := r.broadcast(o); b != "" {
 		attrs["b"] = b
 	}
@@ -42,6 +45,23 @@ func (r *Fused) binary(o *graph.Operator) (lut.Op, string) {
 		attrs["act"] = act
 	} // the kernels of the others clamp as well, in the same pass
 	return r.element(o, kind, o.Outputs[0], attrs)
+}
+
+// broadcasts reports that two shapes join to a third as numpy has it.
+func broadcasts(a, b, out []int32) bool {
+	at := func(s []int32, back int) int32 {
+		if back > len(s) {
+			return 1
+		}
+		return s[len(s)-back]
+	}
+	for i := 1; i <= max(len(a), len(b), len(out)); i++ {
+		x, y := at(a, i), at(b, i)
+		if i > len(out) || x != y && x != 1 && y != 1 || out[len(out)-i] != max(x, y) {
+			return false
+		}
+	}
+	return true
 }
 
 // broadcast is the attribute b of an operator of two inputs: "" for equal shapes, s for

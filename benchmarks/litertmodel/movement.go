@@ -74,6 +74,18 @@ func (r *Fused) copied(o *graph.Operator) (op lut.Op, free, why string) {
 	if kind == "gather" && !r.Constant[o.Inputs[1]] {
 		return op, "", "its indices are computed"
 	}
+	if o.Code == tflitefb.StridedSlice {
+		strides, ok := r.Integers(o, 3)
+		in := r.In(o, 0).Shape
+		if !ok {
+			return op, "", "its strides are computed"
+		}
+		for i, s := range strides {
+			if s < 0 && i < len(in) && in[i] > 1 {
+				return op, "", "it reads backwards"
+			}
+		}
+	}
 	if kind != "gather" && graph.Size(r.In(o, 0).Shape) == graph.Size(r.Out(o).Shape) {
 		return op, network.FreeView, ""
 	}

@@ -66,11 +66,21 @@ func (r *Fused) price(o *graph.Operator) (op lut.Op, free, why string) {
 func (r *Fused) precision(t, weights int32) (lut.Precision, string) {
 	switch typ := r.Model.Tensors[t].Type; typ {
 	case tflitefb.Float32:
-		if weights >= 0 && r.From[weights] == nil && r.Model.Tensors[weights].Type == tflitefb.Int8 {
-			return lut.INT8Dyn, ""
+		if weights < 0 {
+			return lut.FP32, ""
 		}
-		return lut.FP32, ""
+		switch stored := r.Model.Tensors[weights].Type; stored {
+		case tflitefb.Float32:
+			return lut.FP32, ""
+		case tflitefb.Int8:
+			return lut.INT8Dyn, ""
+		default:
+			return "", fmt.Sprintf("floats by weights of type %s", stored)
+		}
 	case tflitefb.Int8:
+		if weights >= 0 && r.Model.Tensors[weights].Type != tflitefb.Int8 {
+			return "", fmt.Sprintf("bytes by weights of type %s", r.Model.Tensors[weights].Type)
+		}
 		return lut.INT8, ""
 	default:
 		return "", fmt.Sprintf("numbers of type %s", typ)

@@ -18,8 +18,16 @@ func (g *Fused) precision(n *graph.Node) (lut.Precision, string) {
 	if g.How(n).Dynamic || n.Op == "com.microsoft:DynamicQuantizeMatMul" {
 		return lut.INT8Dyn, ""
 	}
-	if (n.Op == "Conv" || n.Op == "ConvTranspose") && len(n.In) > 1 && n.In[1] != nil && n.In[1].Dequantised && n.In[0] != nil && n.In[0].Type == onnx.Float {
-		return lut.INT8W, "" // the runtime widens its weights in every inference
+	if n.Op == "Conv" || n.Op == "ConvTranspose" || n.Op == "MatMul" || IsMatrix(n) {
+		for i, v := range n.In {
+			if i > 1 || v == nil || !v.Constant || !v.Dequantised {
+				continue
+			}
+			if n.Op[0] == 'C' && i == 1 && isBytes(v.Stored) && n.In[0] != nil && n.In[0].Type == onnx.Float {
+				return lut.INT8W, "" // the runtime widens its weights in every inference
+			}
+			return "", fmt.Sprintf("weights of %v that are dequantised for it alone", v.Stored)
+		}
 	}
 	for _, v := range n.In {
 		if v == nil || v.Constant && len(n.In) > 1 {
@@ -38,7 +46,7 @@ func (g *Fused) precision(n *graph.Node) (lut.Precision, string) {
 			return "", fmt.Sprintf("it computes in %v", v.Type)
 		}
 	}
-	return lut.FP32, ""
+	return "", "nothing it computes with is known to be a number of the network"
 }
 
 // isMap reports that a shape is a batch of maps.

@@ -33,6 +33,15 @@ func copies(kind string) func(*pricer, *graph.Node) (lut.Op, string) {
 			p.free = network.FreeView // nothing is cut off or added: removed when the model is loaded
 			return lut.Op{}, ""
 		}
+		if n.Op == "Slice" {
+			if _, step, _, ok := n.Slice(); ok {
+				for i, s := range step {
+					if s < 0 && n.In[0].Shape[i] > 1 {
+						return lut.Op{}, "it reads backwards"
+					}
+				}
+			}
+		}
 		if s := n.Out[0].Shape; kind == "pad" && p.inner[n.Out[0]] && p.isMap(s) { // whole rows of pixels
 			return lut.NewOp(kind, lut.FP32, nil, map[string]int{"seq": s[2], "dim": s[1] * s[3]}), ""
 		}

@@ -90,7 +90,7 @@ func isQuantize(n *graph.Node) bool {
 
 func weightsInt8(n *graph.Node) bool {
 	for i, v := range n.In {
-		if i < 2 && v != nil && v.Constant && !v.Dequantised {
+		if i < 2 && v != nil && v.Constant && !(v.Dequantised && isBytes(v.Stored)) {
 			return false
 		}
 	}

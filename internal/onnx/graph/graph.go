@@ -32,7 +32,8 @@ type Value struct {
 	Default     bool
 	Data        []float64
 	HasData     bool
-	Dequantised bool // a constant that is dequantised from int8 weights
+	Dequantised bool // a constant that is dequantised from weights of type Stored
+	Stored      onnx.DataType
 	Output      bool // of the graph
 	From        *Node
 	To          []*Node // consumers, one entry a use

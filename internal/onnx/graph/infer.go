@@ -53,13 +53,16 @@ func (g *Graph) Infer(extra func(op string) (Rule, Fold)) error {
 			}
 			if n.Op == "DequantizeLinear" && len(n.Out) > 0 && n.Out[0] != nil {
 				n.Out[0].Dequantised = true
+				if x := n.Input(0); x != nil {
+					n.Out[0].Stored = x.Type
+				}
 			}
 			for _, v := range n.In {
 				if v == nil {
 					continue
 				}
 				if v.Dequantised && len(n.Out) > 0 && n.Out[0] != nil {
-					n.Out[0].Dequantised = true // a reshaped or transposed int8 weight is one still
+					n.Out[0].Dequantised, n.Out[0].Stored = true, v.Stored // a reshaped or transposed int8 weight is one still
 				}
 				Unlink(v, n) // it is gone when the model runs: who asks for a tensor's shape keeps nothing from fusing
 			}
