@@ -10,6 +10,9 @@ import (
 // and most others, take nothing. (core/providers/cpu/quantization/qlinearconv.cc,
 // conv_integer.cc, quantize_linear_matmul.cc, contrib_ops/cpu/quantization.)
 func workspace(n *graph.Node) int64 {
+	if len(n.Out) == 0 {
+		return 0
+	}
 	switch n.Op {
 	case "com.microsoft:QLinearConv", "QLinearConv":
 		return quantisedConv(n, 0, 3, n.Int("channels_last", 0) == 1)

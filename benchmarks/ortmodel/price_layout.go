@@ -95,7 +95,7 @@ func (p *pricer) wideConstants(n *graph.Node, op lut.Op) {
 // All of these cost a dispatch and little else; one key stands for them, a difference
 // of single numbers.
 func (p *pricer) lateSizes(n *graph.Node) {
-	if !operators[n.Op].byValue {
+	if !operators[n.Op].byValue || len(n.In) == 0 {
 		return
 	}
 	for _, v := range n.In[1:] {

@@ -114,6 +114,9 @@ func (g *Graph) load(m *onnx.Model) error {
 			v.From = n
 			n.Out = append(n.Out, v)
 		}
+		if err := whole(n); err != nil {
+			return err
+		}
 		g.Nodes = append(g.Nodes, n)
 	}
 	for _, o := range src.Outputs {

@@ -163,7 +163,14 @@ func TestFoldsTrustRulesAlone(t *testing.T) {
 				m := small(8, nodeOf(op, "y", in...))
 				m.Graph.Initializers = []*onnx.Tensor{onnx.IntTensor("a", onnx.Int64, []int64{3, 1}, 2)}
 				m.Graph.ValueInfos = []*onnx.ValueInfo{onnx.NewValue("y", onnx.Int64, shape...)}
-				if y := inferred(t, m).Values["y"]; y.HasData && (!y.Ruled || len(y.Data) != Elements(y.Shape)) {
+				g, err := Load(m, Options{})
+				if err != nil {
+					continue // an input that the operator cannot be without
+				}
+				if err := g.Infer(nil); err != nil {
+					t.Fatal(err)
+				}
+				if y := g.Values["y"]; y.HasData && (!y.Ruled || len(y.Data) != Elements(y.Shape)) {
 					t.Errorf("%s of %q: %v of shape %v", op, in, y.Data, y.Shape)
 				}
 			}
