@@ -46,6 +46,10 @@ accuracy-models: setup build ## the same for 24 exported networks, fp32 and int8
 accuracy-tflite: setup build ## the same for .tflite networks on LiteRT (12 minutes; wants tensorflow for the export)
 	RUNTIME=litert scripts/studies/accuracy-models.sh
 
+.PHONY: differential
+differential: setup ## what the reader folds against ONNX Runtime, 20,000 random graphs (3 minutes)
+	ISOCOST_REQUIRE_NATIVE=onnxruntime ISOCOST_DIFFERENTIAL=20000 $(GO) test -count=1 -timeout 30m -v -run FoldsAgree ./agent/ort
+
 .PHONY: memory
 memory: setup build ## peak memory predicted against what ONNX Runtime asks for, a space and (MODELS_DIR=…) exported networks → docs/results/memory.md (a minute, and 4 s a network)
 	scripts/studies/memory.sh

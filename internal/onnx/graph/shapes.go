@@ -507,6 +507,9 @@ func (n *Node) Slice() (start, step, count []int, ok bool) {
 			return nil, nil, nil, false
 		}
 		d, s, e, st := in[a], starts[i], ends[i], steps[i]
+		if st < 0 && (e == math.MaxInt32 || e >= Clamp(math.MaxInt64)) {
+			e = Clamp(math.MinInt64) // the largest number is the end in either direction, as runtimes have it
+		}
 		if s < 0 {
 			s += d
 		}
