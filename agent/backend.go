@@ -138,14 +138,14 @@ type MemoryStats struct {
 	InUse    int64 `json:"in_use_bytes"`
 	MaxInUse int64 `json:"max_in_use_bytes"`
 	// Source says who counted: FromAllocator or FromHeap; "" is the former.
-	Source string `json:"source,omitempty"`
+	Source record.MemorySource `json:"source,omitempty"`
 }
 
 // Sources of MemoryStats.
 const (
-	FromAllocator = "allocator"     // the runtime's own statistics: an arena's blocks, rounded up
-	FromRequests  = record.Requests // what the runtime asked for, counted block by block without an arena
-	FromHeap      = "malloc"        // growth of the process's heap while the model was opened and run
+	FromAllocator = record.Allocator
+	FromRequests  = record.Requests
+	FromHeap      = record.Heap
 )
 
 // MemoryReporter is implemented by sessions whose runtime has allocator statistics.
@@ -185,14 +185,14 @@ type Profiler interface {
 
 // Modes of execution of a precision.
 const (
-	Native   = "native"   // the arithmetic ran in the precision asked for
-	Emulated = "emulated" // it was converted and ran in another one
+	Native   = record.Native
+	Emulated = record.Emulated
 )
 
 // Execution says how the arithmetic of a model ran, and by what evidence.
 type Execution struct {
-	Mode string `json:"mode"` // Native or Emulated
-	Why  string `json:"why"`
+	Mode record.Execution `json:"mode"`
+	Why  string           `json:"why"`
 }
 
 // ExecutionProver is implemented by backends that can tell from the kernels that

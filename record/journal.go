@@ -27,7 +27,7 @@ type Group struct {
 // Start is written, and synced, before the child is asked to do anything that
 // could take the machine down: what was in flight is known even then.
 type Start struct {
-	What   string   `json:"what"` // open, measure, check
+	What   Step     `json:"what"`
 	Group  int      `json:"group"`
 	Round  int      `json:"round"`
 	Models []string `json:"models"`
@@ -37,22 +37,22 @@ type Start struct {
 // Open is the outcome of opening a model for the first time: load, first run and
 // warm-up apart, and the repeat count that was found and is frozen from then on.
 type Open struct {
-	Model     string  `json:"model"`
-	LoadUS    float64 `json:"load_us"`  // Backend.Open
-	FirstUS   float64 `json:"first_us"` // the first Run
-	WarmRuns  int     `json:"warm_runs"`
-	WarmRule  string  `json:"warm_rule"`           // which rule ended the warm-up: converged, count, time
-	Repeat    int     `json:"repeat"`              // runs per sample
-	Execution string  `json:"execution,omitempty"` // native or emulated, when it was proven
+	Model     string    `json:"model"`
+	LoadUS    float64   `json:"load_us"`  // Backend.Open
+	FirstUS   float64   `json:"first_us"` // the first Run
+	WarmRuns  int       `json:"warm_runs"`
+	WarmRule  WarmRule  `json:"warm_rule"`
+	Repeat    int       `json:"repeat"`              // runs per sample
+	Execution Execution `json:"execution,omitempty"` // when it was proven
 	// ExecutionWhy is the evidence.
-	ExecutionWhy string `json:"execution_why,omitempty"`
-	Placement    string `json:"placement,omitempty"` // provider: nodes, when it was proven
-	RSSBytes     int64  `json:"rss_bytes,omitempty"` // growth of the child while opening
-	WeightsB     int64  `json:"weights_bytes,omitempty"`
-	PeakActB     int64  `json:"peak_activation_bytes,omitempty"`
-	MemorySource string `json:"memory_source,omitempty"` // of the two figures: allocator or malloc
-	LivenessB    int64  `json:"liveness_bytes,omitempty"`
-	ModelBytes   int64  `json:"model_bytes,omitempty"`
+	ExecutionWhy string       `json:"execution_why,omitempty"`
+	Placement    string       `json:"placement,omitempty"` // provider: nodes, when it was proven
+	RSSBytes     int64        `json:"rss_bytes,omitempty"` // growth of the child while opening
+	WeightsB     int64        `json:"weights_bytes,omitempty"`
+	PeakActB     int64        `json:"peak_activation_bytes,omitempty"`
+	MemorySource MemorySource `json:"memory_source,omitempty"` // of the two figures
+	LivenessB    int64        `json:"liveness_bytes,omitempty"`
+	ModelBytes   int64        `json:"model_bytes,omitempty"`
 }
 
 // Visit is one visit to a model within a round: its raw samples, in order. All

@@ -85,8 +85,8 @@ type Record struct {
 	Key       *lut.Op    `json:"key,omitempty"`
 	Ops       []lut.Op   `json:"ops,omitempty"` // e2e: the keys its cost should be the sum of
 	Validity  []Validity `json:"validity"`
-	Detail    string     `json:"detail,omitempty"`    // what went wrong, for people
-	Execution string     `json:"execution,omitempty"` // native or emulated (precision)
+	Detail    string     `json:"detail,omitempty"` // what went wrong, for people
+	Execution Execution  `json:"execution,omitempty"`
 
 	// The case's value Σ Coef·T(model) under the protocol's estimator; for a cell
 	// this is the marginal cost.
@@ -137,10 +137,6 @@ type Energy struct {
 	WindowS  float64 `json:"window_s"`
 }
 
-// Requests is the source of memory figures that were counted block by block, as the
-// runtime asked for them.
-const Requests = "requests"
-
 // Memory of one model in bytes; absent figures are nil. They leave out a network's
 // inputs and outputs, which are the caller's.
 //
@@ -156,11 +152,7 @@ type Memory struct {
 	// LivenessBytes is planned, without running anything: by the runtime's rules
 	// over its own optimised graph where it shows that, else the tensors alive at once in
 	// the model's graph as it was made.
-	LivenessBytes *int64 `json:"liveness_bytes,omitempty"`
-	PeakRSSBytes  *int64 `json:"peak_rss_bytes,omitempty"`
-	// Source of weights and activations: requests, what the runtime asked for, counted
-	// block by block; allocator, the runtime's own statistics, rounded up by its arena;
-	// malloc, the growth of the process's heap; "" where nobody counted and weights are
-	// the model's constants.
-	Source string `json:"source,omitempty"`
+	LivenessBytes *int64       `json:"liveness_bytes,omitempty"`
+	PeakRSSBytes  *int64       `json:"peak_rss_bytes,omitempty"`
+	Source        MemorySource `json:"source,omitempty"` // of weights and activations
 }

@@ -112,7 +112,7 @@ func (r *run) checkNumeric(ctx context.Context, c *record.Check) (asked bool, er
 	if !known {
 		return false, nil
 	}
-	if err := r.j.write(record.Line{Start: &record.Start{What: "check", Models: []string{c.Model}, Boot: r.Boot}}); err != nil {
+	if err := r.j.write(record.Line{Start: &record.Start{What: record.Checking, Models: []string{c.Model}, Boot: r.Boot}}); err != nil {
 		return false, err
 	}
 	var failed *child.Failure

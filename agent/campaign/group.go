@@ -154,7 +154,7 @@ func (r *run) openModels(ctx context.Context, models []string) error {
 		if len(todo) == 0 {
 			return nil
 		}
-		if err := r.j.write(record.Line{Start: &record.Start{What: "open", Group: len(r.j.groups), Models: ids, Boot: r.Boot}}); err != nil {
+		if err := r.j.write(record.Line{Start: &record.Start{What: record.Opening, Group: len(r.j.groups), Models: ids, Boot: r.Boot}}); err != nil {
 			return err
 		}
 		var lines []record.Line

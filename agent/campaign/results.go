@@ -132,12 +132,12 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis.Group, contexts analy
 	rec.Validity = append(rec.Validity, r.roundCodes(g)...)
 	rec.Validity = append(rec.Validity, r.Validity...)
 	for _, m := range modelsOf(k) {
-		if o := r.j.opens[m]; o != nil && o.Execution == "emulated" {
+		if o := r.j.opens[m]; o != nil && o.Execution == record.Emulated {
 			rec.Execution = o.Execution
 		}
 	}
 	if rec.Execution == "" {
-		rec.Execution = "native"
+		rec.Execution = record.Native
 	}
 	if len(k.Terms) == 1 && r.Backend.Provider == "cpu" {
 		rec.Detail = r.caution(r.models[k.Terms[0].Model])

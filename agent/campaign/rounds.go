@@ -179,7 +179,7 @@ func (r *run) measureBatch(ctx context.Context, g, round int, batch []visitPlan,
 	if !r.allOpen(ids) {
 		return false, nil // one of them was quarantined on the way
 	}
-	if err := r.j.write(record.Line{Start: &record.Start{What: "measure", Group: g, Round: round, Models: ids, Boot: r.Boot}}); err != nil {
+	if err := r.j.write(record.Line{Start: &record.Start{What: record.Measuring, Group: g, Round: round, Models: ids, Boot: r.Boot}}); err != nil {
 		return false, err
 	}
 	q := &child.Measure{}

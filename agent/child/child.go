@@ -125,7 +125,9 @@ func (s *server) answer(ctx context.Context, q Request) error {
 	case q.Open != nil:
 		err = s.open(ctx, *q.Open)
 	case q.Warm != nil:
-		done.Note, err = s.warm(*q.Warm)
+		var rule record.WarmRule
+		rule, err = s.warm(*q.Warm)
+		done.Note = string(rule)
 	case q.Measure != nil:
 		err = s.measure(*q.Measure)
 	case q.Check != nil:
@@ -364,7 +366,7 @@ func (s *server) resident() int64 {
 	return rss
 }
 
-func (s *server) warm(q Warm) (rule string, err error) {
+func (s *server) warm(q Warm) (rule record.WarmRule, err error) {
 	o := s.sessions[q.Model]
 	if o == nil {
 		return "", fmt.Errorf("warm up model %s: it is not open", q.Model)

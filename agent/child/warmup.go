@@ -4,13 +4,7 @@ import (
 	"time"
 
 	"github.com/isocost/isocost/agent"
-)
-
-// Rules that end a warm-up.
-const (
-	WarmConverged = "converged" // the moving averages agree
-	WarmCount     = "count"     // the number of runs was reached
-	WarmTime      = "time"      // the longest time was reached
+	"github.com/isocost/isocost/record"
 )
 
 // warmDevice runs a session until the device is at its working clocks: at least
@@ -20,7 +14,7 @@ const (
 //
 // The two averages are AndroidX Microbenchmark's WarmupManager: while clocks
 // ramp up, the fast one runs ahead of the slow one.
-func warmDevice(s agent.Session, clock agent.Clock, w agent.Warmup) (runs int, rule string, err error) {
+func warmDevice(s agent.Session, clock agent.Clock, w agent.Warmup) (runs int, rule record.WarmRule, err error) {
 	start := clock.Now()
 	var fast, slow float64
 	stable := 0
@@ -45,16 +39,16 @@ func warmDevice(s agent.Session, clock agent.Clock, w agent.Warmup) (runs int, r
 		spent := now.Sub(start).Seconds()
 		switch {
 		case spent >= w.MaxSeconds:
-			return runs, WarmTime, nil
+			return runs, record.WarmTime, nil
 		case runs >= w.Runs && spent >= w.Seconds && stable >= w.StableRuns:
-			return runs, WarmConverged, nil
+			return runs, record.WarmConverged, nil
 		}
 	}
 }
 
 // warmModel runs a newly opened session w.Runs times, cut short at
 // w.MaxSeconds but never below two, and returns the fastest run.
-func warmModel(s agent.Session, clock agent.Clock, w agent.ModelWarmup) (runs int, rule string, fastest time.Duration, err error) {
+func warmModel(s agent.Session, clock agent.Clock, w agent.ModelWarmup) (runs int, rule record.WarmRule, fastest time.Duration, err error) {
 	start := clock.Now()
 	for {
 		t0 := clock.Now()
@@ -68,9 +62,9 @@ func warmModel(s agent.Session, clock agent.Clock, w agent.ModelWarmup) (runs in
 		runs++
 		switch {
 		case runs >= w.Runs:
-			return runs, WarmCount, fastest, nil
+			return runs, record.WarmCount, fastest, nil
 		case runs >= 2 && now.Sub(start).Seconds() >= w.MaxSeconds:
-			return runs, WarmTime, fastest, nil
+			return runs, record.WarmTime, fastest, nil
 		}
 	}
 }

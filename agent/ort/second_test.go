@@ -13,6 +13,7 @@ import (
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/record"
 )
 
 var oneThread = agent.Options{Provider: "cpu", Threads: 1, Seed: 1}
@@ -121,7 +122,7 @@ func TestExecution(t *testing.T) {
 		name      string
 		model     []byte
 		precision lut.Precision
-		want      string
+		want      record.Execution
 	}{
 		{"float32 convolution", convModel(1), lut.FP32, agent.Native},
 		{"float16 convolution is cast to float32", convModel(10), lut.FP16, agent.Emulated},

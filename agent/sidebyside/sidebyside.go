@@ -18,6 +18,7 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/record"
 )
 
 // Lane is one runtime with the way to run on it.
@@ -45,14 +46,13 @@ const (
 
 // Result is a case on a lane.
 type Result struct {
-	Case      string        `json:"case"`
-	Precision lut.Precision `json:"precision"`
-	Lane      string        `json:"lane"`
-	Outcome   string        `json:"outcome"`
-	Detail    string        `json:"detail,omitempty"` // of anything but ok
-	// Execution is native or emulated, "" where the runtime cannot tell.
-	Execution string `json:"execution,omitempty"`
-	Why       string `json:"why,omitempty"`
+	Case      string           `json:"case"`
+	Precision lut.Precision    `json:"precision"`
+	Lane      string           `json:"lane"`
+	Outcome   string           `json:"outcome"`
+	Detail    string           `json:"detail,omitempty"`    // of anything but ok
+	Execution record.Execution `json:"execution,omitempty"` // "" where the runtime cannot tell
+	Why       string           `json:"why,omitempty"`
 	// RelRMS is the error against what the caller compares with; see Time and Support.
 	RelRMS *float64 `json:"rel_rms,omitempty"`
 	// Times of one inference in microseconds, over N samples of all rounds; nil where

@@ -15,6 +15,7 @@ import (
 	"github.com/isocost/isocost/benchmarks/reference"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/record"
 )
 
 func build(t testing.TB, keys ...string) agent.Model {
@@ -193,7 +194,7 @@ func TestExecution(t *testing.T) {
 	if oneDNN() && slices.ContainsFunc(arithmetic(lut.BF16), func(f string) bool { return slices.Contains(arithmeticHere(), f) }) {
 		bf16 = agent.Native
 	}
-	for key, want := range map[string]string{
+	for key, want := range map[string]record.Execution{
 		"softmax/fp32@m=4,n=8":                      agent.Native,
 		"softmax/bf16@m=4,n=8":                      agent.Emulated, // of single elements
 		"softmax/int8dyn@m=4,n=8":                   agent.Emulated,

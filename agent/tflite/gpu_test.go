@@ -17,6 +17,7 @@ import (
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/record"
 )
 
 // gpuBackend is LiteRT on a software Vulkan driver.
@@ -36,7 +37,7 @@ func TestGPUComputes(t *testing.T) {
 	for _, c := range []struct {
 		key, precision string
 		tolerance      float64
-		mode           string
+		mode           record.Execution
 	}{
 		{"conv[act=relu6,k=3,s=2]/fp32@cin=3,cout=8,h=16,w=16", "", 1e-5, agent.Native},
 		{"mbconv[act=relu6,k=3,res=1,s=1]/fp32@cin=8,cout=8,h=8,mid=16,w=8", "", 1e-5, agent.Native},

@@ -10,6 +10,7 @@ import (
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/record"
 )
 
 func TestKernelPrecision(t *testing.T) {
@@ -39,7 +40,7 @@ func TestExecution(t *testing.T) {
 	kinds(t, func(t *testing.T, b *Backend) {
 		for _, c := range []struct {
 			key, options string
-			want         string
+			want         record.Execution
 		}{
 			{"conv[k=3]/fp32@cin=8,cout=8,h=8,w=8", "", agent.Native},
 			{"conv[k=3]/int8@cin=8,cout=8,h=8,w=8", "", agent.Native},

@@ -19,6 +19,7 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/record"
 )
 
 func compareCommand() cli.Command {
@@ -257,13 +258,13 @@ func supportTable(results []sidebyside.Result, lanes []sidebyside.Lane) [][]stri
 // runtime cannot tell which.
 func verdict(r sidebyside.Result) string {
 	if r.Outcome == sidebyside.OK && r.Execution != "" {
-		return r.Execution
+		return string(r.Execution)
 	}
 	return r.Outcome
 }
 
 // letters stand for verdicts in the short table.
-var letters = map[string]string{agent.Native: "N", agent.Emulated: "e", sidebyside.Unsupported: "–", sidebyside.Fallback: "f",
+var letters = map[string]string{string(record.Native): "N", string(record.Emulated): "e", sidebyside.Unsupported: "–", sidebyside.Fallback: "f",
 	sidebyside.Mismatch: "!", sidebyside.Failed: "x", sidebyside.OK: "?"}
 
 // markdownSupport prints a row an operator and, for each lane, a letter a precision.
