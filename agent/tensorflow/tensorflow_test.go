@@ -227,7 +227,7 @@ func TestJudge(t *testing.T) {
 		p     lut.Precision
 		cpu   bool
 		flags []string
-		want  string
+		want  record.Execution
 	}{
 		"oneDNN without the arithmetic": {conv("_MklNativeFusedConv2D", 14), lut.BF16, true, []string{"AVX512_CORE"}, agent.Emulated},
 		"Eigen with the arithmetic":     {conv("Conv2D", 14), lut.BF16, true, arithmetic(lut.BF16), agent.Emulated},
