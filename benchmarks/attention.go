@@ -43,7 +43,7 @@ func checkHeads(a args) error {
 		return nil
 	}
 	if seq%(win*win) != 0 {
-		return fmt.Errorf("%d tokens are no whole number of windows of side %d", seq, win)
+		return fmt.Errorf("%d tokens are not a whole number of windows of side %d", seq, win)
 	}
 	return nil
 }

@@ -149,7 +149,7 @@ func checkModel(t *testing.T, c benchmarks.Chain) string {
 		}
 		rms, worst := distance(got[v.Name], want[v.Name])
 		if !finite(got[v.Name]) {
-			t.Errorf("%v: output %s holds what is no number", c, v.Name)
+			t.Errorf("%v: output %s holds a value that is not a number", c, v.Name)
 		}
 		if rms > tolerance[c[len(c)-1].Precision] {
 			t.Errorf("%v: output %s is off by rms %.2g, worst %.2g of the reference's rms", c, v.Name, rms, worst)

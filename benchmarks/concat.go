@@ -23,7 +23,7 @@ func init() {
 		axes:  mapAxes, sequence: true, out: mapShape, in: partShape,
 		check: func(a args) error {
 			if a.str("rescale") != "" && activationType(a.op.Precision) != graph.Int8 {
-				return fmt.Errorf("rescale=1 is about int8")
+				return fmt.Errorf("rescale=1 needs int8")
 			}
 			return checkParts(a, 1)
 		},
@@ -94,7 +94,7 @@ func laterShape(a args) Shape {
 // laterPart is the width of the second to last of n parts. Where n divides the whole
 // all are equal. Otherwise these are the largest multiple of a runtime's vector of
 // channels (16 or 8 numbers) that an n-th holds, and the first part is what remains:
-// parts that are no multiples are joined in another layout than real networks' are.
+// parts that are not multiples are joined in another layout than real networks' are.
 func laterPart(a args) int {
 	whole, n := a.axis("c"), a.int("n", 1)
 	if a.has("seq") {

@@ -56,7 +56,7 @@ var runsAs = map[string]struct{ node, why string }{
 	"relayout/int8":   {"Transpose", "likewise"},
 }
 
-// surroundings are the nodes of a frame that are no operator's: the pixel that is read
+// surroundings are the nodes of a frame that belong to no operator: the pixel that is read
 // behind it, and changes of layout.
 var surroundings = []string{"MaxPool", "NhwcMaxPool", "ReorderInput", "ReorderOutput"}
 

@@ -17,7 +17,7 @@ type (
 
 func gridOf(shapes func(add func(gridAttrs, gridCoords))) grid { return grid{shapes: shapes} }
 
-// asInModel is no grid.
+// asInModel is not a grid.
 var asInModel = grid{why: "a space or a model says which shapes it has"}
 
 func gridWindow(k, s string) gridAttrs { return gridAttrs{"k": k, "s": s} }

@@ -46,7 +46,7 @@ func init() {
 }
 
 // matMulFrame has as producer a function that keeps shapes, because the product's operands
-// are no map. The conversion of the second operand, a graph input, stays in the difference.
+// are not maps. The conversion of the second operand, a graph input, stays in the difference.
 func matMulFrame(op lut.Op, in Shape) Sum {
 	pre := Chain{squash(in, framePrecision(op.Precision))}
 	return difference(join(pre, Chain{op}), pre)

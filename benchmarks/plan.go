@@ -48,13 +48,13 @@ type Case struct {
 	// Isolated names the model whose own latency is the isolated column, "" if none.
 	Isolated string `json:"isolated,omitempty"`
 	// SecondContext is the marginal cost of the same operator in a second context,
-	// Σ Coef·T(model) again. It is no part of the case's value: what the two differ by, over
+	// Σ Coef·T(model) again. It is not part of the case's value: what the two differ by, over
 	// all cells that have it, tells how far a marginal cost depends on where it is measured.
 	SecondContext []Term `json:"elsewhere,omitempty"`
 }
 
 // Plan is what a campaign measures. Models are listed once and shared by the
-// cases' terms, so a frame common to many cells is measured once a round.
+// cases' terms, so a frame common to many cells is measured once per round.
 type Plan struct {
 	Seed   uint64
 	Source string // what it was made from: the space's hash, the model's name…

@@ -141,8 +141,8 @@ func TestReadPlanRefuses(t *testing.T) {
 		{"zero coefficient", edit(`"coef":1,`, `"coef":0,`), "coefficient"},
 		{"NaN", edit(`"coef":1,`, `"coef":NaN,`), "invalid character"},
 		{"missing model", reseal(lines[1:], m-1, c), "not listed"},
-		{"doubled model", reseal(append([]string{lines[0]}, lines...), m+1, c), "twice"},
-		{"doubled case", reseal(append(lines, lines[m+c-1]), m, c+1), "twice"},
+		{"duplicate model", reseal(append([]string{lines[0]}, lines...), m+1, c), "twice"},
+		{"duplicate case", reseal(append(lines, lines[m+c-1]), m, c+1), "twice"},
 		{"wrong counts", reseal(lines, m+1, c-1), "promises"},
 	} {
 		_, err := benchmarks.ReadPlan("plan.jsonl", test.data)

@@ -34,7 +34,7 @@ func init() {
 			sorted := slices.Sorted(slices.Values(p))
 			for i, v := range sorted {
 				if v != i {
-					return fmt.Errorf("perm=%s is no permutation", a.str("perm"))
+					return fmt.Errorf("perm=%s is not a permutation", a.str("perm"))
 				}
 			}
 			return nil

@@ -123,7 +123,7 @@ func testInfo(t *testing.T, c Config) {
 		t.Errorf("backend, version and format must be known: %+v", info)
 	}
 	if sum, err := hex.DecodeString(info.SHA256); err != nil || len(sum) != 32 {
-		t.Errorf("the library's hash %q is no SHA-256: records could not tell two libraries apart", info.SHA256)
+		t.Errorf("the library's hash %q is not a SHA-256: records could not tell two libraries apart", info.SHA256)
 	}
 	if !slices.Contains(info.Providers, c.Provider) {
 		t.Errorf("provider %q works but is not listed in %v", c.Provider, info.Providers)

@@ -230,7 +230,7 @@ func decodeClockJournal(data []byte) (clockJournal, error) {
 		// The journal is obeyed as root: it may name clock settings and nothing else.
 		if path.Clean(c.File) != c.File || strings.ContainsAny(c.Old, "\n\x00") ||
 			!slices.ContainsFunc(clockFiles, func(p string) bool { ok, _ := path.Match(p, c.File); return ok }) {
-			return j, fmt.Errorf("%q is no clock setting", c.File)
+			return j, fmt.Errorf("%q is not a clock setting", c.File)
 		}
 	}
 	return j, nil

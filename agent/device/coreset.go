@@ -29,7 +29,7 @@ func ParseCoreList(s string) (CoreSet, error) {
 			b, err = strconv.ParseUint(hi, 10, 32)
 		}
 		if err != nil || b < a || b >= maxCPUs {
-			return nil, fmt.Errorf("core list %q: %q is no CPU number or ascending range", s, part)
+			return nil, fmt.Errorf("core list %q: %q is not a CPU number or ascending range", s, part)
 		}
 		for c := a; c <= b; c++ {
 			set = append(set, int(c))

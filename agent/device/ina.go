@@ -21,7 +21,7 @@ type rail struct {
 
 // Rails that carry everything (NVIDIA Jetson developer guides, "Power
 // monitoring"): where one is present the others are parts of it. VIN_SYS_5V0 of
-// AGX Orin is no total.
+// AGX Orin is not a total.
 var totalRails = []string{"VDD_IN", "POM_5V_IN"}
 
 // ina3221 reads the power monitors of a Jetson, in the form of JetPack 5 and

@@ -353,7 +353,7 @@ func TestEnergyErrorBar(t *testing.T) {
 		if within < n*95/100 {
 			t.Errorf("the truth is within two standard errors %d times of %d", within, n)
 		}
-		// and the bar is no barn door: the error is at least a third of what it claims
+		// and the bound is not loose: the error is at least a third of it
 		if rms := math.Sqrt(ratio / n); rms < 1.0/3 {
 			t.Errorf("errors are only %.2f of the error bar", rms)
 		}

@@ -61,7 +61,7 @@ func busyWork(n int) float64 {
 
 func probe(ctx context.Context, length time.Duration, now func() time.Duration, work func(int) float64, preempted func() int64) (Noise, error) {
 	n := 1000
-	for { // find the size of a work unit, by the fastest of a few: another program's turn is no work
+	for { // find the size of a work unit, by the fastest of a few: another program's turn does no work
 		fastest := time.Duration(math.MaxInt64)
 		for range 5 {
 			t := now()

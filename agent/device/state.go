@@ -47,7 +47,7 @@ type Temperature struct {
 	Celsius float64 `json:"celsius"`
 }
 
-// Cooling is one cooling device: state 0 is no cooling, Max the strongest.
+// Cooling is one cooling device: state 0 does not cool, Max cools most.
 type Cooling struct {
 	Device string `json:"device"`
 	Type   string `json:"type"`

@@ -26,7 +26,7 @@ const androidModerate = 2
 // snapshots, in words; empty when there is none. Evidence is: a policy that may
 // not reach what its part can do, an active cooling device of a processor, a
 // throttle counter that moved, Android's or the Raspberry Pi's own word. A
-// clock held at one frequency (policy locked) is no evidence.
+// clock held at one frequency (policy locked) proves nothing.
 func Throttling(before, after State) []string {
 	var out []string
 	for _, c := range after.Clocks {

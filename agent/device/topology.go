@@ -148,7 +148,7 @@ func armName(implementer, part uint32) string {
 // clusters groups the CPUs by speed. ARM kernels give each kind of core its own
 // capacity (or, before Linux 4.x and on some boards, only its own maximum
 // frequency), so there distinct values are distinct clusters. On x86 every core
-// may have its own best frequency (favoured cores), which is no cluster: there
+// may have its own best frequency (favoured cores), which is not a cluster: there
 // only the kernel's own lists of P- and E-cores count.
 func (d *Device) clusters(cpus []CPU) []Cluster {
 	if len(cpus) == 0 {
@@ -270,7 +270,7 @@ func (t Topology) Select(spec string) (CoreSet, error) {
 		}
 		list, err := ParseCoreList(part)
 		if err != nil || len(list) == 0 {
-			return nil, hint.Wrap(fmt.Errorf("cores %q: %q is no cluster of this device and no CPU number or range", spec, part),
+			return nil, hint.Wrap(fmt.Errorf("cores %q: %q is not a cluster of this device, nor a CPU number or range", spec, part),
 				"this device has %s; or write all, or numbers such as 0-3", t.describe())
 		}
 		for _, c := range list {

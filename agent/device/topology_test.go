@@ -18,7 +18,7 @@ func TestSelect(t *testing.T) {
 		{"snapdragon-888", "big", "4-6"},
 		{"snapdragon-888", "all", "0-6"}, // the prime core is off
 		{"jetson-nano-jp4", "big", "0-1"},
-		{"x86-server", "big", "0-3"}, // favoured cores are no cluster
+		{"x86-server", "big", "0-3"}, // favoured cores are not a cluster
 	} {
 		got, err := openBoard(t, c.board).Topology().Select(c.spec)
 		if err != nil || got.String() != c.want {

@@ -18,8 +18,8 @@ type Flags struct {
 
 // AddFlags declares them.
 func (f *Flags) AddFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&f.Library, "ort-lib", "", "`PATH` of libonnxruntime (default: ISOCOST_ONNXRUNTIME, .native/, the system)")
-	flags.StringArrayVar(&f.EPLibraries, "ep-library", nil, "`NAME=PATH` of an ONNX Runtime plugin execution provider, asked for with --provider NAME; may be repeated")
+	flags.StringVar(&f.Library, "ort-lib", "", "load libonnxruntime from this `PATH` (default: ISOCOST_ONNXRUNTIME, .native/, the system)")
+	flags.StringArrayVar(&f.EPLibraries, "ep-library", nil, "register the ONNX Runtime plugin execution provider `NAME=PATH`, asked for with --provider NAME; may be repeated")
 }
 
 // New makes the backend that the flags describe. An error is of wrong use: a plugin that

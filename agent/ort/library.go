@@ -104,7 +104,7 @@ func loadLibrary(found nativelib.Library) (*library, error) {
 		defer C.free(unsafe.Pointer(why))
 		text := C.GoString(why)
 		if strings.Contains(text, "OrtGetApiBase") {
-			return nil, hint.Wrap(fmt.Errorf("load %s: this library is no ONNX Runtime (%s)", found.Path, text),
+			return nil, hint.Wrap(fmt.Errorf("load %s: this library is not an ONNX Runtime (%s)", found.Path, text),
 				"run scripts/setup-native.sh onnxruntime, or name another library in ISOCOST_ONNXRUNTIME")
 		}
 		return nil, hint.Wrap(fmt.Errorf("load %s: %s", found.Path, text), "%s", loaderHint(text))

@@ -252,7 +252,7 @@ func (l *library) appendLegacy(so *ortgo.SessionOptions, symbol string, options 
 		}
 		var err error
 		if flags, err = strconv.ParseUint(v, 0, 32); err != nil {
-			return fmt.Errorf("option %s=%s is no number", k, v)
+			return fmt.Errorf("option %s=%s is not a number", k, v)
 		}
 	}
 	path, name := C.CString(l.Path), C.CString(symbol)

@@ -278,7 +278,7 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
-// TestLibraries loads what is no usable ONNX Runtime, each in a process of its own.
+// TestLibraries loads files that are not a usable ONNX Runtime, each in a process of its own.
 func TestLibraries(t *testing.T) {
 	if path := os.Getenv("ISOCOST_TEST_LIBRARY"); path != "" {
 		_, err := New(Config{Library: path, Search: nativelib.Host()}).Info()

@@ -261,7 +261,7 @@ func (l *library) deviceMemory(provider string, options map[string]string) (memo
 	case provider == "cuda" || provider == "tensorrt":
 		name := C.CString("Cuda")
 		defer C.free(unsafe.Pointer(name))
-		id, _ := strconv.Atoi(options["device_id"]) // the provider has refused what is no number
+		id, _ := strconv.Atoi(options["device_id"]) // the provider has refused what is not a number
 		if err := l.check(C.iso_named_memory(l.api, name, C.int(id), &memory)); err != nil {
 			return nil, nil, release, fmt.Errorf("device memory of provider %s: %w", provider, err)
 		}

@@ -78,7 +78,7 @@ func (l *library) port(session unsafe.Pointer, output, i int) (port, error) {
 	}
 	t, ok := dtypes[int(dtype)]
 	if tensor == 0 || !ok {
-		return port{}, fmt.Errorf("%s %q is no tensor of numbers or strings: %w", kind, p.name, agent.ErrUnsupported)
+		return port{}, fmt.Errorf("%s %q is not a tensor of numbers or strings: %w", kind, p.name, agent.ErrUnsupported)
 	}
 	p.onnx, p.dtype, p.size = int(dtype), t.name, t.size
 	for d := range int(rank) {

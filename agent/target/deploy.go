@@ -73,7 +73,7 @@ func PushFiles(ctx context.Context, c Conn, remote string, files map[string]stri
 	want := map[string]string{}
 	for name, local := range files {
 		if !fs.ValidPath(name) || name == "." || name == hashesName || strings.ContainsAny(name, "\n\x00") {
-			return nil, fmt.Errorf("push: %q is no name for a file", name)
+			return nil, fmt.Errorf("push: %q cannot name a file", name)
 		}
 		sum, err := filehash.SHA256(local)
 		if err != nil {
@@ -149,7 +149,7 @@ func Deploy(ctx context.Context, c Conn, base, bundle string, each func(name str
 		return "", err
 	}
 	if files[agentName] == "" {
-		return "", hint.Wrap(fmt.Errorf("%s is no bundle: it holds no %s", bundle, agentName), "scripts/build-agent.sh makes one")
+		return "", hint.Wrap(fmt.Errorf("%s is not a bundle: it does not hold %s", bundle, agentName), "scripts/build-agent.sh makes one")
 	}
 	if err := fits(ctx, c, files[agentName]); err != nil {
 		return "", err

@@ -389,7 +389,7 @@ func VerifyFiles(dir string) error {
 	}
 	for name, want := range list {
 		if !filepath.IsLocal(name) {
-			return fmt.Errorf("%s: %q is no file of it", filepath.Join(dir, hashesName), name)
+			return fmt.Errorf("%s: %q cannot be a file of it", filepath.Join(dir, hashesName), name)
 		}
 		got, err := filehash.SHA256(filepath.Join(dir, name))
 		if err != nil {

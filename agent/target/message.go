@@ -88,7 +88,7 @@ func decodeMessage(line []byte) (message, error) {
 		return m, fmt.Errorf("want a message of agent job follow, not %.60q: %w", line, err)
 	}
 	if len(m.Record) > 0 && (m.Record[len(m.Record)-1] != '\n' || m.RecordEnd < int64(len(m.Record))) {
-		return m, errors.New("records that are no whole lines")
+		return m, errors.New("records that are not whole lines")
 	}
 	if m.State != nil {
 		switch m.State.State {

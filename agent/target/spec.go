@@ -49,7 +49,7 @@ func ParseSpec(s string) (Spec, error) {
 	case s == Local:
 	case kind == ADB:
 		if spec.Serial = rest; !serialRE.MatchString(rest) {
-			err = fmt.Errorf("%q is no serial of a device", rest)
+			err = fmt.Errorf("%q is not a device's serial number", rest)
 		}
 	case kind == SSH:
 		err = spec.parseSSH(rest)
@@ -91,15 +91,15 @@ func (s *Spec) parseSSH(rest string) error {
 	if port != "" {
 		n, err := strconv.Atoi(port)
 		if err != nil || n < 1 || n > 65535 {
-			return fmt.Errorf("%q is no port", port)
+			return fmt.Errorf("%q is not a port", port)
 		}
 		s.Port = n
 	}
 	if !userRE.MatchString(s.User) {
-		return fmt.Errorf("%q is no user name", s.User)
+		return fmt.Errorf("%q is not a user name", s.User)
 	}
 	if !hostRE.MatchString(s.Host) && net.ParseIP(s.Host) == nil {
-		return fmt.Errorf("%q is no host name", s.Host)
+		return fmt.Errorf("%q is not a host name", s.Host)
 	}
 	return nil
 }

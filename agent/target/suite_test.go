@@ -320,7 +320,7 @@ func TestJobToTheEnd(t *testing.T) {
 
 // TestCutLinks breaks the link at random moments, while pushing, starting and
 // following: the device goes on, the host comes back, and nothing is lost or
-// doubled.
+// duplicated.
 func TestCutLinks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for links to break: make test")

@@ -340,7 +340,7 @@ var dtypes = map[graph.DType]string{graph.Float32: "float32", graph.Float16: "fl
 func inputData(v *graph.Value, opt agent.Options, index int) ([]float32, error) {
 	name, ok := dtypes[v.DType]
 	if !ok {
-		return nil, fmt.Errorf("input %s is no float tensor: %w", v.Name, agent.ErrUnsupported)
+		return nil, fmt.Errorf("input %s is not a float tensor: %w", v.Name, agent.ErrUnsupported)
 	}
 	size := 4
 	if v.DType != graph.Float32 {

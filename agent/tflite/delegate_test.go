@@ -76,7 +76,7 @@ func TestExternalDelegate(t *testing.T) {
 	}
 	opt.ProviderOptions = map[string]string{"library": classic}
 	if _, err := b.Open(context.Background(), m, opt); err == nil || !strings.Contains(err.Error(), "tflite_plugin_create_delegate") {
-		t.Errorf("a library that is no delegate: %v", err)
+		t.Errorf("a library that is not a delegate: %v", err)
 	}
 	opt.ProviderOptions = nil
 	if _, err := b.Open(context.Background(), m, opt); err == nil || hint.Of(err) == "" {

@@ -19,15 +19,15 @@ type Flags struct {
 
 // AddFlags declares them.
 func (f *Flags) AddFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&f.Library, "tflite-lib", "", "`PATH` of libLiteRt or libtensorflowlite_c (default: ISOCOST_LITERT, ISOCOST_TFLITE, .native/, the system)")
-	flags.StringVar(&f.Runtime, "tflite-runtime", "", "which TensorFlow Lite to look for: litert, or tflite for the classic C library (default: litert where there is one)")
+	flags.StringVar(&f.Library, "tflite-lib", "", "load libLiteRt or libtensorflowlite_c from this `PATH` (default: ISOCOST_LITERT, ISOCOST_TFLITE, .native/, the system)")
+	flags.StringVar(&f.Runtime, "tflite-runtime", "", "TensorFlow Lite to look for: litert, or tflite for the classic C library (default: litert where there is one)")
 	f.AddGPUFlag(flags)
 }
 
 // AddGPUFlag declares the one of the GPU delegate alone, for a command that names the
 // runtime otherwise.
 func (f *Flags) AddGPUFlag(flags *pflag.FlagSet) {
-	flags.StringVar(&f.GPULibrary, "tflite-gpu-lib", "", "`PATH` of the classic library's GPU delegate")
+	flags.StringVar(&f.GPULibrary, "tflite-gpu-lib", "", "load the classic library's GPU delegate from this `PATH`")
 }
 
 // Backend makes the backend that the flags describe. An error is of wrong use: a runtime

@@ -98,7 +98,7 @@ func (f *File) check() error {
 	}
 	for name, sum := range map[string]string{"sha256": f.SHA256, "runtime.sha256": f.Runtime.SHA256} {
 		if b, err := hex.DecodeString(sum); err != nil || len(b) != 32 {
-			return fmt.Errorf("%s %q is no SHA-256", name, sum)
+			return fmt.Errorf("%s %q is not a SHA-256", name, sum)
 		}
 	}
 	if f.Model == "" || f.Runtime.Backend == "" || f.Runtime.Version == "" || f.Runtime.Provider == "" {

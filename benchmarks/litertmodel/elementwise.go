@@ -11,7 +11,7 @@ import (
 )
 
 // unary is the catalogue's kind of one input that an operator is, "" for none: by its
-// definition, but of a slope per channel, which is no function of its input alone.
+// definition, but of a slope per channel, which is not a function of its input alone.
 func unary(o *graph.Operator) string {
 	if o.Code == tflitefb.Prelu {
 		return "prelu"

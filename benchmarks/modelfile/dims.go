@@ -17,7 +17,7 @@ import (
 type Dims map[string]int
 
 // DimHelp is the help of --dim.
-const DimHelp = "`NAME=N` gives an open dimension of a model its length: a name that agent bench --list-io prints, INPUT[i] where the file has none; may be repeated"
+const DimHelp = "`NAME=N` gives an open dimension of a model its length; NAME is what agent bench --list-io prints, INPUT[i] where the file has none; may be repeated"
 
 // String lists the lengths as --dim takes them.
 func (d *Dims) String() string {

@@ -140,7 +140,7 @@ func (f *File) Chosen() string {
 }
 
 // SignatureHelp is the help of --signature.
-const SignatureHelp = "`NAME` of the signature by which .tflite models are entered (default: the first)"
+const SignatureHelp = "enter .tflite models by the signature `NAME` (default: the first)"
 
 // Names are the paths' names without folders, as far as they differ.
 func Names(paths []string) []string {

@@ -125,7 +125,7 @@ func (w *Whole) settle(f *modelfile.File, name string, p *problems) (dims map[st
 		}
 		switch {
 		case v.DType == "unknown":
-			return nil, nil, hint.Wrap(fmt.Errorf("%s: input %s is no tensor but a sequence, a map or an optional", f.Path, v.Name),
+			return nil, nil, hint.Wrap(fmt.Errorf("%s: input %s is not a tensor but a sequence, a map or an optional", f.Path, v.Name),
 				"cut the model behind that input; only tensors can be given or made up")
 		case v.AnyRank && !is:
 			p.shapeless = append(p.shapeless, fmt.Sprintf("%s: input %s", f.Path, v.Name))

@@ -24,7 +24,7 @@ func TestDifferences(t *testing.T) {
 	rules := kernels(t, "conv[k=1,s=1]/fp32@cin=20,cout=16,h=8,w=8", "linear[act=gelu]/fp32@cin=8,cout=16,m=4", "transpose[perm=1-0]/fp32@d0=2,d1=3", "erf/fp32@dim=8,seq=4")
 	runtime := kernels(t, "conv[k=1,s=1]/fp32@cin=32,cout=16,h=8,w=8", "linear/fp32@cin=8,cout=16,m=4", "gelu/fp32@dim=64,seq=1", "add/fp32@dim=8,seq=2")
 	a, b := &Network{Kernels: rules, Unpriced: []Unpriced{{Name: "e", Op: "Einsum"}}}, &Network{Kernels: runtime, Unpriced: []Unpriced{{Name: "e", Op: "Einsum"}, {Name: "l", Op: "Loop"}}}
-	// The padded width and the activation apart are no differences; what only one has is.
+	// A padded width and a separate activation do not count as differences; what only one has is.
 	var got []string
 	for _, d := range Differences(a, b) {
 		got = append(got, d.String())

@@ -75,7 +75,7 @@ func hintKeep(outer, inner error) error {
 	return outer
 }
 
-// Read reads a model from its bytes. Errors: a file that is no ONNX model, is
+// Read reads a model from its bytes. Errors: a file that is not an ONNX model, is
 // truncated, inconsistent or beyond the bounds; a symbolic dimension without a
 // value (hint: which). Nodes it cannot price are not errors: see Network.Unpriced.
 func Read(data []byte, opt Options) (*network.Network, error) {

@@ -75,7 +75,7 @@ func OpWhole(name string, write func(w *Writer, n *graph.Node)) Form {
 	return Form{Name: name, whole: write}
 }
 
-// None is no form, and why.
+// None returns the refusal of any form, and why.
 func None(why string) Form { return Form{Why: why} }
 
 // Or adds names under which models have the operator as well.

@@ -244,7 +244,7 @@ func (l *lowerer) activation(act string, v *graph.Value) {
 	}
 }
 
-// kernel runs a node that is no convolution with an addition.
+// kernel runs a node other than a convolution with an addition.
 func (l *lowerer) kernel(n *graph.Node) {
 	v := n.Out[0]
 	x := n.Input(0)

@@ -300,7 +300,7 @@ func (g *Fused) fuseActivation(n *graph.Node, blocked map[*graph.Value]bool) {
 		return
 	}
 	if g.How(n).Int8 && act != "relu" && act != "relu6" {
-		return // between quantised tensors only a clamp is no operator of its own
+		return // between quantised tensors only a clamp is not an operator of its own
 	}
 	if (act == "relu" || act == "relu6") && g.inConv(p) && blocked[p.Out[0]] && graph.Elements(p.In[0].Shape) == graph.Elements(p.In[1].Shape) { // the convolution's own activation
 		graph.Absorb(p, n)

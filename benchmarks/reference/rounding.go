@@ -42,7 +42,7 @@ const (
 // it. An input that is quantised at run time is off by up to half a step besides: runtimes
 // choose the range over a tensor, a row or a pixel.
 //
-// What it cannot see: an algorithm whose error is no rounding, such as an integer
+// What it cannot see: an algorithm whose error is not rounding, such as an integer
 // interpolation that truncates. Those need a limit of their own, with its reason.
 func Tolerance(g *graph.Graph, inputs map[string][]float32) (map[string]float64, error) {
 	clean := newEnv()

@@ -61,7 +61,7 @@ func TestTolerance(t *testing.T) {
 	}
 }
 
-// TestTies: a tie may go either way, all of them by one rule; what is no tie may not.
+// TestTies: a tie may go either way, all of them by one rule; nothing else may.
 func TestTies(t *testing.T) {
 	x := []float64{0.5, 1.5, 2.25, 3, 4.5001, 5.4999, 6.5002}
 	noisy := []float64{0.5001, 1.5001, 2.2501, 3.0001, 4.5002, 5.5, 6.5003}

@@ -52,7 +52,7 @@ func TestExternalWeights(t *testing.T) {
 		t.Errorf("without a folder: %v", err)
 	}
 	if _, err := saturation.Layers(product(w()), fstest.MapFS{}); err == nil {
-		t.Error("weights that are not there are no error")
+		t.Error("missing weights were accepted")
 	}
 	got, err := saturation.Layers(product(w()), fstest.MapFS{"weights": {Data: []byte{127, 127, 0, 0}}})
 	if err != nil || len(got) != 1 || got[0].Pair != 254 {

@@ -100,7 +100,7 @@ func By(parts string, write func(b Builder, n *graph.Node)) Form {
 	return Form{Parts: parts, Whole: write}
 }
 
-// None is no form, and why.
+// None returns the refusal of any form, and why.
 func None(why string) Form { return Form{Why: why} }
 
 // Moving says that the results are elements of the inputs.

@@ -32,7 +32,7 @@ func ReadFile(path string) (*network.Network, error) {
 	return net, nil
 }
 
-// Read reads a model from its bytes. Errors: bytes that are no model, and shapes that
+// Read reads a model from its bytes. Errors: bytes that are not a model, and shapes that
 // are not known before the model runs. Operators that have no key are not errors: see
 // Network.Unpriced. PeakBytes and LiveBytes stay 0: how LiteRT plans its memory is not
 // known here.

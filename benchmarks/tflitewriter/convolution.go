@@ -48,7 +48,7 @@ func (w *Writer) Padding(x int32, n *graph.Node, k, s, d []int, lowest bool) (in
 func (w *Writer) Filter(n *graph.Node, l Layout, shape ...int32) (kernel, bias int32) {
 	v := n.In[1]
 	if !w.weights[v] {
-		Fail("%w: the kernel %s is no constant", ErrNoForm, v.Name)
+		Fail("%w: the kernel %s is not a constant", ErrNoForm, v.Name)
 	}
 	return w.Shaped(v, l, shape, n.Attrs.Strings["quant"] == graph.QuantWeight), w.Get(n.In[2], RowMajor(1))
 }

@@ -71,7 +71,7 @@ func By(parts string, write func(w *Writer, n *graph.Node)) Form {
 	return Form{Parts: parts, whole: write}
 }
 
-// None is no form, and why.
+// None returns the refusal of any form, and why.
 func None(why string) Form { return Form{Why: why} }
 
 // Or adds operators of the file that are priced as this one.

@@ -18,7 +18,7 @@ import (
 )
 
 // errorScale is what a case's error is relative to: as the protocol's interval, the
-// larger of its value and stop.floor of its dearest term.
+// larger of its value and stop.floor of its most expensive term.
 func errorScale(p agent.Protocol, c benchmarks.Case, truth map[string]float64) (value, scale float64) {
 	for _, t := range c.Terms {
 		value += t.Coef * truth[t.Model]

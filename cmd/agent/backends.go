@@ -67,9 +67,9 @@ func backendNames() []string {
 func (o *backendOptions) AddFlags(flags *pflag.FlagSet) {
 	own := pflag.NewFlagSet("", pflag.ContinueOnError)
 	own.SortFlags = false
-	own.StringVar(&o.Backend, "backend", "ort", "runtime: "+strings.Join(backendNames(), ", ")+"; of .tflite models tflite unless it is named")
-	own.StringVar(&o.Provider, "provider", "cpu", "what the runtime runs on: cpu, xnnpack, cuda, tensorrt, webgpu, nnapi, gpu…")
-	own.StringArrayVar(&o.ProviderOptions, "provider-option", nil, "`NAME=VALUE` handed to the provider, or to the session where NAME has a dot; may be repeated")
+	own.StringVar(&o.Backend, "backend", "ort", "runtime to measure: "+strings.Join(backendNames(), ", ")+"; for .tflite models the default is tflite")
+	own.StringVar(&o.Provider, "provider", "cpu", "provider that the runtime runs on: cpu, xnnpack, cuda, tensorrt, webgpu, nnapi, gpu…")
+	own.StringArrayVar(&o.ProviderOptions, "provider-option", nil, "hand `NAME=VALUE` to the provider, or to the session where NAME has a dot; may be repeated")
 	for _, r := range o.runtimes() {
 		r.flags.AddFlags(own)
 	}
@@ -143,7 +143,7 @@ func (o *backendOptions) providerOptions() (map[string]string, error) {
 	out := map[string]string{}
 	for _, pair := range o.ProviderOptions {
 		name, value, ok := strings.Cut(pair, "=")
-		if _, doubled := out[name]; !ok || name == "" || doubled {
+		if _, given := out[name]; !ok || name == "" || given {
 			return nil, cli.Usagef("--provider-option %q is not NAME=VALUE, or is given twice", pair)
 		}
 		out[name] = value

@@ -75,26 +75,26 @@ type benchOptions struct {
 }
 
 func (o *benchOptions) AddFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.Plan, "plan", "", "plan `FILE` to measure")
-	flags.StringArrayVarP(&o.Models, "model", "m", nil, "model `FILE` to measure (.onnx, .tflite); may be repeated")
+	flags.StringVar(&o.Plan, "plan", "", "measure this plan `FILE`")
+	flags.StringArrayVarP(&o.Models, "model", "m", nil, "measure this model `FILE` (.onnx, .tflite); may be repeated")
 	o.backendOptions.AddFlags(flags)
-	flags.StringVar(&o.Protocol, "protocol", "", "protocol `FILE` (default: the built-in one, see --print-protocol)")
-	flags.IntVarP(&o.Threads, "threads", "t", 0, "intra-op threads, instead of the protocol's")
-	flags.StringVar(&o.Cores, "cores", "", "cluster (little, mid, big, prime) or CPUs (0-3,6) to measure on, instead of the protocol's")
-	flags.StringSliceVar(&o.Metrics, "metric", nil, "latency, energy, memory, instead of the protocol's")
-	flags.StringVar((*string)(&o.Estimator), "estimator", "", "median, quantile or min, instead of the protocol's")
-	flags.BoolVar(&o.NumericCheck, "numeric-check", true, "compare outputs of reduced precisions and other providers with fp32 on the CPU, after the rounds; a mismatch is no cost")
-	flags.Uint64Var(&o.Seed, "seed", 0, "seed of orders and inputs, instead of the protocol's")
+	flags.StringVar(&o.Protocol, "protocol", "", "measure by this protocol `FILE` (default: the built-in one, see --print-protocol)")
+	flags.IntVarP(&o.Threads, "threads", "t", 0, "number of intra-op threads (default: the protocol's)")
+	flags.StringVar(&o.Cores, "cores", "", "measure on this cluster (little, mid, big, prime) or these CPUs (0-3,6) (default: the protocol's)")
+	flags.StringSliceVar(&o.Metrics, "metric", nil, "metrics to measure: latency, energy, memory (default: the protocol's)")
+	flags.StringVar((*string)(&o.Estimator), "estimator", "", "statistic of the samples that is the cost: median, quantile or min (default: the protocol's)")
+	flags.BoolVar(&o.NumericCheck, "numeric-check", true, "compare outputs of reduced precisions and other providers with fp32 on the CPU, after the rounds; a mismatch gives no cost")
+	flags.Uint64Var(&o.Seed, "seed", 0, "seed of orders and inputs (default: the protocol's)")
 	flags.VarP(&o.Dims, "dim", "f", modelfile.DimHelp)
 	flags.StringVar(&o.Signature, "signature", "", modelfile.SignatureHelp)
-	flags.StringArrayVar(&o.Inputs, "input", nil, "`[MODEL/]NAME=FILE.npy` instead of a synthesised input; may be repeated")
+	flags.StringArrayVar(&o.Inputs, "input", nil, "feed `[MODEL/]NAME=FILE.npy` instead of a synthesised input; may be repeated")
 	flags.BoolVar(&o.ListIO, "list-io", false, "list the models' inputs and outputs and stop")
-	flags.DurationVar(&o.MaxTime, "max-time", 0, "device time of the whole campaign; the round under way is finished")
-	flags.Int64Var(&o.Memory, "memory", 0, "`BYTES` that models open together may take (default: half of what is free)")
-	flags.StringVarP(&o.Output, "output", "o", "", "record `FILE`; a campaign found there is continued")
+	flags.DurationVar(&o.MaxTime, "max-time", 0, "longest device time of the whole campaign; the round under way is finished (default: no limit)")
+	flags.Int64Var(&o.Memory, "memory", 0, "most `BYTES` that models open at the same time may take (default: half of what is free)")
+	flags.StringVarP(&o.Output, "output", "o", "", "write records to this `FILE`; a campaign found there is continued")
 	flags.BoolVar(&o.JSON, "json", false, "print the results as JSON")
 	flags.BoolVar(&o.PrintProtocol, "print-protocol", false, "print the protocol with all flags applied and stop")
-	flags.StringVar(&o.Sysroot, "sysroot", "/", "root of the tree that the device is read from")
+	flags.StringVar(&o.Sysroot, "sysroot", "/", "read the device from this `DIR`")
 	flags.MarkHidden("sysroot")
 	flags.BoolVar(&o.ForHost, "for-host", false, "a host asks, and names the record file that it keeps by itself")
 	flags.MarkHidden("for-host")
@@ -264,7 +264,7 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 		Plan: plan, PlanHash: plan.SHA256(), Protocol: protocol, Backend: spec, Path: output, Agent: version,
 		Boot: bootID(), MaxSeconds: o.MaxTime.Seconds(), MemoryBytes: o.Memory, Now: time.Now,
 	}
-	// Before the device's state is read: what the policy sets is no throttling.
+	// Before the device's state is read: what the policy sets is not throttling.
 	if o.Backend != "sim" {
 		d, err := device.Open(o.Sysroot)
 		if err != nil {

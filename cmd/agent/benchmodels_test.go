@@ -315,7 +315,7 @@ func TestTableGivesWayInTheNames(t *testing.T) {
 }
 
 // TestBenchCountsModels: of one model that cannot run, one failed; the anchor beside it
-// is no concern of the user's.
+// does not concern the user.
 func TestBenchCountsModels(t *testing.T) {
 	nativelib.Require(t, "onnxruntime")
 	path := writeModel(t, t.TempDir(), "odd", &onnx.Graph{Inputs: []*onnx.ValueInfo{open("x", onnx.Float, 2)},

@@ -145,7 +145,7 @@ func summaryPlan(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome, path
 		plural(out.End.Visits, "visit"), out.End.DeviceS)
 	if len(widths) > 0 {
 		slices.Sort(widths)
-		fmt.Fprintf(w, "intervals: ±%.1f %% in the middle, ±%.1f %% at the ninetieth of a hundred\n",
+		fmt.Fprintf(w, "intervals: median ±%.1f %%, 90th percentile ±%.1f %%\n",
 			100*widths[len(widths)/2], 100*widths[len(widths)*9/10])
 	}
 	if line := contextLine(out.Records); line != "" {

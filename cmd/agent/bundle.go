@@ -28,18 +28,18 @@ device and then runs this. The manifest names the version and SHA-256 of every f
 			var o bundle.Options
 			var output, verify string
 			var asJSON, check bool
-			flags.StringVar(&o.OS, "os", runtime.GOOS, "linux or android")
-			flags.StringVar(&o.Arch, "arch", runtime.GOARCH, "amd64 or arm64")
+			flags.StringVar(&o.OS, "os", runtime.GOOS, "operating system of the target: linux or android")
+			flags.StringVar(&o.Arch, "arch", runtime.GOARCH, "architecture of the target: amd64 or arm64")
 			flags.StringVar(&o.Target, "name", "", "name of the target (default: OS-ARCH)")
-			flags.StringVar(&o.Agent, "agent", "", "agent `FILE` for the device (default: this program)")
-			flags.StringVar(&o.Version, "agent-version", version, "its version")
-			flags.StringVar(&o.Native, "native", ".native", "`DIR` of the native runtimes, as scripts/setup-native.sh makes it")
+			flags.StringVar(&o.Agent, "agent", "", "pack this agent `FILE` (default: this program)")
+			flags.StringVar(&o.Version, "agent-version", version, "version of the packed agent")
+			flags.StringVar(&o.Native, "native", ".native", "take the native runtimes from this `DIR`, as scripts/setup-native.sh makes it")
 			flags.StringSliceVar(&o.Runtimes, "runtime", nil, "runtimes to pack: onnxruntime, litert, tflite…")
-			flags.StringVar(&o.Licences, "licences", "", "`DIR` of licence texts to pack")
+			flags.StringVar(&o.Licences, "licences", "", "pack the licence texts of this `DIR`")
 			flags.StringVar(&o.MaxGLIBC, "max-glibc", "", "fail when the agent, or a runtime of --old-glibc, needs a newer `VERSION`")
 			flags.StringSliceVar(&o.OldGLIBC, "old-glibc", nil, "runtimes that --max-glibc holds for as well")
-			flags.StringVarP(&output, "output", "o", "dist", "parent `DIR` of the bundle")
-			flags.StringVar(&verify, "verify", "", "check the bundle in `DIR` against its manifest instead")
+			flags.StringVarP(&output, "output", "o", "dist", "write the bundle into this `DIR`")
+			flags.StringVar(&verify, "verify", "", "check the bundle in `DIR` against its manifest, and pack nothing")
 			flags.BoolVar(&check, "check-runtimes", false, "check and list the runtimes that would be packed, and pack nothing")
 			flags.BoolVar(&asJSON, "json", false, "print the manifest")
 			cli.Group(flags, "What goes in", "os", "arch", "name", "agent", "agent-version", "native", "runtime", "licences")
@@ -62,7 +62,7 @@ device and then runs this. The manifest names the version and SHA-256 of every f
 						o.Target = o.OS + "-" + o.Arch
 					}
 					if strings.ContainsAny(o.Target, `/\ `) {
-						return cli.Usagef("--name %q is no name for a folder", o.Target)
+						return cli.Usagef("--name %q cannot name a folder", o.Target)
 					}
 					if o.Agent == "" {
 						if o.Agent, err = os.Executable(); err != nil {

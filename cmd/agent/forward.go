@@ -24,7 +24,7 @@ Reads one request a line on standard input and answers each by one line on stand
 
 Inputs that a request does not give are drawn from its seed. A request that cannot be understood or run is
 answered by {"id":…,"error":…,"hint":…}; the next one is taken all the same. The first line written names the
-runtime. Data are base64 of row-major little-endian elements. It is no measurement: nothing is timed.`,
+runtime. Data are base64 of row-major little-endian elements. This is not a measurement: nothing is timed.`,
 		Example: `echo '{"id":"a","model":"net.onnx","seed":1}' | agent forward`,
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o forwardOptions
@@ -41,7 +41,7 @@ type forwardOptions struct {
 
 func (o *forwardOptions) AddFlags(flags *pflag.FlagSet) {
 	o.backendOptions.AddFlags(flags)
-	flags.IntVar(&o.Threads, "threads", 1, "threads a model runs on")
+	flags.IntVar(&o.Threads, "threads", 1, "number of threads per model")
 }
 
 func (o *forwardOptions) run(ctx context.Context, env cli.Env, args []string) error {

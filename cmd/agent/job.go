@@ -34,10 +34,10 @@ func jobCommand() cli.Command {
 		Finishes: true,
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o jobOptions
-			flags.StringVar(&o.Dir, "dir", "", "the job's folder")
-			flags.StringVar(&o.Lock, "lock", target.LockPath(), "the device's lock file")
-			flags.StringVar(&o.By, "by", "", "who asks")
-			flags.Int64Var(&o.Prefix, "prefix", 0, "hash so many bytes of the records")
+			flags.StringVar(&o.Dir, "dir", "", "folder of the job")
+			flags.StringVar(&o.Lock, "lock", target.LockPath(), "lock file of the device")
+			flags.StringVar(&o.By, "by", "", "name of the requester")
+			flags.Int64Var(&o.Prefix, "prefix", 0, "hash this many bytes of the records")
 			flags.Int64Var(&o.RecordAt, "record-at", 0, "follow the records from this byte on")
 			flags.Int64Var(&o.TalkAt, "talk-at", 0, "follow the talk from this byte on")
 			return func(ctx context.Context, env cli.Env, args []string) error { return o.run(ctx, env, args) }

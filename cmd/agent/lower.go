@@ -50,9 +50,9 @@ type lowerOptions struct {
 }
 
 func (o *lowerOptions) AddFlags(flags *pflag.FlagSet) {
-	flags.StringVarP(&o.Output, "output", "o", "", "`FILE` to write, or for several models a folder (default: standard output)")
+	flags.StringVarP(&o.Output, "output", "o", "", "write to this `FILE`, or for several models into this folder (default: standard output)")
 	flags.VarP(&o.Dims, "dim", "f", modelfile.DimHelp+"; a batch without a length is 1")
-	flags.BoolVar(&o.AgainstRules, "against-rules", false, "say where the runtime's kernels and those by rules differ, instead of writing them")
+	flags.BoolVar(&o.AgainstRules, "against-rules", false, "report where the runtime's kernels differ from those by rules, instead of writing them")
 	o.backendOptions.AddFlags(flags)
 }
 

@@ -48,7 +48,7 @@ func TestPlanFromSpace(t *testing.T) {
 	for _, c := range plan.Cases {
 		for _, op := range c.Ops {
 			if !cells[op.String()] {
-				t.Errorf("%s needs %s, which is no cell of the plan", c.Name, op)
+				t.Errorf("%s needs %s, which is not a cell of the plan", c.Name, op)
 			}
 		}
 		if c.Role == role.Network {

@@ -93,7 +93,7 @@ func TestPlanFromModel(t *testing.T) {
 		{[]string{"plan", "--model", filepath.Join(dir, "none.onnx")}, cli.ExitFailed, "hint: name a model file"},
 		{[]string{"plan", "--model", path}, cli.ExitFailed, "agent lower writes it again"},
 		{[]string{"plan", "--model", model, "--family", "conv"}, cli.ExitUsage, "plans of their own"},
-		{[]string{"plan", "--family", "conv", "--dim", "N=1"}, cli.ExitUsage, "--dim is about --model"},
+		{[]string{"plan", "--family", "conv", "--dim", "N=1"}, cli.ExitUsage, "--dim needs --model"},
 		{[]string{"plan", "--model", model, "--set", "fit"}, cli.ExitUsage, "none of audit, calibrate, none"},
 	} {
 		if code, _, talk := run(c.args...); code != c.code || !strings.Contains(talk, c.want) {

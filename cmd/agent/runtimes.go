@@ -44,8 +44,8 @@ type runtimesOptions struct {
 }
 
 func (o *runtimesOptions) AddFlags(flags *pflag.FlagSet) {
-	flags.BoolVar(&o.JSON, "json", false, "print one JSON object a runtime")
-	flags.DurationVar(&o.Timeout, "timeout", time.Minute, "of loading a library or trying a provider")
+	flags.BoolVar(&o.JSON, "json", false, "print one JSON object per runtime")
+	flags.DurationVar(&o.Timeout, "timeout", time.Minute, "longest time to load a library or try a provider")
 }
 
 // nativeReport is what is known of one runtime.
@@ -159,7 +159,7 @@ func (o *runtimesOptions) verify(ctx context.Context, child probe.Child, rt nati
 		for _, d := range r.Devices {
 			r.Version = d.Version
 		}
-	case plan.Providers != nil: // what it is for; that its CPU provider runs is no comfort
+	case plan.Providers != nil: // its own providers count; that its CPU provider runs proves nothing
 		providers = slices.DeleteFunc(providers, func(p string) bool { return !slices.Contains(plan.Providers, p) })
 	}
 	running := 0

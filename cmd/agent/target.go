@@ -35,11 +35,11 @@ type targetOptions struct {
 
 func (o *targetOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Target, "target", target.Local, "device to run on: local, adb:SERIAL, ssh:USER@HOST[:PORT]")
-	flags.StringVar(&o.Bundle, "bundle", "", "`DIR` with the agent and libraries for the target (default: the one in dist/ that fits it)")
-	flags.StringVar(&o.TargetDir, "target-dir", "", "`DIR` on the target (default: .cache/isocost in the home folder; on Android /data/local/tmp/isocost)")
+	flags.StringVar(&o.Bundle, "bundle", "", "take the agent and libraries for the target from this `DIR` (default: the one in dist/ that fits it)")
+	flags.StringVar(&o.TargetDir, "target-dir", "", "work in this `DIR` on the target (default: .cache/isocost in the home folder; on Android /data/local/tmp/isocost)")
 	flags.BoolVar(&o.TargetClean, "target-clean", false, "remove the job's folder from the target when it is done")
-	flags.StringVar(&o.KnownHosts, "ssh-known-hosts", "", "known_hosts `FILE` (default: ~/.ssh/known_hosts and the system's)")
-	flags.StringVar(&o.Identity, "ssh-key", "", "private key `FILE` (default: an ssh-agent, ~/.ssh/id_*)")
+	flags.StringVar(&o.KnownHosts, "ssh-known-hosts", "", "check the host against this known_hosts `FILE` (default: ~/.ssh/known_hosts and the system's)")
+	flags.StringVar(&o.Identity, "ssh-key", "", "log in with this private key `FILE` (default: an ssh-agent, ~/.ssh/id_*)")
 	cli.Group(flags, "Device", targetFlags...)
 }
 

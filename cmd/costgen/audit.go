@@ -27,9 +27,9 @@ with it, the table is written with this audit in place of its old one.`,
 		Example: "costgen audit --lut device.lut.json --records audit.jsonl",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o auditOptions
-			f.StringVar(&o.lut, "lut", "", "the table")
-			f.StringSliceVar(&o.records, "records", nil, "record files with end-to-end networks")
-			f.StringVarP(&o.out, "output", "o", "", "write the table with the new audit here")
+			f.StringVar(&o.lut, "lut", "", "table to audit")
+			f.StringSliceVar(&o.records, "records", nil, "record files that hold end-to-end networks")
+			f.StringVarP(&o.out, "output", "o", "", "write the table with the new audit to this file")
 			o.addJudging(f)
 			return o.run
 		},

@@ -22,9 +22,9 @@ type compileOptions struct {
 
 func (o *compileOptions) addJudging(f *pflag.FlagSet) {
 	d := costgen.Defaults
-	f.Float64Var(&o.Delta, "delta", d.Delta, "eta bounds the error of all but this share of networks")
-	f.Float64Var(&o.Beta, "beta", d.Beta, "eta may be wrong with at most this probability")
-	f.Float64Var(&o.Tau, "tau", d.Tau, "half-width of the iso-cost band for ranks and feasibility")
+	f.Float64Var(&o.Delta, "delta", d.Delta, "share of networks whose error eta does not bound, a fraction")
+	f.Float64Var(&o.Beta, "beta", d.Beta, "largest probability that eta is wrong")
+	f.Float64Var(&o.Tau, "tau", d.Tau, "half-width of the iso-cost band for ranks and feasibility, a fraction")
 	f.StringSliceVar(&o.accept, "accept", nil, "use records of these validity codes too, e.g. noisy")
 	f.BoolVar(&o.json, "json", false, "print the summary as JSON")
 }
@@ -49,15 +49,15 @@ hold all three. The same records in any order give the same bytes.`,
 		Example: "costgen compile rec.jsonl -o device.lut.json",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o compileOptions
-			f.StringVarP(&o.out, "output", "o", "", "the table to write")
-			f.StringSliceVar(&o.calibrate, "calibrate", nil, "more record files; their networks calibrate")
-			f.StringSliceVar(&o.audit, "audit", nil, "more record files; their networks audit")
-			f.StringSliceVar(&o.Judge, "judge", nil, "calibrating `networks` that audit instead, by name")
+			f.StringVarP(&o.out, "output", "o", "", "table to write")
+			f.StringSliceVar(&o.calibrate, "calibrate", nil, "further record files, whose networks calibrate")
+			f.StringSliceVar(&o.audit, "audit", nil, "further record files, whose networks audit")
+			f.StringSliceVar(&o.Judge, "judge", nil, "names of calibrating `networks` that audit instead")
 			f.BoolVar(&o.Traffic, "traffic", false, "also try calibrations that price the bytes a network moves, for predicting exported models (isosearch prices without)")
 			cli.Group(f, "Networks", "calibrate", "audit", "judge", "traffic")
-			f.StringVar((*string)(&o.Policy), "policy", string(costgen.Defaults.Policy), "isotonic (smooth noise, keep significant falls), regime (split the axis there), strict (smooth all) or raw")
-			f.StringVar((*string)(&o.Metric), "metric", string(costgen.Defaults.Metric), "latency, energy or memory")
-			f.BoolVar(&o.Slopes, "slopes", false, "interpolate along plain slopes: look for no staircases")
+			f.StringVar((*string)(&o.Policy), "policy", string(costgen.Defaults.Policy), "how families are made monotone: isotonic (smooths noise, keeps significant falls), regime (splits the axis there), strict (smooths all) or raw")
+			f.StringVar((*string)(&o.Metric), "metric", string(costgen.Defaults.Metric), "metric to compile: latency, energy or memory")
+			f.BoolVar(&o.Slopes, "slopes", false, "interpolate along plain slopes, without looking for staircases")
 			o.addJudging(f)
 			cli.Group(f, "Audit", "audit", "judge", "delta", "beta", "tau")
 			return o.run

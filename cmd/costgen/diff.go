@@ -20,7 +20,7 @@ func diffCommand() cli.Command {
 		Example: "costgen diff monday.lut.json friday.lut.json",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o diffOptions
-			f.BoolVar(&o.cells, "cells", false, "a row for every cell")
+			f.BoolVar(&o.cells, "cells", false, "print a row for every cell")
 			f.BoolVar(&o.json, "json", false, "print as JSON, cells included")
 			return o.run
 		},

@@ -22,8 +22,8 @@ func exportCommand() cli.Command {
 		Example: "costgen export --lut device.lut.json --to csv -o cells.csv",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o exportOptions
-			f.StringVar(&o.lut, "lut", "", "the table")
-			f.StringVar(&o.to, "to", "csv", "the format: "+strings.Join(exchange.Exports, ", "))
+			f.StringVar(&o.lut, "lut", "", "table to export")
+			f.StringVar(&o.to, "to", "csv", "format to write: "+strings.Join(exchange.Exports, ", "))
 			f.StringVarP(&o.out, "output", "o", "-", "file to write, - for standard output")
 			return o.run
 		},

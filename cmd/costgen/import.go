@@ -32,10 +32,10 @@ Cells that are not positive are refused by name.`,
 		Example: "costgen import --from tfnas latency_cpu.json -o xeon.lut.json --drop-bad",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o importOptions
-			f.StringVar(&o.from, "from", "", "the format: "+strings.Join(exchange.Formats, ", "))
-			f.StringVarP(&o.out, "output", "o", "", "the table to write")
-			f.StringVar(&o.Device, "device", "", "name of the device it was measured on")
-			f.StringVar(&o.precision, "precision", "fp32", "of keys that do not say")
+			f.StringVar(&o.from, "from", "", "format to read: "+strings.Join(exchange.Formats, ", "))
+			f.StringVarP(&o.out, "output", "o", "", "table to write")
+			f.StringVar(&o.Device, "device", "", "name of the device that was measured")
+			f.StringVar(&o.precision, "precision", "fp32", "precision of keys that do not name one")
 			f.BoolVar(&o.DropBad, "drop-bad", false, "leave out cells that are not positive")
 			f.BoolVar(&o.json, "json", false, "print the summary as JSON")
 			return o.run

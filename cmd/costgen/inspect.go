@@ -28,9 +28,9 @@ func inspectCommand() cli.Command {
 		Example: "costgen inspect device.lut.json --cells mbconv",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o inspectOptions
-			f.StringVar(&o.lut, "lut", "", "the table, when not given as an argument")
+			f.StringVar(&o.lut, "lut", "", "table to inspect, unless given as an argument")
 			f.StringVar(&o.cells, "cells", "", "print the cells whose key contains this text")
-			f.BoolVar(&o.warn, "warnings", false, "print the warnings of its compilation, all of them")
+			f.BoolVar(&o.warn, "warnings", false, "print all warnings of the table's compilation")
 			f.BoolVar(&o.json, "json", false, "print as JSON")
 			return o.run
 		},

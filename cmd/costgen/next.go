@@ -32,12 +32,12 @@ ask again.`,
 		Example: "costgen next --lut device.lut.json --space examples/mobile-cnn/space.yaml -n 40 -o more.plan.jsonl",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o nextOptions
-			f.StringVar(&o.lut, "lut", "", "the table")
-			f.StringVar(&o.space, "space", "", "the search space that asks the table")
-			f.IntVarP(&o.n, "number", "n", 40, "cells to propose at most")
-			f.IntVar(&o.archs, "archs", 2000, "architectures drawn to see which cells the space uses how often")
-			f.Uint64Var(&o.seed, "seed", 1, "of the draw and of the plan's order")
-			f.StringVarP(&o.out, "output", "o", "", "the plan to write")
+			f.StringVar(&o.lut, "lut", "", "table to improve")
+			f.StringVar(&o.space, "space", "", "search space that the table prices")
+			f.IntVarP(&o.n, "number", "n", 40, "most cells to propose")
+			f.IntVar(&o.archs, "archs", 2000, "number of architectures to draw, to see how often the space uses each cell")
+			f.Uint64Var(&o.seed, "seed", 1, "seed of the draw and of the plan's order")
+			f.StringVarP(&o.out, "output", "o", "", "plan to write")
 			f.BoolVar(&o.json, "json", false, "print the proposals as JSON")
 			return o.run
 		},

@@ -53,15 +53,15 @@ With --json one object a model is printed:
 		Example: "costgen predict --lut device.lut.json net.onnx --emit-plan missing.plan.jsonl",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o predictOptions
-			f.StringVar(&o.lut, "lut", "", "the table")
+			f.StringVar(&o.lut, "lut", "", "table to predict with")
 			f.VarP(&o.dims, "dim", "f", modelfile.DimHelp)
 			f.StringVar(&o.signature, "signature", "", modelfile.SignatureHelp)
 			f.StringVar(&o.emitPlan, "emit-plan", "", "write the plan that measures what is missing to this `FILE`")
-			f.Uint64Var(&o.seed, "seed", 1, "of the order of that plan")
-			f.BoolVar(&o.extrapolate, "extrapolate", false, "guess, and mark, keys outside the measured range")
+			f.Uint64Var(&o.seed, "seed", 1, "seed of that plan's order")
+			f.BoolVar(&o.extrapolate, "extrapolate", false, "extrapolate keys outside the measured range, and mark them")
 			f.BoolVar(&o.all, "all", false, "print every kernel, not only the most expensive")
 			f.BoolVar(&o.trace, "trace", false, "print what each stage of reading made of the model instead of a prediction; needs no table")
-			f.BoolVar(&o.json, "json", false, "print one JSON object a model")
+			f.BoolVar(&o.json, "json", false, "print one JSON object per model")
 			return o.run
 		},
 	}

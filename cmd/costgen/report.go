@@ -19,9 +19,9 @@ func reportCommand() cli.Command {
 		Long:    "The page opens from disk without a network. With --records it also shows the campaign: drift, clocks, temperatures, validity codes.",
 		Example: "costgen report --lut device.lut.json --records rec.jsonl -o lut.html",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
-			table := flags.String("lut", "", "the table `file`")
-			records := flags.StringSlice("records", nil, "record `files` it was compiled from")
-			out := flags.StringP("output", "o", "", "the HTML `file` to write")
+			table := flags.String("lut", "", "table `file` to report on")
+			records := flags.StringSlice("records", nil, "record `files` that the table was compiled from")
+			out := flags.StringP("output", "o", "", "HTML `file` to write")
 			return func(_ context.Context, env cli.Env, args []string) error {
 				if *table == "" || *out == "" || len(args) > 0 {
 					return cli.Usagef("report takes --lut FILE and -o FILE, and no arguments")

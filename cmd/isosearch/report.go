@@ -25,7 +25,7 @@ func reportCommand() cli.Command {
 			"compares its methods: gain over cost deviation, fronts, transfer, fidelity.",
 		Example: "isosearch report run/ -o report.html",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
-			out := flags.StringP("output", "o", "", "the HTML `file` to write")
+			out := flags.StringP("output", "o", "", "HTML `file` to write")
 			return func(_ context.Context, env cli.Env, args []string) error {
 				if *out == "" || len(args) == 0 {
 					return cli.Usagef("report takes run directories and -o FILE")

@@ -332,7 +332,7 @@ func TestOneAndSeveralAnchorsDoNotMix(t *testing.T) {
 	if code, _, stderr := isosearch("verify", filepath.Join(dir, "few")); code != 0 {
 		t.Errorf("verify after the budget: %d %s", code, stderr)
 	}
-	// Searches of other settings are no set, whoever put them side by side.
+	// Searches with different settings do not form a set, whoever put them side by side.
 	if err := os.RemoveAll(filepath.Join(set, "anchor-3")); err != nil {
 		t.Fatal(err)
 	}

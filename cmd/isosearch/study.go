@@ -31,15 +31,15 @@ seeds. Killed or interrupted, the same command goes on; methods, selectors, seed
 		Finishes: true,
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o studyOptions
-			flags.StringVar(&o.config, "config", "", "the study `file`")
-			flags.StringVarP(&o.out, "output", "o", "", "study directory")
-			flags.StringSliceVar(&o.selectors, "selectors", nil, "run the certifying search with these selectors, too, and compare them: "+search.SelectorNames())
-			flags.IntVar(&o.workers, "workers", 1, "evaluations at a time; does not change the result")
-			flags.DurationVar(&o.timeout, "timeout", 0, "of one evaluation (default: none)")
-			flags.IntVar(&o.retries, "retries", 2, "further attempts after a failed evaluation")
-			flags.StringVar(&o.agent, "agent", "", "the agent program (default: beside this one, else in the path)")
-			flags.StringVar(&o.ortLib, "ort-lib", "", "the ONNX Runtime library, handed on to agent")
-			flags.StringArrayVar(&o.benchArgs, "measure-arg", nil, "further `ARGUMENT` of agent bench where the study measures, such as --max-time=60s; may be repeated")
+			flags.StringVar(&o.config, "config", "", "study `file` to run")
+			flags.StringVarP(&o.out, "output", "o", "", "directory to write the study to")
+			flags.StringSliceVar(&o.selectors, "selectors", nil, "also run the certifying search with these selectors, and compare them: "+search.SelectorNames())
+			flags.IntVar(&o.workers, "workers", 1, "number of evaluations at a time; does not change the result")
+			flags.DurationVar(&o.timeout, "timeout", 0, "longest time per evaluation (default: no limit)")
+			flags.IntVar(&o.retries, "retries", 2, "number of further attempts after a failed evaluation")
+			flags.StringVar(&o.agent, "agent", "", "agent program to run (default: beside this one, else in the path)")
+			flags.StringVar(&o.ortLib, "ort-lib", "", "ONNX Runtime library to hand on to agent")
+			flags.StringArrayVar(&o.benchArgs, "measure-arg", nil, "hand this `ARGUMENT` to agent bench too where the study measures, such as --max-time=60s; may be repeated")
 			flags.BoolVar(&o.json, "json", false, "print results.json")
 			return o.run
 		},

@@ -51,7 +51,7 @@ func own(pkgs map[string]pkg) []pkg {
 		}
 	}
 	if len(out) < 5 {
-		panic("archtest sees no packages: a law that checks nothing is no law")
+		panic("archtest sees no packages: a law that checks nothing is not a law")
 	}
 	return out
 }

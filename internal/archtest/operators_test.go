@@ -53,7 +53,7 @@ func TestEnginesNameNoOperator(t *testing.T) {
 			}
 		}
 		if checked == 0 {
-			t.Errorf("%s holds no engine's file: a law that checks nothing is no law", engine)
+			t.Errorf("%s holds no engine's file: a law that checks nothing is not a law", engine)
 		}
 	}
 }

@@ -84,7 +84,7 @@ func TestPackAndroidRefuses(t *testing.T) {
 		private := filepath.Join(filepath.Dir(lib), "..", "libprivate.so")
 		library(t, private, "void secret(void) {}", "-Wl,-soname,libprivate.so")
 		library(t, lib, "void secret(void);\nvoid *OrtGetApiBase(void) { secret(); return 0; }\n", private)
-	}, "libprivate.so, which is no part of the NDK")
+	}, "libprivate.so, which is not part of the NDK")
 	try(func(_ Options, lib string) {
 		library(t, lib, "#include <stdio.h>\nvoid *OrtGetApiBase(void) { puts(\"\"); return 0; }\n", "-lc")
 	}, "is linked with glibc")

@@ -149,7 +149,7 @@ func Pack(out string, o Options) (Manifest, error) {
 	return m, os.Rename(tmp, out)
 }
 
-// replaceable refuses to remove a folder that is no bundle.
+// replaceable refuses to remove a folder that is not a bundle.
 func replaceable(out string) error {
 	entries, err := os.ReadDir(out)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
@@ -159,7 +159,7 @@ func replaceable(out string) error {
 		return err
 	}
 	if _, err := Read(out); err != nil {
-		return hint.Wrap(fmt.Errorf("%s holds something that is no bundle", out), "give another -o, or remove it")
+		return hint.Wrap(fmt.Errorf("%s holds something that is not a bundle", out), "give another -o, or remove it")
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func Decode(data []byte) (Manifest, error) {
 	for _, f := range m.Files {
 		switch {
 		case !fs.ValidPath(f.Path) || f.Path == "." || f.Path == ManifestName:
-			return m, fmt.Errorf("%q is no file of a bundle", f.Path)
+			return m, fmt.Errorf("%q cannot be a file of a bundle", f.Path)
 		case f.Path <= last:
 			return m, fmt.Errorf("%q is out of order", f.Path)
 		case !hex64.MatchString(f.SHA256) || f.Bytes < 0:

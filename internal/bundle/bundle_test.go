@@ -60,7 +60,7 @@ func options(t testing.TB) Options {
 
 func TestPackAndVerify(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("the test program is no ELF file here")
+		t.Skip("the test program is not an ELF file here")
 	}
 	o := options(t)
 	out := filepath.Join(t.TempDir(), "dist", "agent-test")
@@ -105,7 +105,7 @@ func TestPackAndVerify(t *testing.T) {
 
 func TestPackRefuses(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("the test program is no ELF file here")
+		t.Skip("the test program is not an ELF file here")
 	}
 	out := filepath.Join(t.TempDir(), "agent-test")
 	try := func(change func(*Options), want string) {

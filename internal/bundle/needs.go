@@ -67,7 +67,7 @@ func Needs(name string) (Requirements, error) {
 			r.Interpreter = string(bytes.TrimRight(loader, "\x00"))
 		}
 	}
-	rewritten, _ := e.DynValue(elf.DT_TEXTREL) // no entry is no error, and no dynamic section none either
+	rewritten, _ := e.DynValue(elf.DT_TEXTREL) // a missing entry or dynamic section is not an error
 	r.Relocatable = e.Type == elf.ET_DYN && len(rewritten) == 0
 	if r.Libraries, err = e.ImportedLibraries(); err != nil {
 		return r, fmt.Errorf("%s: %w", name, err)

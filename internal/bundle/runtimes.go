@@ -145,7 +145,7 @@ func (o Options) check(local string, f *File) error {
 	}
 	for _, lib := range needs.Libraries {
 		if !slices.Contains(androidPublic, lib) {
-			return fmt.Errorf("%s needs %s, which is no part of the NDK's stable interface", local, lib)
+			return fmt.Errorf("%s needs %s, which is not part of the NDK's stable interface", local, lib)
 		}
 	}
 	if !needs.Relocatable {

@@ -13,7 +13,7 @@ var elfMachines = map[string]elf.Machine{
 }
 
 // CheckELF says in plain words what the loader would say in its own: that a file
-// is no library, or one for another architecture. It checks nothing on systems
+// is not a library, or one for another architecture. It checks nothing on systems
 // whose libraries are not ELF.
 func CheckELF(path, goos, goarch string) error {
 	if goos != "linux" && goos != "android" {
@@ -21,7 +21,7 @@ func CheckELF(path, goos, goarch string) error {
 	}
 	f, err := elf.Open(path)
 	if err != nil {
-		return hint.Wrap(fmt.Errorf("load %s: this is no shared library (%w)", path, err),
+		return hint.Wrap(fmt.Errorf("load %s: this is not a shared library (%w)", path, err),
 			"run scripts/setup-native.sh, or name the library itself")
 	}
 	defer f.Close()
@@ -30,7 +30,7 @@ func CheckELF(path, goos, goarch string) error {
 			"take the library for %s-%s (scripts/setup-native.sh --platform %s-%s)", goos, goarch, goos, goarch)
 	}
 	if f.Type != elf.ET_DYN {
-		return hint.Wrap(fmt.Errorf("load %s: this is no shared library but %v", path, f.Type), "name the library itself")
+		return hint.Wrap(fmt.Errorf("load %s: this is not a shared library but %v", path, f.Type), "name the library itself")
 	}
 	return nil
 }

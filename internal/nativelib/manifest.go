@@ -132,7 +132,7 @@ func parseManifest(data []byte) (Manifest, error) {
 			return Manifest{}, fmt.Errorf("runtimes.json: %s: %s", r.Name, fmt.Sprintf(format, args...))
 		}
 		if r.Name == "" || seen[r.Name] {
-			return bad("the name is empty or doubled")
+			return bad("the name is empty or a duplicate")
 		}
 		seen[r.Name] = true
 		if r.Title == "" || r.Env == "" || r.Licence == "" || len(r.Library) == 0 || len(r.Symbols) == 0 {

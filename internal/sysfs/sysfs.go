@@ -54,7 +54,7 @@ type reproduced struct {
 	left int // times still to fail; negative: always
 }
 
-// Open returns the tree under root. An error means that root is no folder or
+// Open returns the tree under root. An error means that root is not a folder or
 // its ERRORS file is malformed.
 func Open(root string) (*FS, error) {
 	if st, err := os.Stat(root); err != nil {

@@ -102,7 +102,7 @@ func (l *Lib) GPUs() ([]GPU, error) {
 }
 
 // throttleReasons puts into words what slows a GPU that has work. Idle, and
-// clocks that the user set, are no throttling (nvml.h, nvmlClocksEventReasons).
+// clocks that the user set, are not throttling (nvml.h, nvmlClocksEventReasons).
 func throttleReasons(mask uint64) []string {
 	var out []string
 	for _, b := range []struct {

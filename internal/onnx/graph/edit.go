@@ -25,7 +25,7 @@ func (m *Match) Replace(root *Node, x *Value, op string) {
 	x.To = append(x.To, root)
 }
 
-// Only reports that v is used once and is no output of the network, so that its
+// Only reports that v is used once and is not an output of the network, so that its
 // producer can take its consumer in.
 func Only(v *Value) bool { return v != nil && len(v.To) == 1 && !v.Output }
 

@@ -21,7 +21,7 @@ const (
 
 // Load builds the graph of a decoded model: nodes in the order of the file, functions
 // inlined, open dimensions given their values; where the file's order is none in which
-// they can run, in one that is. It fails for a file that is no graph, is
+// they can run, in one that is. It fails for a file that is not a graph, is
 // inconsistent or beyond the bounds, and for an open dimension without a value (hint:
 // which).
 func Load(m *onnx.Model, opt Options) (*Graph, error) {
@@ -41,7 +41,7 @@ func (g *Graph) load(m *onnx.Model) error {
 	src := m.Graph
 	for _, t := range src.Initializers {
 		if _, twice := g.Values[t.Name]; twice {
-			return fmt.Errorf("initializer %.80q is doubled", t.Name)
+			return fmt.Errorf("duplicate initializer %.80q", t.Name)
 		}
 		v := g.value(t.Name)
 		if err := g.constant(v, t); err != nil {
@@ -200,7 +200,7 @@ func (g *Graph) sparse(t *onnx.SparseTensor) error {
 		return errors.New("a sparse initializer has no values")
 	}
 	if _, twice := g.Values[t.Values.Name]; twice {
-		return fmt.Errorf("initializer %.80q is doubled", t.Values.Name)
+		return fmt.Errorf("duplicate initializer %.80q", t.Values.Name)
 	}
 	v := g.value(t.Values.Name)
 	v.Constant, v.Known, v.Type = true, true, t.Values.Type
@@ -215,7 +215,7 @@ func (g *Graph) sparse(t *onnx.SparseTensor) error {
 
 func (g *Graph) inputValue(in *onnx.ValueInfo, index int) error {
 	if _, twice := g.Values[in.Name]; twice {
-		return fmt.Errorf("input %.80q is doubled", in.Name)
+		return fmt.Errorf("duplicate input %.80q", in.Name)
 	}
 	v := g.value(in.Name)
 	if in.Type == nil || in.Type.Other != nil {
