@@ -33,7 +33,7 @@ var tolerance = map[lut.Precision]float64{
 // the runtime accepts it, its result agrees with the reference interpreter, and
 // the optimised graph holds exactly the kernels named there.
 //
-// The file has a chain a block, its keys one a line with P for the precision, and
+// The file has one chain per block, its keys one per line with P for the precision, and
 // below each precision with the kernels ONNX Runtime makes of it on amd64, or "not
 // implemented" where its CPU provider rejects the model.
 func TestModelsOnONNXRuntime(t *testing.T) {

@@ -2,12 +2,12 @@ package benchmarks
 
 import "github.com/isocost/isocost/lut"
 
-// coldBytes is what a cold frame reads besides the operator in every inference:
+// coldBytes is the number of bytes that a cold frame reads besides the operator in every inference:
 // above the second-level cache of a core of today's servers and phones (0.5 to
 // 2 MiB), so that the operator's weights have left it when its turn comes again.
 const coldBytes = 4 << 20
 
-// warmBytes is what the tensors of an operator without weights must reach to be
+// warmBytes is the size that the tensors of an operator without weights must reach to be
 // measured cold: an eighth of the smallest second-level cache above.
 const warmBytes = 64 << 10
 

@@ -24,7 +24,7 @@ func init() {
 				return fmt.Errorf("%d groups do not divide %d → %d channels", g, a.axis("cin"), a.axis("cout"))
 			}
 			if g > 1 && g == a.axis("cin") && g == a.axis("cout") {
-				return fmt.Errorf("one group a channel is a dwconv")
+				return fmt.Errorf("one group per channel is a dwconv")
 			}
 			return nil
 		},

@@ -8,7 +8,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// silences are what a definition leaves out.
+// silences lists what a definition leaves out.
 func (k kind) silences() []string {
 	var missing []string
 	say := func(said bool, what string) {

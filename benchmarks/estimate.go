@@ -6,38 +6,38 @@ import (
 	"time"
 )
 
-// Schedule is what of a protocol decides how long a campaign takes; times are seconds.
+// Schedule holds the part of a protocol that decides how long a campaign takes; times are seconds.
 type Schedule struct {
-	Rounds       int     // visits of each model
-	PerVisit     int     // samples of a visit
-	MinSample    float64 // shortest sample
-	Discard      int     // untimed runs at the start of a visit
-	AnchorVisits int     // of a round
-	WarmRuns     int     // of a model when it is opened
-	WarmSeconds  float64 // at which they are cut short, after two
-	MaxModel     float64 // samples of one model end here
-	Device       float64 // warming the device up
+	Rounds          int     // visits of each model
+	PerVisit        int     // samples of a visit
+	MinSample       float64 // shortest sample
+	Discard         int     // untimed runs at the start of a visit
+	ReferenceVisits int     // per round
+	WarmRuns        int     // of a model when it is opened
+	WarmSeconds     float64 // at which they are cut short, after two
+	MaxModel        float64 // samples of one model end here
+	Device          float64 // warming the device up
 }
 
 // Figures behind Estimate, of one core of a server (AMD EPYC, AVX-512, 2026) under
 // ONNX Runtime; a phone's big core is about half as fast, which matters where a run
-// takes more than the shortest sample. Opening is what building, writing and loading a
-// model took per model and per byte of weights in campaigns of 36 to 400 models; a
+// takes more than the shortest sample. Opening is the time that building, writing and loading a
+// model took, per model and per byte of weights in campaigns of 36 to 400 models; a
 // visit is the message, the clock and what a run costs with another model's data in
 // the caches.
 const (
-	estimateMACs   = 4e10 // multiply-adds a second, fp32
-	estimateBytes  = 1e10 // a second, from and to memory
-	estimateNode   = 1e-6 // seconds an operator costs at least
+	estimateMACs   = 4e10 // multiply-adds per second, fp32
+	estimateBytes  = 1e10 // bytes per second, from and to memory
+	estimateNode   = 1e-6 // least seconds per operator
 	estimateOpen   = 0.03
-	estimateLoad   = 3e7 // bytes of weights a second
+	estimateLoad   = 3e7 // bytes of weights per second
 	estimateVisit  = 1.2e-3
 	estimateLaunch = 1.5 // the child, its library, the checks
 )
 
 // Estimate is how long measuring the plan takes on one core: the child is started and
-// the device warmed up, every model opened once and visited in each round, the anchor
-// more often. It is a model of what the agent does, with the figures above for what it
+// the device warmed up, every model opened once and visited in each round, the drift
+// reference more often. It is a model of what the agent does, with the figures above for what it
 // cannot know; what a campaign really needs depends on how many rounds the device's
 // noise asks for. Model files count with the operators they are known to hold.
 func (p *Plan) Estimate(s Schedule) (time.Duration, error) {
@@ -48,7 +48,7 @@ func (p *Plan) Estimate(s Schedule) (time.Duration, error) {
 		}
 	}
 	total := estimateLaunch + s.Device
-	var anchor float64
+	var reference float64
 	for i, m := range p.Models {
 		var w modelWork
 		var err error
@@ -76,13 +76,13 @@ func (p *Plan) Estimate(s Schedule) (time.Duration, error) {
 		}
 		total += estimateOpen + float64(w.weights)/estimateLoad + warm + rounds*visit
 		if i == 0 {
-			anchor = float64(s.Rounds*s.AnchorVisits) * visit
+			reference = float64(s.Rounds*s.ReferenceVisits) * visit
 		}
 	}
-	return time.Duration((total + anchor) * float64(time.Second)), nil
+	return time.Duration((total + reference) * float64(time.Second)), nil
 }
 
-// modelWork is what a model computes and holds.
+// modelWork holds what a model computes and stores.
 type modelWork struct {
 	seconds float64
 	weights int64 // bytes

@@ -135,7 +135,7 @@ func frameBeside(op, neighbour lut.Op) Sum {
 	return framed(op, join(before(in, framePrecision(op.Precision)), Chain{neighbour}))
 }
 
-// residualFrame is what adding a map to a convolution's result costs where the
+// residualFrame measures what adding a map to a convolution's result costs where the
 // runtime does it in the convolution: a 1×1 convolution with a shortcut around it,
 // less the same without.
 func residualFrame(in Shape, p lut.Precision) Sum {
@@ -184,7 +184,7 @@ func Slope(op lut.Op, k int) (Sum, error) {
 	return sum, nil
 }
 
-// framePrecision is what an operator's neighbours in a frame compute in: its own
+// framePrecision returns the precision of an operator's neighbours in a frame: its own
 // precision, or fp32 where only its weights are narrower.
 func framePrecision(p lut.Precision) lut.Precision {
 	switch p {
@@ -236,7 +236,7 @@ func before(s Shape, p lut.Precision) Chain {
 	return Chain{fullyConnected(p, 1, preChannels, s[0])}
 }
 
-// tap reads one pixel a channel of a map; nothing for what has one already.
+// tap reads one pixel per channel of a map; nothing for what has one already.
 func tap(s Shape, p lut.Precision) Chain {
 	if len(s) < 3 || s[1] == 1 && s[2] == 1 {
 		return nil
@@ -244,7 +244,7 @@ func tap(s Shape, p lut.Precision) Chain {
 	return Chain{onePixel(s, p)}
 }
 
-// apart is what stands between the producer and an operator that would fuse with it.
+// apart returns what stands between the producer and an operator that would fuse with it.
 //
 // Among quantised maps only a clamp fuses. There an average pool computes in floats
 // and takes up to a hundred times as long as the operator, which is then lost in its
@@ -305,7 +305,7 @@ func switchFrame(s Shape, from, to lut.Precision, plain, res bool) Sum {
 	return append(append(sum, alone(from, after(s, from), 1)...), alone(to, use, -1)...)
 }
 
-// relayoutFrame is what a second shortcut after a change costs beyond a second
+// relayoutFrame measures what a second shortcut after a change costs beyond a second
 // shortcut without one.
 func relayoutFrame(s Shape, p lut.Precision) Sum {
 	other := lut.INT8
@@ -332,10 +332,10 @@ func after(s Shape, p lut.Precision) Chain {
 	return Chain{fullyConnected(p, 1, s[0], preChannels)}
 }
 
-// Anchor is the model that a campaign re-measures throughout to see the device
+// DriftReference is the model that a campaign re-measures throughout to see the device
 // drift: a mid-sized inverted bottleneck, 11 million multiply-adds.
-func Anchor() Chain {
-	block := anchorBlock()
+func DriftReference() Chain {
+	block := referenceBlock()
 	s := kinds[block.Kind].in(args{block})
 	return join(before(s, lut.FP32), Chain{block}, tap(s, lut.FP32))
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/isocost/isocost/internal/tflitefb"
 )
 
-// functions are the element-wise operators of one input, each an entry that says all of
+// functions are the element-wise operators of one input, one entry per operator that says all of
 // it. Those that blocks have inside come first, in the order in which messages list them.
 var functions = []function{
 	{

@@ -82,13 +82,13 @@ func square(s Shape) map[string]int {
 	return map[string]int{"cin": s[0], "mid": s[0], "cout": s[0], "h": s[1], "w": s[2]}
 }
 
-// anchorBlock is the block of the anchor model: mid-sized, as mobile networks have it.
-func anchorBlock() lut.Op {
+// referenceBlock is the block of the drift reference: mid-sized, as mobile networks have it.
+func referenceBlock() lut.Op {
 	return lut.NewOp("mbconv", lut.FP32, map[string]string{"k": "3", "act": "relu6", "res": "1"},
 		map[string]int{"h": 28, "w": 28, "cin": 40, "mid": 160, "cout": 40})
 }
 
-// finish is what mbconv and fusedmbconv end with.
+// finish builds the end that mbconv and fusedmbconv share.
 func (b *builder) finish(a args, x, y *graph.Value) *graph.Value {
 	if r := a.int("se", 0); r > 0 {
 		y = b.squeezeExcite(y, r, a.str("act"))

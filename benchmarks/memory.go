@@ -5,7 +5,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// Memory is what an operator reads and writes in one inference, in bytes at batch 1.
+// Memory holds what an operator reads and writes in one inference, in bytes at batch 1.
 type Memory struct {
 	Weights int // constants, each once
 	In, Out int // the chain's value before and after it

@@ -99,7 +99,7 @@ func (b *builder) layerNorm(x *graph.Value, name string) *graph.Value {
 	return b.float(n, "eps", 1e-5).Out[0]
 }
 
-// mapEps is what batch and instance normalisations add to a variance.
+// mapEps is the number that batch and instance normalisations add to a variance.
 const mapEps = 1e-5
 
 // normTFLite writes layer, RMS and instance normalisation as the operators they are made

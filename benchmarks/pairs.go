@@ -8,7 +8,7 @@ import (
 	"github.com/isocost/isocost/internal/tflitefb"
 )
 
-// pairs are the element-wise operators of two inputs, each an entry that says all of it.
+// pairs are the element-wise operators of two inputs, one entry per operator that says all of it.
 var pairs = []pair{
 	{
 		name: "add", doc: "sum with the latest earlier value of that shape; fused=1: the addition a float convolution does, alone",

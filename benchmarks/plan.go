@@ -53,7 +53,7 @@ type Case struct {
 	SecondContext []Term `json:"elsewhere,omitempty"`
 }
 
-// Plan is what a campaign measures. Models are listed once and shared by the
+// Plan lists what a campaign measures. Models are listed once and shared by the
 // cases' terms, so a frame common to many cells is measured once per round.
 type Plan struct {
 	Seed   uint64

@@ -58,7 +58,7 @@ func TestPlanRoundTrip(t *testing.T) {
 // Rounds, samples and models each cost what the schedule says of them.
 func TestEstimate(t *testing.T) {
 	p := testPlan(t)
-	s := benchmarks.Schedule{Rounds: 10, PerVisit: 5, MinSample: 0.001, Discard: 1, AnchorVisits: 3, WarmRuns: 10, WarmSeconds: 0.1, MaxModel: 10, Device: 0.5}
+	s := benchmarks.Schedule{Rounds: 10, PerVisit: 5, MinSample: 0.001, Discard: 1, ReferenceVisits: 3, WarmRuns: 10, WarmSeconds: 0.1, MaxModel: 10, Device: 0.5}
 	about := func(s benchmarks.Schedule) float64 {
 		d, err := p.Estimate(s)
 		if err != nil {

@@ -53,8 +53,8 @@ func canonicalLine(v any) []byte {
 	return text
 }
 
-// Encode writes the plan in its canonical form: a header line, a line a model, a
-// line a case.
+// Encode writes the plan in its canonical form: a header line, one line per
+// model, one line per case.
 func (p *Plan) Encode() []byte {
 	var body bytes.Buffer
 	for i := range p.Models {

@@ -127,11 +127,11 @@ func (p *Planner) Plan() *Plan {
 	cases := append([]Case{}, p.cases...)
 	p.secondContexts(cases)
 	rng.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
-	anchor := Case{Role: role.Reference, Name: "anchor", Terms: []Term{{Coef: 1, Model: p.chain(Anchor())}}}
-	anchor.ID = anchor.id()
+	reference := Case{Role: role.Reference, Name: "anchor", Terms: []Term{{Coef: 1, Model: p.chain(DriftReference())}}}
+	reference.ID = reference.id()
 	overhead := Case{Role: role.Overhead, Name: "overhead", Terms: []Term{{Coef: 1, Model: p.chain(Overhead())}}}
 	overhead.ID = overhead.id()
-	return &Plan{Seed: p.Seed, Source: p.Source, Models: p.models, Cases: append([]Case{anchor, overhead}, cases...)}
+	return &Plan{Seed: p.Seed, Source: p.Source, Models: p.models, Cases: append([]Case{reference, overhead}, cases...)}
 }
 
 // secondContexts adds the second context to some of the framed blocks among the cases.

@@ -34,7 +34,7 @@ func init() {
 // oneIn is the attribute of.
 var oneIn = attribute{name: "of", doc: "one part in so many is kept, the first", absent: "2", valid: isCount}
 
-// wholeShape is what is cut.
+// wholeShape returns the shape that is cut.
 func wholeShape(a args) Shape {
 	s := mapShape(a)
 	s[0] *= a.int("of", 2)

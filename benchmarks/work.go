@@ -2,7 +2,7 @@ package benchmarks
 
 import "github.com/isocost/isocost/benchmarks/graph"
 
-// work is what an operator computes and moves. The zero value says nothing.
+// work holds what an operator computes and moves. The zero value leaves it unknown.
 type work struct {
 	how  workload
 	macs func(n *graph.Node) int64 // multiply-adds; nil: none
@@ -23,7 +23,7 @@ var each = work{how: perElement}
 // products is the work of convolutions and products of matrices.
 func products(macs func(n *graph.Node) int64) work { return work{how: perElement, macs: macs} }
 
-// Work is what one node computes and moves, for the graph's whole batch.
+// Work returns what one node computes and moves, for the graph's whole batch.
 type Work struct {
 	MACs          int64 // multiply-adds of convolutions and products
 	Read, Written int64 // bytes of activations

@@ -34,7 +34,7 @@ func OpenStudy(dir string) (*study.Results, error) {
 func Study(w io.Writer, r *study.Results) error {
 	p := page.Page{
 		Title: "Searches compared at equal cost: " + r.Space.Name,
-		Subtitle: fmt.Sprintf("evaluator %s · τ = %s · ε = %g · δ = %g · %d anchors · %d evaluations a search",
+		Subtitle: fmt.Sprintf("evaluator %s · τ = %s · ε = %g · δ = %g · %d anchors · %d evaluations per search",
 			r.Evaluator.Spec, percent(r.Tau), r.Epsilon, r.Delta, len(r.Anchors), r.Budget),
 		Footer: "isocost",
 	}

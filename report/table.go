@@ -50,7 +50,7 @@ func trust(f *lut.File) page.Section {
 	if a.Eta != nil {
 		text = fmt.Sprintf("At least %s of networks like these are predicted within η = %s (confidence %s, n = %d). The worst of the %d audited is off by %s.",
 			percent(1-a.Delta), percent(*a.Eta), percent(1-a.Beta), a.Errors.N, a.Errors.N, percent(a.Errors.Max))
-		if *a.Eta > 0.10 { // all within 10 % is what the field's best tables reach
+		if *a.Eta > 0.10 { // the field's best tables reach all within 10 %
 			level = "bad"
 		} else if *a.Eta > 0.05 {
 			level = "warn"

@@ -18,7 +18,7 @@ import (
 
 // Config says how to reach the backend and what it can run.
 type Config struct {
-	// New makes a backend; it is called once a subtest.
+	// New makes a backend; it is called once per subtest.
 	New func(t testing.TB) agent.Backend
 	// Provider is one that works here, normally "cpu".
 	Provider string

@@ -53,7 +53,7 @@ func openBoard(t testing.TB, name string) *Device {
 	return d
 }
 
-// summary is everything the package says about a board, one thing a line.
+// summary is everything the package says about a board, one thing per line.
 func summary(t testing.TB, d *Device) string {
 	t.Helper()
 	var b strings.Builder

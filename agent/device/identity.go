@@ -15,7 +15,7 @@ import (
 	"github.com/shirou/gopsutil/v3/mem"
 )
 
-// Identity is what the machine is. It holds nothing that names one specimen (no
+// Identity describes the machine. It holds nothing that names one specimen (no
 // serial number, host name or address): two boards of one model are the same
 // device to a table.
 type Identity struct {

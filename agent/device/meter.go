@@ -20,7 +20,7 @@ type Meter interface {
 	Stop() (Reading, error)
 }
 
-// Reading is what a meter saw in one window, in the meter's unit.
+// Reading holds what a meter read in one window, in the meter's unit.
 type Reading struct {
 	Value   float64            `json:"value"`
 	StdErr  float64            `json:"std_err"` // of Value, from the sensor's resolution in time

@@ -214,7 +214,7 @@ func (p phases) Start(ctx context.Context) error {
 	return p.EnergyMeter.Start(ctx)
 }
 
-// energy is what a window of repeated runs cost, in joules over all runs.
+// energy holds what a window of repeated runs cost, in joules over all runs.
 type energy struct {
 	grossJ, idleJ, netJ, stdErrJ float64
 	runs                         int

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Noise is what a fixed piece of work says about timings on this machine.
+// Noise reports how far timings on this machine can be trusted, by a fixed piece of work.
 type Noise struct {
 	Samples   int     `json:"samples"`
 	MedianUS  float64 `json:"median_us"`

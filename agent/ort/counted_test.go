@@ -19,7 +19,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// counts is what a model takes on the counting allocator, and what the reader says by
+// counts holds what a model takes on the counting allocator, and what the reader plans from
 // the runtime's own graph.
 func counts(t *testing.T, b *Backend, m agent.Model) (took, planned int64) {
 	t.Helper()

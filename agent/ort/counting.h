@@ -8,7 +8,7 @@
 // iso_counting_register makes it the environment's allocator of host memory; sessions
 // use it that say session.use_env_allocators. Once is enough for a process.
 iso_status *iso_counting_register(iso_api, void *env);
-// iso_counting_now is what is in use, in bytes as they were asked for.
+// iso_counting_now returns the bytes in use, as they were asked for.
 int64_t iso_counting_now(void);
 // iso_counting_peak is the most in use since iso_counting_restart.
 int64_t iso_counting_peak(void);

@@ -13,7 +13,7 @@ import (
 	"unsafe"
 )
 
-// cudaLibraries are what the CUDA and TensorRT providers are linked against, in
+// cudaLibraries lists the libraries that the CUDA and TensorRT providers are linked against, in
 // the order of their own dependencies.
 var cudaLibraries = []string{
 	"libcudart.so.*", "libnvrtc-builtins.so.*", "libnvrtc.so.*", "libcublasLt.so.*", "libcublas.so.*", "libcufft.so.*", "libcurand.so.*",

@@ -10,7 +10,7 @@ import (
 	"github.com/isocost/isocost/internal/nativelib"
 )
 
-// Flags are what a command line says of ONNX Runtime.
+// Flags holds ONNX Runtime's command-line flags.
 type Flags struct {
 	Library     string
 	EPLibraries []string // NAME=PATH each

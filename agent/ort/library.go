@@ -59,7 +59,7 @@ var (
 	loaded *library
 )
 
-// load finds, checks and loads the library, once a process, and registers the
+// load finds, checks and loads the library, once per process, and registers the
 // plugin providers of the configuration.
 func (b *Backend) load() (*library, error) {
 	loadMu.Lock()
@@ -152,7 +152,7 @@ func (l *library) start(threads int) error {
 
 var startMu sync.Mutex
 
-// loaderHint is what to do about dlopen's complaint.
+// loaderHint returns what to do about an error of dlopen.
 func loaderHint(text string) string {
 	switch {
 	case strings.Contains(text, "GLIBC"), strings.Contains(text, "GLIBCXX"):

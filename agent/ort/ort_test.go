@@ -55,7 +55,7 @@ func outputs(t testing.TB, s agent.Session) []agent.Tensor {
 	return out
 }
 
-// TestConformance is what a campaign relies on.
+// TestConformance checks what a campaign relies on.
 func TestConformance(t *testing.T) {
 	nativelib.Require(t, "onnxruntime")
 	backendtest.Run(t, backendtest.Config{

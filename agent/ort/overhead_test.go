@@ -18,7 +18,7 @@ import (
 // block in turn, and fails above the 1.02 that the project allows for models of
 // 50 µs and more. Run it on a quiet machine: go test ./agent/ort -bench Overhead
 func BenchmarkHarnessOverhead(b *testing.B) {
-	m, err := agent.Build(benchmarks.Model{ID: "anchor", Chain: benchmarks.Anchor()}, agent.BuildSpec{Format: "onnx", Seed: 1})
+	m, err := agent.Build(benchmarks.Model{ID: "reference", Chain: benchmarks.DriftReference()}, agent.BuildSpec{Format: "onnx", Seed: 1})
 	if err != nil {
 		b.Fatal(err)
 	}

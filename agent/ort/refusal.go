@@ -11,7 +11,7 @@ import (
 // missingLibrary finds the library in the loader's complaint.
 var missingLibrary = regexp.MustCompile(`([\w.+-]+\.so[\w.]*): cannot open shared object file`)
 
-// providerHint is what to do about a provider that does not start, from the
+// providerHint returns what to do about a provider that does not start, from the
 // runtime's words: a missing driver, a driver without a device, one that is too
 // old and a missing library have different cures.
 func providerHint(name, text string) string {

@@ -50,7 +50,7 @@ func (p *product) zero(d onnx.DataType) string {
 	return p.constant(onnx.IntTensor("", d, []int64{0}))
 }
 
-// largest is what the number one is quantised to.
+// largest returns the integer that 1 is quantised to.
 func largest(d onnx.DataType) float32 {
 	if d == onnx.Uint8 {
 		return 255

@@ -20,7 +20,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// secondPass is what a session that is not timed does besides running.
+// secondPass holds what a session that is not timed does besides running.
 type secondPass struct {
 	config    map[string]string // session configuration entries
 	profile   string            // prefix of the profile's file

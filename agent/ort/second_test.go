@@ -115,7 +115,7 @@ func TestProfile(t *testing.T) {
 	}
 }
 
-// TestExecution is what ONNX Runtime's CPU provider does with each precision.
+// TestExecution checks how ONNX Runtime's CPU provider runs each precision.
 func TestExecution(t *testing.T) {
 	b := backend(t)
 	for _, c := range []struct {

@@ -43,7 +43,7 @@ const lockName = "isocost-device.lock"
 // LockPath returns the device lock's path.
 func LockPath() string { return filepath.Join(os.TempDir(), lockName) }
 
-// owner is what the holder of the lock writes into it, for others to read.
+// owner holds what the lock's holder writes into it, for others to read.
 type owner struct {
 	Dir   string `json:"dir"`
 	Since string `json:"since"`
@@ -160,7 +160,7 @@ func StartJob(dir, lock, by string, self, argv []string) (JobState, error) {
 const lockFD = 3
 
 // Supervise runs argv in the job folder dir, waits for it, and writes how it
-// ended. It is what StartJob starts.
+// ended. StartJob starts it.
 func Supervise(dir string, argv []string) error {
 	lock := os.NewFile(lockFD, "lock")
 	talk, err := os.OpenFile(filepath.Join(dir, "talk"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)

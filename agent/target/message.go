@@ -16,7 +16,7 @@ type message struct {
 	// Record holds whole lines of the record file, RecordEnd the offset after them.
 	Record    []byte `json:"record,omitempty"`
 	RecordEnd int64  `json:"record_end,omitempty"`
-	// Talk is what the job said on stderr.
+	// Talk holds what the job wrote to stderr.
 	Talk    []byte `json:"talk,omitempty"`
 	TalkEnd int64  `json:"talk_end,omitempty"`
 	// State ends the stream.

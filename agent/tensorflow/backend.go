@@ -39,7 +39,7 @@ var (
 	_ agent.OutputReader    = (*session)(nil)
 )
 
-// TensorFlow makes its pool of intra-op threads once a process, with the number
+// TensorFlow makes its pool of intra-op threads once per process, with the number
 // the first session asks for.
 var pool struct {
 	sync.Mutex

@@ -33,7 +33,7 @@ func TestISA(t *testing.T) {
 	}
 }
 
-// TestFeatures: what Info says is what oneDNN says of itself, in processes with and without
+// TestFeatures: Info reports what oneDNN reports of itself, in processes with and without
 // limits.
 func TestFeatures(t *testing.T) {
 	if os.Getenv("ISOCOST_TEST_FEATURES") != "" {

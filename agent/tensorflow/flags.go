@@ -10,7 +10,7 @@ import (
 	"github.com/isocost/isocost/internal/nativelib"
 )
 
-// Flags are what a command line says of TensorFlow: nothing, it is linked.
+// Flags holds TensorFlow's command-line flags: none, the library is linked.
 type Flags struct{}
 
 // AddFlags declares none.

@@ -11,7 +11,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// processorChains are what kernels of processors differ in, few enough for an emulator:
+// processorChains holds chains whose kernels differ between processors, few enough for an emulator:
 // fused convolutions of groups, which have no kernel without oneDNN; a product of normalised
 // numbers, which tells roundings of bf16 apart; fp16, which oneDNN leaves to others on
 // processors without the arithmetic; and products of matrices.
@@ -28,7 +28,7 @@ var processorChains = []string{
 }
 
 // TestProcessor runs the chains above on the processor it finds itself on.
-// ISOCOST_TEST_PROCESSOR, where set, is what the library's features must be:
+// ISOCOST_TEST_PROCESSOR, where set, names the features that the library must report:
 // scripts/test-avx2.sh runs the test in an emulator and says there which processor it means.
 func TestProcessor(t *testing.T) {
 	if want := os.Getenv("ISOCOST_TEST_PROCESSOR"); want != "" && features() != want {

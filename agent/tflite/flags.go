@@ -10,7 +10,7 @@ import (
 	"github.com/isocost/isocost/internal/nativelib"
 )
 
-// Flags are what a command line says of TensorFlow Lite.
+// Flags holds TensorFlow Lite's command-line flags.
 type Flags struct {
 	Library    string
 	Runtime    string // LiteRT or Classic; "" is the first that is found

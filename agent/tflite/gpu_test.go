@@ -125,7 +125,7 @@ func TestGPURefusesHalfAModel(t *testing.T) {
 }
 
 // TestGPUWithoutDriver: a process without a Vulkan driver gets an error with a
-// cure, not a CPU's number. The driver is looked for once a process, hence the child.
+// cure, not a CPU's number. The driver is looked for once per process, hence the child.
 func TestGPUWithoutDriver(t *testing.T) {
 	const child = "ISOCOST_TEST_NO_VULKAN"
 	if os.Getenv(child) == "" {

@@ -7,7 +7,7 @@ import "C"
 
 import "github.com/isocost/isocost/agent"
 
-// heapGrowth is what a session took of the process's heap, in bytes: when it was
+// heapGrowth holds what a session took of the process's heap, in bytes: when it was
 // open, its inputs and outputs left out, and the most once it had run. Both
 // libraries allocate with malloc: the model's copy, packed weights, arenas and
 // XNNPACK's workspace. Nothing else may open or run meanwhile, which holds for a

@@ -366,7 +366,7 @@ func declared(m *tflitefb.Model, name string, told []int, dims map[string]int) [
 	return shape
 }
 
-// lengthOf is what dims gives dimension i of an input: as NAME[i], or NAME_i, as plans made
+// lengthOf returns the length that dims gives dimension i of an input: as NAME[i], or NAME_i, as plans made
 // before wrote it.
 func lengthOf(dims map[string]int, name string, i int) (n int, ok bool) {
 	for _, key := range []string{fmt.Sprintf("%s[%d]", name, i), fmt.Sprintf("%s_%d", name, i)} {

@@ -23,8 +23,8 @@
 // forced half precision must show in the results. An option without effect is an
 // error, never a number under a false name.
 //
-// Memory is what the process's heap grew by while a session was opened and first run
-// (malloc); the classic library's own kernels tell their arenas instead (allocator).
+// Memory is measured as the growth of the process's heap while a session was opened and first run
+// (malloc); the classic library's own kernels report their arenas instead (allocator).
 //
 // Tensors have the model's own layout. Where Model.Graph is known (the model was
 // written by benchmarks/tflitewriter), inputs and outputs are the graph's: four

@@ -334,7 +334,7 @@ func TestHeap(t *testing.T) {
 	})
 }
 
-// TestConformance is what a campaign relies on, for each library and each way to
+// TestConformance checks what a campaign relies on, for each library and each way to
 // run on a CPU.
 func TestConformance(t *testing.T) {
 	if testing.Short() {

@@ -35,7 +35,7 @@ type Value struct {
 	Ints []int64
 }
 
-// Operator is what a node does. This package knows no operators: the definition that
+// Operator says what a node does. This package knows no operators: the definition that
 // a node carries is the catalogue's, and each engine – a writer, the reference – asks it
 // for its own form by an interface of its own. String is the operator's name.
 type Operator interface{ String() string }

@@ -65,7 +65,7 @@ func broadcasts(a, b, out []int32) bool {
 }
 
 // broadcast is the attribute b of an operator of two inputs: "" for equal shapes, s for
-// a scalar, c for one number a channel (or feature), x for anything else.
+// a scalar, c for one number per channel (or feature), x for anything else.
 func (r *Fused) broadcast(o *graph.Operator) string {
 	out := r.Out(o).Shape
 	small := r.In(o, 0).Shape

@@ -37,7 +37,7 @@ func Fuse(g *graph.Graph) *Fused {
 	return r
 }
 
-// String lists the operators that stand for a kernel, one a line, with what runs inside.
+// String lists the operators that stand for a kernel, one per line, with what runs inside.
 func (r *Fused) String() string {
 	inside := map[*graph.Operator][]*graph.Operator{}
 	for _, o := range r.Operators {

@@ -6,8 +6,8 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// operator is what is said of one operator of the format. Functions of one input are not
-// here but for their inputs: their names (elementwise.go) say all.
+// operator describes one operator of the format. Functions of one input are here only for
+// their inputs: their names (elementwise.go) say the rest.
 type operator struct {
 	inputs int // how many it needs, where that is more than one
 	price  func(*Fused, *graph.Operator) (op lut.Op, free, why string)

@@ -88,7 +88,7 @@ func parseDim(text string) (name string, n int, err error) {
 	return text[:at], n, nil
 }
 
-// length is what dims gives an open dimension of the file. A .tflite model's took
+// length returns what dims gives an open dimension of the file. A .tflite model's took
 // INPUT_i, as LiteRT's own tools name them, before there was one grammar; it still does.
 func (f *File) length(dims Dims, open string) (n int, by string, ok bool) {
 	if n, ok = dims[open]; ok {

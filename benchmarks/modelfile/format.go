@@ -11,7 +11,7 @@ import (
 	"github.com/isocost/isocost/internal/hint"
 )
 
-// Format is what a file holds.
+// Format names what a file holds.
 type Format string
 
 // The formats that Open knows.

@@ -19,7 +19,7 @@ type File struct {
 	Path   string
 	Name   string // the path's last part, without the extension
 	Format Format
-	// Inputs and Outputs are what the model declares: none of kernels and of formats that
+	// Inputs and Outputs hold what the model declares: none of kernels and of formats that
 	// only their runtime reads.
 	Inputs, Outputs []Value
 	// Signature is how a .tflite model is entered, and Signatures are all that it could be,

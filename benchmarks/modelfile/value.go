@@ -22,10 +22,10 @@ type Value struct {
 
 // Dim is one dimension: a length, or where the file leaves that open a name.
 type Dim struct {
-	// Length of an open dimension is what the file's own tensors are laid out for, 0 where
+	// Length of an open dimension is the one that the file's own tensors are laid out for, 0 where
 	// they are not.
 	Length int
-	// Name is what --dim gives a length by: the file's own, or INPUT[i] where it has none.
+	// Name is the name that --dim gives a length by: the file's own, or INPUT[i] where it has none.
 	Name string
 }
 

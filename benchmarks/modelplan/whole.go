@@ -12,7 +12,7 @@ import (
 	"github.com/isocost/isocost/internal/hint"
 )
 
-// Array is what is known of an array before it is read whole: numpy's name of its type,
+// Array holds what is known about an array before it is read whole: numpy's name of its type,
 // and its shape.
 type Array struct {
 	DType string
@@ -52,7 +52,7 @@ func (s Sizes) of(name string) int {
 	return 0
 }
 
-// problems are what keeps models from being planned, kind by kind.
+// problems holds what keeps models from being planned, kind by kind.
 type problems struct{ missing, shapeless, unlike, large []string }
 
 // Plan plans the files; its networks stand in their order. given names, for each input of
@@ -89,7 +89,7 @@ func (w *Whole) Plan(files []*modelfile.File) (plan *benchmarks.Plan, given map[
 	}
 	plan, given = planner.Plan(), map[string]string{}
 	slices.SortStableFunc(plan.Cases, func(a, b benchmarks.Case) int {
-		return slices.Index(names, a.Name) - slices.Index(names, b.Name) // anchor and overhead: −1
+		return slices.Index(names, a.Name) - slices.Index(names, b.Name) // drift reference and overhead: −1
 	})
 	for _, m := range plan.Models {
 		if i := slices.Index(paths, m.File); i >= 0 {
@@ -171,7 +171,7 @@ func (w *Whole) arrayOf(file string, v modelfile.Value) (string, bool) {
 	return "", false
 }
 
-// err is what the problems come to, the first kind of them.
+// err returns the first kind of the problems as an error.
 func (p *problems) err(free int64) error {
 	list := func(what string, of []string, cure string) error {
 		return hint.Wrap(errors.New(what+": "+strings.Join(of, "; ")), "%s", cure)

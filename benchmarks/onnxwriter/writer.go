@@ -9,7 +9,7 @@ import (
 	"github.com/isocost/isocost/internal/onnx"
 )
 
-// opset and irVersion are what models are written for: the first operator set
+// opset and irVersion are the versions that models are written for: the first operator set
 // that ONNX Runtime, all its mobile builds since 1.20 and TensorRT 10 read and in
 // which Gelu is an operator (20) and int8 QDQ covers every type (21).
 //

@@ -19,7 +19,7 @@ func sizeOf(v *graph.Value) (size int64, known bool) {
 	return (int64(n)*int64(bits) + 7) / 8, true
 }
 
-// Plan is what is in use while each kernel runs, in the order in which they do; nil where
+// Plan returns the bytes in use while each kernel runs, in the order in which they run; nil where
 // the shapes are not all known.
 type Plan []Use
 
@@ -68,7 +68,7 @@ func (p Plan) Peak() int64 {
 	return peak
 }
 
-// String lists the uses, one a line; a node stands more than once where more runs for it
+// String lists the uses, one per line; a node stands more than once where more runs for it
 // than its own kernel.
 func (p Plan) String() string {
 	var b strings.Builder

@@ -3,7 +3,7 @@ package ortmemory
 import "testing"
 
 // Plans worked out by hand after ONNX Runtime's planner; sizes are of one 32-bit
-// number an element.
+// number per element.
 func TestArrange(t *testing.T) {
 	slotOf := func(shape ...int) *slot {
 		n := int64(4)

@@ -4,7 +4,7 @@ import (
 	"github.com/isocost/isocost/internal/onnx/graph"
 )
 
-// workspace is what a kernel of ONNX Runtime's CPU provider takes beyond its tensors
+// workspace returns the memory that a kernel of ONNX Runtime's CPU provider takes beyond its tensors
 // while it runs, in bytes: sums in 32 bits that are narrowed at the end, inputs laid
 // out for a matrix product, copies in another layout. Float kernels on blocked layouts,
 // and most others, take nothing. (core/providers/cpu/quantization/qlinearconv.cc,

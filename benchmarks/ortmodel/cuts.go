@@ -7,7 +7,7 @@ import (
 	"github.com/isocost/isocost/internal/onnx/graph"
 )
 
-// cut is what a Slice or a Gather of one row keeps of an axis.
+// cut says which part of an axis a Slice or a Gather of one row keeps.
 type cut struct {
 	n           *graph.Node
 	axis        int

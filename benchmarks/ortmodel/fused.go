@@ -46,7 +46,7 @@ func (g *Fused) warn(format string, args ...any) {
 	}
 }
 
-// String lists the nodes that run, one a line, with how each does and what was merged into
+// String lists the nodes that run, one per line, with how each does and what was merged into
 // it; then those that cost nothing, with the reason.
 func (g *Fused) String() string {
 	var b, free strings.Builder

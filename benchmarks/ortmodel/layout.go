@@ -90,7 +90,7 @@ func (p *pricer) layout(v *graph.Value) Layout {
 	return Plain
 }
 
-// String lists the nodes whose tensors do not all lie plain, one a line, and how many do.
+// String lists the nodes whose tensors do not all lie plain, one per line, and how many do.
 func (l *Laid) String() string {
 	var b strings.Builder
 	plain := 0

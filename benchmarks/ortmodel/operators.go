@@ -6,7 +6,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// Operator is what ONNX Runtime's CPU provider does with one operator, of ONNX or its
+// Operator says what ONNX Runtime's CPU provider does with one operator, of ONNX or its
 // own. All that differs from operator to operator stands here, once.
 type Operator struct {
 	// View moves no data: its output lies in its input.
@@ -56,8 +56,8 @@ const (
 	weighted           // and without a QuantizeLinear after it, where its weights are 8 bits
 )
 
-// Lookup is what the runtime does with an operator; the zero Operator of one that
-// needs nothing said.
+// Lookup returns what the runtime does with an operator; the zero Operator for one with
+// no peculiarity.
 func Lookup(op string) Operator { return operators[op] }
 
 // Contrib are the shape rule and the evaluation of an operator that the runtime has

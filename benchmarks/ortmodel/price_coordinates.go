@@ -9,7 +9,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// precision is what a node computes in, by its quantisation or its first computed
+// precision returns the precision that a node computes in, by its quantisation or its first computed
 // input.
 func (g *Fused) precision(n *graph.Node) (lut.Precision, string) {
 	if g.How(n).Int8 || strings.Contains(n.Op, "QLinear") || strings.HasSuffix(n.Op, ":QGemm") {

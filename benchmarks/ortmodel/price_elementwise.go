@@ -142,7 +142,7 @@ func cutOff(v *graph.Value) bool {
 }
 
 // broadcastKind is the attribute b: "" for equal shapes, s for a scalar, c for one
-// number a channel (or feature), x for anything else.
+// number per channel (or feature), x for anything else.
 func broadcastKind(a, b, out []int, isMap bool) string {
 	small := b
 	if graph.Elements(a) < graph.Elements(b) {

@@ -2,7 +2,7 @@ package ortmodel
 
 import "cmp"
 
-// Target is what the machine that the runtime runs on decides.
+// Target holds what depends on the machine that the runtime runs on.
 type Target struct {
 	// Channels is the block of channels in which float maps lie in the runtime's layout
 	// NCHWc (MlasNchwcGetBlockSize): 16 with registers of 512 bits, 8 with 256; 0 means 16.

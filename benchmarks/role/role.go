@@ -1,7 +1,7 @@
 // Package role names what a case of a plan, and its record, is for.
 package role
 
-// Role is what a case is for.
+// Role says what a case is for.
 type Role string
 
 // The roles.
@@ -15,7 +15,7 @@ const (
 // Roles lists them.
 var Roles = []Role{Cell, Network, Reference, Overhead}
 
-// Set is what a whole network is for.
+// Set says what a whole network is for.
 type Set string
 
 // The sets; "" is neither.

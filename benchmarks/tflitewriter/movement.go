@@ -105,7 +105,7 @@ func (w *Writer) SliceOp(x, y int32, begin ...int32) {
 	w.Emit(tflitefb.Slice, w.Version(x, 2), in, []int32{y}, tflitefb.Options{Type: tflitefb.SliceOptions})
 }
 
-// PadOp surrounds x with zeros; amounts are two an axis, before and after.
+// PadOp surrounds x with zeros; amounts holds two per axis, before and after.
 func (w *Writer) PadOp(n *graph.Node, x, y int32, amounts ...int32) {
 	in := []int32{x, w.amounts(n, amounts)}
 	w.Emit(tflitefb.Pad, w.Version(x, 2), in, []int32{y}, tflitefb.Options{Type: tflitefb.PadOptions})

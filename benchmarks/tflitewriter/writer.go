@@ -7,7 +7,7 @@
 // other as a PAD of its own; what TFLite has no operator for (normalisations, SiLU,
 // hard sigmoid, the error function) is written as the operators it is made of.
 //
-// Precisions. Half-precision models are what TensorFlow's converter makes of
+// Precisions. Half-precision models equal what TensorFlow's converter makes of
 // them: weights stored in float16 behind a DEQUANTIZE, activations in float32;
 // running them in half precision is the session's choice (provider option fp16,
 // GPU precision). Full-integer models have int8 activations per tensor and int8

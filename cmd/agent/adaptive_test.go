@@ -17,7 +17,7 @@ import (
 	"github.com/isocost/isocost/record"
 )
 
-// errorScale is what a case's error is relative to: as the protocol's interval, the
+// errorScale returns the cost that a case's error is relative to: as the protocol's interval, the
 // larger of its value and stop.floor of its most expensive term.
 func errorScale(p agent.Protocol, c benchmarks.Case, truth map[string]float64) (value, scale float64) {
 	for _, t := range c.Terms {

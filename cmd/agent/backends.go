@@ -31,7 +31,7 @@ type backendOptions struct {
 	Sim             sim.Flags
 }
 
-// runtimeFlags are what a command line says of one runtime, in the words of its package.
+// runtimeFlags are the flags of one runtime, defined by its own package.
 type runtimeFlags interface {
 	AddFlags(flags *pflag.FlagSet)
 	// Backend makes the backend; its library is loaded when it is first used.

@@ -325,7 +325,7 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 }
 
 // verdict is the error of a campaign that finished with cases that have no cost. Of
-// models only those that were asked for count, not the anchor beside them.
+// models only those that were asked for count, not the drift reference beside them.
 func (o *benchOptions) verdict(out *campaign.Outcome) error {
 	what, failed, all := "cases", 0, 0
 	var records []*record.Record

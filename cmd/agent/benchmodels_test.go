@@ -314,7 +314,7 @@ func TestTableGivesWayInTheNames(t *testing.T) {
 	}
 }
 
-// TestBenchCountsModels: of one model that cannot run, one failed; the anchor beside it
+// TestBenchCountsModels: of one model that cannot run, one failed; the drift reference beside it
 // does not concern the user.
 func TestBenchCountsModels(t *testing.T) {
 	nativelib.Require(t, "onnxruntime")

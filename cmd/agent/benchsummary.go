@@ -120,7 +120,7 @@ func contextLine(records []*record.Record) string {
 	return fmt.Sprintf("contexts: %d cells in a second context too; a block's cost varies by %.1f %% between contexts, which the intervals hold", twice, 100*most)
 }
 
-// summaryPlan is what a person wants to know after a campaign: how much was
+// summaryPlan prints what a person wants to know after a campaign: how much was
 // measured, how good it is, what failed, and where the records are (path, "" to leave
 // that to the host).
 func summaryPlan(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome, path string) error {
@@ -196,7 +196,7 @@ func firstOf(a, b string) string {
 // screen is the width that summaries keep to.
 const screen = 80
 
-// summaryModels is two tables with a line a model each: what a run takes, and what
+// summaryModels is two tables with one line per model each: what a run takes, and what
 // the model takes besides.
 func summaryModels(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome) error {
 	headline(w, out)

@@ -25,17 +25,17 @@ import (
 func compareCommand() cli.Command {
 	return cli.Command{
 		Name:  "compare",
-		Short: "runs the same models on several runtimes, interleaved, or tells what each supports",
+		Short: "runs the same models on several runtimes, interleaved, or reports what each supports",
 		Long: `
-Times the same models (two networks and some operators, or the chain given by --op) on several runtimes in one
+Times the same models (two networks and some operators, or the chains given by --op) on several runtimes in one
 interleaved run: a round visits every model on every lane once, in random order. A lane is a runtime and a provider,
 RUNTIME:PROVIDER with options after commas; runtimes are ort, litert, tflite (the classic library) and those --backend
-knows. Results are also compared with the first lane's.
+knows. Every lane's results are compared with the first one's.
 
 With --support nothing is timed: every operator of the catalogue in every precision is run once on every lane and
-compared with a reference interpreter; the table says native, emulated, or why not.
+compared with a reference interpreter; the table reports native, emulated, or why not.
 
-It compares runtimes; for a cost table use agent bench.`,
+This compares runtimes; for a cost table use agent bench.`,
 		Example: `agent compare --lane ort:cpu --lane litert:xnnpack --precision fp32 --op 'conv[k=3]/P@cin=16,cout=16,h=28,w=28'`,
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o compareOptions
@@ -215,7 +215,7 @@ func rows(results []sidebyside.Result, lanes int) [][]sidebyside.Result {
 	return slices.Collect(slices.Chunk(results, lanes))
 }
 
-// header is the first row of a table with a column a lane.
+// header is the first row of a table with one column per lane.
 func header(lanes []sidebyside.Lane, first ...string) []string {
 	for _, l := range lanes {
 		first = append(first, l.Name)
@@ -267,7 +267,7 @@ func verdict(r sidebyside.Result) string {
 var letters = map[string]string{string(record.Native): "N", string(record.Emulated): "e", sidebyside.Unsupported: "–", sidebyside.Fallback: "f",
 	sidebyside.Mismatch: "!", sidebyside.Failed: "x", sidebyside.OK: "?"}
 
-// markdownSupport prints a row an operator and, for each lane, a letter a precision.
+// markdownSupport prints one row per operator and, for each lane, one letter per precision.
 func markdownSupport(w io.Writer, results []sidebyside.Result, lanes []sidebyside.Lane) {
 	var precisions []lut.Precision
 	cells := map[string]string{} // by operator, lane and precision

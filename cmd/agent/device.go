@@ -32,7 +32,7 @@ type deviceOptions struct {
 func deviceCommand() cli.Command {
 	return cli.Command{
 		Name:  "device",
-		Short: "says what this device is, what answers, what is missing, and how far its timings can be trusted",
+		Short: "reports what this device is, what answers, what is missing, and how far its timings can be trusted",
 		Long: `Absent sensors and runtimes come with the reason and the cure. A noise probe keeps one core busy for
 three seconds and grades the machine: good (an interval of 1 % is realistic), fair (campaigns differ by a
 common scale of a few percent) or poor. --sysroot reads a tree captured on another board with

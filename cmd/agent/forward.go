@@ -17,7 +17,7 @@ func forwardCommand() cli.Command {
 		Name:  "forward",
 		Short: "runs models once each for another program, by JSON lines",
 		Long: `
-Reads one request a line on standard input and answers each by one line on standard output:
+Reads one request per line on standard input and answers each with one line on standard output:
 
   {"id":"a","model":"net.onnx","seed":1}
   {"id":"a","outputs":[{"name":"score","dtype":"float32","shape":[1],"data":"AACAPw=="}]}

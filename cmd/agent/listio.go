@@ -27,7 +27,7 @@ func openModels(env cli.Env, paths []string, signature string) ([]*modelfile.Fil
 	return files, nil
 }
 
-// modelIO is what a model declares, as --list-io --json prints it.
+// modelIO holds the inputs and outputs that a model declares, as --list-io --json prints it.
 type modelIO struct {
 	Model   string            `json:"model"`
 	Inputs  []modelfile.Value `json:"inputs"`

@@ -30,9 +30,9 @@ A model as exported says little of what runs: the runtime fuses, folds and quant
 the model for this machine and provider and writes its kernels as keys, which costgen predict takes instead of the
 model. A node that no key describes is listed with the reason, never left out.
 
-With --against-rules nothing is written: it says where those kernels and the ones that costgen predict takes from the
-model itself, by rules, differ, what only the rules have with "-", what only the runtime has with "+". A prediction that
-is wrong for the model is mended there. Transpositions are not compared.`,
+With --against-rules nothing is written: it reports where those kernels differ from the ones that costgen predict takes
+from the model itself by rules; "-" marks what only the rules have, "+" what only the runtime has. That is where to mend
+a wrong prediction. Transpositions are not compared.`,
 		Example: "agent lower net.onnx --dim batch=1 -o net.kernels.json",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o lowerOptions

@@ -27,10 +27,10 @@ import (
 func planCommand() cli.Command {
 	return cli.Command{
 		Name:  "plan",
-		Short: "says what a campaign measures: cells, frames, whole networks",
+		Short: "plans what a campaign measures: cells, frames, whole networks",
 		Long: `
 From a space: every cell that one of its architectures can ask for, and whole networks drawn from it that calibrate
-and audit the table. From ONNX and .tflite models: the kernels they are made of, and the models themselves as networks. From
+and audit the table. From ONNX and .tflite models: the kernels that they run as, and the models themselves as networks. From
 families: their standard grids (docs/catalogue.md). Cells and models asked for twice are in the plan once; the order
 of the cases is shuffled by the seed. Kernels that the catalogue cannot measure are listed, with exit code 3.`,
 		Example: `agent plan --space examples/mobile-cnn/space.yaml -o plan.jsonl`,
@@ -280,7 +280,7 @@ func (o *planOptions) estimate(plan *benchmarks.Plan) (about, most time.Duration
 		}
 	}
 	s := benchmarks.Schedule{
-		PerVisit: p.Sample.PerVisit, MinSample: p.Sample.MinSeconds, Discard: p.Sample.Discard, AnchorVisits: p.Drift.ReferenceVisits,
+		PerVisit: p.Sample.PerVisit, MinSample: p.Sample.MinSeconds, Discard: p.Sample.Discard, ReferenceVisits: p.Drift.ReferenceVisits,
 		WarmRuns: p.ModelWarmup.Runs, WarmSeconds: p.ModelWarmup.MaxSeconds, MaxModel: p.Stop.MaxSeconds, Device: p.Warmup.Seconds,
 	}
 	s.Rounds = min(p.Stop.MaxRounds, max(p.Stop.MinRounds, (p.Stop.MinSamples+p.Sample.PerVisit-1)/p.Sample.PerVisit))

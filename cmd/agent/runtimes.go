@@ -24,11 +24,11 @@ func runtimesCommand() cli.Command {
 	return cli.Command{
 		Name:  "runtimes",
 		Args:  "[list|verify] [RUNTIME…]",
-		Short: "tells which native runtimes are found, from where, and what really runs on them",
+		Short: "reports which native runtimes are found, from where, and what really runs on them",
 		Long: `
-list looks only: each runtime's library, where its path comes from, its hash, licence and, where the hash is a pinned
+list only looks: it reports each runtime's library, where its path comes from, its hash, licence and, where the hash is a pinned
 one, version. verify also loads each in a process of its own and opens and runs a small convolution on every provider:
-what it calls running has run and computed what the CPU does. A runtime that is missing says how to get it.`,
+what it reports as running has run and computed the same as the CPU. For a missing runtime it says how to get it.`,
 		Example: "agent runtimes verify onnxruntime",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o runtimesOptions
@@ -48,7 +48,7 @@ func (o *runtimesOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.Timeout, "timeout", time.Minute, "longest time to load a library or try a provider")
 }
 
-// nativeReport is what is known of one runtime.
+// nativeReport holds what is known about one runtime.
 type nativeReport struct {
 	Name     string `json:"name"`
 	Title    string `json:"title"`

@@ -12,7 +12,7 @@ import (
 	"github.com/isocost/isocost/internal/nativelib"
 )
 
-// agentProgram builds the real program once a test: probing starts it again.
+// agentProgram builds the real program once per test: probing starts it again.
 func agentProgram(t *testing.T) string {
 	t.Helper()
 	exe := filepath.Join(t.TempDir(), "agent")

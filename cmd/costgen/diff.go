@@ -16,7 +16,7 @@ func diffCommand() cli.Command {
 		Name:    "diff",
 		Args:    "old.lut.json new.lut.json",
 		Short:   "compares two tables, ~ where the difference is not significant",
-		Long:    "\nRaw costs of the cells both tables hold: geometric means a family, or with --cells\nevery cell.",
+		Long:    "\nRaw costs of the cells both tables hold: geometric means per family, or with --cells\nevery cell.",
 		Example: "costgen diff monday.lut.json friday.lut.json",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o diffOptions

@@ -17,8 +17,8 @@ type exportOptions struct{ lut, to, out string }
 func exportCommand() cli.Command {
 	return cli.Command{
 		Name:    "export",
-		Short:   "writes a table's cells for others",
-		Long:    "\nFormats: ofa (once-for-all YAML; only what it can name), csv, json, c (a header).\nOnly the cells travel: calibration and audit stay behind.",
+		Short:   "writes a table's cells in other programs' formats",
+		Long:    "\nFormats: ofa (once-for-all YAML; only what it can name), csv, json, c (a header).\nOnly the cells are written: calibration and audit are left out.",
 		Example: "costgen export --lut device.lut.json --to csv -o cells.csv",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o exportOptions

@@ -24,7 +24,7 @@ func importCommand() cli.Command {
 	return cli.Command{
 		Name:  "import",
 		Args:  "FILE",
-		Short: "reads a published table, with its defects reported",
+		Short: "reads a published table and reports its defects",
 		Long: `
 Formats: ofa (once-for-all, ProxylessNAS YAML), fbnet (mobile-vision JSON), tfnas
 (TF-NAS JSON), csv (columns key,us[,lo_us,hi_us,n]), json (what export writes).

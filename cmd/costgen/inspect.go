@@ -23,7 +23,7 @@ func inspectCommand() cli.Command {
 	return cli.Command{
 		Name:    "inspect",
 		Args:    "device.lut.json",
-		Short:   "shows what a table holds, or what it knows of some cells",
+		Short:   "shows what a table holds, or what it knows about some cells",
 		Long:    "\nWith --cells only the cells whose key contains the text are printed, each with\nits raw and corrected value, interval, samples, reason and the cases it came from.",
 		Example: "costgen inspect device.lut.json --cells mbconv",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {

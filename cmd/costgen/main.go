@@ -16,7 +16,7 @@ func main() { os.Exit(program().Main()) }
 func program() *cli.Program {
 	return &cli.Program{
 		Name:    "costgen",
-		Short:   "compiles measurements into an audited cost table and asks it",
+		Short:   "compiles measurements into an audited cost table and queries it",
 		Version: version,
 		Commands: []cli.Command{
 			compileCommand(),

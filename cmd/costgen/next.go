@@ -23,7 +23,7 @@ type nextOptions struct {
 func nextCommand() cli.Command {
 	return cli.Command{
 		Name:  "next",
-		Short: "proposes the measurements that would narrow a table's doubt most",
+		Short: "proposes the measurements that would reduce a table's uncertainty most",
 		Long: `
 What the space can ask for and the table cannot answer comes first, then where
 interval × use is widest: a step between two knots is bisected, a slope that has
@@ -102,7 +102,7 @@ func (o *nextOptions) run(ctx context.Context, env cli.Env, args []string) error
 		for _, p := range ps {
 			line := fmt.Sprintf("%-8s %s", p.Why, p.Op)
 			if p.Cut > 0 {
-				line += fmt.Sprintf("  −%.3g %s a network", p.Cut, t.File().Unit)
+				line += fmt.Sprintf("  −%.3g %s per network", p.Cut, t.File().Unit)
 			}
 			fmt.Fprintln(env.Stdout, line)
 		}

@@ -32,7 +32,7 @@ func predictCommand() cli.Command {
 	return cli.Command{
 		Name:  "predict",
 		Args:  "net.onnx…|net.tflite…|net.kernels.json…",
-		Short: "says what a model costs on the table's device, kernel by kernel",
+		Short: "predicts what a model costs on the table's device, kernel by kernel",
 		Long: `
 The model is read as the kernels a runtime makes of it: shapes inferred, constants
 folded, nodes fused by rules; or its kernels are taken from what agent lower wrote,

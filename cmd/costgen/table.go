@@ -45,8 +45,8 @@ func readSources(paths []string) ([]costgen.Source, error) {
 	return out, nil
 }
 
-// summary is what compile, audit and inspect print with --json: the whole table
-// but its cells.
+// summary holds what compile, audit and inspect print with --json: the whole table
+// except its cells.
 type summary struct {
 	Table       string           `json:"table"` // SHA-256
 	Metric      lut.Metric       `json:"metric"`

@@ -368,7 +368,7 @@ func (o *runOptions) driver(in *search.Opened, ev evaluators, dir string, env cl
 	}, nil
 }
 
-// notCertified is what a search that does not certify ends with.
+// notCertified returns the error of a search that ends without a certificate.
 func notCertified(c *search.Certificate) error {
 	if c.Claim.Verdict != search.Vacuous {
 		return fmt.Errorf("the claim was not reached: %s", unreached(c))

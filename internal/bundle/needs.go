@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// Requirements are what an ELF file asks of the system that loads it.
+// Requirements holds what an ELF file needs from the system that loads it.
 type Requirements struct {
 	Arch      string   // Go's name
 	GLIBC     string   // newest version, "2.17"; "" for none

@@ -32,7 +32,7 @@ const exitCodesHelp = `Exit codes:
   130  interrupted; the same command goes on
 `
 
-// Env is what a command may touch of the outside: streams and the environment.
+// Env holds what a command may use of the outside: streams and the environment.
 // Data goes to Stdout, talk to Stderr.
 type Env struct {
 	Stdin  io.Reader

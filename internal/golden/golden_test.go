@@ -22,7 +22,7 @@ type fatal string
 
 func (h *heard) Fatalf(format string, args ...any) { panic(fatal(fmt.Sprintf(format, args...))) }
 
-// compare is what File says about the content of a file.
+// compare returns what File reports about the content of a file.
 func compare(t *testing.T, path, got string) (said string) {
 	t.Helper()
 	h := &heard{TB: t}

@@ -8,7 +8,7 @@ import (
 	"github.com/isocost/isocost/internal/hint"
 )
 
-// softwareVulkanICD is what scripts/setup-software-vulkan.sh writes.
+// softwareVulkanICD is the file that scripts/setup-software-vulkan.sh writes.
 const softwareVulkanICD = "swiftshader-icd.json"
 
 // SoftwareVulkan makes the software Vulkan driver this process's only one, so

@@ -216,7 +216,7 @@ type Dim struct {
 // write -1 for that, which the runtimes take as it is meant.
 func (d Dim) Open() bool { return !d.Known || d.Value < 0 }
 
-// DimName is what an open dimension i of the value is called wherever it is given a
+// DimName returns the name by which an open dimension i of the value is given its
 // length: its parameter, or NAME[i] where the file has no name for it.
 func (v *ValueInfo) DimName(i int) string {
 	if d := v.Type.Shape[i]; !d.Known && d.Param != "" {

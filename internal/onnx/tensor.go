@@ -107,7 +107,7 @@ func (t *Tensor) Len() (int, error) {
 }
 
 // Bytes returns the elements as little-endian bytes, row-major; 4-bit elements
-// are packed two a byte, low half first. It may alias the file.
+// are packed two per byte, low half first. It may alias the file.
 func (t *Tensor) Bytes() ([]byte, error) {
 	n, err := t.Len()
 	if err != nil {

@@ -210,8 +210,8 @@ func (d *decoder) enter(m *Model, root table, key string) (s signature, err erro
 	return s, nil
 }
 
-// names are what a signature calls the tensors of a list; nil where that is what they
-// are called anyway, or it does not name every one.
+// names returns a signature's names of the tensors of a list; nil where they equal the
+// tensors' own, or where it does not name every one.
 func (m *Model) names(list []int32, by map[int32]string) []string {
 	names, own := make([]string, len(list)), true
 	for i, t := range list {

@@ -10,7 +10,7 @@ import (
 const (
 	identifier    = "TFL3"
 	schemaVersion = 3
-	// dataAlignment is what schema.fbs forces on Buffer.data (force_align: 16).
+	// dataAlignment is the alignment that schema.fbs prescribes for Buffer.data (force_align: 16).
 	dataAlignment = 16
 	maxFile       = 1<<31 - 1 // FlatBuffers offsets are 32-bit
 )
@@ -123,7 +123,7 @@ type encoder struct{ b *flatbuffers.Builder }
 
 type offset = flatbuffers.UOffsetT
 
-// shared is what the subgraphs of a file have in common.
+// shared holds what the subgraphs of a file have in common.
 type shared struct {
 	buffers []offset
 	codes   []code

@@ -14,7 +14,7 @@ type Model struct {
 	// Signature is the key of the signature by which a runtime enters the model; ""
 	// where the file has none.
 	Signature string
-	// InputNames and OutputNames are what the signature calls the Inputs and Outputs; nil
+	// InputNames and OutputNames hold the signature's names of the Inputs and Outputs; nil
 	// where it calls them as the tensors are called.
 	InputNames, OutputNames []string
 	// Signatures are the keys of all the file's signatures in its order, when there are
@@ -24,10 +24,10 @@ type Model struct {
 	Subgraph   int
 }
 
-// InputName is what the model's i-th input is called by its signature.
+// InputName returns the name that the signature gives the model's i-th input.
 func (m *Model) InputName(i int) string { return m.nameOf(m.InputNames, m.Inputs, i) }
 
-// OutputName is what the model's i-th output is called by its signature.
+// OutputName returns the name that the signature gives the model's i-th output.
 func (m *Model) OutputName(i int) string { return m.nameOf(m.OutputNames, m.Outputs, i) }
 
 func (m *Model) nameOf(names []string, tensors []int32, i int) string {
@@ -193,7 +193,7 @@ const (
 	Gelu                  Op = 150
 
 	maxOp = 209 // the last code of the schema of LiteRT 2.3
-	// placeholderOp is what the old one-byte code field holds for newer operators.
+	// placeholderOp is the value of the old one-byte code field for newer operators.
 	placeholderOp = 127
 )
 

@@ -154,7 +154,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// A file may be entered at several places: the first is what a runtime takes when nobody
+// A file may be entered at several places: the first is the one that a runtime takes when nobody
 // says otherwise, and the names of inputs are the signature's, not the tensors'.
 func TestSignatures(t *testing.T) {
 	second := &Model{Signature: "decode", Tensors: []Tensor{{Name: "decode_t:0", Shape: []int32{3}}, {Name: "r", Shape: []int32{3}}},

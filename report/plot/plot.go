@@ -400,7 +400,7 @@ func (c Chart) draw(b *strings.Builder, s Series, sx, sy scale) {
 	b.WriteString("</g>")
 }
 
-// hover is what a mark says: its label, then both coordinates with units.
+// hover returns the text of a mark: its label, then both coordinates with units.
 func (c Chart) hover(s Series, p Point) string {
 	var b strings.Builder
 	if p.Label != "" {

@@ -36,7 +36,7 @@ type Value struct {
 	Stored      onnx.DataType
 	Output      bool // of the graph
 	From        *Node
-	To          []*Node // consumers, one entry a use
+	To          []*Node // consumers, one entry per use
 }
 
 // Node is one operator. Editing can make one of several.

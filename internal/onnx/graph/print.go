@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// String lists the nodes that run, one a line: what a node computes, of which type and
+// String lists the nodes that run, one per line: what a node computes, of which type and
 // shape where they are known, and from what.
 func (g *Graph) String() string {
 	var b strings.Builder
@@ -31,7 +31,7 @@ func (g *Graph) Folded() Folded {
 	return list
 }
 
-// String lists the nodes, one a line, with their values where these are few.
+// String lists the nodes, one per line, with their values where these are few.
 func (f Folded) String() string {
 	const few = 8
 	var b strings.Builder

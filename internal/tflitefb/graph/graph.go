@@ -171,7 +171,7 @@ func Load(m *tflitefb.Model) (*Graph, error) {
 	return g, nil
 }
 
-// String lists the operators, one a line: what each computes, of which type and shape, and
+// String lists the operators, one per line: what each computes, of which type and shape, and
 // from which tensors.
 func (g *Graph) String() string {
 	var b strings.Builder
