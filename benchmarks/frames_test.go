@@ -84,7 +84,7 @@ func present(op lut.Op, left string) (want string, ok bool) {
 }
 
 // Negative control: a frame that leaves only its surroundings, or another operator, is found.
-func TestPresent(t *testing.T) {
+func TestFrameWithoutItsOperatorIsFound(t *testing.T) {
 	for _, test := range []struct {
 		key, left string
 		want      bool

@@ -227,8 +227,8 @@ func TestSlopeChainsCopies(t *testing.T) {
 	}
 }
 
-// TestGrids: every family has at least three widths of each shape, all buildable.
-func TestGrids(t *testing.T) {
+// TestGridsHoldThreeWidthsPerShape: every family has at least three widths of each shape, all buildable.
+func TestGridsHoldThreeWidthsPerShape(t *testing.T) {
 	for _, f := range benchmarks.GridFamilies() {
 		for _, p := range []lut.Precision{lut.FP32, lut.INT8} {
 			ops, err := benchmarks.Grid(f, p)
@@ -247,7 +247,7 @@ func TestGrids(t *testing.T) {
 	}
 }
 
-func TestThinKeepsTheEnds(t *testing.T) {
+func TestThinnedGridKeepsItsEnds(t *testing.T) {
 	var ops []lut.Op
 	for mid := 8; mid <= 80; mid += 8 {
 		ops = append(ops, chain(t, fmt.Sprintf("mbconv[k=3]/fp32@cin=8,cout=8,h=8,mid=%d,w=8", mid))...)

@@ -9,10 +9,10 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// TestTheReferenceHasTheSameWeights: a chain of mixed precision and its fp32 form
+// TestReferenceModelHasTheSameWeights: a chain of mixed precision and its fp32 form
 // must differ by rounding alone, switches or not, or a comparison of their outputs
 // says nothing.
-func TestTheReferenceHasTheSameWeights(t *testing.T) {
+func TestReferenceModelHasTheSameWeights(t *testing.T) {
 	c := chain(t, "conv[k=3]/fp32@cin=8,cout=16,h=8,w=8 switch[from=fp32,to=int8]/int8@c=16,h=8,w=8 "+
 		"mbconv[act=relu6,k=3,res=1,s=1]/int8@cin=16,cout=16,h=8,mid=32,w=8 switch[from=int8,to=fp32]/fp32@c=16,h=8,w=8 "+
 		"conv[k=1]/fp32@cin=16,cout=8,h=8,w=8")

@@ -7,7 +7,7 @@ import (
 	"github.com/isocost/isocost/internal/hint"
 )
 
-func TestSelect(t *testing.T) {
+func TestSelectCores(t *testing.T) {
 	for _, c := range []struct{ board, spec, want string }{
 		{"pixel-6", "all", "0-7"},
 		{"pixel-6", "", "0-7"},

@@ -131,7 +131,7 @@ func TestNoArgumentMeetsAShell(t *testing.T) {
 	})
 }
 
-func TestExec(t *testing.T) {
+func TestExecPassesStreamsAndExitCode(t *testing.T) {
 	everywhere(t, func(t *testing.T, w world) {
 		c := dial(t, w)
 		every := make([]byte, 1<<16)
@@ -374,7 +374,7 @@ func TestCutLinks(t *testing.T) {
 	})
 }
 
-func TestOneJobADevice(t *testing.T) {
+func TestADeviceRunsOneJob(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs jobs through sshd: make test")
 	}
@@ -499,7 +499,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-func TestWrongBundle(t *testing.T) {
+func TestBundleForAnotherDeviceIsRefused(t *testing.T) {
 	everywhere(t, func(t *testing.T, w world) {
 		c := dial(t, w)
 		if _, err := Deploy(t.Context(), c, w.base, t.TempDir(), nil); err == nil || hint.Of(err) == "" {

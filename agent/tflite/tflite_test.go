@@ -196,7 +196,7 @@ func TestOptionsWithoutEffectAreErrors(t *testing.T) {
 	})
 }
 
-func TestWrongFiles(t *testing.T) {
+func TestWrongFilesAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	text := filepath.Join(dir, "libLiteRt.so")
 	if err := os.WriteFile(text, []byte("not a library"), 0o644); err != nil {
@@ -308,10 +308,10 @@ func TestArena(t *testing.T) {
 	}
 }
 
-// TestHeap: where the runtime shows no memory of its own, a session's is what the
+// TestHeapOfASession: where the runtime shows no memory of its own, a session's is what the
 // heap grew by: at least the constants and, at the peak, the tensors it is given
 // and gives; together no more than a few copies of either.
-func TestHeap(t *testing.T) {
+func TestHeapOfASession(t *testing.T) {
 	if heapInUse() < 0 {
 		nativelib.Missing(t, errors.New("this C library does not tell its heap (glibc 2.33 does)"))
 	}

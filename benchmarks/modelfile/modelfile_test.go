@@ -180,7 +180,7 @@ func TestOpenTFLite(t *testing.T) {
 }
 
 // What lies in a model's place is called by its name, and the hint says what to do.
-func TestOpenNamesWhatIsNoModel(t *testing.T) {
+func TestOpenRefusesWhatIsNotAModel(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "saved"), 0o755); err != nil {
 		t.Fatal(err)
@@ -236,7 +236,7 @@ func TestCheckDims(t *testing.T) {
 	}
 }
 
-func TestUnlike(t *testing.T) {
+func TestUnlikeNamesAnotherRuntimesTable(t *testing.T) {
 	f := mustOpen(t, writeTFLite(t, "net.tflite"))
 	if got := f.Unlike(lut.Runtime{Backend: "ort"}); !strings.HasSuffix(got, "net.tflite is read as LiteRT runs it; the table is of ort") {
 		t.Error(got)

@@ -61,8 +61,8 @@ func TestTolerance(t *testing.T) {
 	}
 }
 
-// TestTies: a tie may go either way, all of them by one rule; nothing else may.
-func TestTies(t *testing.T) {
+// TestTiesMayRoundEitherWay: a tie may go either way, all of them by one rule; nothing else may.
+func TestTiesMayRoundEitherWay(t *testing.T) {
 	x := []float64{0.5, 1.5, 2.25, 3, 4.5001, 5.4999, 6.5002}
 	noisy := []float64{0.5001, 1.5001, 2.2501, 3.0001, 4.5002, 5.5, 6.5003}
 	if got := reference.NearTies(noisy, x); len(got) != 4 || got[0] != 0 || got[1] != 1 {
@@ -75,8 +75,8 @@ func TestTies(t *testing.T) {
 	}
 }
 
-// TestToleranceCatches: results of a coarser precision and of another graph are outside.
-func TestToleranceCatches(t *testing.T) {
+// TestToleranceExcludesOtherPrecisionsAndGraphs: results of a coarser precision and of another graph are outside.
+func TestToleranceExcludesOtherPrecisionsAndGraphs(t *testing.T) {
 	in := numbers(16 * 32)
 	g := func(op string, d graph.DType) *graph.Graph {
 		return rowsGraph(op, d, graph.Attrs{}, []int{16, 32}, []int{16, 32})

@@ -20,7 +20,7 @@ func product(weights *onnx.Tensor, nodes ...*onnx.Node) *onnx.Model {
 	return &onnx.Model{Graph: g}
 }
 
-func TestPairs(t *testing.T) {
+func TestLargestPairOfWeights(t *testing.T) {
 	for _, c := range []struct {
 		weights []int64
 		want    []saturation.Layer

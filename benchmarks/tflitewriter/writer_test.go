@@ -100,8 +100,8 @@ func node(op graph.Operator, attr []int, in, out *graph.Value) *graph.Node {
 	return n
 }
 
-// TestTokens: an image becomes a sequence of tokens and back without moving a byte.
-func TestTokens(t *testing.T) {
+// TestImagesBecomeTokensWithoutMovingAByte: an image becomes a sequence of tokens and back without moving a byte.
+func TestImagesBecomeTokensWithoutMovingAByte(t *testing.T) {
 	x, flat, tokens := value("x", 1, 8, 3, 5), value("flat", 1, 8, 15), value("tokens", 1, 15, 8)
 	act, back, img, out := value("act", 1, 15, 8), value("back", 1, 8, 15), value("img", 1, 8, 3, 5), value("out", 1, 8, 3, 5)
 	g := &graph.Graph{Inputs: []*graph.Value{x}, Outputs: []*graph.Value{out}, Nodes: []*graph.Node{
@@ -158,7 +158,7 @@ type unknown struct{}
 
 func (unknown) String() string { return "no such" }
 
-func TestNoForm(t *testing.T) {
+func TestWriterRefusesWhatHasNoForm(t *testing.T) {
 	x, y := value("x", 1, 4), value("y", 1, 4)
 	for name, g := range map[string]*graph.Graph{
 		"bfloat16": build(t, "conv[k=1]/bf16@cin=8,cout=8,h=4,w=4"),

@@ -300,7 +300,7 @@ func TestListIO(t *testing.T) {
 	}
 }
 
-func TestTableGivesWayInTheNames(t *testing.T) {
+func TestNarrowTableShortensNames(t *testing.T) {
 	var b strings.Builder
 	long := strings.Repeat("a", 100) + ".onnx"
 	table(&b, [][]string{{"model", "min"}, {long, "3.5 ms"}, {"b.onnx", "4 ms"}})

@@ -16,9 +16,9 @@ import (
 	"github.com/isocost/isocost/internal/onnx"
 )
 
-// TestHandOn checks what of a command line reaches the device, and that every
+// TestFlagsHandedOnToTheDevice checks what of a command line reaches the device, and that every
 // file it names is pushed.
-func TestHandOn(t *testing.T) {
+func TestFlagsHandedOnToTheDevice(t *testing.T) {
 	parse := func(args ...string) (*benchOptions, *pflag.FlagSet) {
 		var o benchOptions
 		flags := pflag.NewFlagSet("bench", pflag.ContinueOnError)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestDescribe(t *testing.T) {
+func TestDescribeGroupsLayersAndChanges(t *testing.T) {
 	if got := grouped("a:1:fp32|a:1:fp32|b"); got != "2×a:1:fp32 | b" {
 		t.Errorf("grouped: %q", got)
 	}

@@ -145,7 +145,7 @@ func TestPackRefuses(t *testing.T) {
 	}
 }
 
-func TestNewer(t *testing.T) {
+func TestNewerComparesVersionsByNumber(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
 		want bool

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestSHA256(t *testing.T) {
+func TestSHA256OfAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "abc")
 	if err := os.WriteFile(path, []byte("abc"), 0o666); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"github.com/isocost/isocost/internal/hint"
 )
 
-func TestServe(t *testing.T) {
+func TestServeAnswersEveryRequest(t *testing.T) {
 	in := strings.Join([]string{
 		`{"id":"a","model":"good.onnx","seed":7}`,
 		``,

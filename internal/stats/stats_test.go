@@ -13,7 +13,7 @@ func near(t *testing.T, what string, got, want, tol float64) {
 	}
 }
 
-func TestCentre(t *testing.T) {
+func TestMedianAndQuantiles(t *testing.T) {
 	x := []float64{9, 1, 4, 2}
 	near(t, "median even", Median(x), 3, 0)
 	near(t, "median odd", Median(x[:3]), 4, 0)

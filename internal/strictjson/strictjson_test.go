@@ -72,7 +72,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-func TestCanonical(t *testing.T) {
+func TestCanonicalNamesTheFirstDifference(t *testing.T) {
 	if err := Canonical([]byte("{\n}\n"), []byte("{\n}\n")); err != nil {
 		t.Error(err)
 	}

@@ -21,7 +21,7 @@ type config struct {
 	Named map[string]int
 }
 
-func TestProblems(t *testing.T) {
+func TestWrongTypesAreNamedByLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"n: many\n":           "f:1: `many` where a whole number belongs",
 		"x: 1\nn: [1]\n":      "f:2: a list where a whole number belongs",
@@ -52,7 +52,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-func TestFractions(t *testing.T) {
+func TestFractionsAreNotWholeNumbers(t *testing.T) {
 	for text, want := range map[string]string{
 		"n: 1\nx: 1.5\nin: {runs: 2}\n": "",
 		"n: 1.0\n":                      "",

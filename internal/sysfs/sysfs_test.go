@@ -25,7 +25,7 @@ func tree(t *testing.T, files map[string]string) string {
 	return root
 }
 
-func TestValues(t *testing.T) {
+func TestValuesAreParsed(t *testing.T) {
 	f, err := Open(tree(t, map[string]string{
 		"sys/a": "42\n", "sys/neg": "-256000\n", "sys/hex": "0x51000000\n",
 		"sys/model": "Raspberry Pi 5\x00", "sys/word": "performance\n",

@@ -93,7 +93,7 @@ func TestTicksAreRoundAndInside(t *testing.T) {
 	}
 }
 
-func TestNumber(t *testing.T) {
+func TestNumberHasFourDigits(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 1: "1", 12345: "12345", 0.012345: "0.01235", 99.96: "99.96", 1e9: "1e+09", -2.5: "-2.5"} {
 		if got := Number(v); got != want {
 			t.Errorf("Number(%g) = %q, want %q", v, got, want)

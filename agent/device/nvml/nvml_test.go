@@ -66,7 +66,7 @@ func library(gpus ...nvml.Device) *mock.Interface {
 	}
 }
 
-func TestCounter(t *testing.T) {
+func TestEnergyCounter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, absent := open(library(gpu(true)))
 		if absent != nil {
@@ -130,7 +130,7 @@ func TestLostGPUIsAnErrorNotAZero(t *testing.T) {
 	}
 }
 
-func TestAbsence(t *testing.T) {
+func TestMissingNVMLHasAReasonAndACure(t *testing.T) {
 	for _, r := range []nvml.Return{nvml.ERROR_LIBRARY_NOT_FOUND, nvml.ERROR_DRIVER_NOT_LOADED, nvml.ERROR_NO_PERMISSION, nvml.ERROR_UNKNOWN} {
 		lib := library()
 		lib.InitFunc = func() nvml.Return { return r }

@@ -94,7 +94,7 @@ func TestFindMatchesInEitherOrder(t *testing.T) {
 }
 
 // Law: edits of a clone leave the graph as it was.
-func TestCloneIsApart(t *testing.T) {
+func TestEditsOfACloneLeaveTheGraph(t *testing.T) {
 	g := load(t, nil)
 	before := g.String()
 	c := g.Clone()
