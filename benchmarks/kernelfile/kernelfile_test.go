@@ -49,7 +49,7 @@ func TestDecodeRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"another version":     {"kernels/v1", "kernels/v2", `format "isocost/kernels/v2"`},
 		"unknown field":       {`"model"`, `"modell"`, "unknown field"},
-		"no hash":             {sum, "abc", "no SHA-256"},
+		"no hash":             {sum, "abc", "not a SHA-256"},
 		"key not canonical":   {"cin=3,cout=8", "cout=8,cin=3", "out of order"},
 		"work of no node":     {`"conv+"`, `"other+"`, "kernel 1 lacks its name, key or nodes"},
 		"no reason":           {"no key describes it", "", "lacks its operator or the reason"},

@@ -88,9 +88,9 @@ type runOptions struct {
 const defaultExplore = "gp:30"
 
 func (o *runOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.Space, "space", "", "search space, or a bare table")
-	f.StringSliceVar(&o.Tables, "lut", nil, "cost tables, each a band; space:METRIC for the space's own cost: a column of a tabular one, flops or params of networks")
-	f.StringVar(&o.Evaluator, "evaluator", "", "onnx, table:FILE or exec:CMD")
+	f.StringVar(&o.Space, "space", "", "search space to search, or a tabular one")
+	f.StringSliceVar(&o.Tables, "lut", nil, "cost tables, one band per table; space:METRIC for the space's own cost: a column of a tabular one, flops or params of networks")
+	f.StringVar(&o.Evaluator, "evaluator", "", "evaluator of utilities: onnx, table:FILE or exec:CMD")
 	f.StringVar(&o.Final, "final", "", "evaluator of final utilities: how well --evaluator orders architectures in the band is measured after the search")
 	f.StringVarP(&o.Out, "output", "o", "", "directory to write the run to")
 	f.StringVar(&o.Anchor, "anchor", "", "architecture to start from, as its key (default: the space's)")
