@@ -303,9 +303,9 @@ func TestLibraries(t *testing.T) {
 	other := elfFor(t, dir)
 	for _, c := range []struct{ name, path, message, hint string }{
 		{"missing", filepath.Join(dir, "nonesuch.so"), "no such file", "existing"},
-		{"no library", text, "no shared library", "setup-native.sh"},
+		{"no library", text, "not a shared library", "setup-native.sh"},
 		{"another architecture", other, "this program for", "--platform linux-" + runtime.GOARCH},
-		{"no ONNX Runtime", compile("other", "int f(void) { return 1; }"), "no ONNX Runtime", "setup-native.sh"},
+		{"not an ONNX Runtime", compile("other", "int f(void) { return 1; }"), "not an ONNX Runtime", "setup-native.sh"},
 		{"missing symbol", compile("broken", "extern int nonesuch(void); __attribute__((constructor)) void f(void) { nonesuch(); } int *g = (int *)nonesuch;"),
 			"nonesuch", "setup-native.sh"},
 		{"too old", compile("old", `#include <stddef.h>

@@ -203,7 +203,7 @@ func TestWrongFilesAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, path := range map[string]string{
-		"no shared library": text,
+		"not a shared library": text,
 		"no such file":      filepath.Join(dir, "absent.so"),
 	} {
 		_, err := New(Config{Library: path, Search: nativelib.Host()}).Info()

@@ -104,8 +104,8 @@ func oneOfEachInt8Family(plan *benchmarks.Plan) []benchmarks.Model {
 }
 
 // TestDemoInt8IsRight makes of TestDemoPlanIsRight the comparison alone, of what holds int8:
-// two runs of a model where the campaign makes ten. In an emulator, which is thirty times
-// slower, it takes one cell of each family, which has every operator and attribute.
+// two runs of a model where the campaign makes ten. In an emulator, which is some eighty times
+// slower, it takes one cell of each family, a family being one operator with one set of attributes.
 func TestDemoInt8IsRight(t *testing.T) {
 	nativelib.Require(t, "onnxruntime")
 	plan := demoPlan(t, 2)

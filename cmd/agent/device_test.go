@@ -93,11 +93,11 @@ func TestDeviceHere(t *testing.T) {
 func TestDeviceWrongUse(t *testing.T) {
 	empty := t.TempDir()
 	for want, args := range map[string][]string{
-		"no such file": {"--sysroot", filepath.Join(empty, "none")},
-		"holds no CPU": {"--sysroot", empty},
-		"no cluster":   {"--cores", "huge"},
-		"too short":    {"--probe", "1ms"},
-		"unexpected":   {"extra"},
+		"no such file":     {"--sysroot", filepath.Join(empty, "none")},
+		"holds no CPU":     {"--sysroot", empty},
+		"is not a cluster": {"--cores", "huge"},
+		"too short":        {"--probe", "1ms"},
+		"unexpected":       {"extra"},
 	} {
 		out, talk, code := agentMain("", append([]string{"device"}, args...)...)
 		if code != 2 || out != "" || !strings.Contains(talk, want) || !strings.Contains(talk, "hint: ") {

@@ -110,8 +110,8 @@ func TestTargetWrongUse(t *testing.T) {
 		args []string
 	}{
 		{"unknown kind", 2, []string{"device", "--target", "usb:1"}},
-		{"no host name", 2, []string{"bench", model, "--target", "ssh:u@$(reboot)"}},
-		{"no serial", 2, []string{"bench", model, "--target", "adb:; reboot"}},
+		{"is not a host name", 2, []string{"bench", model, "--target", "ssh:u@$(reboot)"}},
+		{"serial number", 2, []string{"bench", model, "--target", "adb:; reboot"}},
 		{"not in known_hosts", 1, []string{"device", "--target", "ssh:u@localhost:1", "--ssh-known-hosts", os.DevNull}},
 	} {
 		out, talk, code := agentMain("", c.args...)

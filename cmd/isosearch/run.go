@@ -135,7 +135,8 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	cli.Group(f, "Anchors", "anchor", "anchors")
 	cli.Group(f, "Exploration", "explore", "start", "evaluations")
 	cli.Group(f, "Claim", "tau", "table-tau", "epsilon", "delta", "enforce-true-band", "interval-band", "neighbours", "certify", "as-published")
-	cli.Group(f, "Sampling", "selector", "scope", "schedule", "fidelities", "batch", "move", "move-score", "fresh", "sigma", "utility-range", "sigma-diff", "sigma-archs", "sigma-repeats")
+	cli.Group(f, "Sampling", "selector", "scope", "schedule", "fidelities", "batch", "move", "move-score", "fresh")
+	cli.Group(f, "Noise", "sigma", "sigma-diff", "sigma-archs", "sigma-repeats", "utility-range")
 	cli.Group(f, "Evaluator", "evaluator", "final", "workers", "timeout", "retries", "agent", "ort-lib")
 	cli.Group(f, "Measured costs", "measure", "measure-arg")
 }
