@@ -204,7 +204,7 @@ func TestWrongFilesAreRefused(t *testing.T) {
 	}
 	for want, path := range map[string]string{
 		"not a shared library": text,
-		"no such file":      filepath.Join(dir, "absent.so"),
+		"no such file":         filepath.Join(dir, "absent.so"),
 	} {
 		_, err := New(Config{Library: path, Search: nativelib.Host()}).Info()
 		if err == nil || !strings.Contains(err.Error(), want) || hint.Of(err) == "" {
