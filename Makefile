@@ -96,6 +96,10 @@ golden: setup-test ## rewrite every expected output from what the code does now;
 test-avx2: setup-test ## as on an x86 processor with AVX2 only, under emulation: the catalogue, every form of integer product and the demo's int8 families (wants qemu-user-static)
 	scripts/test-avx2.sh
 
+.PHONY: test-avx2-whole
+test-avx2-whole: setup-test ## the same with every int8 model of the demo's plan (10 minutes)
+	ISOCOST_EVERY_CELL=1 scripts/test-avx2.sh
+
 .PHONY: test-tensorflow
 test-tensorflow: ## build with TensorFlow (274 MB, set up here) and run its conformance suite, here and as on a processor with AVX2 alone
 	flags="$$(scripts/setup-tensorflow.sh)" && CGO_LDFLAGS="$$flags" CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations" TF_CPP_MIN_LOG_LEVEL=3 sh -ec '\
