@@ -21,8 +21,6 @@ import (
 type constants struct {
 	rng  *rand.Rand
 	g    onnx.Graph
-	last *onnx.ValueInfo // what the next operator works on
-	dims []int
 	made []string
 }
 

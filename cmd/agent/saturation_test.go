@@ -39,20 +39,16 @@ func x86(t *testing.T, flags string) string {
 func quantisedModel(t *testing.T, dir string, top int64) string {
 	t.Helper()
 	g := &onnx.Graph{Name: "g", Inputs: []*onnx.ValueInfo{onnx.NewValue("x", onnx.Float, 1, 64)}, Outputs: []*onnx.ValueInfo{onnx.NewValue("y", onnx.Float, 1, 16)}}
-	for _, c := range []*onnx.Tensor{
+	g.Initializers = []*onnx.Tensor{
 		onnx.FloatTensor("x.scale", onnx.Float, []float32{0.02}), onnx.IntTensor("x.zero", onnx.Uint8, []int64{0}),
 		onnx.IntTensor("w", onnx.Int8, slices.Repeat([]int64{top, -top}, 64*8), 64, 16),
 		onnx.FloatTensor("w.scale", onnx.Float, []float32{0.01}), onnx.IntTensor("w.zero", onnx.Int8, []int64{0}),
-	} {
-		g.Initializers = append(g.Initializers, c)
 	}
-	for _, n := range []*onnx.Node{
+	g.Nodes = []*onnx.Node{
 		{Op: "QuantizeLinear", Inputs: []string{"x", "x.scale", "x.zero"}, Outputs: []string{"x.q"}},
 		{Op: "DequantizeLinear", Inputs: []string{"x.q", "x.scale", "x.zero"}, Outputs: []string{"x.dq"}},
 		{Op: "DequantizeLinear", Inputs: []string{"w", "w.scale", "w.zero"}, Outputs: []string{"w.dq"}},
 		{Name: "classifier", Op: "MatMul", Inputs: []string{"x.dq", "w.dq"}, Outputs: []string{"y"}},
-	} {
-		g.Nodes = append(g.Nodes, n)
 	}
 	path := filepath.Join(dir, fmt.Sprintf("reach%d.onnx", top))
 	m := &onnx.Model{IRVersion: 8, Graph: g, Opsets: []onnx.Opset{{Version: 17}}}
