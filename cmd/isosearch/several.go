@@ -153,7 +153,7 @@ func printSet(w io.Writer, s *anchors.Set, ended []*search.Certificate) {
 		}
 	}
 	if claims > 1 {
-		fmt.Fprintf(w, "confidence   all %d claims that were reached hold together with probability at least %.4g\n", claims, max(0, 1-level))
+		fmt.Fprintf(w, "confidence   %s\n", wrap(fmt.Sprintf("all %d claims that were reached hold together with probability at least %.4g", claims, max(0, 1-level)), 13))
 	}
 }
 

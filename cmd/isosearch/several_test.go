@@ -141,7 +141,7 @@ func TestSeveralAnchors(t *testing.T) {
 	}
 	// One goes on alone as it would have without the others, and nothing changes.
 	before := contents(t, out)
-	if code, _, stderr := isosearch("run", "--space", table, "--lut", "space:us,space:kB", "--evaluator", "table:"+table+",noise=gaussian", "--epsilon", "0.5",
+	if code, _, stderr := isosearch("run", "--neighbours", "exchange", "--space", table, "--lut", "space:us,space:kB", "--evaluator", "table:"+table+",noise=gaussian", "--epsilon", "0.5",
 		"--anchor", set.Anchors[1].Anchor, "--seed", "3", "-o", filepath.Join(out, "anchor-2")); code != 0 {
 		t.Errorf("one alone: exit code %d\n%s", code, stderr)
 	}
