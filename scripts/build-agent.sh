@@ -88,12 +88,12 @@ CGO_ENABLED=1 GOOS=$os GOARCH=$arch CC=$cc CGO_CFLAGS="$cflags" \
 
 # Licences of the Go modules in the agent.
 mkdir "$work/licences"
-[ -f LICENSE ] && cp LICENSE "$work/licences/isocost.txt"
+cp LICENSE "$work/licences/isocost.txt"
 cp "$(go env GOROOT)/LICENSE" "$work/licences/go.txt" 2>/dev/null || true
 go version -m "$work/agent" | awk '$1 == "dep" { print $2 }' | while read -r module; do
 	dir=$(go list -m -f '{{.Dir}}' "$module")
 	for f in "$dir"/LICENSE* "$dir"/LICENCE* "$dir"/COPYING* "$dir"/NOTICE*; do
-		[ -f "$f" ] && cat "$f"
+		if [ -f "$f" ]; then cat "$f"; fi
 	done >"$work/licences/$(echo "$module" | tr / -).txt"
 done
 
