@@ -210,11 +210,18 @@ func fits(ctx context.Context, c Conn, agent string) error {
 		return err
 	}
 	machine := lastLine(string(out))
-	if names, known := machines[f.Machine]; known && machine != "" && !slices.Contains(names, machine) {
+	if names, known := machines[f.Machine]; known && machine != "" && !slices.Contains(names, machine) && !emulates(ctx, c, names[0]) {
 		return hint.Wrap(fmt.Errorf("%s is built for %s, the device is %s", agent, names[0], machine),
 			"take the bundle for the device's architecture and system (scripts/build-agent.sh)")
 	}
 	return nil
+}
+
+// emulates reports whether the device's kernel starts programs of another architecture
+// with an emulator: its registrations name it (Linux, admin-guide/binfmt-misc).
+func emulates(ctx context.Context, c Conn, machine string) bool {
+	out, err := answer(ctx, c, maxStateBytes, "sh", "-c", "cat /proc/sys/fs/binfmt_misc/* 2>/dev/null; true") // its register cannot be read
+	return err == nil && strings.Contains(string(out), machine)
 }
 
 // lastLine returns the last line of a program's output: a login shell may print
