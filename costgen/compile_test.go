@@ -110,7 +110,7 @@ func testHeader() record.Header {
 	return record.Header{
 		Format: record.Format, Protocol: lut.Protocol{SHA256: strings.Repeat("ab", 32)},
 		Device:  lut.Device{ID: "dev", Model: "m", CPU: "c", OS: "linux", Arch: "amd64", Cores: "0"},
-		Runtime: lut.Runtime{Backend: "sim", Version: "1", SHA256: strings.Repeat("cd", 32), Provider: "cpu", Threads: 1},
+		Runtime: lut.Runtime{Library: lut.Library{Backend: "sim", Version: "1", SHA256: strings.Repeat("cd", 32), Provider: "cpu"}, Threads: 1},
 	}
 }
 

@@ -65,13 +65,18 @@ type Device struct {
 	Cores string `json:"cores"` // the core set measured on
 }
 
-// Runtime is the library whose costs these are.
-type Runtime struct {
+// Library identifies a runtime's library and which of its providers computes.
+type Library struct {
 	Backend  string `json:"backend"` // ort, tflite, tensorflow, sim
 	Version  string `json:"version"`
 	SHA256   string `json:"sha256"` // of the library file
 	Provider string `json:"provider"`
-	Threads  int    `json:"threads"`
+}
+
+// Runtime is the library whose costs these are, and how it ran.
+type Runtime struct {
+	Library
+	Threads int `json:"threads"`
 	// Options are those given to the provider and the session, "NAME=VALUE" in the
 	// order of their names, separated by a space; they are part of what was measured.
 	Options string `json:"options,omitempty"`

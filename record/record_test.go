@@ -25,7 +25,7 @@ func goodHeader() Header {
 		Format: Format, Agent: "test", Started: "2026-01-02T03:04:05Z", Plan: hash("plan"),
 		Protocol: lut.Protocol{SHA256: hash(yaml), YAML: yaml},
 		Device:   lut.Device{ID: "d", Model: "m", OS: "linux", Arch: "amd64"},
-		Runtime:  lut.Runtime{Backend: "sim", Version: "1", Provider: "cpu", Threads: 1},
+		Runtime:  lut.Runtime{Library: lut.Library{Backend: "sim", Version: "1", Provider: "cpu"}, Threads: 1},
 	}
 }
 

@@ -22,7 +22,7 @@ func bigTable(t *testing.T) *lut.Table {
 	rng := rand.New(rand.NewPCG(1, 2))
 	f := lut.File{Format: lut.Format, Metric: lut.Latency, Unit: "us", Policy: "isotonic",
 		Device:   lut.Device{ID: "d", Model: "board " + evil, CPU: "cpu", OS: "linux", Arch: "arm64", Cores: "big"},
-		Runtime:  lut.Runtime{Backend: "ort", Version: "1.32.0", Provider: "cpu", Threads: 1},
+		Runtime:  lut.Runtime{Library: lut.Library{Backend: "ort", Version: "1.32.0", Provider: "cpu"}, Threads: 1},
 		Inputs:   []lut.Input{{Kind: "cells", SHA256: strings.Repeat("ab", 32), Records: 5000}},
 		Expires:  []string{"when the runtime changes"},
 		Warnings: []lut.Warning{{Code: "violation", Key: "mbconv[act=relu6,k=3,s=1]/fp32@cin=16,cout=16,h=7,mid=16,w=7", Detail: "falls by 9 % " + evil, P: 0.001}},

@@ -3,13 +3,15 @@ package search
 import (
 	"fmt"
 	"math"
+
+	"github.com/isocost/isocost/lut"
 )
 
 // Band is one equal-cost constraint: cost within the band around the anchor's
 // budget. With several devices or metrics an architecture must pass every band.
 type Band struct {
-	Name   string // device and metric, for people: "pixel4 latency"
-	Metric string // latency, energy, memory…
+	Name   string     // device and metric, for people: "pixel4 latency"
+	Metric lut.Metric // a table's, or a name of the space's own: a column, a count
 	Unit   string
 	Cost   Cost
 	Budget Bounds // B: the anchor's predicted cost

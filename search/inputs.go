@@ -191,7 +191,7 @@ func openBands(sp space.Space, anchor space.Arch, h *Header, get func(FileRef) (
 		now := *ref
 		var cost Cost
 		if metric, ok := strings.CutPrefix(ref.Name, "space:"); ok && ref.File == "" {
-			now.SHA256, now.Metric, now.Unit = sp.Hash(), metric, metric
+			now.SHA256, now.Metric, now.Unit = sp.Hash(), lut.Metric(metric), metric
 			if tab, ok := sp.(*space.Tabular); ok {
 				cost = &RowCost{tab, metric}
 			} else if low, ok := sp.(space.Lowerer); ok {
@@ -220,7 +220,7 @@ func openBands(sp space.Space, anchor space.Arch, h *Header, get func(FileRef) (
 				return nil, fmt.Errorf("table %s: %w", ref.Name, err)
 			}
 			f := t.File()
-			now.Metric, now.Unit, now.Protocol = string(f.Metric), f.Unit, ""
+			now.Metric, now.Unit, now.Protocol = f.Metric, f.Unit, ""
 			if ref.Measured {
 				now.Protocol = f.Protocol.SHA256
 			}

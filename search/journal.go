@@ -16,6 +16,7 @@ import (
 	"github.com/isocost/isocost/internal/filelock"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/strictjson"
+	"github.com/isocost/isocost/lut"
 )
 
 // JournalFormat is the first field of every journal. Those of journalV1 are read and
@@ -55,13 +56,13 @@ type FileRef struct {
 // TableRef is one band: a table with the anchor's budget in it.
 type TableRef struct {
 	FileRef
-	Metric string   `json:"metric"`
-	Unit   string   `json:"unit"`
-	Budget Bounds   `json:"budget"`
-	Tau    *float64 `json:"tau,omitempty"`   // of this table's band; absent: the settings'
-	Eta    *float64 `json:"eta,omitempty"`   // the table's audited relative error, if it has an audit
-	Delta  float64  `json:"eta_delta"`       // η bounds the (1−δ_g) quantile; 0 without an audit
-	Gamma  float64  `json:"gamma,omitempty"` // margin the audit adds to η
+	Metric lut.Metric `json:"metric"` // as Band.Metric
+	Unit   string     `json:"unit"`
+	Budget Bounds     `json:"budget"`
+	Tau    *float64   `json:"tau,omitempty"`   // of this table's band; absent: the settings'
+	Eta    *float64   `json:"eta,omitempty"`   // the table's audited relative error, if it has an audit
+	Delta  float64    `json:"eta_delta"`       // η bounds the (1−δ_g) quantile; 0 without an audit
+	Gamma  float64    `json:"gamma,omitempty"` // margin the audit adds to η
 	// Measured has every candidate measured on the table's device before it becomes
 	// the incumbent, and refused when its measured cost is outside the band.
 	Measured bool `json:"measured,omitempty"`
@@ -125,15 +126,15 @@ type Entry struct {
 
 // Measurement is the cost of one architecture as the device gave it.
 type Measurement struct {
-	Metric   string   `json:"metric"`
-	Unit     string   `json:"unit"`
-	Value    float64  `json:"value"`
-	Lo       float64  `json:"lo"`
-	Hi       float64  `json:"hi"`
-	N        int      `json:"n"`
-	Validity []string `json:"validity"`
-	Device   string   `json:"device"`
-	Protocol string   `json:"protocol,omitempty"` // hash of what it was measured under
+	Metric   lut.Metric `json:"metric"`
+	Unit     string     `json:"unit"`
+	Value    float64    `json:"value"`
+	Lo       float64    `json:"lo"`
+	Hi       float64    `json:"hi"`
+	N        int        `json:"n"`
+	Validity []string   `json:"validity"`
+	Device   string     `json:"device"`
+	Protocol string     `json:"protocol,omitempty"` // hash of what it was measured under
 	// Reference is the anchor's value in the same interleaved campaign; 0 when it has
 	// no valid one. Ratios to it are free of drift between campaigns.
 	Reference float64 `json:"reference,omitempty"`

@@ -47,7 +47,7 @@ func (c *LUTCost) Cost(a space.Arch) (Bounds, error) {
 // RowCost prices the architectures of a tabular space by its own rows.
 type RowCost struct {
 	Space  *space.Tabular
-	Metric string
+	Metric string // the name of a column of costs
 }
 
 // Cost is the row's cost; there is no interval.

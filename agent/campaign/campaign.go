@@ -181,8 +181,8 @@ func (r *run) start(ctx context.Context) error {
 		Format: record.Format, Agent: r.Agent, Started: r.Now().UTC().Format(time.RFC3339), Plan: r.PlanHash,
 		Protocol: lut.Protocol{SHA256: r.Protocol.SHA256(), YAML: r.Protocol.Canonical()},
 		Device:   r.Device, Flags: r.Flags,
-		Runtime: lut.Runtime{Backend: r.info.Backend, Version: r.info.Version, SHA256: r.info.SHA256,
-			Provider: r.Backend.Provider, Threads: r.Protocol.Threads, Options: optionsText(r.Backend.ProviderOptions), Features: r.info.Features},
+		Runtime: lut.Runtime{Library: lut.Library{Backend: r.info.Backend, Version: r.info.Version, SHA256: r.info.SHA256, Provider: r.Backend.Provider},
+			Threads: r.Protocol.Threads, Options: optionsText(r.Backend.ProviderOptions), Features: r.info.Features},
 	}
 	if err := j.begin(header); err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/strictjson"
+	"github.com/isocost/isocost/lut"
 )
 
 // Format is the first field of every file.
@@ -23,11 +24,13 @@ const Format = "isocost/kernels/v1"
 
 // File is a lowered model.
 type File struct {
-	Format  string  `json:"format"`
-	Model   string  `json:"model"`          // name of the model file
-	SHA256  string  `json:"sha256"`         // of the model file
-	Dims    Dims    `json:"dims,omitempty"` // values given to symbolic dimensions
-	Runtime Runtime `json:"runtime"`
+	Format string `json:"format"`
+	Model  string `json:"model"`          // name of the model file
+	SHA256 string `json:"sha256"`         // of the model file
+	Dims   Dims   `json:"dims,omitempty"` // values given to symbolic dimensions
+	// Runtime is the library that optimised the model: another version or provider may
+	// fuse differently.
+	Runtime lut.Library `json:"runtime"`
 	// Network holds the kernels; every node of the runtime's graph is in it once, as
 	// a kernel, as free or as unpriced.
 	Network network.Network `json:"network"`
@@ -35,15 +38,6 @@ type File struct {
 
 // Dims are the values of symbolic dimensions.
 type Dims map[string]int
-
-// Runtime is the library that optimised the model. Another version or provider
-// may fuse differently.
-type Runtime struct {
-	Backend  string `json:"backend"`
-	Version  string `json:"version"`
-	SHA256   string `json:"sha256"`
-	Provider string `json:"provider"`
-}
 
 // Encode writes a file canonically.
 func Encode(f *File) ([]byte, error) {

@@ -13,7 +13,7 @@ const sum = "6c1585d1bbf45b0712ea4a21b705c5fcb4ba04ff2e30f1fbf81a49faf658638f"
 
 func sample() *File {
 	return &File{Format: Format, Model: "net.onnx", SHA256: sum, Dims: Dims{"batch": 1},
-		Runtime: Runtime{"ort", "1.32.0", sum, "cpu"},
+		Runtime: lut.Library{Backend: "ort", Version: "1.32.0", SHA256: sum, Provider: "cpu"},
 		Network: network.Network{Name: "net", Lowered: true,
 			Kernels: []network.Kernel{{Name: "conv", Nodes: []string{"Conv conv"},
 				Op: lut.NewOp("conv", lut.FP32, map[string]string{"k": "3", "s": "1"}, map[string]int{"h": 8, "w": 8, "cin": 3, "cout": 8})},

@@ -238,10 +238,10 @@ func TestCheckDims(t *testing.T) {
 
 func TestUnlikeNamesAnotherRuntimesTable(t *testing.T) {
 	f := mustOpen(t, writeTFLite(t, "net.tflite"))
-	if got := f.Unlike(lut.Runtime{Backend: "ort"}); !strings.HasSuffix(got, "net.tflite is read as LiteRT runs it; the table is of ort") {
+	if got := f.Unlike(lut.Runtime{Library: lut.Library{Backend: "ort"}}); !strings.HasSuffix(got, "net.tflite is read as LiteRT runs it; the table is of ort") {
 		t.Error(got)
 	}
-	for _, r := range []lut.Runtime{{}, {Backend: "tflite"}} {
+	for _, r := range []lut.Runtime{{}, {Library: lut.Library{Backend: "tflite"}}} {
 		if got := f.Unlike(r); got != "" {
 			t.Errorf("%v: %s", r, got)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
 )
 
 func lowerCommand() cli.Command {
@@ -185,7 +186,7 @@ func (o *lowerOptions) lower(ctx context.Context, backend *ort.Backend, info age
 	}
 	return &kernelfile.File{
 		Format: kernelfile.Format, Model: filepath.Base(f.Path), SHA256: sum, Dims: dims,
-		Runtime: kernelfile.Runtime{Backend: info.Backend, Version: info.Version, SHA256: info.SHA256, Provider: o.Provider},
+		Runtime: lut.Library{Backend: info.Backend, Version: info.Version, SHA256: info.SHA256, Provider: o.Provider},
 		Network: *net,
 	}, nil
 }

@@ -208,7 +208,7 @@ func TestPredictTakesLoweredKernels(t *testing.T) {
 	}
 	net.Lowered = true
 	data, err := kernelfile.Encode(&kernelfile.File{Format: kernelfile.Format, Model: "tiny.onnx", SHA256: hash("model"),
-		Runtime: kernelfile.Runtime{Backend: "ort", Version: "1", SHA256: hash("lib"), Provider: "cpu"}, Network: *net})
+		Runtime: lut.Library{Backend: "ort", Version: "1", SHA256: hash("lib"), Provider: "cpu"}, Network: *net})
 	if err != nil {
 		t.Fatal(err)
 	}

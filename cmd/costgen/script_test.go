@@ -41,7 +41,7 @@ func campaign(audit int) []byte {
 		Format: record.Format, Agent: "test", Started: "2024-01-01T00:00:00Z", Plan: hash("plan"),
 		Protocol: lut.Protocol{SHA256: hash("p: 1\n"), YAML: "p: 1\n"},
 		Device:   lut.Device{ID: "dev", Model: "m", CPU: "made-up", OS: "linux", Arch: "amd64", Cores: "0"},
-		Runtime:  lut.Runtime{Backend: "sim", Version: "1", SHA256: hash("lib"), Provider: "cpu", Threads: 1},
+		Runtime:  lut.Runtime{Library: lut.Library{Backend: "sim", Version: "1", SHA256: hash("lib"), Provider: "cpu"}, Threads: 1},
 	}
 	var b bytes.Buffer
 	line := func(data []byte, err error) {

@@ -126,7 +126,7 @@ func build(p published, format string, data []byte, opt Options) (*lut.Table, er
 	f := lut.File{
 		Format: lut.Format, Metric: lut.Latency, Unit: lut.Units[lut.Latency], Policy: "raw",
 		Device:  lut.Device{ID: "imported", Model: opt.Device},
-		Runtime: lut.Runtime{Backend: "imported"},
+		Runtime: lut.Runtime{Library: lut.Library{Backend: "imported"}},
 		Expires: []string{"unknown: the protocol of an imported table is not recorded"},
 	}
 	if p.base > 0 {

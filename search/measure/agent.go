@@ -144,7 +144,7 @@ func read(text []byte, archs []space.Arch, metric lut.Metric) (ms []search.Measu
 	}
 	out := make([]search.Measurement, len(archs))
 	for i, x := range archs {
-		m := search.Measurement{Metric: string(metric), Unit: lut.Units[metric], Validity: []string{"missing"}, Device: r.Device.ID, Protocol: r.Protocol}
+		m := search.Measurement{Metric: metric, Unit: lut.Units[metric], Validity: []string{"missing"}, Device: r.Device.ID, Protocol: r.Protocol}
 		for _, c := range r.Results {
 			if c.Kind != role.Network || c.Name != x.Key() {
 				continue

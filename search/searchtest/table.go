@@ -31,7 +31,7 @@ func Table(t testing.TB, s space.Lowerer, spread float64, cost func(lut.Op) floa
 	sum := strings.Repeat("0", 64)
 	file := lut.File{Format: lut.Format, Metric: lut.Latency, Unit: "us", Policy: "raw",
 		Device:  lut.Device{ID: "made-up", Model: "made-up", CPU: "none", OS: "none", Arch: "none", Cores: "0"},
-		Runtime: lut.Runtime{Backend: "none", Version: "0", SHA256: sum, Provider: "none", Threads: 1}, Protocol: lut.Protocol{SHA256: sum}}
+		Runtime: lut.Runtime{Library: lut.Library{Backend: "none", Version: "0", SHA256: sum, Provider: "none"}, Threads: 1}, Protocol: lut.Protocol{SHA256: sum}}
 	for _, f := range families {
 		slices.SortFunc(f.Knots, func(a, b lut.Knot) int { return slices.Compare(a.At, b.At) })
 		file.Families = append(file.Families, *f)

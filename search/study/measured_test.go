@@ -57,7 +57,7 @@ func (d *skewed) Measure(_ context.Context, archs []space.Arch) ([]search.Measur
 			return nil, err
 		}
 		v := c.Value * 1.3 * math.Pow(1.1, float64(strings.Count(a.Key(), "k5")))
-		out = append(out, search.Measurement{Metric: string(lut.Latency), Unit: "us", Value: v, Lo: v, Hi: v, N: 1, Validity: []string{"ok"}})
+		out = append(out, search.Measurement{Metric: lut.Latency, Unit: "us", Value: v, Lo: v, Hi: v, N: 1, Validity: []string{"ok"}})
 	}
 	return out, d.fail
 }
