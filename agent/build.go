@@ -46,12 +46,7 @@ func Build(m benchmarks.Model, spec BuildSpec) (Model, error) {
 	}
 	if spec.Format == FormatChain {
 		if spec.Precision != "" {
-			out.Chain = nil
-			for _, op := range m.Chain {
-				if op.Kind != "switch" || len(m.Chain) == 1 {
-					out.Chain = append(out.Chain, op.WithPrecision(spec.Precision))
-				}
-			}
+			out.Chain = m.Chain.In(spec.Precision)
 		}
 		return out, nil
 	}

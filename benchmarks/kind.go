@@ -35,7 +35,10 @@ type kind struct {
 	build   func(b *builder, a args, x *graph.Value) *graph.Value
 	// converts says that build brings its input to the key's precision itself.
 	converts bool
-	frame    frame
+	// streams says that its weights are read once, one after another, not again and again
+	// for each pixel.
+	streams bool
+	frame   frame
 	// weights is how many constants the operator has, of those that count beside its
 	// tensors.
 	weights func(a args) (int, error)
@@ -184,6 +187,22 @@ func Shapes(op lut.Op) (in, out Shape, err error) {
 // NeedsSwitch reports that a tensor changes its type between layers of these
 // precisions: dynamic and weight-only int8 have float activations.
 func NeedsSwitch(from, to lut.Precision) bool { return activationType(from) != activationType(to) }
+
+// Converts reports an operator between two layers that changes the precision of what
+// passes and computes nothing: a chain in one precision has no place for it.
+func Converts(op lut.Op) bool { return kinds[op.Kind].converts }
+
+// In returns the chain with every operator in one precision. Conversions between layers
+// are left out, unless the chain has nothing else.
+func (c Chain) In(p lut.Precision) Chain {
+	var out Chain
+	for _, op := range c {
+		if len(c) == 1 || !Converts(op) {
+			out = append(out, op.WithPrecision(p))
+		}
+	}
+	return out
+}
 
 func activationType(p lut.Precision) graph.DType {
 	switch p {

@@ -23,7 +23,7 @@ func init() {
 		build: func(b *builder, a args, x *graph.Value) *graph.Value {
 			return b.linear(x, "linear", a.axis("cout"), a.str("act"))
 		},
-		frame:   alone,
+		frame: alone, streams: true,
 		weights: func(a args) (int, error) { return a.axis("cin") * a.axis("cout"), nil },
 		grid:    gridOf(linearGrid), example: "linear/P@cin=32,cout=24,m=4",
 		// x[M,K], w[O,K], b[O] → y[M,O]; sequences are reshaped around it.

@@ -9,6 +9,9 @@ import (
 type Memory struct {
 	Weights int // constants, each once
 	In, Out int // the chain's value before and after it
+	// Streamed says that the weights are read once, one after another, not again and again
+	// for each pixel.
+	Streamed bool
 }
 
 // MemoryOf is an operator's memory. It fails like Check.
@@ -18,7 +21,7 @@ func MemoryOf(op lut.Op) (Memory, error) {
 		return Memory{}, err
 	}
 	size := elementBytes(op.Precision)
-	m := Memory{In: size * in.elements(), Out: size * out.elements()}
+	m := Memory{In: size * in.elements(), Out: size * out.elements(), Streamed: kinds[op.Kind].streams}
 	weight := size
 	if op.Precision == lut.INT8Dyn || op.Precision == lut.INT8W {
 		weight = 1

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/isotonic"
 	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/lut"
@@ -261,7 +262,7 @@ func precisionOrder(fams []lut.Family) []lut.Warning {
 	rank := map[lut.Precision]int{lut.FP32: 0, lut.FP16: 1, lut.BF16: 1, lut.INT8W: 2, lut.INT8Dyn: 3, lut.INT8: 4}
 	groups := map[string][]int{}
 	for i, f := range fams {
-		if f.Op.Kind == "switch" {
+		if benchmarks.Converts(f.Op) {
 			continue
 		}
 		key := f.Op.WithPrecision(lut.FP32).Family() + fmt.Sprint(f.Axes)

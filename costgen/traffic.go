@@ -29,7 +29,7 @@ func movedBy(ops []lut.Op) moved {
 		if err != nil {
 			continue
 		}
-		if op.Kind == "linear" {
+		if m.Streamed {
 			sum.linear += float64(m.Weights)
 		} else {
 			sum.conv += float64(m.Weights)

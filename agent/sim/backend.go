@@ -222,11 +222,8 @@ func (s *session) Close() error {
 // precision or provider.
 func outputSeed(m agent.Model, opt agent.Options) uint64 {
 	h := fnv.New64a()
-	for _, op := range m.Chain {
-		if op.Kind == "switch" && len(m.Chain) > 1 {
-			continue
-		}
-		fmt.Fprintln(h, op.WithPrecision(lut.FP32).String())
+	for _, op := range m.Chain.In(lut.FP32) {
+		fmt.Fprintln(h, op.String())
 	}
 	h.Write(m.Bytes)
 	if len(opt.Inputs) == 0 {

@@ -321,7 +321,7 @@ func (d *Device) ModelUS(chain benchmarks.Chain) (float64, error) {
 	at := lut.FP32
 	explicit := false
 	for _, op := range append(chain[:len(chain):len(chain)], lut.Op{Precision: lut.FP32}) {
-		here := op.Kind == "switch"
+		here := benchmarks.Converts(op)
 		if !here && !explicit && benchmarks.NeedsSwitch(at, op.Precision) {
 			us += d.SwitchUS
 		}

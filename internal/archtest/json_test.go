@@ -25,35 +25,13 @@ var lenient = map[string]string{
 
 // TestJSONIsReadStrictly: one decoder, whose errors have lines, reads our own formats.
 func TestJSONIsReadStrictly(t *testing.T) {
-	root := filepath.Join("..", "..")
 	reads := regexp.MustCompile(`\bjson\.(Unmarshal|NewDecoder)\(`)
 	seen, found := 0, []string{}
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != root || d.Name() == "testdata") {
-			return filepath.SkipDir
-		}
-		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return nil
-		}
+	for name, text := range sources(t) {
 		seen++
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
 		if reads.Match(text) {
-			name, err := filepath.Rel(root, path)
-			if err != nil {
-				return err
-			}
-			found = append(found, filepath.ToSlash(name))
+			found = append(found, name)
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	if seen < 100 {
 		t.Fatalf("only %d files: a law that checks nothing is not a law", seen)
@@ -68,4 +46,33 @@ func TestJSONIsReadStrictly(t *testing.T) {
 			t.Errorf("%s reads no JSON by encoding/json: take its exception out", name)
 		}
 	}
+}
+
+// sources are our own Go files other than tests: the path from the root and the text.
+func sources(t *testing.T) map[string][]byte {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	files := map[string][]byte{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != root || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		files[filepath.ToSlash(name)] = text
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }
