@@ -103,15 +103,9 @@ func (r *reader) spec(root *yaml.Node) *spec {
 				r.fail(n, "this program reads "+Format, "format is %q, not %q", clip(s.Format), Format)
 			}
 		},
-		"kind": func(n *yaml.Node) { r.oneOf(n, "kind", KindMeasured) },
-		"name": func(n *yaml.Node) { s.Name = r.name(n, "name") },
-		"input": func(n *yaml.Node) {
-			r.fields(n, "input", map[string]func(*yaml.Node){
-				"channels": func(n *yaml.Node) { s.Input.Channels = r.num(n, "channels", 1, maxChannels) },
-				"height":   func(n *yaml.Node) { s.Input.Height = r.num(n, "height", 1, maxSide) },
-				"width":    func(n *yaml.Node) { s.Input.Width = r.num(n, "width", 1, maxSide) },
-			}, "channels", "height", "width")
-		},
+		"kind":       func(n *yaml.Node) { r.oneOf(n, "kind", KindMeasured) },
+		"name":       func(n *yaml.Node) { s.Name = r.name(n, "name") },
+		"input":      func(n *yaml.Node) { s.Input = r.input(n) },
 		"width":      func(n *yaml.Node) { s.Width = r.width(n, s.Width) },
 		"precisions": func(n *yaml.Node) { s.Precisions = r.precisions(n) },
 		"choices":    func(n *yaml.Node) { s.Choices = r.choices(n) },
@@ -137,6 +131,16 @@ func (r *reader) spec(root *yaml.Node) *spec {
 	r.list(stages, "stages", 1, maxLayers, func(n *yaml.Node) { s.Stages = append(s.Stages, r.stage(n, s)) })
 	s.Head = r.fixed(head, "head", s)
 	return s
+}
+
+// input reads the shape of a network's input.
+func (r *reader) input(n *yaml.Node) (in inputSpec) {
+	r.fields(n, "input", map[string]func(*yaml.Node){
+		"channels": func(n *yaml.Node) { in.Channels = r.num(n, "channels", 1, maxChannels) },
+		"height":   func(n *yaml.Node) { in.Height = r.num(n, "height", 1, maxSide) },
+		"width":    func(n *yaml.Node) { in.Width = r.num(n, "width", 1, maxSide) },
+	}, "channels", "height", "width")
+	return in
 }
 
 func precisionNames() []string {

@@ -6,9 +6,10 @@ import (
 	"github.com/isocost/isocost/internal/onnx"
 )
 
-// inline replaces calls of the model's own functions by their bodies, names made
-// unique. Recursion is not allowed in ONNX and ends in an error here.
-func inline(m *onnx.Model) ([]*onnx.Node, error) {
+// Inline returns the nodes of the model's graph, calls of its own functions replaced by
+// their bodies, names made unique. Recursion is not allowed in ONNX and ends in an error
+// here.
+func Inline(m *onnx.Model) ([]*onnx.Node, error) {
 	type key struct{ domain, name, overload string }
 	funcs := map[key]*onnx.Function{}
 	for _, f := range m.Functions {

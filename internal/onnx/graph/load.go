@@ -67,7 +67,7 @@ func (g *Graph) load(m *onnx.Model) error {
 	nodes := src.Nodes
 	var err error
 	if len(m.Functions) > 0 {
-		if nodes, err = inline(m); err != nil {
+		if nodes, err = Inline(m); err != nil {
 			return err
 		}
 	}
