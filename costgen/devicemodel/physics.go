@@ -1,0 +1,102 @@
+package devicemodel
+
+import (
+	"math"
+
+	"github.com/isocost/isocost/lut"
+)
+
+// misfit is how far the physics may be from a measurement, relative: what weighs an exact
+// measurement against others.
+const misfit = 0.2
+
+// pricesOf fits the physics of all groups to the observations at once, none negative. Each
+// group and precision has prices of its own as far as its observations tell; what they do not
+// tell is as for all kernels together.
+func pricesOf(sites []*site, obs []sum) map[string]map[lut.Precision][physicsTerms]float64 {
+	type block struct {
+		group string
+		p     lut.Precision
+	}
+	index := map[block]int{}
+	var blocks []block
+	of := make([]int, len(sites))
+	for i, s := range sites {
+		b := block{s.group, s.op.Precision}
+		if _, ok := index[b]; !ok {
+			index[b] = len(blocks)
+			blocks = append(blocks, b)
+		}
+		of[i] = index[b]
+	}
+	// The common prices first, then each block's around them.
+	common := solvePrices(sites, obs, make([]int, len(sites)), 1, nil)
+	theta := solvePrices(sites, obs, of, len(blocks), common)
+	out := map[string]map[lut.Precision][physicsTerms]float64{}
+	for i, b := range blocks {
+		if out[b.group] == nil {
+			out[b.group] = map[lut.Precision][physicsTerms]float64{}
+		}
+		out[b.group][b.p] = [physicsTerms]float64(theta[i*physicsTerms:])
+	}
+	return out
+}
+
+// solvePrices fits prices by blocks, relative to what each observation measured, then
+// relative to what the first fit expects of it.
+func solvePrices(sites []*site, obs []sum, of []int, blocks int, around []float64) []float64 {
+	n := blocks * physicsTerms
+	var theta []float64
+	row := make([]float64, n)
+	for range 3 {
+		a, b := newMatrix(n, n), make([]float64, n)
+		for i := range obs {
+			o := &obs[i]
+			clear(row)
+			for _, t := range o.terms {
+				for j, x := range sites[t.site].physics {
+					row[of[t.site]*physicsTerms+j] += t.count * x
+				}
+			}
+			level := math.Abs(o.value)
+			if theta != nil {
+				level = max(dot(row, theta), 0.2*level)
+			}
+			w := 1 / (o.stdErr*o.stdErr + misfit*misfit*level*level)
+			for j, x := range row {
+				if x != 0 {
+					axpy(w*x, row, a.row(j))
+					b[j] += w * x * o.value
+				}
+			}
+		}
+		// A price of the block is known to a factor of about three beforehand.
+		for j := range n {
+			switch {
+			case around != nil && around[j%physicsTerms] > 0:
+				t := around[j%physicsTerms]
+				a.a[j*n+j] += 1 / (2 * t * 2 * t)
+				b[j] += t / (2 * t * 2 * t)
+			default:
+				a.a[j*n+j] += 1e-9*a.a[j*n+j] + 1e-30
+			}
+		}
+		// Scaled to a unit diagonal: multiply-adds and dispatches are nine orders apart.
+		scale := make([]float64, n)
+		for j := range n {
+			scale[j] = 1 / math.Sqrt(a.a[j*n+j])
+		}
+		for j := range n {
+			r := a.row(j)
+			for k := range r {
+				r[k] *= scale[j] * scale[k]
+			}
+			b[j] *= scale[j]
+		}
+		theta = nonNegative(a, b)
+		for j := range theta {
+			theta[j] *= scale[j]
+		}
+	}
+	return theta
+}

@@ -1,0 +1,228 @@
+package devicemodel
+
+import (
+	"math"
+	"slices"
+
+	"github.com/isocost/isocost/lut"
+)
+
+// process is the Gaussian process of one group of kernels, over the logarithm of their cost
+// relative to the physics. Its covariance is Matérn 5/2 of a distance to which each
+// continuous feature adds its scaled difference and each categorical property a constant where
+// two kernels differ, plus a bias that all kernels of the group share.
+type process struct {
+	name    string
+	prices  map[lut.Precision][physicsTerms]float64
+	active  []int     // features that vary among the observed kernels
+	centre  []float64 // of the active features
+	inverse []float64 // their inverse length scales
+	lo, hi  []float64 // their observed range
+	cats    []category
+	spread  float64 // variance of the process
+	own     float64 // variance of what is a kernel's own
+	bias    float64 // variance of the shared bias
+
+	inducing []point
+	lu       matrix    // Cholesky factor of the inducing points' covariance
+	post     matrix    // of the posterior precision of the weights: inducing points, then the bias
+	mean     []float64 // posterior mean of the weights
+	sums     matrix    // what sums taught: the weights' covariance falls by sums·sumsᵀ
+	alpha    []float64 // mean as a function of covariances with the inducing points
+}
+
+// category is a categorical property: kernels that differ in it are apart by weight.
+type category struct {
+	name   string
+	weight float64
+	values []string // seen, sorted; any other value is like none of them
+}
+
+// point is a kernel in the space of a process.
+type point struct {
+	x   []float64
+	cat []int32
+}
+
+// embed places a kernel. The second result is how many categorical values were never seen.
+func (p *process) embed(s *site) (point, int) {
+	pt := point{x: make([]float64, len(p.active)), cat: make([]int32, len(p.cats))}
+	for i, f := range p.active {
+		pt.x[i] = (s.x[f] - p.centre[i]) * p.inverse[i]
+	}
+	unseen := 0
+	for i := range p.cats {
+		c := &p.cats[i]
+		v, ok := slices.BinarySearch(c.values, s.cat(c.name))
+		pt.cat[i] = int32(v)
+		if !ok {
+			pt.cat[i] = -1
+			unseen++
+		}
+	}
+	return pt, unseen
+}
+
+// cat is the kernel's value of a categorical property, "" where it has none.
+func (s *site) cat(name string) string {
+	for _, a := range s.cats {
+		if a.Name == name {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// distance is the squared distance of two points.
+func (p *process) distance(a, b *point) float64 {
+	d := 0.0
+	bx := b.x[:len(a.x)]
+	for i, x := range a.x {
+		e := x - bx[i]
+		d += e * e
+	}
+	for i, c := range a.cat {
+		if c != b.cat[i] || c < 0 {
+			d += p.cats[i].weight
+		}
+	}
+	return d
+}
+
+// matern is the Matérn 5/2 correlation at a squared distance, and its derivative by that.
+func matern(d float64) (k, slope float64) {
+	r := math.Sqrt(5 * d)
+	e := math.Exp(-r)
+	return (1 + r + r*r/3) * e, -5.0 / 6 * (1 + r) * e
+}
+
+func (p *process) covariance(a, b *point) float64 {
+	d := p.distance(a, b)
+	if d > 80 {
+		return 0
+	}
+	k, _ := matern(d)
+	return p.spread * k
+}
+
+// shape finds what varies among the group's kernels and sets sizes of the covariance that
+// are sound before anything is learned.
+func (p *process) shape(sites []*site) {
+	for f := range features {
+		mean, lo, hi := 0.0, math.Inf(1), math.Inf(-1)
+		for _, s := range sites {
+			mean += s.x[f] / float64(len(sites))
+			lo, hi = min(lo, s.x[f]), max(hi, s.x[f])
+		}
+		if hi-lo < 1e-9 {
+			continue
+		}
+		p.active = append(p.active, f)
+		p.centre, p.lo, p.hi = append(p.centre, mean), append(p.lo, lo), append(p.hi, hi)
+		p.inverse = append(p.inverse, 0.25)
+	}
+	values := map[string][]string{}
+	for _, s := range sites {
+		for _, a := range s.cats {
+			values[a.Name] = nil
+		}
+	}
+	for name := range values {
+		for _, s := range sites {
+			if v := s.cat(name); !slices.Contains(values[name], v) {
+				values[name] = append(values[name], v)
+			}
+		}
+		slices.Sort(values[name])
+		p.cats = append(p.cats, category{name, 0.3, values[name]})
+	}
+	slices.SortFunc(p.cats, func(a, b category) int {
+		if a.name < b.name {
+			return -1
+		}
+		return 1
+	})
+	p.spread, p.own, p.bias = 0.15, 0.002, 0.05
+}
+
+// inducingMost bounds the inducing points of a process, hence the time of a prediction.
+const inducingMost = 96
+
+// induce chooses inducing points among the group's kernels: each next one is the kernel that
+// the ones before explain least (pivoted Cholesky; Fine and Scheinberg 2001).
+func (p *process) induce(points []point) {
+	left := make([]float64, len(points))
+	for i := range left {
+		left[i] = p.spread
+	}
+	var rows [][]float64 // of the factor, over all points
+	p.inducing = nil
+	for len(p.inducing) < min(inducingMost, len(points)) {
+		best := 0
+		for i, v := range left {
+			if v > left[best] {
+				best = i
+			}
+		}
+		if left[best] < 1e-4*p.spread {
+			break
+		}
+		root := math.Sqrt(left[best])
+		r := make([]float64, len(points))
+		for i := range points {
+			r[i] = p.covariance(&points[best], &points[i])
+		}
+		for _, q := range rows {
+			axpy(-q[best], q, r)
+		}
+		for i := range r {
+			r[i] /= root
+			left[i] = max(0, left[i]-r[i]*r[i])
+		}
+		left[best] = 0
+		rows = append(rows, r)
+		p.inducing = append(p.inducing, points[best])
+	}
+	p.prepare()
+}
+
+// prepare factors the inducing points' covariance.
+func (p *process) prepare() {
+	m := len(p.inducing)
+	p.lu = newMatrix(m, m)
+	for i := range m {
+		for j := range i + 1 {
+			p.lu.a[i*m+j] = p.covariance(&p.inducing[i], &p.inducing[j])
+		}
+		p.lu.a[i*m+i] = p.spread * (1 + 1e-6)
+	}
+	if !p.lu.cholesky() {
+		panic("devicemodel: the covariance of the inducing points is not positive definite")
+	}
+}
+
+// weights are a kernel's coordinates in the process's weights, bias last, and how much of its
+// variance they leave out, what is its own included.
+func (p *process) weights(pt *point) (phi []float64, rest float64) {
+	m := len(p.inducing)
+	phi = make([]float64, m+1)
+	for i := range p.inducing {
+		phi[i] = p.covariance(pt, &p.inducing[i])
+	}
+	p.lu.solve(phi[:m])
+	phi[m] = math.Sqrt(p.bias)
+	return phi, p.own + max(0, p.spread-dot(phi[:m], phi[:m]))
+}
+
+// physics is the mean cost of a kernel by its kind's prices.
+func (p *process) physics(s *site) float64 {
+	price, ok := p.prices[s.op.Precision]
+	if !ok {
+		price = p.prices[""]
+	}
+	v := 0.0
+	for i, x := range s.physics {
+		v += price[i] * x
+	}
+	return v
+}
