@@ -1,6 +1,7 @@
 package benchmarks
 
 import (
+	"math"
 	"slices"
 
 	"github.com/isocost/isocost/internal/tflitefb"
@@ -64,6 +65,30 @@ func TFLitePair(code tflitefb.Op) string {
 func IsFunction(kind string) bool {
 	_, ok := functionOf(kind)
 	return ok
+}
+
+// IsClamp reports a function that cuts its input off at bounds and changes nothing between
+// them: the number format does that in int8.
+func IsClamp(function string) bool {
+	f, ok := functionOf(function)
+	return ok && f.act == fusedClamp
+}
+
+// Clamp is the clamp to the range from lo to hi, "" where the catalogue has none.
+func Clamp(lo, hi float64) string {
+	for _, f := range functions {
+		if f.act == fusedClamp && f.value(math.Inf(-1)) == lo && f.value(math.Inf(1)) == hi {
+			return f.name
+		}
+	}
+	return ""
+}
+
+// Multiplies reports a kind that multiplies its input by matrices or kernels, all of whose
+// constants are part of its key's cell.
+func Multiplies(kind string) bool {
+	o := operators[kind]
+	return o != nil && o.work.macs != nil
 }
 
 // CanFuse reports that a layer's key can have the function as its activation (act).

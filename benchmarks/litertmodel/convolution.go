@@ -48,9 +48,12 @@ func (r *Fused) window(o *graph.Operator, kernel, in, out [2]int) (map[string]st
 // sides are height and width of a map.
 func sides(s []int32) [2]int { return [2]int{int(s[1]), int(s[2])} }
 
-// conv is the key of CONV_2D and DEPTHWISE_CONV_2D; its map is the one before a Pad
-// that it has taken in.
-func (r *Fused) conv(o *graph.Operator) (lut.Op, string) {
+// convolutions are the kinds of one with a kernel for all channels or per channel.
+type convolutions struct{ whole, depthwise string }
+
+// key is of CONV_2D and DEPTHWISE_CONV_2D; the map is the one before a Pad that it has
+// taken in.
+func (k convolutions) key(r *Fused, o *graph.Operator) (lut.Op, string) {
 	x := o.Inputs[0]
 	if r.of(o).pad != nil {
 		x = r.From[x].Inputs[0]
@@ -88,18 +91,18 @@ func (r *Fused) conv(o *graph.Operator) (lut.Op, string) {
 	at := map[string]int{"h": int(in[1]), "w": int(in[2])}
 	if groups == cin && groups == cout && groups > 1 {
 		at["c"] = cin
-		return lut.NewOp("dwconv", prec, attrs, at), ""
+		return lut.NewOp(k.depthwise, prec, attrs, at), ""
 	}
 	at["cin"], at["cout"] = cin, cout
 	if groups > 1 {
 		attrs["g"] = strconv.Itoa(groups)
 	}
-	return lut.NewOp("conv", prec, attrs, at), ""
+	return lut.NewOp(k.whole, prec, attrs, at), ""
 }
 
-// deconv is the key of TRANSPOSE_CONV, whose inputs are the output's shape, the weight
+// transposed is the key of TRANSPOSE_CONV, whose inputs are the output's shape, the weight
 // and the map.
-func (r *Fused) deconv(o *graph.Operator) (lut.Op, string) {
+func (r *Fused) transposed(o *graph.Operator, kind string) (lut.Op, string) {
 	in, w, out := r.In(o, 2).Shape, r.In(o, 1).Shape, r.Out(o).Shape
 	if !r.isMap(in) || !r.isMap(out) || len(w) != 4 || !r.Constant[o.Inputs[1]] {
 		return lut.Op{}, "not a transposed convolution of a map by a constant"
@@ -131,22 +134,18 @@ func (r *Fused) deconv(o *graph.Operator) (lut.Op, string) {
 		}
 		attrs["p"] = "0"
 	}
-	return lut.NewOp("deconv", prec, attrs, map[string]int{"h": int(in[1]), "w": int(in[2]), "cin": int(in[3]), "cout": int(out[3])}), ""
+	return lut.NewOp(kind, prec, attrs, map[string]int{"h": int(in[1]), "w": int(in[2]), "cin": int(in[3]), "cout": int(out[3])}), ""
 }
 
-// pool is the key of a pooling; one whose window is the map is global.
-func (r *Fused) pool(o *graph.Operator) (lut.Op, string) {
+// pool is the key of a pooling; one whose window is the map may have the kind global.
+func (r *Fused) pool(o *graph.Operator, kind, global string) (lut.Op, string) {
 	in, out := r.In(o, 0).Shape, r.Out(o).Shape
 	if !r.isMap(in) || !r.isMap(out) {
 		return lut.Op{}, "not the pooling of a map"
 	}
-	kind := "maxpool"
-	if o.Code == tflitefb.AveragePool2D {
-		kind = "avgpool"
-	}
 	k := [2]int{int(o.Options.Value("filter_height")), int(o.Options.Value("filter_width"))}
-	if kind == "avgpool" && k == sides(in) && sides(out) == [2]int{1, 1} {
-		return r.element(o, "gap", o.Inputs[0], nil)
+	if global != "" && k == sides(in) && sides(out) == [2]int{1, 1} {
+		return r.element(o, global, o.Inputs[0], nil)
 	}
 	attrs, why := r.window(o, k, sides(in), sides(out))
 	if why != "" {

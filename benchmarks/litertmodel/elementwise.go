@@ -10,18 +10,8 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// unary is the catalogue's kind of one input that an operator is, "" for none: by its
-// definition, but of a slope per channel, which is not a function of its input alone.
-func unary(o *graph.Operator) string {
-	if o.Code == tflitefb.Prelu {
-		return "prelu"
-	}
-	return benchmarks.TFLiteFunction(o.Code, o.Options.Value)
-}
-
-func (r *Fused) function(o *graph.Operator, kind string) (op lut.Op, free, why string) {
-	op, why = r.element(o, kind, o.Inputs[0], nil)
-	return op, "", why
+func (r *Fused) function(o *graph.Operator, kind string) (lut.Op, string) {
+	return r.element(o, kind, o.Inputs[0], nil)
 }
 
 func (r *Fused) binary(o *graph.Operator) (lut.Op, string) {
@@ -41,7 +31,7 @@ func (r *Fused) binary(o *graph.Operator) (lut.Op, string) {
 	if why != "" {
 		return lut.Op{}, why
 	}
-	if act != "" && kind == "add" {
+	if act != "" && o.Code == tflitefb.Add {
 		attrs["act"] = act
 	} // the kernels of the others clamp as well, in the same pass
 	return r.element(o, kind, o.Outputs[0], attrs)
@@ -84,7 +74,7 @@ func (r *Fused) broadcast(o *graph.Operator) string {
 }
 
 // power is a square, or a power of a constant exponent.
-func (r *Fused) power(o *graph.Operator) (lut.Op, string) {
+func (r *Fused) power(o *graph.Operator, kind string) (lut.Op, string) {
 	e := 2.0
 	if o.Code == tflitefb.Pow {
 		var ok bool
@@ -96,11 +86,11 @@ func (r *Fused) power(o *graph.Operator) (lut.Op, string) {
 	if e == 2 || e == 3 {
 		name = strconv.Itoa(int(math.Round(e)))
 	}
-	return r.element(o, "pow", o.Inputs[0], map[string]string{"e": name})
+	return r.element(o, kind, o.Inputs[0], map[string]string{"e": name})
 }
 
-// softmax is over the last axis.
-func (r *Fused) softmax(o *graph.Operator) (lut.Op, string) {
+// normalised is over the last axis.
+func (r *Fused) normalised(o *graph.Operator, kind string) (lut.Op, string) {
 	s := r.In(o, 0).Shape
 	prec, why := r.precision(o.Inputs[0], -1)
 	if why != "" {
@@ -109,18 +99,20 @@ func (r *Fused) softmax(o *graph.Operator) (lut.Op, string) {
 	if len(s) == 0 {
 		return lut.Op{}, "the softmax of one number"
 	}
-	return lut.NewOp("softmax", prec, nil, map[string]int{"m": r.outer(s[:len(s)-1]), "n": int(s[len(s)-1])}), ""
+	return lut.NewOp(kind, prec, nil, map[string]int{"m": r.outer(s[:len(s)-1]), "n": int(s[len(s)-1])}), ""
 }
 
-// convert is a change between float and bytes.
-func (r *Fused) convert(o *graph.Operator) (lut.Op, string) {
+// conversions are the kinds of a change from floats to bytes and back.
+type conversions struct{ narrow, widen string }
+
+func (k conversions) key(r *Fused, o *graph.Operator) (lut.Op, string) {
 	from, to := r.In(o, 0).Type, r.Out(o).Type
 	kind := ""
 	switch {
 	case from == tflitefb.Float32 && to == tflitefb.Int8:
-		kind = "quantize"
+		kind = k.narrow
 	case from == tflitefb.Int8 && to == tflitefb.Float32:
-		kind = "dequantize"
+		kind = k.widen
 	default:
 		return lut.Op{}, "from " + from.String() + " to " + to.String()
 	}

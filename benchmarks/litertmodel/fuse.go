@@ -59,7 +59,7 @@ func (r *Fused) takeSigmoid(o *graph.Operator) {
 	for i := range 2 {
 		s, x := o.Inputs[i], o.Inputs[1-i]
 		if f := r.maker(s, tflitefb.Logistic); f != nil && f.Inputs[0] == x && r.Only(s, o) {
-			r.of(f).within, r.of(o).kind, r.of(o).input = o, "silu", x
+			r.of(f).within, r.of(o).kind, r.of(o).input = o, sigmoidKind, x
 			return
 		}
 	}
@@ -81,7 +81,7 @@ func (r *Fused) takeHardSigmoid(o *graph.Operator) {
 		}
 		for j := range 2 {
 			if v, ok := r.Number(a.Inputs[j]); ok && math.Abs(v-3) < 0.05 {
-				r.of(a).within, r.of(o).kind, r.of(o).input = o, "hsigmoid", a.Inputs[1-j]
+				r.of(a).within, r.of(o).kind, r.of(o).input = o, hardSigmoidKind, a.Inputs[1-j]
 				return
 			}
 		}
@@ -125,7 +125,7 @@ func (r *Fused) takeNorm(o *graph.Operator) {
 			r.of(n).within = o
 		}
 	}
-	r.of(o).kind, r.of(o).input = "layernorm", x
+	r.of(o).kind, r.of(o).input, r.of(o).rows = normKind, x, true
 }
 
 // centred is the tensor whose squared difference from its mean o depends on, -1 if there

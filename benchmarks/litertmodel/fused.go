@@ -19,6 +19,7 @@ type how struct {
 	pad    []int           // of a convolution: top, left, bottom, right, that a Pad before it added
 	kind   string          // of a function that several operators make up
 	input  int32           // of that function
+	rows   bool            // that function is of rows, whatever holds them
 }
 
 func (r *Fused) of(o *graph.Operator) *how {

@@ -12,12 +12,12 @@ import (
 )
 
 // parts is the key of a join or a cut: of a map's channels, or of rows.
-func (r *Fused) parts(o *graph.Operator) (lut.Op, string) {
-	kind, whole, parts := "split", o.Inputs[0], len(o.Outputs)
+func (r *Fused) parts(o *graph.Operator, kind string) (lut.Op, string) {
+	whole, parts := o.Inputs[0], len(o.Outputs)
 	axis, ok := 0, true
 	switch o.Code {
 	case tflitefb.Concatenation:
-		kind, whole, parts = "concat", o.Outputs[0], len(o.Inputs)
+		whole, parts = o.Outputs[0], len(o.Inputs)
 		axis = int(o.Options.Value("axis"))
 	case tflitefb.Split:
 		whole = o.Inputs[1]
@@ -37,7 +37,7 @@ func (r *Fused) parts(o *graph.Operator) (lut.Op, string) {
 		return lut.Op{}, why
 	}
 	attrs := map[string]string{"n": strconv.Itoa(parts)}
-	if kind == "concat" && prec == lut.INT8 && r.rescaled(o) {
+	if o.Code == tflitefb.Concatenation && prec == lut.INT8 && r.rescaled(o) {
 		attrs["rescale"] = "1"
 	}
 	if axis == 3 && r.isMap(s) {
@@ -64,16 +64,16 @@ func (r *Fused) rescaled(o *graph.Operator) bool {
 	return 2*differ > graph.Size(r.Out(o).Shape)
 }
 
-// copies are the kinds of the operators that only copy.
-var copies = map[tflitefb.Op]string{tflitefb.Slice: "slice", tflitefb.StridedSlice: "slice", tflitefb.Pad: "pad", tflitefb.PadV2: "pad",
-	tflitefb.BroadcastTo: "expand", tflitefb.Gather: "gather"}
+// gathered is by constant indices.
+func (r *Fused) gathered(o *graph.Operator, kind string) (lut.Op, string) {
+	if !r.Constant[o.Inputs[1]] {
+		return lut.Op{}, "its indices are computed"
+	}
+	return r.element(o, kind, o.Outputs[0], nil)
+}
 
 // copied is an operator that copies its output together, row by row.
-func (r *Fused) copied(o *graph.Operator) (op lut.Op, free, why string) {
-	kind := copies[o.Code]
-	if kind == "gather" && !r.Constant[o.Inputs[1]] {
-		return op, "", "its indices are computed"
-	}
+func (r *Fused) copied(o *graph.Operator, kind string) (op lut.Op, free, why string) {
 	if o.Code == tflitefb.StridedSlice {
 		strides, ok := r.Integers(o, 3)
 		in := r.In(o, 0).Shape
@@ -86,15 +86,15 @@ func (r *Fused) copied(o *graph.Operator) (op lut.Op, free, why string) {
 			}
 		}
 	}
-	if kind != "gather" && graph.Size(r.In(o, 0).Shape) == graph.Size(r.Out(o).Shape) {
+	if graph.Size(r.In(o, 0).Shape) == graph.Size(r.Out(o).Shape) {
 		return op, network.FreeView, ""
 	}
 	op, why = r.element(o, kind, o.Outputs[0], nil)
 	return op, "", why
 }
 
-// reshape copies whole tensors on XNNPACK; of a lone row it is not worth a cell.
-func (r *Fused) reshape(o *graph.Operator) (op lut.Op, free, why string) {
+// reshaped copies whole tensors on XNNPACK; of a lone row it is not worth a cell.
+func (r *Fused) reshaped(o *graph.Operator, kind string) (op lut.Op, free, why string) {
 	at := r.at(r.Out(o).Shape)
 	if r.isMap(r.Out(o).Shape) {
 		s := r.Out(o).Shape
@@ -104,11 +104,11 @@ func (r *Fused) reshape(o *graph.Operator) (op lut.Op, free, why string) {
 		return op, network.FreeView, ""
 	}
 	prec, why := r.precision(o.Outputs[0], -1)
-	return lut.NewOp("reshape", prec, map[string]string{"to": "flat"}, at), "", why
+	return lut.NewOp(kind, prec, map[string]string{"to": "flat"}, at), "", why
 }
 
-// transpose is free when only dimensions of size 1 change places.
-func (r *Fused) transpose(o *graph.Operator) (op lut.Op, free, why string) {
+// permuted is free when only dimensions of size 1 change places.
+func (r *Fused) permuted(o *graph.Operator, kind string) (op lut.Op, free, why string) {
 	prec, why := r.precision(o.Inputs[0], -1)
 	if why != "" {
 		return op, "", why
@@ -133,7 +133,7 @@ func (r *Fused) transpose(o *graph.Operator) (op lut.Op, free, why string) {
 		text += "-" + strconv.Itoa(v)
 		at["d"+strconv.Itoa(i)] = dims[i]
 	}
-	return lut.NewOp("transpose", prec, map[string]string{"perm": text[1:]}, at), "", ""
+	return lut.NewOp(kind, prec, map[string]string{"perm": text[1:]}, at), "", ""
 }
 
 func ascending(n int) []int {
@@ -144,7 +144,7 @@ func ascending(n int) []int {
 	return v
 }
 
-func (r *Fused) resize(o *graph.Operator) (lut.Op, string) {
+func (r *Fused) resized(o *graph.Operator, kind string) (lut.Op, string) {
 	in, out := r.In(o, 0).Shape, r.Out(o).Shape
 	if !r.isMap(in) || !r.isMap(out) {
 		return lut.Op{}, "not a map made larger or smaller"
@@ -158,23 +158,22 @@ func (r *Fused) resize(o *graph.Operator) (lut.Op, string) {
 	} else {
 		attrs["size"] = pair(int(out[1]), int(out[2]))
 	}
-	return r.element(o, "resize", o.Inputs[0], attrs)
+	return r.element(o, kind, o.Inputs[0], attrs)
 }
 
 // blocks is a change between channels and blocks of pixels.
-func (r *Fused) blocks(o *graph.Operator) (lut.Op, string) {
+func (r *Fused) blocks(o *graph.Operator, kind string) (lut.Op, string) {
 	if !r.isMap(r.In(o, 0).Shape) {
 		return lut.Op{}, "not blocks of a map"
-	}
-	kind := "depthtospace"
-	if o.Code == tflitefb.SpaceToDepth {
-		kind = "spacetodepth"
 	}
 	return r.element(o, kind, o.Inputs[0], map[string]string{"f": strconv.Itoa(int(o.Options.Value("block_size")))})
 }
 
-// reduce is over the pixels of maps, or one run of neighbouring dimensions.
-func (r *Fused) reduce(o *graph.Operator) (lut.Op, string) {
+// reduction is the kind of an operator over one run of neighbouring dimensions, with its
+// attribute op; where it is over the pixels of a map, or a sequence's rows, it may be another.
+type reduction struct{ kind, op, overPixels string }
+
+func (k reduction) key(r *Fused, o *graph.Operator) (lut.Op, string) {
 	s := r.In(o, 0).Shape
 	axes, ok := r.Integers(o, 1)
 	if !ok {
@@ -190,12 +189,12 @@ func (r *Fused) reduce(o *graph.Operator) (lut.Op, string) {
 		}
 		on[a] = true
 	}
-	if o.Code == tflitefb.Mean {
+	if k.overPixels != "" {
 		switch {
 		case r.isMap(s) && slices.Equal(on, []bool{false, true, true, false}):
-			return r.element(o, "gap", o.Inputs[0], nil)
+			return r.element(o, k.overPixels, o.Inputs[0], nil)
 		case len(s) == 3 && int(s[0]) == r.Batch && slices.Equal(on, []bool{false, true, false}):
-			return r.element(o, "gap", o.Inputs[0], nil)
+			return r.element(o, k.overPixels, o.Inputs[0], nil)
 		}
 	}
 	prec, why := r.precision(o.Inputs[0], -1)
@@ -212,12 +211,11 @@ func (r *Fused) reduce(o *graph.Operator) (lut.Op, string) {
 	if slices.Contains(on[lo:hi], false) {
 		return lut.Op{}, "it reduces over dimensions that are not neighbours"
 	}
-	attrs := map[string]string{"op": map[tflitefb.Op]string{tflitefb.Mean: "mean", tflitefb.Sum: "sum", tflitefb.ReduceMax: "max",
-		tflitefb.ReduceMin: "min", tflitefb.ReduceProd: "prod"}[o.Code]}
+	attrs := map[string]string{"op": k.op}
 	at := map[string]int{"m": r.outer(s[:lo]), "n": graph.Size(s[lo:hi])}
 	if inner := graph.Size(s[hi:]); inner > 1 {
 		attrs["axis"] = "inner"
 		at = map[string]int{"b": r.outer(s[:lo]), "m": graph.Size(s[lo:hi]), "n": inner}
 	}
-	return lut.NewOp("reduce", prec, attrs, at), ""
+	return lut.NewOp(k.kind, prec, attrs, at), ""
 }

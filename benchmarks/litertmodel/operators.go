@@ -10,39 +10,67 @@ import (
 // their inputs: their names (elementwise.go) say the rest.
 type operator struct {
 	inputs int // how many it needs, where that is more than one
-	price  func(*Fused, *graph.Operator) (op lut.Op, free, why string)
+	price  rule
 }
 
-// keyed is a price that is always a key or the reason why there is none.
-func keyed(f func(*Fused, *graph.Operator) (lut.Op, string)) func(*Fused, *graph.Operator) (op lut.Op, free, why string) {
+// A rule makes an operator's key, or says why it is free or has none. One that suits several
+// operators is given the kind that the operator is.
+type rule func(*Fused, *graph.Operator) (op lut.Op, free, why string)
+
+// keyed is a rule by which nothing is free.
+func keyed(f func(*Fused, *graph.Operator) (lut.Op, string)) rule {
 	return func(r *Fused, o *graph.Operator) (op lut.Op, free, why string) {
 		op, why = f(r, o)
 		return op, "", why
 	}
 }
 
+// as is a rule for operators of one kind.
+func as(kind string, f func(*Fused, *graph.Operator, string) (lut.Op, string)) rule {
+	return keyed(func(r *Fused, o *graph.Operator) (lut.Op, string) { return f(r, o, kind) })
+}
+
+// moved is a rule for operators of one kind that may have nothing to move.
+func moved(kind string, f func(*Fused, *graph.Operator, string) (op lut.Op, free, why string)) rule {
+	return func(r *Fused, o *graph.Operator) (op lut.Op, free, why string) { return f(r, o, kind) }
+}
+
+func pool(kind, global string) rule {
+	return keyed(func(r *Fused, o *graph.Operator) (lut.Op, string) { return r.pool(o, kind, global) })
+}
+
+// Kinds that converters write as several operators (fuse.go).
+const (
+	sigmoidKind     = "silu"
+	hardSigmoidKind = "hsigmoid"
+	normKind        = "layernorm"
+)
+
 var operators map[tflitefb.Op]operator
 
 func init() { // its entries look others up
+	conv, product := convolutions{"conv", "dwconv"}.key, products{"linear", "matmul"}
+	convert := conversions{"quantize", "dequantize"}.key
+	reduced := func(op, overPixels string) rule { return keyed(reduction{"reduce", op, overPixels}.key) }
 	operators = map[tflitefb.Op]operator{
 		// Convolutions and pools.
-		tflitefb.Conv2D:          {inputs: 2, price: keyed((*Fused).conv)},
-		tflitefb.DepthwiseConv2D: {inputs: 2, price: keyed((*Fused).conv)},
-		tflitefb.TransposeConv:   {inputs: 3, price: keyed((*Fused).deconv)},
-		tflitefb.AveragePool2D:   {price: keyed((*Fused).pool)},
-		tflitefb.MaxPool2D:       {price: keyed((*Fused).pool)},
+		tflitefb.Conv2D:          {inputs: 2, price: keyed(conv)},
+		tflitefb.DepthwiseConv2D: {inputs: 2, price: keyed(conv)},
+		tflitefb.TransposeConv:   {inputs: 3, price: as("deconv", (*Fused).transposed)},
+		tflitefb.AveragePool2D:   {price: pool("avgpool", "gap")},
+		tflitefb.MaxPool2D:       {price: pool("maxpool", "")},
 
 		// Products of matrices.
-		tflitefb.FullyConnected: {inputs: 2, price: keyed((*Fused).linear)},
-		tflitefb.BatchMatMul:    {inputs: 2, price: keyed((*Fused).matmul)},
+		tflitefb.FullyConnected: {inputs: 2, price: keyed(product.connected)},
+		tflitefb.BatchMatMul:    {inputs: 2, price: keyed(product.batched)},
 
 		// Reductions and softmax.
-		tflitefb.Mean:       {inputs: 2, price: keyed((*Fused).reduce)},
-		tflitefb.Sum:        {inputs: 2, price: keyed((*Fused).reduce)},
-		tflitefb.ReduceMax:  {inputs: 2, price: keyed((*Fused).reduce)},
-		tflitefb.ReduceMin:  {inputs: 2, price: keyed((*Fused).reduce)},
-		tflitefb.ReduceProd: {inputs: 2, price: keyed((*Fused).reduce)},
-		tflitefb.Softmax:    {price: keyed((*Fused).softmax)},
+		tflitefb.Mean:       {inputs: 2, price: reduced("mean", "gap")},
+		tflitefb.Sum:        {inputs: 2, price: reduced("sum", "")},
+		tflitefb.ReduceMax:  {inputs: 2, price: reduced("max", "")},
+		tflitefb.ReduceMin:  {inputs: 2, price: reduced("min", "")},
+		tflitefb.ReduceProd: {inputs: 2, price: reduced("prod", "")},
+		tflitefb.Softmax:    {price: as("softmax", (*Fused).normalised)},
 
 		// Of two tensors.
 		tflitefb.Add:               {inputs: 2, price: keyed((*Fused).binary)},
@@ -52,31 +80,31 @@ func init() { // its entries look others up
 		tflitefb.Minimum:           {inputs: 2, price: keyed((*Fused).binary)},
 		tflitefb.Maximum:           {inputs: 2, price: keyed((*Fused).binary)},
 		tflitefb.SquaredDifference: {inputs: 2, price: keyed((*Fused).binary)},
-		tflitefb.Pow:               {inputs: 2, price: keyed((*Fused).power)},
-		tflitefb.Square:            {price: keyed((*Fused).power)},
-		tflitefb.Prelu:             {inputs: 2},
+		tflitefb.Pow:               {inputs: 2, price: as("pow", (*Fused).power)},
+		tflitefb.Square:            {price: as("pow", (*Fused).power)},
+		tflitefb.Prelu:             {inputs: 2, price: as("prelu", (*Fused).function)},
 
 		// What only moves numbers.
-		tflitefb.Concatenation:         {price: keyed((*Fused).parts)},
-		tflitefb.Split:                 {inputs: 2, price: keyed((*Fused).parts)},
-		tflitefb.SplitV:                {inputs: 3, price: keyed((*Fused).parts)},
-		tflitefb.Slice:                 {price: (*Fused).copied},
-		tflitefb.StridedSlice:          {price: (*Fused).copied},
-		tflitefb.Pad:                   {inputs: 2, price: (*Fused).copied},
-		tflitefb.PadV2:                 {inputs: 2, price: (*Fused).copied},
-		tflitefb.BroadcastTo:           {price: (*Fused).copied},
-		tflitefb.Gather:                {inputs: 2, price: (*Fused).copied},
-		tflitefb.Reshape:               {price: (*Fused).reshape},
-		tflitefb.Squeeze:               {price: (*Fused).reshape},
-		tflitefb.ExpandDims:            {price: (*Fused).reshape},
-		tflitefb.Transpose:             {inputs: 2, price: (*Fused).transpose},
-		tflitefb.ResizeBilinear:        {price: keyed((*Fused).resize)},
-		tflitefb.ResizeNearestNeighbor: {price: keyed((*Fused).resize)},
-		tflitefb.DepthToSpace:          {price: keyed((*Fused).blocks)},
-		tflitefb.SpaceToDepth:          {price: keyed((*Fused).blocks)},
+		tflitefb.Concatenation:         {price: as("concat", (*Fused).parts)},
+		tflitefb.Split:                 {inputs: 2, price: as("split", (*Fused).parts)},
+		tflitefb.SplitV:                {inputs: 3, price: as("split", (*Fused).parts)},
+		tflitefb.Slice:                 {price: moved("slice", (*Fused).copied)},
+		tflitefb.StridedSlice:          {price: moved("slice", (*Fused).copied)},
+		tflitefb.Pad:                   {inputs: 2, price: moved("pad", (*Fused).copied)},
+		tflitefb.PadV2:                 {inputs: 2, price: moved("pad", (*Fused).copied)},
+		tflitefb.BroadcastTo:           {price: moved("expand", (*Fused).copied)},
+		tflitefb.Gather:                {inputs: 2, price: as("gather", (*Fused).gathered)},
+		tflitefb.Reshape:               {price: moved("reshape", (*Fused).reshaped)},
+		tflitefb.Squeeze:               {price: moved("reshape", (*Fused).reshaped)},
+		tflitefb.ExpandDims:            {price: moved("reshape", (*Fused).reshaped)},
+		tflitefb.Transpose:             {inputs: 2, price: moved("transpose", (*Fused).permuted)},
+		tflitefb.ResizeBilinear:        {price: as("resize", (*Fused).resized)},
+		tflitefb.ResizeNearestNeighbor: {price: as("resize", (*Fused).resized)},
+		tflitefb.DepthToSpace:          {price: as("depthtospace", (*Fused).blocks)},
+		tflitefb.SpaceToDepth:          {price: as("spacetodepth", (*Fused).blocks)},
 
 		// Conversions.
-		tflitefb.Quantize:   {price: keyed((*Fused).convert)},
-		tflitefb.Dequantize: {price: keyed((*Fused).convert)},
+		tflitefb.Quantize:   {price: keyed(convert)},
+		tflitefb.Dequantize: {price: keyed(convert)},
 	}
 }

@@ -2,10 +2,12 @@ package litertmodel
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/tflitefb"
 	"github.com/isocost/isocost/internal/tflitefb/graph"
@@ -40,19 +42,16 @@ func (r *Fused) price(o *graph.Operator) (op lut.Op, free, why string) {
 	if r.Constant[o.Outputs[0]] {
 		return op, network.FreeConstant, ""
 	}
-	switch r.of(o).kind {
-	case "":
-	case "layernorm": // of rows, whatever holds them
-		s := r.Model.Tensors[r.of(o).input].Shape
-		op, why = r.element(o, r.of(o).kind, r.of(o).input, nil)
-		op = lut.NewOp(r.of(o).kind, op.Precision, nil, map[string]int{"seq": r.outer(s[:len(s)-1]), "dim": int(s[len(s)-1])})
-		return op, "", why
-	default:
-		op, why = r.element(o, r.of(o).kind, r.of(o).input, nil)
+	if f := r.of(o); f.kind != "" {
+		op, why = r.element(o, f.kind, f.input, nil)
+		if s := r.Model.Tensors[f.input].Shape; f.rows {
+			op = lut.NewOp(f.kind, op.Precision, nil, map[string]int{"seq": r.outer(s[:len(s)-1]), "dim": int(s[len(s)-1])})
+		}
 		return op, "", why
 	}
-	if kind := unary(o); kind != "" {
-		return r.function(o, kind)
+	if kind := benchmarks.TFLiteFunction(o.Code, o.Options.Value); kind != "" {
+		op, why = r.function(o, kind)
+		return op, "", why
 	}
 	if price := operators[o.Code].price; price != nil {
 		return price(r, o)
@@ -93,9 +92,9 @@ func clamp(o *graph.Operator, prec lut.Precision) (act, why string) {
 	switch v := o.Options.Value("fused_activation_function"); v {
 	case tflitefb.ActNone:
 	case tflitefb.ActRelu:
-		act = "relu"
+		act = benchmarks.Clamp(0, math.Inf(1))
 	case tflitefb.ActRelu6:
-		act = "relu6"
+		act = benchmarks.Clamp(0, 6)
 	default:
 		return "", fmt.Sprintf("a fused activation of number %.0f", v)
 	}

@@ -23,9 +23,10 @@ func (d Difference) String() string {
 
 // Differences compares the kernels of one model, as the rules of a reader have it and as
 // the graph that the runtime optimised has it, and what neither could price. They are
-// sorted by their text; none means that the two agree. See does for what is compared.
-func Differences(rules, runtime *Network) []Difference {
-	a, b := rules.work(), runtime.work()
+// sorted by their text; none means that the two agree. work gives what a kernel does, as
+// far as the two are to be compared: the runtime's own knowledge.
+func Differences(rules, runtime *Network, work func(lut.Op) []string) []Difference {
+	a, b := rules.by(work), runtime.by(work)
 	var all []Difference
 	for what, names := range a {
 		if len(names) != len(b[what]) {
@@ -41,11 +42,11 @@ func Differences(rules, runtime *Network) []Difference {
 	return all
 }
 
-// work lists, by what is done, the names of the kernels that do it.
-func (n *Network) work() map[string][]string {
+// by lists, by what is done, the names of the kernels that do it.
+func (n *Network) by(work func(lut.Op) []string) map[string][]string {
 	out := map[string][]string{}
 	for _, k := range n.Kernels {
-		for _, what := range does(k.Op) {
+		for _, what := range work(k.Op) {
 			out[what] = append(out[what], k.Name)
 		}
 	}
@@ -54,65 +55,4 @@ func (n *Network) work() map[string][]string {
 		out[what] = append(out[what], u.Name)
 	}
 	return out
-}
-
-// does says what a kernel does: an operator with its size. Where the rules and the runtime differ by design, the difference is taken out:
-//   - the runtime pads channels to its vector (16 floats) and its graph shows the padded
-//     width, so widths are rounded up;
-//   - gelu and silu after a linear layer (and any activation after one that quantises
-//     its input) are one kernel by the rules, whose cell is measured as both, and two
-//     nodes of the runtime's: they are taken apart;
-//   - the runtime keeps int8 maps channels last and views of sequences as it likes,
-//     so where every element is treated alike only their number counts;
-//   - transpositions are where the two differ most and are left out: the runtime adds
-//     those of its layout (the weights' is in a key's cell).
-func does(o lut.Op) (what []string) {
-	switch o.Kind {
-	case "transpose":
-		return nil
-	case "conv", "dwconv", "matmul", "softmax", "layernorm", "gap", "maxpool", "avgpool":
-		for _, c := range o.At {
-			o = o.With(c.Axis, padded(c))
-		}
-		return []string{o.String()}
-	case "linear":
-		if act := o.Attr("act"); act == "gelu" || act == "silu" || act != "" && o.Precision == lut.INT8Dyn {
-			m, _ := o.Coord("m")
-			n, _ := o.Coord("cout")
-			p := o.Precision
-			if p == lut.INT8Dyn {
-				p = lut.FP32
-			}
-			if p == lut.FP32 && m == 1 {
-				n = padded(lut.Coord{Axis: "c", Value: n})
-			}
-			what = []string{fmt.Sprintf("%s/%s of %d", act, p, m*n)}
-			o.Attrs = slices.DeleteFunc(slices.Clone(o.Attrs), func(a lut.Attr) bool { return a.Name == "act" })
-		}
-		return append(what, o.String())
-	case "mish": // the runtime takes it apart
-		for _, part := range []string{"softplus", "tanh", "mul"} {
-			dim, _ := o.Coord("dim")
-			seq, _ := o.Coord("seq")
-			what = append(what, fmt.Sprintf("%s/%s of %d", part, o.Precision, dim*seq))
-		}
-		return what
-	}
-	n := 1
-	for _, c := range o.At {
-		if o.Precision == lut.INT8 {
-			n *= c.Value
-		} else {
-			n *= padded(c)
-		}
-	}
-	return []string{fmt.Sprintf("%s/%s of %d", o.Kind, o.Precision, n)}
-}
-
-// padded is a width rounded up to the runtime's vector; an image's three stay.
-func padded(c lut.Coord) int {
-	if !slices.Contains([]string{"c", "cin", "cout"}, c.Axis) || c.Value <= 3 {
-		return c.Value
-	}
-	return (c.Value + 15) / 16 * 16
 }

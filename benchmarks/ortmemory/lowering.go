@@ -230,7 +230,7 @@ func (l *lowerer) end(v *graph.Value) {
 
 // activation runs after a kernel that does not compute it itself: into memory of its own.
 func (l *lowerer) activation(act string, v *graph.Value) {
-	if act != "silu" && act != "gelu" {
+	if !ortmodel.RunsAlone(act) {
 		return
 	}
 	p := l.places(v)

@@ -1,6 +1,7 @@
 package ortmodel
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -276,15 +277,20 @@ func channelVector(s []int) bool {
 // activationOf is the catalogue's activation that a node computes, "" if none.
 func activationOf(n *graph.Node) string {
 	if n.Op == "Clip" {
-		switch lo, hi, ok := graph.ClipBounds(n); {
-		case ok && lo == 0 && hi == 6:
-			return "relu6"
-		case ok && lo == 0 && hi > 1e30:
-			return "relu"
+		if lo, hi, ok := graph.ClipBounds(n); ok {
+			return benchmarks.Clamp(lo, unbounded(hi))
 		}
 		return ""
 	}
 	return elementwise(n)
+}
+
+// unbounded makes the largest numbers of a model infinite: exporters write those for no bound.
+func unbounded(hi float64) float64 {
+	if hi > 1e30 {
+		return math.Inf(1)
+	}
+	return hi
 }
 
 // fuseActivation merges an activation into the convolution or linear layer whose
@@ -299,10 +305,10 @@ func (g *Fused) fuseActivation(n *graph.Node, blocked map[*graph.Value]bool) {
 	if g.How(p).Act != "" || g.How(p).Int8 != g.How(n).Int8 || p.Out[0] != x || runtimeAct(p) != "" {
 		return
 	}
-	if g.How(n).Int8 && act != "relu" && act != "relu6" {
+	if g.How(n).Int8 && !benchmarks.IsClamp(act) {
 		return // between quantised tensors only a clamp is not an operator of its own
 	}
-	if (act == "relu" || act == "relu6") && g.inConv(p) && blocked[p.Out[0]] && graph.Elements(p.In[0].Shape) == graph.Elements(p.In[1].Shape) { // the convolution's own activation
+	if benchmarks.IsClamp(act) && g.inConv(p) && blocked[p.Out[0]] && graph.Elements(p.In[0].Shape) == graph.Elements(p.In[1].Shape) { // the convolution's own activation
 		graph.Absorb(p, n)
 		return
 	}

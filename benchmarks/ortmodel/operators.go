@@ -22,7 +22,7 @@ type Operator struct {
 
 	// key prices it. Without one it is priced by its name among the element-wise
 	// operators (names.go), or not at all.
-	key func(*pricer, *graph.Node) (lut.Op, string)
+	key rule
 	// int8 is when it runs in 8 bits in a model as a quantiser writes it.
 	int8 quantised
 	// byValue means that the shape of its output depends on a value: where that is not
@@ -33,6 +33,10 @@ type Operator struct {
 	shape graph.Rule
 	fold  graph.Fold
 }
+
+// rule makes a node's key, or says why it has none. One that suits several operators is made
+// with the kind that the operator is.
+type rule func(*pricer, *graph.Node) (lut.Op, string)
 
 // Blocking is how an operator works on maps in blocks of channels.
 type Blocking int
@@ -72,65 +76,66 @@ var operators map[string]Operator
 
 func init() { // its entries look others up
 	const ms, nchwc = "com.microsoft:", "com.microsoft.nchwc:"
+	conv, product := convolutions{"conv", "dwconv"}, products{"linear", "matmul"}
 	operators = map[string]Operator{
 		// Convolutions.
-		"Conv":               {key: first.conv, int8: paired},
-		"QLinearConv":        {key: qlinear.conv},
-		"ConvTranspose":      {key: (*pricer).deconv},
-		scaleConv:            {key: (*pricer).scale},
-		nchwc + "Conv":       {key: first.conv, shape: nchwcConv, InPlace: []int{3}},
-		ms + "FusedConv":     {key: first.conv, shape: graph.ConvShape(0, 1), InPlace: []int{3}},
-		ms + "QLinearConv":   {key: qlinear.conv, shape: lastConv(0, 3)},
-		ms + "NhwcConv":      {key: first.last().conv, shape: nhwcConv},
-		ms + "NhwcFusedConv": {key: first.last().conv, shape: nhwcConv, InPlace: []int{3}},
+		"Conv":               {key: conv.of(first), int8: paired},
+		"QLinearConv":        {key: conv.of(qlinear)},
+		"ConvTranspose":      {key: transposed("deconv")},
+		scaleConv:            {key: scaled("dwconv")},
+		nchwc + "Conv":       {key: conv.of(first), shape: nchwcConv, InPlace: []int{3}},
+		ms + "FusedConv":     {key: conv.of(first), shape: graph.ConvShape(0, 1), InPlace: []int{3}},
+		ms + "QLinearConv":   {key: conv.of(qlinear), shape: lastConv(0, 3)},
+		ms + "NhwcConv":      {key: conv.of(last), shape: nhwcConv},
+		ms + "NhwcFusedConv": {key: conv.of(last), shape: nhwcConv, InPlace: []int{3}},
 
 		// Pools.
 		"MaxPool":                       {key: pool("maxpool", false), int8: paired, Blocked: WholeBlocks},
 		"AveragePool":                   {key: pool("avgpool", false), int8: paired, Blocked: WholeBlocks},
-		"GlobalAveragePool":             {key: (*pricer).gap, int8: paired, Blocked: WholeBlocks},
+		"GlobalAveragePool":             {key: global("gap"), int8: paired, Blocked: WholeBlocks},
 		"GlobalMaxPool":                 {Blocked: WholeBlocks, planned: true},
 		nchwc + "MaxPool":               {key: pool("maxpool", false), shape: nchwcPool},
 		nchwc + "AveragePool":           {key: pool("avgpool", false), shape: nchwcPool},
-		nchwc + "GlobalAveragePool":     {key: (*pricer).gap, shape: graph.GlobalPoolShape},
+		nchwc + "GlobalAveragePool":     {key: global("gap"), shape: graph.GlobalPoolShape},
 		nchwc + "GlobalMaxPool":         {shape: graph.GlobalPoolShape},
 		ms + "NhwcMaxPool":              {key: pool("maxpool", true), shape: nhwcPool},
 		ms + "QLinearAveragePool":       {key: pool("avgpool", false), shape: lastPool},
-		ms + "QLinearGlobalAveragePool": {key: (*pricer).gap, shape: lastGlobalPool},
+		ms + "QLinearGlobalAveragePool": {key: global("gap"), shape: lastGlobalPool},
 
 		// Reductions.
-		"ReduceMean":      {key: (*pricer).reduce, byValue: true},
-		"ReduceSum":       {key: (*pricer).reduce, byValue: true},
-		"ReduceMax":       {key: (*pricer).reduce, byValue: true},
-		"ReduceL2":        {key: (*pricer).reduce, byValue: true},
-		"ReduceMin":       {key: (*pricer).reduce, byValue: true},
-		"ReduceProd":      {key: (*pricer).reduce, byValue: true},
-		"ReduceL1":        {key: (*pricer).reduce, byValue: true},
-		"ReduceSumSquare": {key: (*pricer).reduce, byValue: true},
+		"ReduceMean":      {key: reduction("reduce", "gap"), byValue: true},
+		"ReduceSum":       {key: reduction("reduce", "gap"), byValue: true},
+		"ReduceMax":       {key: reduction("reduce", "gap"), byValue: true},
+		"ReduceL2":        {key: reduction("reduce", "gap"), byValue: true},
+		"ReduceMin":       {key: reduction("reduce", "gap"), byValue: true},
+		"ReduceProd":      {key: reduction("reduce", "gap"), byValue: true},
+		"ReduceL1":        {key: reduction("reduce", "gap"), byValue: true},
+		"ReduceSumSquare": {key: reduction("reduce", "gap"), byValue: true},
 
 		// Products of matrices.
-		"Gemm":                       {key: (*pricer).linear, int8: weighted},
-		"MatMul":                     {key: (*pricer).matmul, int8: weighted},
-		"QLinearMatMul":              {key: (*pricer).qmatmul},
-		ms + "FusedGemm":             {key: (*pricer).linear, shape: graph.GemmShape},
-		ms + "QGemm":                 {key: (*pricer).qgemm, shape: qgemm},
-		ms + "FusedMatMul":           {key: (*pricer).matmul, shape: graph.MatMulShape(0, 1, 0)},
-		ms + "DynamicQuantizeMatMul": {key: (*pricer).matmulDynamic, shape: graph.MatMulShape(0, 1, onnx.Float)},
-		ms + "MatMulNBits":           {key: (*pricer).nbits, shape: nbitsShape},
+		"Gemm":                       {key: product.gemm, int8: weighted},
+		"MatMul":                     {key: product.matmul, int8: weighted},
+		"QLinearMatMul":              {key: product.qmatmul},
+		ms + "FusedGemm":             {key: product.gemm, shape: graph.GemmShape},
+		ms + "QGemm":                 {key: product.qgemm, shape: qgemm},
+		ms + "FusedMatMul":           {key: product.matmul, shape: graph.MatMulShape(0, 1, 0)},
+		ms + "DynamicQuantizeMatMul": {key: product.dynamic, shape: graph.MatMulShape(0, 1, onnx.Float)},
+		ms + "MatMulNBits":           {key: product.nbits, shape: nbitsShape},
 		ms + "MatMulIntegerToFloat":  {shape: graph.MatMulShape(0, 1, onnx.Float)},
 
 		// Normalisations and softmax.
-		"Softmax":                               {key: (*pricer).softmax, int8: paired, InPlace: []int{0}},
-		"LayerNormalization":                    {key: (*pricer).layerNorm},
-		"@layernorm":                            {key: (*pricer).layerNorm},
-		"@layernormtail":                        {key: (*pricer).layerNorm},
-		"RMSNormalization":                      {key: (*pricer).rmsNorm},
-		"SimplifiedLayerNormalization":          {key: (*pricer).rmsNorm, shape: graph.Same},
-		"@rmsnorm":                              {key: (*pricer).rmsNorm},
-		"BatchNormalization":                    {key: channelwise("batchnorm"), Blocked: InBlocks, planned: true},
-		"InstanceNormalization":                 {key: channelwise("instancenorm")},
+		"Softmax":                               {key: normalised("softmax"), int8: paired, InPlace: []int{0}},
+		"LayerNormalization":                    {key: rowwise("layernorm")},
+		"@layernorm":                            {key: rowwise("layernorm")},
+		"@layernormtail":                        {key: rowwise("layernorm")},
+		"RMSNormalization":                      {key: rowwise("rmsnorm")},
+		"SimplifiedLayerNormalization":          {key: rowwise("rmsnorm"), shape: graph.Same},
+		"@rmsnorm":                              {key: rowwise("rmsnorm")},
+		"BatchNormalization":                    {key: channelwise("batchnorm", true), Blocked: InBlocks, planned: true},
+		"InstanceNormalization":                 {key: channelwise("instancenorm", false)},
 		"LogSoftmax":                            {InPlace: []int{0}},
-		ms + "QLinearSoftmax":                   {key: (*pricer).softmax, shape: graph.Same},
-		ms + "SkipLayerNormalization":           {key: (*pricer).layerNorm, shape: graph.Same},
+		ms + "QLinearSoftmax":                   {key: normalised("softmax"), shape: graph.Same},
+		ms + "SkipLayerNormalization":           {key: rowwise("layernorm"), shape: graph.Same},
 		ms + "SkipSimplifiedLayerNormalization": {shape: graph.Same},
 
 		// Conversions.
@@ -151,31 +156,31 @@ func init() { // its entries look others up
 		"Dropout":   {View: true},
 
 		// What only moves numbers.
-		"Concat":             {key: (*pricer).concat, int8: paired, Blocked: JoinedBlocks},
-		"Split":              {key: (*pricer).split, int8: paired},
+		"Concat":             {key: joined("concat"), int8: paired, Blocked: JoinedBlocks},
+		"Split":              {key: divided("split"), int8: paired},
 		"Slice":              {key: copies("slice"), int8: paired, byValue: true},
-		"Gather":             {key: (*pricer).gather, int8: paired},
-		"Pad":                {key: copies("pad"), byValue: true},
+		"Gather":             {key: gathered("gather"), int8: paired},
+		"Pad":                {key: pads("pad"), byValue: true},
 		"Expand":             {key: copies("expand"), int8: paired, byValue: true},
 		"Tile":               {key: copies("expand"), int8: paired, byValue: true},
 		"DepthToSpace":       {key: blocks("depthtospace")},
 		"SpaceToDepth":       {key: blocks("spacetodepth")},
-		"Transpose":          {key: (*pricer).transpose, int8: paired},
-		"Resize":             {key: (*pricer).resize, int8: paired, byValue: true},
-		"Upsample":           {key: (*pricer).resize, byValue: true},
-		nchwc + "Upsample":   {key: (*pricer).resize, shape: nchwcUpsample},
-		ms + "QLinearConcat": {key: (*pricer).concat, shape: qlinearConcat, fold: foldQLinearConcat},
+		"Transpose":          {key: permuted("transpose"), int8: paired},
+		"Resize":             {key: resized("resize"), int8: paired, byValue: true},
+		"Upsample":           {key: resized("resize"), byValue: true},
+		nchwc + "Upsample":   {key: resized("resize"), shape: nchwcUpsample},
+		ms + "QLinearConcat": {key: joined("concat"), shape: qlinearConcat, fold: foldQLinearConcat},
 
 		// Element-wise: keys by the names in names.go, unless said here.
-		"Pow":                   {key: (*pricer).pow},
-		"PRelu":                 {key: (*pricer).prelu},
+		"Pow":                   {key: power("pow")},
+		"PRelu":                 {key: slope("prelu")},
 		"Add":                   {int8: paired, Blocked: EqualBlocks},
 		"Mul":                   {int8: paired, Blocked: EqualBlocks},
 		"Sigmoid":               {int8: paired, InPlace: []int{0}, Blocked: InBlocks},
 		"LeakyRelu":             {int8: paired, InPlace: []int{0}},
 		"Where":                 {int8: paired},
 		"Relu":                  {int8: paired, InPlace: []int{0}, Blocked: InBlocks},
-		"Clip":                  {int8: paired, InPlace: []int{0}, Blocked: InBlocks, planned: true},
+		"Clip":                  {key: bounded("clip"), int8: paired, InPlace: []int{0}, Blocked: InBlocks, planned: true},
 		"Tanh":                  {InPlace: []int{0}, Blocked: InBlocks},
 		"Elu":                   {InPlace: []int{0}},
 		"Selu":                  {InPlace: []int{0}},

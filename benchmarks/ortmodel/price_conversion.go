@@ -14,12 +14,12 @@ import (
 // conversion is quantize or dequantize, whose keys are int8 whichever way. Between a
 // float and a quantised convolution its key has the changes of layout on both sides,
 // and at the network's input; anywhere else it is of plain numbers.
-func conversion(kind string) func(*pricer, *graph.Node) (lut.Op, string) {
+func conversion(kind string) rule {
 	return func(p *pricer, n *graph.Node) (lut.Op, string) {
-		x, y := n.In[0], n.Out[0]
-		mapped := p.isMap(y.Shape) && feedsConv(y) && (p.blocked[x] || kind == "quantize" && p.shapeOf(y)[1] <= stemChannels)
+		x, y, narrows := n.In[0], n.Out[0], isQuantize(n)
+		mapped := p.isMap(y.Shape) && feedsConv(y) && (p.blocked[x] || narrows && p.shapeOf(y)[1] <= stemChannels)
 		switch {
-		case kind == "quantize":
+		case narrows:
 			p.blocked[y] = mapped || p.inner[x]
 		case !mapped && !p.g.Lowered && p.blocked[x] && p.apart(x):
 			if p.inner[y] = p.leadsOn(y); !p.inner[y] {
@@ -28,7 +28,7 @@ func conversion(kind string) func(*pricer, *graph.Node) (lut.Op, string) {
 			}
 		}
 		of := y
-		if kind == "quantize" {
+		if narrows {
 			of = x
 		}
 		at, why := p.at(of, mapped)
@@ -65,18 +65,7 @@ func (p *pricer) cast(n *graph.Node) (lut.Op, string) {
 		p.free = network.FreeView
 		return lut.Op{}, ""
 	}
-	name := func(t onnx.DataType) string {
-		switch t {
-		case onnx.Float:
-			return "fp32"
-		case onnx.Float16:
-			return "fp16"
-		case onnx.BFloat16:
-			return "bf16"
-		}
-		return ""
-	}
-	f, t := name(from), name(to)
+	f, t := floats[from], floats[to]
 	if f == "" || t == "" {
 		return lut.Op{}, fmt.Sprintf("a cast of %v to %v", from, to)
 	}
@@ -84,5 +73,8 @@ func (p *pricer) cast(n *graph.Node) (lut.Op, string) {
 	if why != "" {
 		return lut.Op{}, why
 	}
-	return lut.NewOp("switch", lut.Precision(t), map[string]string{"from": f, "to": t}, at), ""
+	return castOf(f, t, at), ""
 }
+
+// floats are the precisions of floating-point types.
+var floats = map[onnx.DataType]lut.Precision{onnx.Float: lut.FP32, onnx.Float16: lut.FP16, onnx.BFloat16: lut.BF16}

@@ -17,15 +17,21 @@ type operands struct {
 
 var (
 	first   = operands{0, 1, false}
+	last    = operands{0, 1, true}
 	qlinear = operands{0, 3, false}
 )
+
+// convolutions are the kinds of one with a kernel for all channels or per channel.
+type convolutions struct{ whole, depthwise string }
+
+func (k convolutions) of(o operands) rule {
+	return func(p *pricer, n *graph.Node) (lut.Op, string) { return k.key(p, n, o) }
+}
 
 // maxWindows bounds the convolutions that one node stands for.
 const maxWindows = 1024
 
-func (o operands) last() operands { o.channelsLast = true; return o }
-
-func (o operands) conv(p *pricer, n *graph.Node) (lut.Op, string) {
+func (k convolutions) key(p *pricer, n *graph.Node, o operands) (lut.Op, string) {
 	x, w := n.Input(o.x), n.Input(o.w)
 	if x == nil || w == nil {
 		return lut.Op{}, "it has no weight"
@@ -65,8 +71,7 @@ func (o operands) conv(p *pricer, n *graph.Node) (lut.Op, string) {
 	p.blocked[n.Out[0]] = len(x.Shape) == 4 && w.Constant // only weights known at loading are laid out in blocks
 	p.last[n.Out[0]] = last
 	if n.Op == "com.microsoft.nchwc:Conv" && n.Input(3) != nil && len(n.Out[0].Shape) == 4 { // its sum: an addition inside
-		add := lut.NewOp("add", prec, map[string]string{"fused": "1"}, ofMap(out))
-		p.also = append(p.also, add)
+		p.also = append(p.also, summed(prec, ofMap(out)))
 	}
 	if !last {
 		p.enterMaps(x, prec)
@@ -74,64 +79,66 @@ func (o operands) conv(p *pricer, n *graph.Node) (lut.Op, string) {
 	g := n.Int("group", 1)
 	// The runtime's blocked weights are padded to whole blocks, the map it reorders is not.
 	padded := n.Op == "com.microsoft.nchwc:Conv" && g == out[1] && w.Shape[1] == 1 && in[1] < g
-	op := lut.NewOp("dwconv", prec, attrs, map[string]int{"h": in[2], "w": in[3], "c": in[1]})
+	op := lut.NewOp(k.depthwise, prec, attrs, map[string]int{"h": in[2], "w": in[3], "c": in[1]})
 	if g == 1 || g != out[1] || in[1] != g && !padded {
 		if g > 1 {
 			attrs["g"] = strconv.Itoa(g)
 		}
-		op = lut.NewOp("conv", prec, attrs, map[string]int{"h": in[2], "w": in[3], "cin": in[1], "cout": out[1]})
+		op = lut.NewOp(k.whole, prec, attrs, map[string]int{"h": in[2], "w": in[3], "cin": in[1], "cout": out[1]})
 	}
 	p.repeat(op, in[0]/p.batch-1) // windows of a map, side by side as a batch
 	return op, ""
 }
 
-func (p *pricer) deconv(n *graph.Node) (lut.Op, string) {
-	x, w := n.In[0], n.In[1]
-	prec, why := p.g.precision(n)
-	if why != "" {
-		return lut.Op{}, why
-	}
-	if len(x.Shape) != 4 || x.Shape[0] != p.batch || !w.Constant {
-		return lut.Op{}, "not a transposed convolution of a map by a constant"
-	}
-	k := n.KernelOf(1)
-	s := n.Ints("strides")
-	if len(s) != 2 {
-		s = []int{1, 1}
-	}
-	attrs := map[string]string{"k": pair(k), "s": pair(s)}
-	if g := n.Int("group", 1); g > 1 {
-		attrs["g"] = strconv.Itoa(g)
-	}
-	if p.g.How(n).Act != "" {
-		attrs["act"] = p.g.How(n).Act
-	}
-	if len(k) != 2 || k[0] < s[0] || k[1] < s[1] {
-		return lut.Op{}, "its kernel is smaller than its stride"
-	}
-	for _, d := range n.Ints("dilations") {
-		if d != 1 {
-			return lut.Op{}, "a dilated transposed convolution"
+func transposed(kind string) rule {
+	return func(p *pricer, n *graph.Node) (lut.Op, string) {
+		x, w := n.In[0], n.In[1]
+		prec, why := p.g.precision(n)
+		if why != "" {
+			return lut.Op{}, why
 		}
-	}
-	// The padding that gives this output, whatever auto_pad, output_padding and
-	// output_shape say it with.
-	out := n.Out[0].Shape[2:]
-	if out[0] != x.Shape[2]*s[0] || out[1] != x.Shape[3]*s[1] {
-		b, e := [2]int{}, [2]int{}
-		pads := n.Ints("pads")
-		for i := range 2 {
-			total := (x.Shape[2+i]-1)*s[i] + k[i] - out[i]
-			if total < 0 {
-				return lut.Op{}, "its output is larger than what its kernel reaches"
-			}
-			b[i] = total / 2
-			if len(pads) == 4 && pads[i] >= 0 {
-				b[i] = min(pads[i], total)
-			}
-			e[i] = total - b[i]
+		if len(x.Shape) != 4 || x.Shape[0] != p.batch || !w.Constant {
+			return lut.Op{}, "not a transposed convolution of a map by a constant"
 		}
-		attrs["p"] = padText(b[:], e[:])
+		k := n.KernelOf(1)
+		s := n.Ints("strides")
+		if len(s) != 2 {
+			s = []int{1, 1}
+		}
+		attrs := map[string]string{"k": pair(k), "s": pair(s)}
+		if g := n.Int("group", 1); g > 1 {
+			attrs["g"] = strconv.Itoa(g)
+		}
+		if p.g.How(n).Act != "" {
+			attrs["act"] = p.g.How(n).Act
+		}
+		if len(k) != 2 || k[0] < s[0] || k[1] < s[1] {
+			return lut.Op{}, "its kernel is smaller than its stride"
+		}
+		for _, d := range n.Ints("dilations") {
+			if d != 1 {
+				return lut.Op{}, "a dilated transposed convolution"
+			}
+		}
+		// The padding that gives this output, whatever auto_pad, output_padding and
+		// output_shape say it with.
+		out := n.Out[0].Shape[2:]
+		if out[0] != x.Shape[2]*s[0] || out[1] != x.Shape[3]*s[1] {
+			b, e := [2]int{}, [2]int{}
+			pads := n.Ints("pads")
+			for i := range 2 {
+				total := (x.Shape[2+i]-1)*s[i] + k[i] - out[i]
+				if total < 0 {
+					return lut.Op{}, "its output is larger than what its kernel reaches"
+				}
+				b[i] = total / 2
+				if len(pads) == 4 && pads[i] >= 0 {
+					b[i] = min(pads[i], total)
+				}
+				e[i] = total - b[i]
+			}
+			attrs["p"] = padText(b[:], e[:])
+		}
+		return lut.NewOp(kind, prec, attrs, map[string]int{"h": x.Shape[2], "w": x.Shape[3], "cin": x.Shape[1], "cout": n.Out[0].Shape[1]}), ""
 	}
-	return lut.NewOp("deconv", prec, attrs, map[string]int{"h": x.Shape[2], "w": x.Shape[3], "cin": x.Shape[1], "cout": n.Out[0].Shape[1]}), ""
 }

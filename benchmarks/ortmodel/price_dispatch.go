@@ -81,8 +81,6 @@ func (p *pricer) node(n *graph.Node) (lut.Op, string) {
 			f = (*pricer).binary
 		case activationOf(n) != "":
 			f = (*pricer).unary
-		case n.Op == "Clip":
-			f = (*pricer).clip
 		default:
 			return lut.Op{}, "the catalogue has no kind for it"
 		}

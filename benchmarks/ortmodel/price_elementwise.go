@@ -27,47 +27,58 @@ func (p *pricer) elementOp(n *graph.Node, kind string, attrs map[string]string) 
 
 func (p *pricer) unary(n *graph.Node) (lut.Op, string) {
 	act := activationOf(n)
-	switch {
-	case act == "relu", act == "sigmoid", act == "tanh", p.g.How(n).Int8: // the blocked layout has these (NchwcTransformer)
+	if runsInBlocks(act) || p.g.How(n).Int8 {
 		p.blocked[n.Out[0]] = p.touchesBlocked(n)
 	}
-	if p.g.How(n).Int8 && (act == "relu" || act == "relu6") {
+	if p.g.How(n).Int8 && benchmarks.IsClamp(act) {
 		p.free = network.FreeView // the number format clamps
 		return lut.Op{}, ""
 	}
 	return p.elementOp(n, act, nil)
 }
 
-// pow is a power of a constant exponent; runtimes multiply squares and cubes out.
-func (p *pricer) pow(n *graph.Node) (lut.Op, string) {
-	e, ok := n.Data(1)
-	if !ok || len(e) != 1 {
-		return lut.Op{}, "its exponent is not one constant"
-	}
-	name := "0.7"
-	if e[0] == 2 || e[0] == 3 {
-		name = strconv.Itoa(int(e[0]))
-	}
-	return p.elementOp(n, "pow", map[string]string{"e": name})
-}
-
-// prelu has a constant slope for every channel of a map or feature of a sequence.
-func (p *pricer) prelu(n *graph.Node) (lut.Op, string) {
-	slope := n.Input(1)
-	if slope == nil || !slope.Constant {
-		return lut.Op{}, "its slope is not constant"
-	}
-	if out := n.Out[0].Shape; p.isMap(out) && broadcastKind(out, slope.Shape, out, true) == "c" {
-		prec, why := p.g.precision(n)
-		if why != "" {
-			return lut.Op{}, why
+// power has a constant exponent; runtimes multiply squares and cubes out.
+func power(kind string) rule {
+	return func(p *pricer, n *graph.Node) (lut.Op, string) {
+		e, ok := n.Data(1)
+		if !ok || len(e) != 1 {
+			return lut.Op{}, "its exponent is not one constant"
 		}
-		return lut.NewOp("prelu", prec, nil, ofMap(out)), ""
+		name := "0.7"
+		if e[0] == 2 || e[0] == 3 {
+			name = strconv.Itoa(int(e[0]))
+		}
+		return p.elementOp(n, kind, map[string]string{"e": name})
 	}
-	return p.elementOp(n, "prelu", nil)
 }
 
-func (p *pricer) clip(n *graph.Node) (lut.Op, string) { return p.elementOp(n, "clip", nil) }
+// slope has a constant slope for every channel of a map or feature of a sequence.
+func slope(kind string) rule {
+	return func(p *pricer, n *graph.Node) (lut.Op, string) {
+		slope := n.Input(1)
+		if slope == nil || !slope.Constant {
+			return lut.Op{}, "its slope is not constant"
+		}
+		if out := n.Out[0].Shape; p.isMap(out) && broadcastKind(out, slope.Shape, out, true) == "c" {
+			prec, why := p.g.precision(n)
+			if why != "" {
+				return lut.Op{}, why
+			}
+			return lut.NewOp(kind, prec, nil, ofMap(out)), ""
+		}
+		return p.elementOp(n, kind, nil)
+	}
+}
+
+// bounded cuts off at bounds: of an activation, which has a key of its own, or any other.
+func bounded(kind string) rule {
+	return func(p *pricer, n *graph.Node) (lut.Op, string) {
+		if activationOf(n) != "" {
+			return p.unary(n)
+		}
+		return p.elementOp(n, kind, nil)
+	}
+}
 
 func (p *pricer) binary(n *graph.Node) (lut.Op, string) {
 	a, b := n.Input(0), n.Input(1)
@@ -93,10 +104,10 @@ func (p *pricer) binary(n *graph.Node) (lut.Op, string) {
 	case c != "":
 		attrs["b"] = c
 		mapped = mapped || c == "c" // of rows, c would mean the last dimension
-	case kind == "add" && p.isMap(out) && p.g.inConv(n) && (p.blocked[a] || cutOff(a)) && (p.blocked[b] || cutOff(b)):
+	case p.isMap(out) && p.g.inConv(n) && (p.blocked[a] || cutOff(a)) && (p.blocked[b] || cutOff(b)):
 		p.blocked[n.Out[0]] = true
 		attrs["fused"], mapped = "1", true
-	case kind == "add" || kind == "mul": // the blocked layout has these
+	case runsInBlocks(kind):
 		p.blocked[n.Out[0]] = p.blocked[a] && p.blocked[b]
 	}
 	if p.g.How(n).Int8 && p.isMap(out) && p.touchesBlocked(n) {
@@ -169,7 +180,7 @@ func (g *Fused) fusedAct(n *graph.Node, prec lut.Precision) string {
 	if act == "" {
 		act = runtimeAct(n)
 	}
-	if prec == lut.INT8 && (act == "relu" || act == "relu6") {
+	if prec == lut.INT8 && benchmarks.IsClamp(act) {
 		return ""
 	}
 	return act
@@ -183,10 +194,11 @@ func runtimeAct(n *graph.Node) string {
 	switch act := n.Src.Str("activation", ""); act {
 	case "":
 	case "Clip":
-		if a := n.Src.Attr("activation_params"); a != nil && len(a.Floats) == 2 && a.Floats[0] == 0 && a.Floats[1] > 1e30 {
-			return "relu"
+		another := benchmarks.Clamp(0, 6) // any clamp between two bounds costs the same
+		if a := n.Src.Attr("activation_params"); a != nil && len(a.Floats) == 2 {
+			return cmp.Or(benchmarks.Clamp(float64(a.Floats[0]), unbounded(float64(a.Floats[1]))), another)
 		}
-		return "relu6" // another clamp costs the same
+		return another
 	default:
 		none := func(string) string { return "" }
 		return cmp.Or(benchmarks.ONNXFunction(act, none), benchmarks.ONNXFunction("com.microsoft:"+act, none))

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/internal/onnx/graph"
 	"github.com/isocost/isocost/lut"
@@ -49,7 +50,7 @@ func (p *pricer) apart(v *graph.Value) bool {
 func (p *pricer) turn(v *graph.Value, rows, columns int) {
 	if !p.turned[v] {
 		p.turned[v] = true
-		p.also = append(p.also, lut.NewOp("transpose", lut.INT8, map[string]string{"perm": "1-0"}, map[string]int{"d0": rows, "d1": columns}))
+		p.also = append(p.also, turned(rows, columns))
 	}
 }
 
@@ -76,16 +77,12 @@ func (p *pricer) enterMaps(x *graph.Value, prec lut.Precision) {
 // in their own key's precision.) Their keys are columns: a row would be what a model
 // ends in, where its frame cannot tell it from the end of any model.
 func (p *pricer) wideConstants(n *graph.Node, op lut.Op) {
-	if op.Precision != lut.FP32 || len(n.In) < 2 {
-		return
-	}
-	switch op.Kind {
-	case "conv", "dwconv", "deconv", "linear", "matmul":
+	if op.Precision != lut.FP32 || len(n.In) < 2 || benchmarks.Multiplies(op.Kind) {
 		return
 	}
 	for _, v := range n.In {
 		if v != nil && v.Constant && v.Dequantised && !operators[n.Op].byValue && graph.Elements(v.Shape) > 1 {
-			p.also = append(p.also, lut.NewOp("dequantize", lut.INT8, nil, map[string]int{"seq": graph.Elements(v.Shape), "dim": 1}))
+			p.also = append(p.also, widened(graph.Elements(v.Shape)))
 		}
 	}
 }
@@ -117,7 +114,7 @@ func (p *pricer) late(n, user *graph.Node) {
 		p.ran[n] = true
 	}
 	if !inside && graph.Elements(n.Out[0].Shape) > 0 {
-		p.also = append(p.also, lut.NewOp("sub", lut.FP32, map[string]string{"b": "s"}, map[string]int{"seq": 1, "dim": 1}))
+		p.also = append(p.also, dispatched())
 	}
 	for _, v := range n.In {
 		if v != nil {

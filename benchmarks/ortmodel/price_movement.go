@@ -12,7 +12,7 @@ import (
 )
 
 // blocks is a change between channels and blocks of pixels.
-func blocks(kind string) func(*pricer, *graph.Node) (lut.Op, string) {
+func blocks(kind string) rule {
 	return func(p *pricer, n *graph.Node) (lut.Op, string) {
 		prec, why := p.g.precision(n)
 		if why != "" {
@@ -27,7 +27,7 @@ func blocks(kind string) func(*pricer, *graph.Node) (lut.Op, string) {
 }
 
 // copies is an operator that copies its output together, row by row.
-func copies(kind string) func(*pricer, *graph.Node) (lut.Op, string) {
+func copies(kind string) rule {
 	return func(p *pricer, n *graph.Node) (lut.Op, string) {
 		if slices.Equal(n.In[0].Shape, n.Out[0].Shape) && (n.Op != "Slice" || openEnds(n)) {
 			p.free = network.FreeView // nothing is cut off or added: removed when the model is loaded
@@ -42,11 +42,19 @@ func copies(kind string) func(*pricer, *graph.Node) (lut.Op, string) {
 				}
 			}
 		}
-		if s := n.Out[0].Shape; kind == "pad" && p.inner[n.Out[0]] && p.isMap(s) { // whole rows of pixels
-			return lut.NewOp(kind, lut.FP32, nil, map[string]int{"seq": s[2], "dim": s[1] * s[3]}), ""
-		}
 		p.blocked[n.Out[0]] = isBytes(n.Out[0].Type) && p.touchesBlocked(n)
 		return p.elementOp(n, kind, nil)
+	}
+}
+
+// pads copies its output together, too: with the channels last, by whole rows of pixels.
+func pads(kind string) rule {
+	plain := copies(kind)
+	return func(p *pricer, n *graph.Node) (lut.Op, string) {
+		if s := n.Out[0].Shape; p.inner[n.Out[0]] && p.isMap(s) && !slices.Equal(n.In[0].Shape, s) {
+			return lut.NewOp(kind, lut.FP32, nil, map[string]int{"seq": s[2], "dim": s[1] * s[3]}), ""
+		}
+		return plain(p, n)
 	}
 }
 
@@ -64,44 +72,48 @@ func openEnds(n *graph.Node) bool {
 	return !slices.ContainsFunc(ends, func(e float64) bool { return e < float64(graph.Clamp(math.MaxInt64)) })
 }
 
-func (p *pricer) gather(n *graph.Node) (lut.Op, string) {
-	if idx := n.Input(1); idx == nil || !idx.Constant {
-		return lut.Op{}, "its indices are computed"
+func gathered(kind string) rule {
+	return func(p *pricer, n *graph.Node) (lut.Op, string) {
+		if idx := n.Input(1); idx == nil || !idx.Constant {
+			return lut.Op{}, "its indices are computed"
+		}
+		return p.elementOp(n, kind, nil)
 	}
-	return p.elementOp(n, "gather", nil)
 }
 
-func (p *pricer) resize(n *graph.Node) (lut.Op, string) {
-	prec, why := p.g.precision(n)
-	if why != "" {
-		return lut.Op{}, why
+func resized(kind string) rule {
+	return func(p *pricer, n *graph.Node) (lut.Op, string) {
+		prec, why := p.g.precision(n)
+		if why != "" {
+			return lut.Op{}, why
+		}
+		in, out := n.In[0].Shape, n.Out[0].Shape
+		if len(in) == 4 && len(out) == 4 && in[1] != out[1] && in[3] == out[3] { // channels last
+			in, out = channelsFirst(in), channelsFirst(out)
+		}
+		if len(in) != 4 || len(out) != 4 || in[0] != p.batch || out[1] != in[1] || graph.Elements(in) < 1 || graph.Elements(out) < 1 {
+			return lut.Op{}, "not a map made larger or smaller"
+		}
+		mode := "nearest"
+		if n.Src != nil {
+			mode = n.Src.Str("mode", "nearest")
+		}
+		switch mode {
+		case "nearest", "linear", "cubic":
+		default:
+			return lut.Op{}, fmt.Sprintf("interpolation %.20q", mode)
+		}
+		if slices.Equal(in, out) {
+			p.free = network.FreeView
+			return lut.Op{}, ""
+		}
+		p.blocked[n.Out[0]] = prec == lut.INT8 && p.blocked[n.In[0]]
+		attrs := map[string]string{"mode": mode}
+		if f := out[2] / in[2]; out[2] == f*in[2] && out[3] == f*in[3] {
+			attrs["f"] = strconv.Itoa(f)
+		} else {
+			attrs["size"] = pair(out[2:])
+		}
+		return lut.NewOp(kind, prec, attrs, ofMap(in)), ""
 	}
-	in, out := n.In[0].Shape, n.Out[0].Shape
-	if len(in) == 4 && len(out) == 4 && in[1] != out[1] && in[3] == out[3] { // channels last
-		in, out = channelsFirst(in), channelsFirst(out)
-	}
-	if len(in) != 4 || len(out) != 4 || in[0] != p.batch || out[1] != in[1] || graph.Elements(in) < 1 || graph.Elements(out) < 1 {
-		return lut.Op{}, "not a map made larger or smaller"
-	}
-	mode := "nearest"
-	if n.Src != nil {
-		mode = n.Src.Str("mode", "nearest")
-	}
-	switch mode {
-	case "nearest", "linear", "cubic":
-	default:
-		return lut.Op{}, fmt.Sprintf("interpolation %.20q", mode)
-	}
-	if slices.Equal(in, out) {
-		p.free = network.FreeView
-		return lut.Op{}, ""
-	}
-	p.blocked[n.Out[0]] = prec == lut.INT8 && p.blocked[n.In[0]]
-	attrs := map[string]string{"mode": mode}
-	if f := out[2] / in[2]; out[2] == f*in[2] && out[3] == f*in[3] {
-		attrs["f"] = strconv.Itoa(f)
-	} else {
-		attrs["size"] = pair(out[2:])
-	}
-	return lut.NewOp("resize", prec, attrs, ofMap(in)), ""
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-func pool(kind string, last bool) func(*pricer, *graph.Node) (lut.Op, string) {
+func pool(kind string, last bool) rule {
 	return func(p *pricer, n *graph.Node) (lut.Op, string) {
 		x := n.In[0]
 		prec, why := p.g.precision(n)
@@ -33,70 +33,76 @@ func pool(kind string, last bool) func(*pricer, *graph.Node) (lut.Op, string) {
 	}
 }
 
-func (p *pricer) gap(n *graph.Node) (lut.Op, string) {
-	prec, why := p.g.precision(n)
-	if why != "" {
-		return lut.Op{}, why
+func global(kind string) rule {
+	return func(p *pricer, n *graph.Node) (lut.Op, string) {
+		prec, why := p.g.precision(n)
+		if why != "" {
+			return lut.Op{}, why
+		}
+		s := n.In[0].Shape
+		if n.Int("channels_last", 0) == 1 {
+			s = channelsFirst(s)
+			p.last[n.Out[0]] = true
+		}
+		if len(s) != 4 || s[0] != p.batch {
+			return lut.Op{}, "not the pooling of a map"
+		}
+		p.blocked[n.Out[0]] = p.blocked[n.In[0]]
+		return lut.NewOp(kind, prec, nil, ofMap(s)), ""
 	}
-	s := n.In[0].Shape
-	if n.Int("channels_last", 0) == 1 {
-		s = channelsFirst(s)
-		p.last[n.Out[0]] = true
-	}
-	if len(s) != 4 || s[0] != p.batch {
-		return lut.Op{}, "not the pooling of a map"
-	}
-	p.blocked[n.Out[0]] = p.blocked[n.In[0]]
-	return lut.NewOp("gap", prec, nil, ofMap(s)), ""
 }
 
-func (p *pricer) reduce(n *graph.Node) (lut.Op, string) {
-	prec, why := p.g.precision(n)
-	if why != "" {
-		return lut.Op{}, why
-	}
-	s := n.In[0].Shape
-	axes, ok := n.ReduceAxes()
-	if !ok {
-		return lut.Op{}, "its axes are not constant"
-	}
-	if graph.Elements(s) < 1 {
-		return lut.Op{}, "an empty tensor"
-	}
-	if n.Op == "ReduceMean" {
-		if p.isMap(s) && !axes[0] && !axes[1] && axes[2] && axes[3] && p.inner[n.In[0]] {
-			// The channels lie last: their means are taken side by side.
-			p.inner[n.Out[0]] = true
-			return lut.NewOp("reduce", prec, map[string]string{"op": "mean", "axis": "inner"}, map[string]int{"b": 1, "m": s[2] * s[3], "n": s[1]}), ""
+// reduction is over some dimensions; means over all pixels of a map, or all rows of a
+// sequence, are the kind overPixels.
+func reduction(kind, overPixels string) rule {
+	return func(p *pricer, n *graph.Node) (lut.Op, string) {
+		prec, why := p.g.precision(n)
+		if why != "" {
+			return lut.Op{}, why
 		}
-		if p.isMap(s) && !axes[0] && !axes[1] && axes[2] && axes[3] && prec != lut.FP32 {
-			p.blocked[n.Out[0]] = p.blocked[n.In[0]]
-			return lut.NewOp("gap", prec, nil, ofMap(s)), ""
+		s := n.In[0].Shape
+		axes, ok := n.ReduceAxes()
+		if !ok {
+			return lut.Op{}, "its axes are not constant"
 		}
-		if len(s) == 3 && s[0] == p.batch && !axes[0] && axes[1] && !axes[2] {
-			return lut.NewOp("gap", prec, nil, map[string]int{"seq": s[1], "dim": s[2]}), ""
+		if graph.Elements(s) < 1 {
+			return lut.Op{}, "an empty tensor"
 		}
-	}
-	// Over one run of neighbouring dimensions: outer × reduced × inner.
-	lo, hi := slices.Index(axes, true), len(axes)
-	if lo < 0 {
-		p.free = network.FreeView
-		return lut.Op{}, ""
-	}
-	for hi > 0 && !axes[hi-1] {
-		hi--
-	}
-	for _, on := range axes[lo:hi] {
-		if !on {
-			return lut.Op{}, "it reduces over dimensions that are not neighbours"
+		op := strings.ToLower(strings.TrimPrefix(n.Op, "Reduce"))
+		if n.Op == "ReduceMean" {
+			if p.isMap(s) && !axes[0] && !axes[1] && axes[2] && axes[3] && p.inner[n.In[0]] {
+				// The channels lie last: their means are taken side by side.
+				p.inner[n.Out[0]] = true
+				return lut.NewOp(kind, prec, map[string]string{"op": op, "axis": "inner"}, map[string]int{"b": 1, "m": s[2] * s[3], "n": s[1]}), ""
+			}
+			if p.isMap(s) && !axes[0] && !axes[1] && axes[2] && axes[3] && prec != lut.FP32 {
+				p.blocked[n.Out[0]] = p.blocked[n.In[0]]
+				return lut.NewOp(overPixels, prec, nil, ofMap(s)), ""
+			}
+			if len(s) == 3 && s[0] == p.batch && !axes[0] && axes[1] && !axes[2] {
+				return lut.NewOp(overPixels, prec, nil, map[string]int{"seq": s[1], "dim": s[2]}), ""
+			}
 		}
+		// Over one run of neighbouring dimensions: outer × reduced × inner.
+		lo, hi := slices.Index(axes, true), len(axes)
+		if lo < 0 {
+			p.free = network.FreeView
+			return lut.Op{}, ""
+		}
+		for hi > 0 && !axes[hi-1] {
+			hi--
+		}
+		for _, on := range axes[lo:hi] {
+			if !on {
+				return lut.Op{}, "it reduces over dimensions that are not neighbours"
+			}
+		}
+		outer, inner := p.outer(s, lo), graph.Elements(s[hi:])
+		attrs := map[string]string{"op": op}
+		if inner > 1 {
+			attrs["axis"] = "inner"
+			return lut.NewOp(kind, prec, attrs, map[string]int{"b": outer, "m": graph.Elements(s[lo:hi]), "n": inner}), ""
+		}
+		return lut.NewOp(kind, prec, attrs, map[string]int{"m": outer, "n": graph.Elements(s[lo:hi])}), ""
 	}
-	op := strings.ToLower(strings.TrimPrefix(n.Op, "Reduce"))
-	outer, inner := p.outer(s, lo), graph.Elements(s[hi:])
-	attrs := map[string]string{"op": op}
-	if inner > 1 {
-		attrs["axis"] = "inner"
-		return lut.NewOp("reduce", prec, attrs, map[string]int{"b": outer, "m": graph.Elements(s[lo:hi]), "n": inner}), ""
-	}
-	return lut.NewOp("reduce", prec, attrs, map[string]int{"m": outer, "n": graph.Elements(s[lo:hi])}), ""
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/isocost/isocost/benchmarks/kernelfile"
 	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/benchmarks/ortmodel"
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
@@ -113,7 +114,7 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 			if err != nil {
 				return err
 			}
-			diff := network.Differences(rules, &lowered.Network)
+			diff := network.Differences(rules, &lowered.Network, ortmodel.Work)
 			if err := printDifferences(env.Stdout, f.Path, rules, lowered, diff); err != nil {
 				return err
 			}

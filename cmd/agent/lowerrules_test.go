@@ -13,6 +13,7 @@ import (
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/benchmarks/onnxwriter"
+	"github.com/isocost/isocost/benchmarks/ortmodel"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/lut"
 )
@@ -84,7 +85,7 @@ func TestRulesAgreeWithRuntime(t *testing.T) {
 				t.Errorf("only %d kernels", len(net.Kernels))
 			}
 			var diff []string
-			for _, d := range network.Differences(net, &f.Network) {
+			for _, d := range network.Differences(net, &f.Network, ortmodel.Work) {
 				diff = append(diff, d.String())
 			}
 			if !slices.Equal(diff, listed[name]) {

@@ -18,30 +18,32 @@ import (
 // a property of an operator is asked of its definition, or its change would be looked for
 // in many places.
 var naming = map[string]string{
-	"benchmarks/ortmodel":          "what ONNX Runtime does with an operator",
-	"benchmarks/litertmodel":       "what LiteRT does with an operator",
-	"benchmarks/ortmemory":         "what ONNX Runtime does with an operator",
-	"benchmarks/network":           "what ONNX Runtime does with an operator",
-	"agent/sidebyside/networks.go": "networks written down as keys",
-	"agent/probe/once.go":          "the operator that a provider is tried with",
-	"costgen/exchange/fbnet.go":    "the operators of a published table",
-	"costgen/exchange/ofa.go":      "the operators of a published table",
-	"costgen/exchange/tfnas.go":    "the operators of a published table",
-	"search/space/spec.go":         "the layers of a space, which it lowers to keys",
-	"search/space/unit.go":         "the layers of a space, which it lowers to keys",
+	"benchmarks/litertmodel/operators.go": "what LiteRT does with an operator",
+	"benchmarks/ortmodel/kinds.go":        "what ONNX Runtime does with a kind",
+	"benchmarks/ortmodel/operators.go":    "what ONNX Runtime does with an operator",
+	"agent/sidebyside/networks.go":        "networks written down as keys",
+	"agent/probe/once.go":                 "the operator that a provider is tried with",
+	"costgen/exchange/fbnet.go":           "the operators of a published table",
+	"costgen/exchange/ofa.go":             "the operators of a published table",
+	"costgen/exchange/tfnas.go":           "the operators of a published table",
+	"search/space/spec.go":                "the layers of a space, which it lowers to keys",
+	"search/space/unit.go":                "the layers of a space, which it lowers to keys",
 }
 
 // homonyms are texts that mean something else.
 var homonyms = map[string]string{
-	"agent/ort/tiny.go add":                 "a node's name",
-	"agent/protocol.go min":                 "an estimator",
-	"agent/tensorflow/quantised.go max":     "a bound of FakeQuant",
-	"agent/tensorflow/quantised.go min":     "a bound of FakeQuant",
-	"costgen/print.go max":                  "a column's title",
-	"internal/onnx/graph/pattern.go max":    "an attribute of Clip",
-	"internal/onnx/graph/pattern.go min":    "an attribute of Clip",
-	"internal/onnx/graph/shapes.go split":   "an attribute of Split",
-	"search/evaluator/trainingfree.go mean": "a node's name",
+	"agent/ort/tiny.go add":                        "a node's name",
+	"agent/protocol.go min":                        "an estimator",
+	"agent/tensorflow/quantised.go max":            "a bound of FakeQuant",
+	"agent/tensorflow/quantised.go min":            "a bound of FakeQuant",
+	"benchmarks/litertmodel/movement.go linear":    "an interpolation",
+	"benchmarks/ortmodel/fusions.go silu":          "a fusion's title",
+	"benchmarks/ortmodel/price_movement.go linear": "an interpolation",
+	"costgen/print.go max":                         "a column's title",
+	"internal/onnx/graph/pattern.go max":           "an attribute of Clip",
+	"internal/onnx/graph/pattern.go min":           "an attribute of Clip",
+	"internal/onnx/graph/shapes.go split":          "an attribute of Split",
+	"search/evaluator/trainingfree.go mean":        "a node's name",
 }
 
 // TestEnginesNameNoOperator: no text in the code is the name of a kind or of an operator of
