@@ -61,7 +61,7 @@ func Build(chain Chain, opt BuildOptions) (*graph.Graph, error) {
 		if x == nil {
 			x = b.input("input", in, floatType(op.Precision))
 		}
-		if have := Shape(x.Shape[1:]); !have.fits(in) {
+		if have := Shape(x.Shape[1:]); !have.Fits(in) {
 			return nil, fmt.Errorf("build: operator %d: %s wants %v, but gets %v", i, op, in, have)
 		} else if !have.equal(in) {
 			x = b.reshape(x, b.layer+".flat", in)

@@ -66,20 +66,45 @@ func (p *Plan) Estimate(s Schedule) (time.Duration, error) {
 		if err != nil {
 			return 0, fmt.Errorf("estimate model %s: %w", m.ID, err)
 		}
-		run := max(w.seconds, 1e-6)
-		warm := min(float64(s.WarmRuns)*run, max(s.WarmSeconds, 2*run))
-		sample := run * max(1, math.Ceil(s.MinSample/run))
-		visit := estimateVisit + float64(s.Discard)*run + float64(s.PerVisit)*sample
-		rounds := float64(s.Rounds)
-		if s.MaxModel > 0 {
-			rounds = max(1, min(rounds, math.Ceil(s.MaxModel/(float64(s.PerVisit)*sample))))
-		}
-		total += estimateOpen + float64(w.weights)/estimateLoad + warm + rounds*visit
+		open, visit, rounds := s.parts(w)
+		total += open + rounds*visit
 		if i == 0 {
 			reference = float64(s.Rounds*s.ReferenceVisits) * visit
 		}
 	}
 	return time.Duration((total + reference) * float64(time.Second)), nil
+}
+
+// parts are what opening a model takes, what a visit takes, and how many there are.
+func (s Schedule) parts(w modelWork) (open, visit, rounds float64) {
+	run := max(w.seconds, 1e-6)
+	warm := min(float64(s.WarmRuns)*run, max(s.WarmSeconds, 2*run))
+	sample := run * max(1, math.Ceil(s.MinSample/run))
+	visit = estimateVisit + float64(s.Discard)*run + float64(s.PerVisit)*sample
+	rounds = float64(s.Rounds)
+	if s.MaxModel > 0 {
+		rounds = max(1, min(rounds, math.Ceil(s.MaxModel/(float64(s.PerVisit)*sample))))
+	}
+	return estimateOpen + float64(w.weights)/estimateLoad + warm, visit, rounds
+}
+
+// ModelSeconds is about how long one model takes in a campaign on the core that the
+// figures of Estimate are of: it is opened once and visited in every round. It fails like
+// Build.
+func (s Schedule) ModelSeconds(c Chain) (float64, error) {
+	w, err := modelWorkOf(c)
+	if err != nil {
+		return 0, err
+	}
+	open, visit, rounds := s.parts(w)
+	return open + rounds*visit, nil
+}
+
+// Seconds is about how long one run of the chain takes on the core that the figures of
+// Estimate are of. It fails like Build.
+func Seconds(c Chain) (float64, error) {
+	w, err := modelWorkOf(c)
+	return w.seconds, err
 }
 
 // modelWork holds what a model computes and stores.

@@ -200,7 +200,7 @@ func (c Chain) check() error {
 			return fmt.Errorf("operator %d: %w", i, err)
 		}
 		in := kinds[op.Kind].in(args{op})
-		if i > 0 && !have.fits(in) {
+		if i > 0 && !have.Fits(in) {
 			return fmt.Errorf("operator %d: %s wants %v, but gets %v", i, op, in, have)
 		}
 		have = kinds[op.Kind].out(args{op})

@@ -113,6 +113,19 @@ func (p *Planner) Network(set role.Set, name string, c Chain) error {
 	return nil
 }
 
+// Sum asks for a chain of kernels, which a runtime runs as ops: where it merges some of
+// the chain's operators they differ from it.
+func (p *Planner) Sum(set role.Set, name string, c, ops Chain) error {
+	if err := c.check(); err != nil {
+		return fmt.Errorf("chain %s: %w", name, err)
+	}
+	p.add(Case{Role: role.Network, Set: set, Name: name, Ops: ops, Terms: []Term{{Coef: 1, Model: p.chain(c)}}})
+	return nil
+}
+
+// Models lists the models asked for so far.
+func (p *Planner) Models() []Model { return p.models }
+
 // File asks for a whole network given as a model file, its ID yet to come; ops are the
 // keys its cost should be the sum of, nil when they are not known.
 func (p *Planner) File(set role.Set, name string, m Model, ops Chain) {

@@ -34,9 +34,9 @@ func (s Shape) equal(t Shape) bool {
 	return true
 }
 
-// fits reports that a tensor of shape s can be the input of an operator that
+// Fits reports that a tensor of shape s can be the input of an operator that
 // wants t: equal, or both a vector: one of its own, a pooled map, a sequence of one.
-func (s Shape) fits(t Shape) bool {
+func (s Shape) Fits(t Shape) bool {
 	n := s.vector()
 	return s.equal(t) || n > 0 && n == t.vector()
 }

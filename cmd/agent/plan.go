@@ -31,7 +31,8 @@ func planCommand() cli.Command {
 		Long: `
 From a space: every cell that one of its architectures can ask for, and whole networks drawn from it that calibrate
 and audit the table. From ONNX and .tflite models: the kernels that they run as, and the models themselves as networks. From
-families: their standard grids (docs/catalogue.md). Cells and models asked for twice are in the plan once; the order
+families: their standard grids (docs/catalogue.md). For a table that prices networks nobody has measured (--device):
+kernels and chains of kernels that cover what public networks are made of, in the time given. Cells and models asked for twice are in the plan once; the order
 of the cases is shuffled by the seed. Kernels that the catalogue cannot measure are listed, with exit code 3.`,
 		Example: `agent plan --space examples/mobile-cnn/space.yaml -o plan.jsonl`,
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
@@ -64,6 +65,11 @@ type planOptions struct {
 	Warm        bool
 	Protocol    string
 
+	Device  bool
+	Census  string
+	Unseen  string
+	Minutes float64
+
 	kernels modelplan.Kernels
 }
 
@@ -76,7 +82,11 @@ func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.Warm, "warm", false, "measure a model's kernels with their weights in the nearest cache, as in a network under 1 MB")
 	flags.StringVar((*string)(&o.Set), "set", string(role.Audit), "use of the models themselves: audit, calibrate, or none to plan the kernels alone")
 	flags.StringSliceVar(&o.Families, "family", nil, "plan the standard grids of these `kinds`; docs/catalogue.md lists those that have one")
-	flags.StringSliceVar(&o.Precisions, "precision", []string{"fp32"}, "`precisions` of --family; a space names its own")
+	flags.StringSliceVar(&o.Precisions, "precision", []string{"fp32"}, "`precisions` of --family and --device; a space names its own")
+	flags.BoolVar(&o.Device, "device", false, "plan what covers the kernels of public networks")
+	flags.StringVar(&o.Census, "census", "", "cover the networks of this census `FILE` instead (costgen census)")
+	flags.StringVar(&o.Unseen, "unseen", "", "plan no kernel of the networks in this census `FILE` and nothing of their families: they will judge the table")
+	flags.Float64Var(&o.Minutes, "minutes", 10, "device time that the plan of --device is to take")
 	flags.IntVar(&o.Calibrate, "calibrate", 16, "number of the space's networks that calibrate the table")
 	flags.IntVar(&o.Audit, "audit", 59, "number of the space's networks that audit the table; 59 is the fewest that bound the error's 95 % quantile at 95 % confidence")
 	flags.IntVar(&o.Knots, "knots", 0, "most widths to keep per block; 0 keeps all")
@@ -90,6 +100,7 @@ func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	cli.Group(flags, "From a space", "space", "calibrate", "audit", "knots")
 	cli.Group(flags, "From models", "model", "calibrate-model", "dim", "signature", "warm", "set")
 	cli.Group(flags, "From families", "family", "precision")
+	cli.Group(flags, "For a device", "device", "census", "unseen", "minutes")
 }
 
 // maxNetworks bounds the networks of one set: the strictest audit there is
@@ -107,14 +118,16 @@ func (o *planOptions) validate(args []string) error {
 		o.Models, args = append(o.Models, args...), nil
 	}
 	sources := 0
-	for _, given := range []bool{o.Space != "", len(o.Families) > 0, len(o.Models) > 0} {
+	for _, given := range []bool{o.Space != "", len(o.Families) > 0, len(o.Models) > 0, o.Device} {
 		if given {
 			sources++
 		}
 	}
 	add(len(args) > 0, "plan takes no arguments but further models, got %q", args)
-	add(sources == 0, "nothing to plan: give --space, --model or --family")
-	add(sources > 1, "--space, --model and --family are plans of their own: make a file for each")
+	add(sources == 0, "nothing to plan: give --space, --model, --family or --device")
+	add(sources > 1, "--space, --model, --family and --device are plans of their own: make a file for each")
+	add(!o.Device && (o.Census != "" || o.Unseen != ""), "--census and --unseen go with --device")
+	add(!(o.Minutes > 0 && o.Minutes <= 1440), "--minutes %v is not above 0 and at most 1440", o.Minutes)
 	if o.Set == "none" {
 		o.Set = ""
 	}
@@ -143,7 +156,7 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 	if err := o.validate(args); err != nil {
 		return err
 	}
-	if err := cli.NewOutput("-o", o.Output, slices.Concat(o.Models, o.Calibrators, []string{o.Space, o.Protocol})...); err != nil {
+	if err := cli.NewOutput("-o", o.Output, slices.Concat(o.Models, o.Calibrators, []string{o.Space, o.Protocol, o.Census, o.Unseen})...); err != nil {
 		return err
 	}
 	p := &benchmarks.Planner{Seed: o.Seed, Isolated: o.Isolated, Copies: o.Copies, SecondContexts: o.SecondContexts}
@@ -153,13 +166,18 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 		err = o.fromSpace(p)
 	case len(o.Models) > 0:
 		err = o.fromModels(env, p)
-	default:
+	case len(o.Families) > 0:
 		err = o.fromFamilies(p)
 	}
 	if err != nil {
 		return err
 	}
 	plan := p.Plan()
+	if o.Device {
+		if plan, err = o.forDevice(); err != nil {
+			return err
+		}
+	}
 	data := plan.Encode()
 	if o.Output == "" {
 		if _, err := env.Stdout.Write(data); err != nil {
@@ -273,21 +291,31 @@ func (o *planOptions) summarise(env cli.Env, plan *benchmarks.Plan) error {
 // estimate is how long a campaign takes under the protocol: with the fewest rounds in
 // which a model can reach the samples wanted, and with the most.
 func (o *planOptions) estimate(plan *benchmarks.Plan) (about, most time.Duration, err error) {
+	s, mostRounds, err := o.schedule()
+	if err != nil {
+		return 0, 0, err
+	}
+	if about, err = plan.Estimate(s); err != nil {
+		return 0, 0, err
+	}
+	s.Rounds = mostRounds
+	most, err = plan.Estimate(s)
+	return about, most, err
+}
+
+// schedule is what the protocol says of a campaign's time, at the fewest rounds, and the
+// most rounds there can be.
+func (o *planOptions) schedule() (s benchmarks.Schedule, mostRounds int, err error) {
 	p := agent.DefaultProtocol()
 	if o.Protocol != "" {
 		if p, err = agent.ReadProtocol(o.Protocol); err != nil {
-			return 0, 0, err
+			return s, 0, err
 		}
 	}
-	s := benchmarks.Schedule{
+	s = benchmarks.Schedule{
 		PerVisit: p.Sample.PerVisit, MinSample: p.Sample.MinSeconds, Discard: p.Sample.Discard, ReferenceVisits: p.Drift.ReferenceVisits,
 		WarmRuns: p.ModelWarmup.Runs, WarmSeconds: p.ModelWarmup.MaxSeconds, MaxModel: p.Stop.MaxSeconds, Device: p.Warmup.Seconds,
 	}
 	s.Rounds = min(p.Stop.MaxRounds, max(p.Stop.MinRounds, (p.Stop.MinSamples+p.Sample.PerVisit-1)/p.Sample.PerVisit))
-	if about, err = plan.Estimate(s); err != nil {
-		return 0, 0, err
-	}
-	s.Rounds = p.Stop.MaxRounds
-	most, err = plan.Estimate(s)
-	return about, most, err
+	return s, p.Stop.MaxRounds, nil
 }

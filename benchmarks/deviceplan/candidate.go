@@ -1,0 +1,150 @@
+package deviceplan
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/census"
+	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
+	"github.com/isocost/isocost/benchmarks/ortmodel"
+	"github.com/isocost/isocost/benchmarks/role"
+	"github.com/isocost/isocost/lut"
+)
+
+// Candidate is one thing that could be measured.
+type Candidate struct {
+	Ops     []lut.Op // the kernels that its cost is the sum of
+	Seconds float64  // of device time, about
+	// Run is how long one run of its models takes, about, in seconds, all together: what its
+	// noise is a part of.
+	Run float64
+
+	name  string           // of a sum: FAMILY/NETWORK.N
+	chain benchmarks.Chain // of a sum; nil for a marginal cost
+	set   role.Set
+}
+
+// IsSum says that the candidate is a chain of several kernels.
+func (c *Candidate) IsSum() bool { return c.chain != nil }
+
+// FamilyOf is the family of networks that a sum was taken from, by its name in plans and
+// records; "" of other names.
+func FamilyOf(name string) string {
+	family, _, ok := strings.Cut(name, "/")
+	if !ok {
+		return ""
+	}
+	return family
+}
+
+// Bounds of what is worth measuring. Weights of VGG's first classifier take half a second to
+// load and 411 MB for as long as the campaign lasts.
+const (
+	mostWeights   = 64 << 20 // bytes of one model
+	longestRun    = 0.25     // seconds of one model
+	shortestChain = 3        // kernels
+)
+
+// cell is the marginal cost of a kernel as a candidate; ok is false where the catalogue
+// cannot measure it or it is too large.
+func cell(op lut.Op, s benchmarks.Schedule) (c Candidate, ok bool) {
+	p := benchmarks.Planner{Cold: true}
+	if err := p.Cell(op); err != nil {
+		return c, false
+	}
+	c.Ops = []lut.Op{op}
+	for i, m := range p.Models() {
+		seconds, run, ok := models(m.Chain, s)
+		if !ok {
+			return c, false
+		}
+		if i > 0 { // frames are shared between cells of one input
+			seconds /= 2
+		}
+		c.Seconds += seconds
+		c.Run += run
+	}
+	return c, true
+}
+
+// models is what a model takes in all and in a run, in seconds.
+func models(chain benchmarks.Chain, s benchmarks.Schedule) (all, run float64, ok bool) {
+	weights := 0
+	for _, op := range chain {
+		m, err := benchmarks.MemoryOf(op)
+		if err != nil {
+			return 0, 0, false
+		}
+		weights += int(m.Weights)
+	}
+	run, err := benchmarks.Seconds(chain)
+	if err != nil || run > longestRun || weights > mostWeights {
+		return 0, 0, false
+	}
+	all, err = s.ModelSeconds(chain)
+	return all, run, err == nil
+}
+
+// sum is a chain as a candidate: its kernels are those that ONNX Runtime makes of it, by the
+// reader's rules. ok is false where they are not all known, or one is among those never
+// planned.
+func sum(name string, set role.Set, chain benchmarks.Chain, never map[string]bool, s benchmarks.Schedule) (c Candidate, ok bool) {
+	if len(chain) < shortestChain {
+		return c, false
+	}
+	g, err := benchmarks.Build(chain, benchmarks.BuildOptions{Batch: 1, Shapes: true})
+	if err != nil {
+		return c, false
+	}
+	m, err := onnxwriter.Shapes(g)
+	if err != nil {
+		return c, false
+	}
+	net, err := onnxreader.ReadModel(m, onnxreader.Options{Name: name, Target: ortmodel.Target{}})
+	if err != nil || len(net.Unpriced) > 0 || len(net.Kernels) < shortestChain {
+		return c, false
+	}
+	c = Candidate{Ops: net.Ops(), name: name, set: set, chain: chain}
+	for _, op := range c.Ops {
+		if never[op.String()] {
+			return c, false
+		}
+	}
+	c.Seconds, c.Run, ok = models(chain, s)
+	return c, ok
+}
+
+// sums draws chains of the census: of every network some short ones, for what their kernels
+// cost beside one another, and one as long as it can be, which stands for the whole network
+// when the table is calibrated.
+func (r *Request) sums(rng *rand.Rand, weight func(lut.Op) float64) []Candidate {
+	never := r.never()
+	weigh := func(op lut.Op) float64 {
+		if never[op.String()] {
+			return 0
+		}
+		return weight(op)
+	}
+	var out []Candidate
+	have := map[string]bool{}
+	draw := func(n *census.Network, k, most int, set role.Set) {
+		chain := n.Without(never).Walk(rng, most, weigh)
+		if key := chain.String(); chain != nil && !have[key] {
+			have[key] = true
+			if c, ok := sum(fmt.Sprintf("%s/%s.%s.%d.%d", n.Family, n.Name, n.Precision, r.Seed, k), set, chain, never, r.Schedule); ok {
+				out = append(out, c)
+			}
+		}
+	}
+	for i := range r.Census.Networks {
+		n := &r.Census.Networks[i]
+		draw(n, 0, len(n.Kernels), role.Calibrate)
+		for k := 1; k <= r.PerNetwork; k++ {
+			draw(n, k, 4+rng.IntN(21), "")
+		}
+	}
+	return out
+}

@@ -1,0 +1,258 @@
+package deviceplan
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/census"
+	"github.com/isocost/isocost/benchmarks/role"
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
+)
+
+// Request says what a table is to know and what is known.
+type Request struct {
+	Census *census.Census
+	// Unseen are networks that will judge the table: none of their kernels is planned, and
+	// nothing of their families.
+	Unseen   *census.Census
+	Seconds  float64 // device time of the campaign
+	Schedule benchmarks.Schedule
+	Seed     uint64
+	Measured []lut.Op // kernels measured by themselves already
+	// PerNetwork is how many short chains of each network are considered; 0 for none.
+	PerNetwork int
+	// Gains says what each candidate would teach per second, given what was measured; nil
+	// where nothing was, and the census is covered instead. Doubt is how unsure the cost of a
+	// kernel is, in the same unit for all; chains are drawn through what is in doubt.
+	Gains func([]Candidate) []float64
+	Doubt func(lut.Op) float64
+	// Most bounds how many kernels are considered, those of the greatest share; 0 is all.
+	Most int
+}
+
+// Parts of a first campaign's time: what covers the census kernel by kernel, and what long
+// chains take, which show what kernels cost among others; short chains get the rest. Later
+// campaigns choose by Gains, with a part kept for long chains: intervals are calibrated by
+// them.
+const (
+	cellPart  = 0.5
+	longPart  = 0.2
+	laterPart = 0.1
+)
+
+// never are the keys that may not be planned.
+func (r *Request) never() map[string]bool {
+	if r.Unseen == nil {
+		return nil
+	}
+	never := map[string]bool{}
+	for _, n := range r.Unseen.Networks {
+		for _, op := range n.Kernels {
+			never[op.String()] = true
+		}
+	}
+	return never
+}
+
+// Plan chooses what to measure in about r.Seconds.
+func Plan(r Request) (*benchmarks.Plan, error) {
+	if r.Unseen != nil {
+		r.Census = r.Census.Of(nil, r.Unseen.Families()...)
+	}
+	if len(r.Census.Networks) == 0 {
+		return nil, hint.Wrap(errors.New("the census has no network of what is wanted"), "costgen census lists its families and precisions")
+	}
+	want := r.Census.Kernels()
+	never, known := r.never(), map[string]bool{}
+	for _, op := range r.Measured {
+		known[op.String()] = true
+	}
+	share := map[string]float64{}
+	for _, k := range want {
+		share[k.Op.String()] = k.Share
+	}
+	var cells []Candidate
+	byShare := slices.Clone(want)
+	slices.SortStableFunc(byShare, func(a, b census.Kernel) int { return cmp.Compare(b.Share, a.Share) })
+	for _, k := range byShare {
+		if r.Most > 0 && len(cells) >= r.Most {
+			break
+		}
+		if key := k.Op.String(); never[key] || known[key] {
+			continue
+		}
+		if c, ok := cell(k.Op, r.Schedule); ok {
+			cells = append(cells, c)
+		}
+	}
+	doubt := func(op lut.Op) float64 { return 1e-4 + share[op.String()] }
+	if r.Doubt != nil {
+		doubt = r.Doubt
+	}
+	rng := rand.New(rand.NewPCG(r.Seed, 0x73756d73)) // "sums"
+	chains := r.sums(rng, doubt)
+	p := &picker{planner: &benchmarks.Planner{Seed: r.Seed, Cold: true}, schedule: r.Schedule}
+	if err := p.fill(r, want, cells, chains); err != nil {
+		return nil, err
+	}
+	if p.kernels+p.chains == 0 {
+		return nil, hint.Wrap(fmt.Errorf("%.3g seconds are too few to measure anything", r.Seconds), "give more time")
+	}
+	p.planner.Source = fmt.Sprintf("device: %d kernels and %d chains of a census of %d networks", p.kernels, p.chains, len(r.Census.Networks))
+	return p.planner.Plan(), nil
+}
+
+// picker fills a plan up to a time.
+type picker struct {
+	planner  *benchmarks.Planner
+	schedule benchmarks.Schedule
+	counted  int // models whose time is in spent
+	spent    float64
+	kernels  int
+	chains   int
+}
+
+// add plans a candidate.
+func (p *picker) add(c *Candidate) error {
+	if c.IsSum() {
+		if err := p.planner.Sum(c.set, c.name, c.chain, benchmarks.Chain(c.Ops)); err != nil {
+			return err
+		}
+		p.chains++
+	} else {
+		if err := p.planner.Cell(c.Ops[0]); err != nil {
+			return err
+		}
+		p.kernels++
+	}
+	for _, m := range p.planner.Models()[p.counted:] {
+		s, err := p.schedule.ModelSeconds(m.Chain)
+		if err != nil {
+			return err
+		}
+		p.spent += s
+		p.counted++
+	}
+	return nil
+}
+
+// offer adds a candidate if there is time for it by the given second, and reports whether
+// it did and whether more are wanted.
+func (p *picker) offer(seconds float64, c *Candidate) (taken, more bool, err error) {
+	if p.spent+c.Seconds > seconds {
+		return false, p.spent < 0.95*seconds, nil // something shorter may still fit
+	}
+	return true, true, p.add(c)
+}
+
+// until adds candidates in order as long as there is time.
+func (p *picker) until(seconds float64, candidates []Candidate, order []int) error {
+	for _, i := range order {
+		if _, more, err := p.offer(seconds, &candidates[i]); !more || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *picker) fill(r Request, want []census.Kernel, cells, chains []Candidate) error {
+	var long, short []int
+	for i := range chains {
+		if chains[i].set == role.Calibrate {
+			long = append(long, i)
+		} else {
+			short = append(short, i)
+		}
+	}
+	long, short = byTurns(chains, long), byTurns(chains, short)
+	if r.Gains == nil {
+		var failed error
+		cover(want, r.Measured, cells, func(i int) (taken, more bool) {
+			taken, more, failed = p.offer(cellPart*r.Seconds, &cells[i])
+			return taken, more && failed == nil
+		})
+		if failed != nil {
+			return failed
+		}
+		if err := p.until((cellPart+longPart)*r.Seconds, chains, long); err != nil {
+			return err
+		}
+		return p.until(r.Seconds, chains, short)
+	}
+	if err := p.until(laterPart*r.Seconds, chains, long); err != nil {
+		return err
+	}
+	all := slices.Concat(cells, pick(chains, short))
+	return p.until(r.Seconds, all, spread(all, r.Gains(all)))
+}
+
+func pick(of []Candidate, at []int) []Candidate {
+	out := make([]Candidate, len(at))
+	for i, j := range at {
+		out[i] = of[j]
+	}
+	return out
+}
+
+// byTurns orders sums so that families take turns, the cheapest of each first.
+func byTurns(of []Candidate, at []int) []int {
+	families := map[string][]int{}
+	for _, i := range at {
+		f := FamilyOf(of[i].name)
+		families[f] = append(families[f], i)
+	}
+	turn := map[int]int{}
+	for _, list := range families {
+		slices.SortStableFunc(list, func(a, b int) int { return cmp.Compare(of[a].Seconds, of[b].Seconds) })
+		for k, i := range list {
+			turn[i] = k
+		}
+	}
+	out := slices.Clone(at)
+	slices.SortStableFunc(out, func(a, b int) int { return cmp.Compare(turn[a], turn[b]) })
+	return out
+}
+
+// spread orders candidates by gain, each lowered by what those before it have taught
+// already: two kernels that are alike are not worth twice one of them.
+func spread(of []Candidate, gains []float64) []int {
+	order := make([]int, len(of))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(gains[b], gains[a]) })
+	// Only the leaders can be chosen in one campaign.
+	order = order[:min(len(order), 3000)]
+	left, places := make([]float64, len(of)), make([]place, len(of))
+	for _, i := range order {
+		left[i] = gains[i]
+		if !of[i].IsSum() {
+			places[i] = placeOf(of[i].Ops[0])
+		}
+	}
+	for k := range order {
+		best := k
+		for j := k + 1; j < len(order); j++ {
+			if left[order[j]] > left[order[best]] {
+				best = j
+			}
+		}
+		order[k], order[best] = order[best], order[k]
+		taken := &of[order[k]]
+		if taken.IsSum() {
+			continue
+		}
+		for _, j := range order[k+1:] {
+			if !of[j].IsSum() && places[j].kind == places[order[k]].kind {
+				l := likeness(places[order[k]], places[j])
+				left[j] *= 1 - l*l
+			}
+		}
+	}
+	return order
+}
