@@ -8,6 +8,9 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
+// maxBatch bounds how many items one inference takes.
+const maxBatch = 1 << 16
+
 // BuildOptions say what a key leaves open.
 type BuildOptions struct {
 	Batch int    // of the graph's input; ≥ 1, 0 means 1
@@ -40,8 +43,8 @@ func Build(chain Chain, opt BuildOptions) (*graph.Graph, error) {
 	if opt.Batch == 0 {
 		opt.Batch = 1
 	}
-	if opt.Batch < 1 || opt.Batch > 1<<16 {
-		return nil, fmt.Errorf("build: batch %d is not from 1 to 65536", opt.Batch)
+	if opt.Batch < 1 || opt.Batch > maxBatch {
+		return nil, fmt.Errorf("build: batch %d is not from 1 to %d", opt.Batch, maxBatch)
 	}
 	b := &builder{g: &graph.Graph{}, batch: opt.Batch, seed: opt.Seed, stats: map[*graph.Value]stat{}, weights: map[string]bool{}, shapes: opt.Shapes}
 	var x *graph.Value

@@ -66,6 +66,7 @@ func (p *Plan) Estimate(s Schedule) (time.Duration, error) {
 		if err != nil {
 			return 0, fmt.Errorf("estimate model %s: %w", m.ID, err)
 		}
+		w.seconds *= float64(max(1, p.Batch))
 		open, visit, rounds := s.parts(w)
 		total += open + rounds*visit
 		if i == 0 {

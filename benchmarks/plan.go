@@ -58,6 +58,9 @@ type Case struct {
 type Plan struct {
 	Seed   uint64
 	Source string // what it was made from: the space's hash, the model's name…
+	// Batch is the batch that the keys were taken at, which the protocol must have when they
+	// are measured: items per inference. 0 leaves it to the protocol, as of a space.
+	Batch  int
 	Models []Model
 	Cases  []Case
 }

@@ -22,6 +22,7 @@ type planHeader struct {
 	Format string `json:"format"`
 	Seed   uint64 `json:"seed"`
 	Source string `json:"source"`
+	Batch  int    `json:"batch,omitempty"`
 	Models int    `json:"models"`
 	Cases  int    `json:"cases"`
 	SHA256 string `json:"sha256"` // of the lines after this one
@@ -66,7 +67,7 @@ func (p *Plan) Encode() []byte {
 		body.WriteByte('\n')
 	}
 	sum := sha256.Sum256(body.Bytes())
-	head := canonicalLine(planHeader{PlanFormat, p.Seed, p.Source, len(p.Models), len(p.Cases), hex.EncodeToString(sum[:])})
+	head := canonicalLine(planHeader{PlanFormat, p.Seed, p.Source, p.Batch, len(p.Models), len(p.Cases), hex.EncodeToString(sum[:])})
 	return append(append(head, '\n'), body.Bytes()...)
 }
 
@@ -118,7 +119,10 @@ func ReadPlan(name string, data []byte) (*Plan, error) {
 		}
 		return bad("the lines below do not have the hash the header names")
 	}
-	p := &Plan{Seed: head.Seed, Source: head.Source}
+	if head.Batch < 0 || head.Batch > maxBatch {
+		return bad("batch %d is not from 0 to %d", head.Batch, maxBatch)
+	}
+	p := &Plan{Seed: head.Seed, Source: head.Source, Batch: head.Batch}
 	models, cases, used := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for len(rest) > 0 {
 		line++

@@ -13,6 +13,7 @@ import (
 type Planner struct {
 	Seed   uint64
 	Source string
+	Batch  int // of the plan
 	// Isolated asks for the isolated column too: every cell's operator as a model
 	// of its own, which costs a third of the campaign and never enters a table.
 	Isolated bool
@@ -144,7 +145,7 @@ func (p *Planner) Plan() *Plan {
 	reference.ID = reference.id()
 	overhead := Case{Role: role.Overhead, Name: "overhead", Terms: []Term{{Coef: 1, Model: p.chain(Overhead())}}}
 	overhead.ID = overhead.id()
-	return &Plan{Seed: p.Seed, Source: p.Source, Models: p.models, Cases: append([]Case{reference, overhead}, cases...)}
+	return &Plan{Seed: p.Seed, Source: p.Source, Batch: p.Batch, Models: p.models, Cases: append([]Case{reference, overhead}, cases...)}
 }
 
 // secondContexts adds the second context to some of the framed blocks among the cases.

@@ -23,7 +23,8 @@ func plannedPeak(t *lut.Table, n network) (bytes float64, ok bool) {
 	if f.Metric != lut.Memory || !ortmemory.Plans(f.Runtime) || !n.counted {
 		return 0, false
 	}
-	if b, err := ortmemory.ChainPeak(n.ops, ortmodel.Target{}); err == nil {
+	batch, _ := f.Protocol.Batch()
+	if b, err := ortmemory.ChainPeak(n.ops, batch, ortmodel.On(f.Runtime)); err == nil {
 		return float64(b), true
 	}
 	return n.planned, n.planned > 0

@@ -1,20 +1,38 @@
 package costgen
 
 import (
+	"fmt"
+
 	"github.com/isocost/isocost/benchmarks"
 	nets "github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
 )
 
+// PredictOptions allow what is no plain look-up.
+type PredictOptions struct {
+	// Extrapolate guesses keys outside the measured range, and marks them.
+	Extrapolate bool
+	// ScaleBatch prices a network of several times the table's batch as so many inferences,
+	// and marks it.
+	ScaleBatch bool
+}
+
 // PredictNetwork prices a network of a file, whose name the prediction carries: by Predict,
-// or by PredictMemory where the table is of memory.
-func PredictNetwork(t *lut.Table, file string, net *nets.Network, extrapolate bool) (*Prediction, error) {
+// or by PredictMemory where the table is of memory. A network of another batch than the
+// table's costs is an error (hint: what can be done); its peak of memory is its own whatever
+// batch the table is of.
+func PredictNetwork(t *lut.Table, file string, net *nets.Network, opt PredictOptions) (*Prediction, error) {
 	if t.File().Metric == lut.Memory {
 		alive := make([]Alive, len(net.Kernels))
 		for i, k := range net.Kernels {
 			alive[i] = Alive{Name: k.Name, Op: k.Op, Bytes: k.LiveBytes}
 		}
 		return PredictMemory(t, file, net.PeakBytes, alive)
+	}
+	times, err := inferences(t, net.Batch, opt.ScaleBatch)
+	if err != nil {
+		return nil, err
 	}
 	kernels := make([]Kernel, len(net.Kernels))
 	for i, k := range net.Kernels {
@@ -24,7 +42,48 @@ func PredictNetwork(t *lut.Table, file string, net *nets.Network, extrapolate bo
 	for _, u := range net.Unpriced {
 		unpriced = append(unpriced, Unpriced{Name: u.Name, Reason: u.Op + ": " + u.Reason})
 	}
-	return Predict(t, file, kernels, unpriced, extrapolate)
+	p, err := Predict(t, file, kernels, unpriced, opt.Extrapolate)
+	if err == nil && times > 1 {
+		p.repeat(times)
+	}
+	return p, err
+}
+
+// inferences is how many of the table's a network of a batch takes: 1 of the table's own,
+// and of one that is not known (0).
+func inferences(t *lut.Table, batch int, scale bool) (int, error) {
+	of, known := t.File().Protocol.Batch()
+	if batch == 0 || batch == of {
+		return 1, nil
+	}
+	if scale && batch%of == 0 {
+		return batch / of, nil
+	}
+	says := fmt.Sprintf("the table was measured at batch %d", of)
+	if !known {
+		says = "the table does not say its batch, and others publish theirs at batch 1"
+	}
+	cure := fmt.Sprintf("measure a table at that batch (batch: %d in bench's --protocol)", batch)
+	if !scale && batch%of == 0 {
+		cure += fmt.Sprintf("; --scale-batch prices it as %d inferences instead", batch/of)
+	}
+	return 0, hint.Wrap(fmt.Errorf("the model takes %d items at once: %s", batch, says), "%s", cure)
+}
+
+// repeat makes the prediction one of n inferences one after another.
+func (p *Prediction) repeat(n int) {
+	f := float64(n)
+	p.Known *= f
+	for _, v := range []*float64{p.Total, p.Lo, p.Hi} {
+		if v != nil {
+			*v *= f
+		}
+	}
+	for i := range p.Kernels {
+		k := &p.Kernels[i]
+		k.Cost, k.Lo, k.Hi = k.Cost*f, k.Lo*f, k.Hi*f
+	}
+	p.Inferences, p.Extrapolated = n, true
 }
 
 // PlanMissing plans the cells of what predictions lack, as agent plan --model would, once
@@ -33,6 +92,7 @@ func PredictNetwork(t *lut.Table, file string, net *nets.Network, extrapolate bo
 // planned.
 func PlanMissing(t *lut.Table, lacking []Missing, seed uint64) (plan *benchmarks.Plan, cannot []Missing, keyless int) {
 	planner := benchmarks.Planner{Seed: seed, Source: "missing from table " + t.Hash(), Cold: true}
+	planner.Batch, _ = t.File().Protocol.Batch()
 	planned := map[string]bool{}
 	for _, m := range lacking {
 		if m.Key == nil {

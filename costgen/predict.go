@@ -27,10 +27,13 @@ type Prediction struct {
 	Hi    *float64 `json:"hi"`
 	Known float64  `json:"known"`
 	// Extrapolated marks a total that rests on guesses outside the measured range,
-	// or a sum outside those the calibration was fitted on.
-	Extrapolated bool           `json:"extrapolated"`
-	Kernels      []PricedKernel `json:"kernels"`
-	Missing      []Missing      `json:"missing"`
+	// or a sum outside those the calibration was fitted on, or on Inferences.
+	Extrapolated bool `json:"extrapolated"`
+	// Inferences is how many of the table's stand for one of the model, whose batch is so
+	// many times the table's; 0 where nothing was scaled. All costs here are of all of them.
+	Inferences int            `json:"inferences,omitempty"`
+	Kernels    []PricedKernel `json:"kernels"`
+	Missing    []Missing      `json:"missing"`
 }
 
 // PricedKernel is a kernel and its marginal cost with a 95 % interval.

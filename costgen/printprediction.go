@@ -30,11 +30,18 @@ func PredictionFields(t *lut.Table, p *Prediction, net *nets.Network) map[string
 	if net.Lowered {
 		how = "runtime"
 	}
-	return map[string]any{
+	fields := map[string]any{
 		"model": p.Model, "total" + unit: p.Total, "lo" + unit: p.Lo, "hi" + unit: p.Hi, "known" + unit: p.Known,
 		"extrapolated": p.Extrapolated, "kernels": kernels, "missing": p.Missing, "lowered_by": how, "table": t.Hash(),
 		"warnings": net.Warnings,
 	}
+	if net.Batch > 0 {
+		fields["batch"] = net.Batch
+	}
+	if p.Inferences > 0 {
+		fields["inferences"] = p.Inferences
+	}
+	return fields
 }
 
 // kernelsShown is how many kernels are printed without --all.
@@ -53,7 +60,9 @@ func WritePrediction(w io.Writer, t *lut.Table, p *Prediction, net *nets.Network
 		if p.Extrapolated {
 			// Without a guessed kernel it is the sum that lies outside.
 			mark = "\n  extrapolated: the calibration was fitted on networks of other sizes"
-			if slices.ContainsFunc(p.Kernels, func(k PricedKernel) bool { return k.Extrapolated }) {
+			if p.Inferences > 0 {
+				mark = fmt.Sprintf("\n  extrapolated: batch %d is priced as %d inferences one after another", net.Batch, p.Inferences)
+			} else if slices.ContainsFunc(p.Kernels, func(k PricedKernel) bool { return k.Extrapolated }) {
 				mark = "\n  extrapolated: kernels outside the measured range are guessed"
 			}
 		}

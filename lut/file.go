@@ -86,14 +86,6 @@ type Runtime struct {
 	Features string `json:"features,omitempty"`
 }
 
-// Protocol is the measuring protocol: its canonical text and the hash of that, so
-// that whoever holds the table can measure what compares with it. Tables that were
-// imported or made before the text was kept have the hash alone.
-type Protocol struct {
-	SHA256 string `json:"sha256"`
-	YAML   string `json:"yaml,omitempty"`
-}
-
 // Input is one thing the table was compiled from. The hash does not depend
 // on the order of the records.
 type Input struct {

@@ -30,7 +30,8 @@ func (c *LUTCost) Cost(a space.Arch) (Bounds, error) {
 	var cost lut.Cost
 	if f := c.Table.File(); f.Metric == lut.Memory && ortmemory.Plans(f.Runtime) {
 		// No figure of an operator tells a peak: see ortmemory.ChainPeak.
-		peak, err := ortmemory.ChainPeak(chain, ortmodel.Target{})
+		batch, _ := f.Protocol.Batch()
+		peak, err := ortmemory.ChainPeak(chain, batch, ortmodel.On(f.Runtime))
 		if err != nil {
 			return Bounds{}, err
 		}

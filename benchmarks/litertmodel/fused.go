@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/tflitefb/graph"
 )
 
 // Fused is a graph with what LiteRT does together found.
 type Fused struct {
 	*graph.Graph
-	runs map[*graph.Operator]*how
+	Batch int // items that one inference takes
+	runs  map[*graph.Operator]*how
 }
 
 // how says how an operator runs, as far as it does not say it itself.
@@ -31,11 +33,32 @@ func (r *Fused) of(o *graph.Operator) *how {
 	return h
 }
 
-// Fuse finds the operators that run as one kernel. The graph stays as it is.
-func Fuse(g *graph.Graph) *Fused {
-	r := &Fused{g, map[*graph.Operator]*how{}}
+// Fuse finds the operators that run as one kernel. The graph stays as it is. batch is the
+// one that keys are asked for, 0 where any will do: see network.Batch.
+func Fuse(g *graph.Graph, batch int) *Fused {
+	r := &Fused{g, batchOf(g, batch), map[*graph.Operator]*how{}}
 	r.fuse()
 	return r
+}
+
+func batchOf(g *graph.Graph, asked int) int {
+	shape := func(t int32) []int {
+		var s []int
+		for _, n := range g.Model.Tensors[t].Shape {
+			s = append(s, int(n))
+		}
+		return s
+	}
+	var inputs, maps [][]int
+	for _, t := range g.Model.Inputs {
+		inputs = append(inputs, shape(t))
+	}
+	for t, constant := range g.Constant {
+		if s := shape(int32(t)); len(s) == 4 && !constant {
+			maps = append(maps, s)
+		}
+	}
+	return network.Batch(inputs, maps, asked)
 }
 
 // String lists the operators that stand for a kernel, one per line, with what runs inside.

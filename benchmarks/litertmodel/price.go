@@ -154,7 +154,7 @@ func pair(h, w int) string {
 
 // Price gives every operator its key, or a reason why it has none.
 func (r *Fused) Price() *network.Network {
-	net := &network.Network{Kernels: []network.Kernel{}, Unpriced: []network.Unpriced{}, Free: []network.Free{}}
+	net := &network.Network{Batch: r.Batch, Kernels: []network.Kernel{}, Unpriced: []network.Unpriced{}, Free: []network.Free{}}
 	parts := map[*graph.Operator][]string{}
 	for _, o := range r.Operators {
 		if r.of(o).within != nil {

@@ -7,35 +7,48 @@ import (
 
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/ortmodel"
 	"github.com/isocost/isocost/benchmarks/tflitereader"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
 )
 
+// Use says how a model is used, as far as its file leaves that open, and by what.
+type Use struct {
+	Dims Dims
+	// Batch is the batch that the kernels' keys are wanted for, such as a table's; 0 where
+	// any will do. It decides where rows of an input could be items as well: see network.Batch.
+	Batch int
+	// On is the machine that ONNX Runtime runs on.
+	On ortmodel.Target
+	// Trace, where set, is told what each stage of reading made of the model.
+	Trace network.Tracer
+}
+
+func (f *File) onnxOptions(use Use) onnxreader.Options {
+	return onnxreader.Options{Dims: f.Own(use.Dims), Batch: use.Batch, Name: f.Name, Root: os.DirFS(filepath.Dir(f.Path)), Target: use.On, Trace: use.Trace}
+}
+
 // Kernels are the kernels that the model's runtime makes of it: ONNX Runtime's CPU
 // provider of an ONNX model and LiteRT of a .tflite one, by rules; of kernels on file,
 // those. Network.Dims holds the length of every open dimension, given or not (a batch is
-// 1 where dims does not say). Errors: an open dimension without a length (hint: which), a
+// 1 where Dims does not say). Errors: an open dimension without a length (hint: which), a
 // length that the file's own tensors contradict, and what the format's reader refuses.
-func (f *File) Kernels(dims Dims) (*network.Network, error) { return f.Trace(dims, nil) }
-
-// Trace is Kernels for whoever wants to see what each stage of reading made of the model;
-// tell may be nil.
-func (f *File) Trace(dims Dims, tell network.Tracer) (*network.Network, error) {
+func (f *File) Kernels(use Use) (*network.Network, error) {
 	var net *network.Network
 	var err error
 	switch f.Format {
 	case Kernels:
 		n := f.kernels.Network
 		n.Lowered = true
-		if tell != nil {
-			tell("priced", &n)
+		if use.Trace != nil {
+			use.Trace("priced", &n)
 		}
 		return &n, nil
 	case TFLite:
-		net, err = f.kernelsOfTFLite(dims, tell)
+		net, err = f.kernelsOfTFLite(use)
 	case ONNX:
-		net, err = onnxreader.ReadModel(f.onnx, onnxreader.Options{Dims: f.Own(dims), Name: f.Name, Root: os.DirFS(filepath.Dir(f.Path)), Trace: tell})
+		net, err = onnxreader.ReadModel(f.onnx, f.onnxOptions(use))
 	default:
 		err = hint.Wrap(fmt.Errorf("models of format %s run, but their kernels cannot be read", f.Format), "give the ONNX model it was made of")
 	}
@@ -47,7 +60,7 @@ func (f *File) Trace(dims Dims, tell network.Tracer) (*network.Network, error) {
 
 // kernelsOfTFLite reads a .tflite model at the sizes that its tensors have: its converter
 // laid them out for one length of each open dimension and left a change to the runtime.
-func (f *File) kernelsOfTFLite(dims Dims, tell network.Tracer) (*network.Network, error) {
+func (f *File) kernelsOfTFLite(use Use) (*network.Network, error) {
 	laidOut := map[string]int{}
 	for _, v := range f.Inputs {
 		for _, d := range v.Shape {
@@ -56,13 +69,13 @@ func (f *File) kernelsOfTFLite(dims Dims, tell network.Tracer) (*network.Network
 			}
 		}
 	}
-	for open, n := range f.Own(dims) {
+	for open, n := range f.Own(use.Dims) {
 		if n != laidOut[open] {
 			return nil, hint.Wrap(fmt.Errorf("dimension %s: the file's tensors are laid out for %d, not for %d", open, laidOut[open], n),
 				"convert the model with inputs of that size")
 		}
 	}
-	net, err := tflitereader.ReadModel(f.tflite, f.Name, tell)
+	net, err := tflitereader.ReadModel(f.tflite, tflitereader.Options{Name: f.Name, Batch: use.Batch, Trace: use.Trace})
 	if err == nil && len(laidOut) > 0 {
 		net.Dims = laidOut
 	}
@@ -71,8 +84,10 @@ func (f *File) kernelsOfTFLite(dims Dims, tell network.Tracer) (*network.Network
 
 // Optimised reads the graph that ONNX Runtime made of the model, whose weights outside the
 // file still lie beside it.
-func (f *File) Optimised(graph []byte, dims Dims) (*network.Network, error) {
-	net, err := onnxreader.Read(graph, onnxreader.Options{Dims: f.Own(dims), Name: f.Name, Root: os.DirFS(filepath.Dir(f.Path))})
+func (f *File) Optimised(graph []byte, use Use) (*network.Network, error) {
+	opt := f.onnxOptions(use)
+	opt.Lowered = true
+	net, err := onnxreader.Read(graph, opt)
 	if err != nil {
 		return nil, keepHint("read the optimised form of "+f.Path, err)
 	}

@@ -122,13 +122,13 @@ func TestOpenONNX(t *testing.T) {
 	if data, err := json.Marshal(f.Outputs[0]); err != nil || string(data) != `{"name":"x.relu","dtype":"float32","shape":["…"]}` {
 		t.Errorf("%v: %s", err, data)
 	}
-	if _, err := f.Kernels(dimsOf(t, "1D=5", "x[3]=8")); err == nil || !strings.Contains(hint.Of(err), "--dim x[2]=") {
+	if _, err := f.Kernels(modelfile.Use{Dims: dimsOf(t, "1D=5", "x[3]=8")}); err == nil || !strings.Contains(hint.Of(err), "--dim x[2]=") {
 		t.Errorf("%v, hint %q", err, hint.Of(err))
 	}
 	if got, want := f.WithBatch(dimsOf(t, "x[2]=8", "other=4")), map[string]int{"N": 1, "x[2]": 8}; !maps.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	net, err := f.Kernels(dimsOf(t, "1D=5", "x[2]=8", "x[3]=9", "other=4"))
+	net, err := f.Kernels(modelfile.Use{Dims: dimsOf(t, "1D=5", "x[2]=8", "x[3]=9", "other=4")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestOpenONNX(t *testing.T) {
 // A length of 0 is a tensor that holds nothing: what only has such results is free.
 func TestEmptyTensors(t *testing.T) {
 	f := mustOpen(t, writeONNX(t, "past.onnx", open("past", 1, 8, "past_len", 64), open("x", 1, 8)))
-	net, err := f.Kernels(dimsOf(t, "past_len=0"))
+	net, err := f.Kernels(modelfile.Use{Dims: dimsOf(t, "past_len=0")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestOpenTFLite(t *testing.T) {
 		t.Errorf("%s %q %v", f.Format, f.Name, f.Inputs)
 	}
 	for _, given := range []modelfile.Dims{nil, dimsOf(t, "x[0]=1"), dimsOf(t, "x_0=1")} { // the last as it was once called
-		net, err := f.Kernels(given)
+		net, err := f.Kernels(modelfile.Use{Dims: given})
 		if err != nil || len(net.Kernels) != 1 || net.Dims["x[0]"] != 1 || len(net.Dims) != 1 {
 			t.Errorf("%v: %v %+v", given, err, net)
 		}
@@ -166,7 +166,7 @@ func TestOpenTFLite(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := f.Kernels(dimsOf(t, "x[0]=8")); err == nil || !strings.Contains(err.Error(), "laid out for 1, not for 8") || hint.Of(err) == "" {
+	if _, err := f.Kernels(modelfile.Use{Dims: dimsOf(t, "x[0]=8")}); err == nil || !strings.Contains(err.Error(), "laid out for 1, not for 8") || hint.Of(err) == "" {
 		t.Error(err)
 	}
 	// The content says what a file is, whatever it is called.
@@ -276,7 +276,7 @@ func TestOpenSignature(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		net, err := f.Kernels(nil)
+		net, err := f.Kernels(modelfile.Use{})
 		if err != nil {
 			t.Fatal(err)
 		}

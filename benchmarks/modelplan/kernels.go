@@ -9,6 +9,7 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/benchmarks/role"
+	"github.com/isocost/isocost/internal/hint"
 )
 
 // Unplanned is a kernel or node of a model that no cell is planned for.
@@ -29,13 +30,24 @@ type Kernels struct {
 	Unplanned []Unplanned
 	Warnings  []string // of the readers
 	names     []string
+	first     string // the first model, whose batch is the plan's
 }
 
 // Add plans a model. set says what the network itself is for, "" that it is not measured.
+// All models must take as many items at once as the first: cells are measured at one batch.
 func (k *Kernels) Add(f *modelfile.File, set role.Set) error {
-	net, err := f.Kernels(k.Dims)
+	net, err := f.Kernels(modelfile.Use{Dims: k.Dims, Batch: k.Planner.Batch})
 	if err != nil {
 		return err
+	}
+	switch batch := k.Planner.Batch; {
+	case net.Batch == 0:
+		k.Warnings = append(k.Warnings, net.Name+": it does not say at which batch its kernels run: agent lower writes it again")
+	case batch == 0:
+		k.Planner.Batch, k.first = net.Batch, f.Path
+	case batch != net.Batch:
+		return hint.Wrap(fmt.Errorf("%s takes %d items at once, %s takes %d: a plan is of one batch", k.first, batch, f.Path, net.Batch),
+			"make a plan for each, or give both the same batch with --dim")
 	}
 	k.names = append(k.names, net.Name)
 	for _, w := range net.Warnings {

@@ -24,6 +24,9 @@ type Options struct {
 	// Dims gives symbolic dimensions their values, by name. A batch (the first
 	// dimension of an input) without a value is 1.
 	Dims map[string]int
+	// Batch is the batch that the keys are wanted for, such as a table's; 0 where any will
+	// do. Only inputs that may be rows as well as a batch depend on it: see network.Batch.
+	Batch int
 	// Name of the network; by default the file's.
 	Name string
 	// Root is the folder external data lies in; nil when there is none. Only small
@@ -105,7 +108,7 @@ func ReadModel(m *onnx.Model, opt Options) (*network.Network, error) {
 	lowered := opt.Lowered || ortmodel.Optimised(g)
 	fused := ortmodel.Fuse(g, opt.Target, lowered)
 	tell("fused", fused)
-	laid := fused.LayOut()
+	laid := fused.LayOut(opt.Batch)
 	tell("laid out", laid)
 	net, made := laid.Price()
 	net.Name = opt.Name

@@ -15,13 +15,12 @@ import (
 // package makes: ONNX Runtime's CPU provider.
 func Plans(r lut.Runtime) bool { return r.Backend == "ort" && r.Provider == "cpu" }
 
-// ChainPeak is the peak activation memory of a chain of operators in bytes at batch 1,
-// as ONNX Runtime's CPU provider runs the model that the catalogue makes of it: what it
+// ChainPeak is the peak activation memory of a chain of operators in bytes at a batch, as ONNX Runtime's CPU provider runs the model that the catalogue makes of it: what it
 // takes beyond weights, inputs and outputs. Peaks do not add up, and a buffer that waits
 // to be used again counts while neither of its operators runs, so that no figure an
 // operator has tells it. It fails for operators that do not make a chain.
-func ChainPeak(ops []lut.Op, on ortmodel.Target) (int64, error) {
-	g, err := benchmarks.Build(benchmarks.Chain(ops), benchmarks.BuildOptions{Batch: 1, Shapes: true})
+func ChainPeak(ops []lut.Op, batch int, on ortmodel.Target) (int64, error) {
+	g, err := benchmarks.Build(benchmarks.Chain(ops), benchmarks.BuildOptions{Batch: batch, Shapes: true})
 	if err != nil {
 		return 0, err
 	}

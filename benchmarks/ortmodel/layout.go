@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/onnx/graph"
 	"github.com/isocost/isocost/lut"
 )
@@ -12,6 +13,7 @@ import (
 // Laid is a fused graph whose maps have a layout.
 type Laid struct {
 	fused  *Fused
+	batch  int
 	Places []Place // of every node that is not merged into another, in order
 }
 
@@ -40,10 +42,10 @@ const (
 // LayOut decides where each map lies, node by node in the order in which they run. A map
 // stays in the layout that its kernel likes until one does not know that; so what a
 // node's kernel is and where its result lies follow from each other and are found
-// together.
-func (g *Fused) LayOut() *Laid {
-	p := &pricer{g: g, blocked: map[*graph.Value]bool{}, last: map[*graph.Value]bool{}, inner: map[*graph.Value]bool{}, leads: map[*graph.Value]bool{}, turned: map[*graph.Value]bool{}, ran: map[*graph.Node]bool{}, batch: g.Batch()}
-	l := &Laid{fused: g}
+// together. The maps are of network.Batch items, where batch is the one asked for.
+func (g *Fused) LayOut(batch int) *Laid {
+	p := &pricer{g: g, blocked: map[*graph.Value]bool{}, last: map[*graph.Value]bool{}, inner: map[*graph.Value]bool{}, leads: map[*graph.Value]bool{}, turned: map[*graph.Value]bool{}, ran: map[*graph.Node]bool{}, batch: g.batch(batch)}
+	l := &Laid{fused: g, batch: p.batch}
 	for _, n := range g.Nodes {
 		if n.Gone {
 			if why := g.free[n]; why != "" {
@@ -76,6 +78,29 @@ func (g *Fused) LayOut() *Laid {
 		l.Places = append(l.Places, at)
 	}
 	return l
+}
+
+// batch is how many items the graph takes at once.
+func (g *Fused) batch(asked int) int {
+	var inputs, maps [][]int
+	for _, v := range g.Values {
+		if v.From == nil && !v.Constant && !v.Default && v.Known && len(v.To) > 0 {
+			inputs = append(inputs, v.Shape)
+		}
+	}
+	for _, n := range g.Nodes {
+		for _, v := range n.Out {
+			if v != nil && !n.Gone && !v.Constant && v.Known && len(v.Shape) == 4 {
+				maps = append(maps, v.Shape)
+			}
+		}
+	}
+	for _, s := range inputs {
+		if len(s) == 4 {
+			maps = append(maps, s)
+		}
+	}
+	return network.Batch(inputs, maps, asked)
 }
 
 func (p *pricer) layout(v *graph.Value) Layout {

@@ -62,7 +62,7 @@ func TestStagesLeaveTheGraph(t *testing.T) {
 	before := g.String()
 	fused := Fuse(g, Target{}, false)
 	was := fused.String()
-	laid := fused.LayOut()
+	laid := fused.LayOut(0)
 	net, made := laid.Price()
 	if g.String() != before || fused.String() != was {
 		t.Errorf("the graph is now\n%swant\n%s\nfused\n%swant\n%s", g, before, fused, was)

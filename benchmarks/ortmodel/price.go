@@ -19,7 +19,7 @@ func addFree(net *network.Network, n *graph.Node, why string) {
 // it has none. made says which kernel a node became.
 func (l *Laid) Price() (net *network.Network, made map[*graph.Node]int) {
 	g := l.fused
-	net = &network.Network{Lowered: g.Lowered, Dims: g.Dims, Kernels: []network.Kernel{}, Unpriced: []network.Unpriced{}, Free: []network.Free{}, Warnings: g.Warnings}
+	net = &network.Network{Lowered: g.Lowered, Batch: l.batch, Dims: g.Dims, Kernels: []network.Kernel{}, Unpriced: []network.Unpriced{}, Free: []network.Free{}, Warnings: g.Warnings}
 	made = map[*graph.Node]int{}
 	for _, at := range l.Places {
 		n := at.Node

@@ -17,7 +17,7 @@ func spoilt(t *testing.T, key string, spoil func(*tflitefb.Model)) *network.Netw
 		t.Fatal(err)
 	}
 	spoil(m)
-	net, err := ReadModel(m, "net", nil)
+	net, err := ReadModel(m, Options{Name: "net"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestBackwardsIsNoView(t *testing.T) {
 		m := &tflitefb.Model{Inputs: []int32{0}, Outputs: []int32{1},
 			Tensors:   []tflitefb.Tensor{{Name: "x", Shape: shape}, {Name: "y", Shape: shape}, ints(0, 0, 0, 0), ints(1, 8, 6, 4), ints(1, 1, stride, 1)},
 			Operators: []tflitefb.Operator{{Code: tflitefb.StridedSlice, Inputs: []int32{0, 2, 3, 4}, Outputs: []int32{1}}}}
-		net, err := ReadModel(m, "net", nil)
+		net, err := ReadModel(m, Options{Name: "net"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func TestPairsThatDoNotFit(t *testing.T) {
 		m := &tflitefb.Model{Inputs: []int32{0, 1}, Outputs: []int32{2},
 			Tensors:   []tflitefb.Tensor{{Name: "x", Shape: []int32{1, 8, 6, 4}}, {Name: "s", Shape: []int32{4}}, {Name: "y", Shape: out}},
 			Operators: []tflitefb.Operator{{Code: tflitefb.Add, Inputs: []int32{0, 1}, Outputs: []int32{2}}}}
-		net, err := ReadModel(m, "net", nil)
+		net, err := ReadModel(m, Options{Name: "net"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,12 +41,23 @@ func Read(data []byte, name string) (*network.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ReadModel(m, name, nil)
+	return ReadModel(m, Options{Name: name})
 }
 
-// ReadModel reads a decoded model; see Read. trace, where it is not nil, is told what each
-// stage made of it.
-func ReadModel(m *tflitefb.Model, name string, trace network.Tracer) (*network.Network, error) {
+// Options say what a decoded model leaves open.
+type Options struct {
+	// Name of the network.
+	Name string
+	// Batch is the batch that the keys are wanted for, such as a table's; 0 where any will
+	// do. Only inputs that may be rows as well as a batch depend on it: see network.Batch.
+	Batch int
+	// Trace, where set, is told what each stage made of the model.
+	Trace network.Tracer
+}
+
+// ReadModel reads a decoded model; see Read.
+func ReadModel(m *tflitefb.Model, opt Options) (*network.Network, error) {
+	trace := opt.Trace
 	if trace == nil {
 		trace = func(string, fmt.Stringer) {}
 	}
@@ -55,10 +66,10 @@ func ReadModel(m *tflitefb.Model, name string, trace network.Tracer) (*network.N
 		return nil, err
 	}
 	trace("loaded", g)
-	f := litertmodel.Fuse(g)
+	f := litertmodel.Fuse(g, opt.Batch)
 	trace("fused", f)
 	net := f.Price()
-	net.Name = name
+	net.Name = opt.Name
 	trace("priced", net)
 	return net, nil
 }

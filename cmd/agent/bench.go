@@ -166,6 +166,20 @@ func (o *benchOptions) plan(env cli.Env, p agent.Protocol) (plan *benchmarks.Pla
 	return nil, nil, "", cli.Usagef("nothing to measure: give --plan FILE or --model FILE")
 }
 
+// atBatch measures at the batch that the plan's keys were taken at. A protocol file that
+// says another is an error: one of the two would be ignored.
+func (o *benchOptions) atBatch(plan *benchmarks.Plan, p *agent.Protocol) error {
+	if plan.Batch == 0 || max(p.Batch, 1) == plan.Batch {
+		return nil
+	}
+	if o.Protocol != "" {
+		return cli.Usage(hint.Wrap(fmt.Errorf("%s was planned at batch %d, %s has batch %d", o.Plan, plan.Batch, o.Protocol, p.Batch),
+			"write batch: %d into the protocol, or plan the models with another --dim", plan.Batch))
+	}
+	p.Batch = plan.Batch
+	return nil
+}
+
 // ofModels plans the models as they are, and names the file of each input that has one.
 func (o *benchOptions) ofModels(env cli.Env, p agent.Protocol) (*benchmarks.Plan, map[string]string, error) {
 	files, err := openModels(env, o.Models, o.Signature)
@@ -235,6 +249,9 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 	}
 	plan, inputs, dir, err := o.plan(env, protocol)
 	if err != nil {
+		return err
+	}
+	if err := o.atBatch(plan, &protocol); err != nil {
 		return err
 	}
 	if err := o.chooseFor(plan, dir, flags); err != nil {

@@ -110,7 +110,7 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 			return err
 		}
 		if o.AgainstRules {
-			rules, err := f.Kernels(o.Dims)
+			rules, err := f.Kernels(modelfile.Use{Dims: o.Dims})
 			if err != nil {
 				return err
 			}
@@ -181,7 +181,7 @@ func (o *lowerOptions) lower(ctx context.Context, backend *ort.Backend, info age
 	if err != nil {
 		return nil, err
 	}
-	net, err := f.Optimised(optimised, dims)
+	net, err := f.Optimised(optimised, modelfile.Use{Dims: dims})
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/benchmarks/ortmodel"
 	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/internal/cli"
@@ -23,6 +24,7 @@ type predictOptions struct {
 	emitPlan    string
 	seed        uint64
 	extrapolate bool
+	scaleBatch  bool
 	json        bool
 	all         bool
 	trace       bool
@@ -59,6 +61,7 @@ With --json one object a model is printed:
 			f.StringVar(&o.emitPlan, "emit-plan", "", "write the plan that measures what is missing to this `FILE`")
 			f.Uint64Var(&o.seed, "seed", 1, "seed of that plan's order")
 			f.BoolVar(&o.extrapolate, "extrapolate", false, "extrapolate keys outside the measured range, and mark them")
+			f.BoolVar(&o.scaleBatch, "scale-batch", false, "price a model of several times the table's batch as so many inferences, and mark it")
 			f.BoolVar(&o.all, "all", false, "print every kernel, not only the most expensive")
 			f.BoolVar(&o.trace, "trace", false, "print what each stage of reading made of the model instead of a prediction; needs no table")
 			f.BoolVar(&o.json, "json", false, "print one JSON object per model")
@@ -152,11 +155,11 @@ func (o *predictOptions) traceModels(ctx context.Context, env cli.Env, paths []s
 			return err
 		}
 		var broken error
-		_, err = f.Trace(o.dims, func(stage string, value fmt.Stringer) {
+		_, err = f.Kernels(modelfile.Use{Dims: o.dims, Trace: func(stage string, value fmt.Stringer) {
 			if _, err := fmt.Fprintf(env.Stdout, "== %s: %s\n%s\n", path, stage, value); broken == nil {
 				broken = err
 			}
-		})
+		}})
 		if err != nil {
 			return err
 		}
@@ -196,11 +199,15 @@ func (o *predictOptions) predict(env cli.Env, t *lut.Table, path string) (*costg
 	if w := f.Unlike(t.File().Runtime); w != "" {
 		fmt.Fprintf(env.Stderr, "costgen: warning: %s\n", w)
 	}
-	net, err := f.Kernels(o.dims)
+	batch, _ := t.File().Protocol.Batch()
+	net, err := f.Kernels(modelfile.Use{Dims: o.dims, Batch: batch, On: ortmodel.On(t.File().Runtime)})
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := costgen.PredictNetwork(t, filepath.Base(path), net, o.extrapolate)
+	if net.Batch == 0 {
+		fmt.Fprintf(env.Stderr, "costgen: warning: %s does not say its batch; it is taken for %d, the table's\n", path, batch)
+	}
+	p, err := costgen.PredictNetwork(t, filepath.Base(path), net, costgen.PredictOptions{Extrapolate: o.extrapolate, ScaleBatch: o.scaleBatch})
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -146,19 +146,3 @@ func (v *Value) Rank() int {
 	}
 	return len(v.Shape)
 }
-
-// Batch is the first dimension of the network's inputs where they agree, else 1.
-// Keys exclude it: it belongs to the protocol.
-func (g *Graph) Batch() int {
-	b := 0
-	for _, v := range g.Values {
-		if v.From != nil || v.Constant || v.Default || !v.Known || len(v.Shape) < 2 || len(v.To) == 0 {
-			continue
-		}
-		if b != 0 && b != v.Shape[0] {
-			return 1
-		}
-		b = v.Shape[0]
-	}
-	return max(b, 1)
-}

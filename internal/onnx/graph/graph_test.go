@@ -48,8 +48,8 @@ func TestInferFollowsShapesThroughConstants(t *testing.T) {
 		if got := len(g.Folded()); got != 3 {
 			t.Errorf("batch %d: %d nodes folded, want the three of the shape: %v", batch, got, g.Folded())
 		}
-		if g.Dims["N"] != batch || g.Batch() != batch {
-			t.Errorf("N is %v and the batch %d, want %d", g.Dims, g.Batch(), batch)
+		if g.Dims["N"] != batch {
+			t.Errorf("N is %v, want %d", g.Dims, batch)
 		}
 	}
 }

@@ -17,7 +17,6 @@ type Graph struct {
 	From      []*Operator   // of each tensor: who computes it, nil for inputs and constants
 	To        [][]*Operator // of each tensor: who reads it
 	Constant  []bool        // of each tensor: known when the model is loaded
-	Batch     int
 }
 
 // Operator is one of the file's.
@@ -48,7 +47,7 @@ func (g *Graph) In(o *Operator, i int) *tflitefb.Tensor {
 // Out is the first output.
 func (g *Graph) Out(o *Operator) *tflitefb.Tensor { return &g.Model.Tensors[o.Outputs[0]] }
 
-// load links the operators, finds the batch and refuses shapes that are not known.
+// load links the operators and refuses shapes that are not known.
 func (g *Graph) load() error {
 	for i, t := range g.Model.Tensors {
 		if len(t.Shape) > maxRank {
@@ -81,17 +80,6 @@ func (g *Graph) load() error {
 		}
 		for _, t := range op.Outputs {
 			g.From[t], g.Constant[t] = o, constant
-		}
-	}
-	for i, t := range g.Model.Inputs {
-		s := g.Model.Tensors[t].Shape
-		switch {
-		case len(s) < 2:
-		case i == 0 || int(s[0]) == g.Batch:
-			g.Batch = max(1, int(s[0]))
-		default:
-			g.Batch = 1
-			return nil
 		}
 	}
 	return nil
@@ -164,7 +152,7 @@ func Size(shape []int32) int {
 // or not known before the model runs.
 func Load(m *tflitefb.Model) (*Graph, error) {
 	g := &Graph{Model: m, From: make([]*Operator, len(m.Tensors)), To: make([][]*Operator, len(m.Tensors)),
-		Constant: make([]bool, len(m.Tensors)), Batch: 1}
+		Constant: make([]bool, len(m.Tensors))}
 	if err := g.load(); err != nil {
 		return nil, err
 	}
