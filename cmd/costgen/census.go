@@ -119,7 +119,7 @@ func (o *censusOptions) network(path string) (census.Network, error) {
 	if err != nil {
 		return census.Network{}, err
 	}
-	net, err := f.Kernels(o.dims)
+	net, err := f.Kernels(modelfile.Use{Dims: o.dims})
 	if err != nil {
 		return census.Network{}, err
 	}
