@@ -146,12 +146,12 @@ func TestExecSurvivesEverything(t *testing.T) {
 			t.Errorf("%s: a diverged training was asked for %d times (%v)", c.file, len(tried)/2, err)
 		}
 	}
-	e.pool.timeout = 300 * time.Millisecond // a busy machine may need as long for a good answer
+	e.fleet.timeout = 300 * time.Millisecond // a busy machine may need as long for a good answer
 	var f *search.Failure
 	if _, err := ask(3); !errors.As(err, &f) || !strings.Contains(f.Reason, "no answer within 300ms") {
 		t.Errorf("no answer: %v", err)
 	}
-	e.pool.timeout = time.Minute
+	e.fleet.timeout = time.Minute
 	if a, err := ask(5); err != nil || a.Utility != 5 {
 		t.Errorf("killed once, then well: %+v, %v", a, err)
 	}
@@ -253,6 +253,7 @@ func TestExecParallel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
+	e.fleet.patience = 50 * time.Millisecond // no process answers before the others have been started
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {

@@ -8,10 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"os/exec"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,15 +17,13 @@ import (
 
 	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
-	"github.com/isocost/isocost/internal/strictjson"
 	"github.com/isocost/isocost/search"
-	"github.com/isocost/isocost/search/space"
 )
 
 // ExecOptions say how an outside program is run.
 type ExecOptions struct {
 	Command string        // a shell command line
-	Workers int           // processes at a time
+	Workers int           // requests at a time
 	Timeout time.Duration // of one request; 0 for none
 	Retries int           // further attempts after a failed one
 	Stderr  io.Writer     // where the program's own talk goes; nil to drop it
@@ -35,42 +31,27 @@ type ExecOptions struct {
 	Note func(string)
 }
 
-// Exec asks an outside program. Each worker is one process of it that reads one
-// request a line on standard input and answers each by one line on standard
-// output:
+// Exec asks an outside program by JSON lines on its standard input and output
+// (docs/formats/exec.md):
 //
 //	{"id":"7","arch":"mb_k3_e6:2:int8|…","layers":[{"choice":"mb_k3_e6","width":2,"precision":"int8"},…],"seed":123,"fidelity":1}
 //	{"id":"7","utility":0.9312}
 //	{"id":"7","error":"out of memory"}
 //
-// The same arch, seed and fidelity must give the same utility. A process that
+// A program that begins with a hello may take several requests at a time and answer them
+// in any order; of any other there is one process per worker, which is asked one thing at
+// a time. The same arch, seed and fidelity must give the same utility. A process that
 // dies, answers garbage or takes longer than the timeout is killed with all its
 // children and started anew; the request is tried again. After the retries the
 // sample counts as failed and the search goes on.
 type Exec struct {
 	o        ExecOptions
 	identity search.Identity
-	pool     *pool
+	fleet    *fleet
 	mu       sync.Mutex
 	next     int
 	ever     bool // some request has been answered
-}
-
-// execRequest and execAnswer are the lines of the protocol.
-type execRequest struct {
-	ID       string        `json:"id"`
-	Arch     string        `json:"arch"`
-	Layers   []space.Layer `json:"layers"`
-	Seed     uint64        `json:"seed"`
-	Fidelity float64       `json:"fidelity"`
-}
-
-type execAnswer struct {
-	ID      string             `json:"id"`
-	Utility *float64           `json:"utility"`
-	Parts   map[string]float64 `json:"parts"`
-	Seconds float64            `json:"seconds"`
-	Error   string             `json:"error"`
+	hello    execHello
 }
 
 // NewExec prepares the workers; processes start when first needed. Its identity
@@ -79,8 +60,8 @@ func NewExec(o ExecOptions) (*Exec, error) {
 	if strings.TrimSpace(o.Command) == "" {
 		return nil, hint.Wrap(errors.New("evaluator exec: no command"), "give one, as in exec:'python3 train.py'")
 	}
-	e := &Exec{o: o, pool: newPool(o.Workers, func() *exec.Cmd { return shell(o.Command) })}
-	e.pool.timeout, e.pool.stderr = o.Timeout, o.Stderr
+	e := &Exec{o: o, fleet: newFleet(o.Workers, func() *exec.Cmd { return shell(o.Command) })}
+	e.fleet.timeout, e.fleet.stderr, e.fleet.greeted = o.Timeout, o.Stderr, e.greeted
 	h := sha256.New()
 	fmt.Fprintf(h, "isocost/exec/v1\n%s\n", o.Command)
 	for _, word := range strings.Fields(o.Command) {
@@ -111,6 +92,7 @@ func (e *Exec) Evaluate(ctx context.Context, r search.Request) (search.Answer, e
 		return search.Answer{}, err
 	}
 	var last error
+	tried := 0
 	for attempt := 0; attempt <= e.o.Retries; attempt++ {
 		a, err := e.once(ctx, q.ID, line)
 		if err == nil {
@@ -120,14 +102,15 @@ func (e *Exec) Evaluate(ctx context.Context, r search.Request) (search.Answer, e
 			return search.Answer{}, ctx.Err()
 		}
 		if errors.Is(err, errDiverged) { // with the same seed it would again
-			e.mu.Lock()
-			e.ever = true
-			e.mu.Unlock()
+			e.answered()
 			return search.Answer{}, &search.Failure{Reason: err.Error()}
 		}
-		last = err
+		last, tried = err, attempt+1
 		if e.o.Note != nil {
 			e.o.Note(fmt.Sprintf("attempt %d of %s: %v", attempt+1, r.Key, err))
+		}
+		if errors.Is(err, errFinal) {
+			break
 		}
 	}
 	e.mu.Lock()
@@ -136,56 +119,39 @@ func (e *Exec) Evaluate(ctx context.Context, r search.Request) (search.Answer, e
 		// Nothing has ever worked: that is the program, not the architecture.
 		return search.Answer{}, hint.Wrap(fmt.Errorf("evaluator exec: %w", last), "try the command by hand with one request line: %.300s", line)
 	}
-	return search.Answer{}, &search.Failure{Reason: fmt.Sprintf("%d attempts: %v", e.o.Retries+1, last)}
+	return search.Answer{}, &search.Failure{Reason: fmt.Sprintf("%d attempts: %v", tried, last)}
 }
 
-// errDiverged is a training that came to no number: an answer, not a fault of the
-// program.
-var errDiverged = errors.New("diverged")
-
-// mostUtility bounds a utility. Beyond it the squares of a few thousand differences leave
-// the range of float64 (1.8e308), and with them every bound of the search; no score of a
-// network comes near.
-const mostUtility = 1e150
-
-// notANumber is a utility that JSON has no word for, as programs write it.
-var notANumber = regexp.MustCompile(`"utility"\s*:\s*(NaN|-?Infinity|null)`)
-
-// once has one process answer one request.
+// once has a process answer a request.
 func (e *Exec) once(ctx context.Context, id string, line []byte) (a search.Answer, err error) {
-	err = e.pool.exchange(ctx, line, func(reply []byte) error {
-		var ans execAnswer
-		diverged := notANumber.Match(reply)
-		if diverged {
-			reply = notANumber.ReplaceAll(reply, []byte(`"utility":0`))
-		}
-		if err := strictjson.Decode(reply, &ans); err != nil {
-			return fmt.Errorf("the answer %.80q: %w; its fields are id, utility, parts, seconds and error", reply, err)
-		}
-		switch {
-		case ans.ID != id:
-			return fmt.Errorf("the answer has id %.40q, the request %q", ans.ID, id)
-		case ans.Error != "":
-			return &refusal{errors.New(ans.Error)}
-		case diverged:
-			return &refusal{fmt.Errorf("%w: the utility is not a number", errDiverged)}
-		case ans.Utility == nil:
-			return fmt.Errorf("the answer %.80q has neither utility nor error", reply)
-		case math.IsNaN(*ans.Utility) || math.IsInf(*ans.Utility, 0) || !(ans.Seconds >= 0):
-			return fmt.Errorf("the answer %.80q holds numbers out of range", reply)
-		case math.Abs(*ans.Utility) > mostUtility:
-			return &refusal{fmt.Errorf("%w: the utility %g is beyond ±%g", errDiverged, *ans.Utility, mostUtility)}
-		}
-		a = search.Answer{Utility: *ans.Utility, Parts: ans.Parts, Seconds: ans.Seconds}
-		return nil
+	err = e.fleet.exchange(ctx, id, line, func(reply []byte) error {
+		a, err = decodeAnswer(reply, id)
+		return err
 	})
 	if err == nil {
-		e.mu.Lock()
-		e.ever = true
-		e.mu.Unlock()
+		e.answered()
 	}
 	return a, err
 }
 
+// answered notes that the program can answer.
+func (e *Exec) answered() {
+	e.mu.Lock()
+	e.ever = true
+	e.mu.Unlock()
+}
+
+// greeted takes note of a hello, and the first time says where it takes more requests at
+// a time than there are workers.
+func (e *Exec) greeted(h execHello) {
+	e.mu.Lock()
+	first := e.hello.Format == ""
+	e.hello = h
+	e.mu.Unlock()
+	if n := max(e.o.Workers, 1); first && h.Concurrency > n && e.o.Note != nil {
+		e.o.Note(fmt.Sprintf("the evaluator takes %d requests at a time and is given %d: --workers %d gives it as many, and --batch has as many to give", h.Concurrency, n, h.Concurrency))
+	}
+}
+
 // Close ends all processes.
-func (e *Exec) Close() error { return e.pool.Close() }
+func (e *Exec) Close() error { return e.fleet.Close() }
