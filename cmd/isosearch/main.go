@@ -22,6 +22,7 @@ func program() *cli.Program {
 			runCommand(),
 			verifyCommand(),
 			priceCommand(),
+			checkCommand(),
 			studyCommand(),
 			reportCommand(),
 		},

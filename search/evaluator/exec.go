@@ -155,3 +155,16 @@ func (e *Exec) greeted(h execHello) {
 
 // Close ends all processes.
 func (e *Exec) Close() error { return e.fleet.Close() }
+
+// Protocol says what the program was heard to speak.
+func (e *Exec) Protocol() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.hello.Format != "":
+		return fmt.Sprintf("%s, %d at a time", e.hello.Format, e.hello.Concurrency)
+	case e.ever:
+		return "isocost/exec/v1 (no hello), one at a time"
+	}
+	return "not known: nothing was answered"
+}
