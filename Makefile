@@ -80,8 +80,12 @@ runtimes: setup-test build ## the runtimes' times in fp32 and int8, side by side
 	scripts/studies/runtimes.sh
 
 .PHONY: test
-test: setup-test ## all tests, on the real runtimes
+test: setup-test test-python-reading ## all tests, on the real runtimes
 	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -timeout 15m ./...
+
+.PHONY: test-python-reading
+test-python-reading: build ## the Python package without torch: formats, protocol, numbers equal to the programs'
+	python="$$(scripts/setup-python.sh test)" && cd python && ISOCOST_BIN=$(CURDIR)/bin "$$python" -m pytest -m 'not torch and not ray'
 
 .PHONY: test-fast
 test-fast: setup ## what a change to Go code needs, in under a minute on two cores: all packages, without the tests that say "make test"
