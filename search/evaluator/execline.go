@@ -88,15 +88,10 @@ var notANumber = regexp.MustCompile(`"utility"\s*:\s*(NaN|-?Infinity|null)`)
 // a *refusal, and wraps errDiverged or errFinal where asking again is of no use; any other
 // error says that the program does not keep to the protocol.
 func decodeAnswer(reply []byte, id string) (search.Answer, error) {
-	var ans execAnswer
-	diverged := notANumber.Match(reply)
-	if diverged {
-		reply = notANumber.ReplaceAll(reply, []byte(`"utility":0`))
-	}
-	if err := strictjson.Decode(reply, &ans); err != nil {
-		return search.Answer{}, fmt.Errorf("the answer %.80q: %w; its fields are id, utility, parts, seconds, error and final", reply, err)
-	}
+	ans, diverged, err := parseAnswer(reply)
 	switch {
+	case err != nil:
+		return search.Answer{}, err
 	case ans.ID != id:
 		return search.Answer{}, fmt.Errorf("the answer has id %.40q, the request %q", ans.ID, id)
 	case ans.Error != "" && ans.Final:
@@ -113,6 +108,25 @@ func decodeAnswer(reply []byte, id string) (search.Answer, error) {
 		return search.Answer{}, &refusal{fmt.Errorf("%w: the utility %g is beyond ±%g", errDiverged, *ans.Utility, mostUtility)}
 	}
 	return search.Answer{Utility: *ans.Utility, Parts: ans.Parts, Seconds: ans.Seconds}, nil
+}
+
+// answerID is whose answer a line is.
+func answerID(reply []byte) (string, error) {
+	ans, _, err := parseAnswer(reply)
+	return ans.ID, err
+}
+
+// parseAnswer reads an answer; diverged says that its utility is a word that stands for no
+// number.
+func parseAnswer(reply []byte) (ans execAnswer, diverged bool, err error) {
+	text := reply
+	if diverged = notANumber.Match(reply); diverged {
+		text = notANumber.ReplaceAll(reply, []byte(`"utility":0`))
+	}
+	if err = strictjson.Decode(text, &ans); err != nil {
+		err = fmt.Errorf("the answer %.80q: %w; its fields are id, utility, parts, seconds, error and final", reply, err)
+	}
+	return ans, diverged, err
 }
 
 // finalError is an error with the program's words that is errFinal.

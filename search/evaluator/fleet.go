@@ -211,21 +211,19 @@ func (f *fleet) line(m *member, line []byte) error {
 		}
 		return fmt.Errorf("the line %.80q answers nothing that was asked", line)
 	}
-	var of struct {
-		ID string `json:"id"`
+	id, err := answerID(line)
+	if err != nil {
+		return err
 	}
-	if err := json.Unmarshal(notANumber.ReplaceAll(line, []byte(`"utility":0`)), &of); err != nil {
-		return fmt.Errorf("the line %.80q is not JSON: %w", line, err)
-	}
-	answer, asked := m.open[of.ID]
+	answer, asked := m.open[id]
 	switch {
 	case asked:
 		answer <- result{line: line}
-		delete(m.open, of.ID)
-	case m.dropped[of.ID]:
-		delete(m.dropped, of.ID)
+		delete(m.open, id)
+	case m.dropped[id]:
+		delete(m.dropped, id)
 	default:
-		return fmt.Errorf("the answer has id %.40q, which nobody asked for", of.ID)
+		return fmt.Errorf("the answer has id %.40q, which nobody asked for", id)
 	}
 	return nil
 }
