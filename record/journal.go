@@ -22,6 +22,12 @@ type Line struct {
 type Group struct {
 	Index  int      `json:"index"`
 	Models []string `json:"models"`
+	// AtS is the device time at which this group and those formed with it were, in the first
+	// of them. OpenS and RoundS are the device seconds that opening its models and one whole
+	// round of them were expected to take: the campaign's time is shared out by them.
+	AtS    float64 `json:"at_s,omitempty"`
+	OpenS  float64 `json:"open_s,omitempty"`
+	RoundS float64 `json:"round_s,omitempty"`
 }
 
 // Start is written, and synced, before the child is asked to do anything that
@@ -43,6 +49,8 @@ type Open struct {
 	WarmRuns  int       `json:"warm_runs"`
 	WarmRule  WarmRule  `json:"warm_rule"`
 	Repeat    int       `json:"repeat"`              // runs per sample
+	RunUS     float64   `json:"run_us,omitempty"`    // the fastest run of the warm-up
+	TookS     float64   `json:"took_s,omitempty"`    // device seconds of all of it, making the model's bytes included
 	Execution Execution `json:"execution,omitempty"` // when it was proven
 	// ExecutionWhy is the evidence.
 	ExecutionWhy string       `json:"execution_why,omitempty"`

@@ -101,6 +101,10 @@ type Record struct {
 	Stop           Stop      `json:"stop"`
 	ReferenceRatio *float64  `json:"anchor_ratio,omitempty"` // the drift reference at the end / at the start
 
+	// GroupRatio is what the drift reference took in this case's group over what it took in the
+	// first, by which the costs are divided; 0 in the first group.
+	GroupRatio float64 `json:"group_ratio,omitempty"`
+
 	IsolatedUS *float64 `json:"isolated_us,omitempty"` // the whole one-case model
 	// SecondContextUS is the same operator's marginal cost in a second context.
 	SecondContextUS *float64 `json:"elsewhere_us,omitempty"`

@@ -83,7 +83,7 @@ func (l *Line) Validate() error {
 		return l.Record.Validate()
 	case l.Open != nil:
 		o := l.Open
-		if o.Model == "" || o.Repeat < 1 || !nonNegative(o.LoadUS, o.FirstUS) || o.WarmRuns < 0 {
+		if o.Model == "" || o.Repeat < 1 || !nonNegative(o.LoadUS, o.FirstUS, o.RunUS, o.TookS) || o.WarmRuns < 0 {
 			return errors.New("open: model, repeat ≥ 1 and times ≥ 0 are needed")
 		}
 	case l.Fault != nil:
@@ -91,8 +91,8 @@ func (l *Line) Validate() error {
 			return fmt.Errorf("fault: %.60q is not a failure of a model", l.Fault.Validity)
 		}
 	case l.Group != nil:
-		if l.Group.Index < 0 || len(l.Group.Models) == 0 {
-			return errors.New("group: an index ≥ 0 and models are needed")
+		if g := l.Group; g.Index < 0 || len(g.Models) == 0 || !nonNegative(g.AtS, g.OpenS, g.RoundS) {
+			return errors.New("group: an index ≥ 0, models and times ≥ 0 are needed")
 		}
 	case l.Start != nil:
 		if l.Start.What == "" || l.Start.Group < 0 || l.Start.Round < 0 {
@@ -187,6 +187,9 @@ func (r *Record) Validate() error {
 	}
 	if r.N < 0 || r.Rounds < 0 {
 		return bad("negative count")
+	}
+	if !nonNegative(r.GroupRatio) {
+		return bad("a ratio of groups of %v", r.GroupRatio)
 	}
 	if !nonNegative(r.Context) {
 		return bad("a spread between contexts of %v", r.Context)

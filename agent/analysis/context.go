@@ -75,7 +75,7 @@ func (a *Group) half(parity int) *Group {
 		return a.halves[parity]
 	}
 	out := New(a.p, a.log, a.reference)
-	out.rounds, out.curve, out.step, out.settled = a.rounds, a.curve, 1, a.settled
+	out.rounds, out.curve, out.step, out.settled, out.scale = a.rounds, a.curve, 1, a.settled, a.scale
 	for id, m := range a.models {
 		h := &modelData{visits: m.visits, samples: m.samples, preempted: m.preempted, hopeless: m.hopeless}
 		for _, s := range m.spans {

@@ -80,6 +80,8 @@ type Group struct {
 	until  []float64 // device time of each round's last visit
 	models map[string]*modelData
 	curve  driftCurve
+	scale  float64 // by which every sample is divided besides: see Tie; 0 is 1
+	apart  float64 // relative half width of scale's own interval
 	pairs  map[*benchmarks.Term]*pairing
 
 	// step counts extensions. The samples of the rounds before same are corrected as
@@ -181,6 +183,9 @@ func (m *modelData) add(v *record.Visit, round, repeat int) {
 func (a *Group) samples(to []float64, m *modelData, s span) []float64 {
 	for _, v := range m.visits[s.from:s.to] {
 		f := a.curve.at(v.AtS)
+		if a.scale > 0 {
+			f *= a.scale
+		}
 		for i, us := range v.US {
 			if m.hopeless || len(v.Preempted) == 0 || !slices.Contains(v.Preempted, i) {
 				to = append(to, us/f)
@@ -392,6 +397,9 @@ func (a *Group) Sum(terms []benchmarks.Term) Estimate {
 	e := a.Sampled(terms)
 	if h := a.lineError(terms); e.OK && h > 0 {
 		e.Lo, e.Hi = min(e.Lo, e.US-h), max(e.Hi, e.US+h)
+	}
+	if h := a.apart * math.Abs(e.US); e.OK && h > 0 {
+		e.Lo, e.Hi = e.US-math.Hypot(e.US-e.Lo, h), e.US+math.Hypot(e.Hi-e.US, h)
 	}
 	return e
 }

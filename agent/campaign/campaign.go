@@ -68,8 +68,17 @@ type Outcome struct {
 	Opens   map[string]*record.Open  // by model
 	Checks  map[string]*record.Check // by model
 	End     record.End
+	Groups  []Group
 	Resumed bool // some of it was there already
 	Info    agent.Info
+}
+
+// Group is how a group of models was measured: rounds, void ones included, and the device
+// seconds that the longest but the first took.
+type Group struct {
+	Models   int
+	Rounds   int
+	LongestS float64
 }
 
 // ErrNothing is a plan without cases.
@@ -99,7 +108,7 @@ type run struct {
 	stops     map[string]record.Stop // case → why it stopped
 	deaths    int                    // children lost in a row without an offender
 	info      agent.Info
-	overdue   bool // the campaign's time is over
+	overdue   bool // the present group's share of the campaign's time is over
 	gateShut  bool // the round began hotter than the thermal gate allows
 	warm      bool // the device has been warmed up in this child
 	looked    bool // this child has been checked
@@ -148,6 +157,9 @@ func (c *Campaign) Run(ctx context.Context) (*Outcome, error) {
 		}
 	}
 	out := &Outcome{Header: r.j.header, Opens: r.j.opens, Checks: r.j.checks, End: *r.j.end, Resumed: r.j.resumed, Info: r.info}
+	for _, g := range r.j.groups {
+		out.Groups = append(out.Groups, Group{Models: len(g.Models), Rounds: r.j.closed[g.Index], LongestS: r.j.longest[g.Index]})
+	}
 	for _, k := range c.Plan.Cases {
 		if rec := r.j.recorded[k.ID]; rec != nil {
 			out.Records = append(out.Records, rec)

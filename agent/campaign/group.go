@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -10,96 +11,194 @@ import (
 	"github.com/isocost/isocost/record"
 )
 
-// measureAll goes through the groups until every case has stopped or failed.
+// measureAll forms the groups of what has none, then measures one after another until every
+// case has stopped, failed or had its share of the time. The second pass comes last: what
+// it takes is no group's.
 func (r *run) measureAll(ctx context.Context) error {
-	for g := 0; ; g++ {
-		if g == len(r.j.groups) {
-			ok, err := r.formGroup(ctx, g)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				return nil
-			}
+	for {
+		rest := r.ungrouped()
+		if len(rest) == 0 {
+			break
+		}
+		if err := r.formGroups(ctx, rest); err != nil {
+			return err
+		}
+	}
+	for g := range r.j.groups {
+		if err := r.enter(ctx, g); err != nil {
+			return err
 		}
 		if err := r.measureGroup(ctx, g); err != nil {
+			return err
+		}
+	}
+	for g := range r.j.groups {
+		if err := r.enter(ctx, g); err != nil {
 			return err
 		}
 		if err := r.checkGroup(ctx, g); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
-// formGroup opens models, case by case, until all that remain are open or the
-// memory budget is reached, and journals the group. ok is false when no case
-// remains.
-func (r *run) formGroup(ctx context.Context, g int) (ok bool, err error) {
-	var want []string
-	add := func(models ...string) {
-		for _, m := range models {
-			if !slices.Contains(want, m) {
-				want = append(want, m)
-			}
+// ungrouped lists the cases that can be measured and are in no group yet.
+func (r *run) ungrouped() []benchmarks.Case {
+	var rest []benchmarks.Case
+	for _, k := range r.Plan.Cases {
+		if _, in := groupOf(r.j, k); !in && r.usable(k) {
+			rest = append(rest, k)
 		}
 	}
-	add(r.reference)
-	cases := 0
-	if g > 0 {
-		if err := r.closeAll(ctx); err != nil {
-			return false, err
-		}
-	}
-	// What the child grew by as each was opened: the journal knows it of models that
-	// were opened before an interruption, or in an earlier group, and they stay closed.
-	taken := func() (bytes int64) {
-		for _, m := range want {
-			if o := r.j.opens[m]; o != nil {
-				bytes += o.RSSBytes
-			}
-		}
-		return bytes
-	}
-	// Asked for a few at a time: the budget is looked at in between.
-	const atOnce = 8
-	var pending []string
-	flush := func() error {
-		err := r.openModels(ctx, pending)
-		pending = nil
+	return rest
+}
+
+// formGroups opens every model of the cases once, which tells what each takes of memory and
+// time, and journals the groups they make, together: how the time is shared out is known
+// before the first round. Where all models fit they stay open, and are one group.
+func (r *run) formGroups(ctx context.Context, cases []benchmarks.Case) error {
+	if err := r.survey(ctx, cases); err != nil {
 		return err
 	}
-	if r.j.faults[r.reference] == nil && r.j.opens[r.reference] == nil {
-		pending = []string{r.reference}
-	}
-	for _, k := range r.Plan.Cases {
-		if _, in := groupOf(r.j, k); in || !r.usable(k) {
-			continue
+	var good []benchmarks.Case
+	for _, k := range cases {
+		if r.usable(k) {
+			good = append(good, k)
 		}
-		cases++
+	}
+	if len(good) == 0 {
+		return nil
+	}
+	// The warm-up is part of what comes before the first round, and may take seconds. Opening
+	// models keeps the device busy, so that no later group needs one.
+	if err := r.openModels(ctx, []string{r.reference}); err != nil {
+		return err
+	}
+	if err := r.warmUp(ctx, []visitPlan{{model: r.reference}}); err != nil {
+		return err
+	}
+	parts := partition(good, r.reference, r.bytesOf, r.MemoryBytes)
+	if len(parts) > 1 { // what is open need not be opened again
+		slices.SortStableFunc(parts, func(a, b []string) int { return cmp.Compare(r.openBytes(b), r.openBytes(a)) })
+	}
+	var lines []record.Line
+	at := record.RoundS(max(r.talk.Now(), r.j.deviceS))
+	for i, models := range parts {
+		g := &record.Group{Index: len(r.j.groups) + i, Models: models, AtS: at}
+		if i > 0 {
+			g.AtS = 0
+		}
+		for _, m := range models {
+			if r.j.faults[m] != nil {
+				continue
+			}
+			if i > 0 || !r.open[m] {
+				g.OpenS += r.openSeconds(m)
+			}
+			visits := 1
+			if m == r.reference {
+				visits = r.Protocol.Drift.ReferenceVisits
+			}
+			g.RoundS += float64(visits) * r.visitSeconds(m)
+		}
+		g.OpenS, g.RoundS = record.RoundS(g.OpenS), record.RoundS(g.RoundS)
+		lines = append(lines, record.Line{Group: g})
+	}
+	if err := r.affordable(good, lines, at); err != nil {
+		return err
+	}
+	return r.j.write(lines...)
+}
+
+// enter makes room for a group: what is open and not of it is closed.
+func (r *run) enter(ctx context.Context, g int) error {
+	var others []string
+	for m := range r.open {
+		if !slices.Contains(r.j.groups[g].Models, m) {
+			others = append(others, m)
+		}
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	slices.Sort(others)
+	_, err := r.talk.Ask(ctx, child.Request{Close: &child.Close{Models: others}}, r.openPatience(), nil)
+	for _, m := range others {
+		delete(r.open, m)
+	}
+	if err != nil {
+		return r.survive(ctx, err)
+	}
+	return nil
+}
+
+// survey opens each model that was never opened, a few at a time. When the next few would
+// not fit beside what is open, the child is replaced: memory that a runtime gives back may
+// stay with its process, and what the next models take would then not show.
+func (r *run) survey(ctx context.Context, cases []benchmarks.Case) error {
+	const atOnce = 8
+	var todo []string
+	seen := map[string]bool{}
+	add := func(m string) {
+		if !seen[m] && r.j.faults[m] == nil && r.j.opens[m] == nil {
+			todo = append(todo, m)
+		}
+		seen[m] = true
+	}
+	add(r.reference)
+	for _, k := range cases {
 		for _, m := range modelsOf(k) {
-			if !slices.Contains(want, m) {
-				add(m)
-				if r.j.opens[m] == nil {
-					pending = append(pending, m)
+			add(m)
+		}
+	}
+	all := todo
+	largest := int64(0)
+	for len(todo) > 0 {
+		if err := r.openingTakesTooLong(all, len(all)-len(todo)); err != nil {
+			return err
+		}
+		n := min(atOnce, len(todo))
+		if r.MemoryBytes > 0 {
+			room := r.MemoryBytes - r.openBytes(nil)
+			if largest > 0 {
+				n = int(min(int64(n), max(1, room/largest)))
+			} else {
+				n = 1
+			}
+			if room < largest && len(r.open) > 0 {
+				if err := r.relaunch(ctx); err != nil {
+					return err
 				}
 			}
 		}
-		if len(pending) >= atOnce {
-			if err := flush(); err != nil {
-				return false, err
-			}
+		if err := r.openModels(ctx, todo[:n]); err != nil {
+			return err
 		}
-		if r.MemoryBytes > 0 && taken() > r.MemoryBytes {
-			break
+		for _, m := range todo[:n] {
+			largest = max(largest, r.bytesOf(m))
+		}
+		todo = todo[n:]
+	}
+	return nil
+}
+
+// bytesOf is what the child grew by as a model was opened for the first time.
+func (r *run) bytesOf(model string) int64 {
+	if o := r.j.opens[model]; o != nil {
+		return o.RSSBytes
+	}
+	return 0
+}
+
+// openBytes is what the open models take, of a list or (nil) all.
+func (r *run) openBytes(of []string) (bytes int64) {
+	for m := range r.open {
+		if of == nil || slices.Contains(of, m) {
+			bytes += r.bytesOf(m)
 		}
 	}
-	if cases == 0 {
-		return false, nil
-	}
-	if err := flush(); err != nil {
-		return false, err
-	}
-	return true, r.j.write(record.Line{Group: &record.Group{Index: g, Models: want}})
+	return bytes
 }
 
 // reducedPrecision is the one precision below fp32 in which a chain computes, ""
@@ -116,16 +215,6 @@ func reducedPrecision(c benchmarks.Chain) lut.Precision {
 		}
 	}
 	return p
-}
-
-func (r *run) closeAll(ctx context.Context) error {
-	_, err := r.talk.Ask(ctx, child.Request{Close: &child.Close{}}, r.openPatience(), nil)
-	clear(r.open)
-	r.warm = false
-	if err != nil {
-		return r.survive(ctx, err)
-	}
-	return nil
 }
 
 // openModels opens what is not open and not quarantined, journaling the first

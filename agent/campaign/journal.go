@@ -41,7 +41,10 @@ type journal struct {
 	open     *record.Start // started and, by the file, not finished
 	deviceS  float64
 	closedS  float64 // device seconds when the last round was closed
-	resumed  bool
+	// By group: device seconds when its last round was closed, and what that round and the
+	// longest took.
+	closedIn, lastRound, longest map[int]float64
+	resumed                      bool
 }
 
 // modelInGroup names a model within a group.
@@ -55,6 +58,7 @@ func newJournal() *journal {
 		opens: map[string]*record.Open{}, faults: map[string]*record.Fault{}, strikes: map[string]int{},
 		visits: map[int][]*record.Visit{}, taken: map[[2]int]map[int]bool{}, rounds: map[[2]int]*record.Round{},
 		checks: map[string]*record.Check{}, recorded: map[string]*record.Record{}, latest: map[modelInGroup]float64{}, closed: map[int]int{},
+		closedIn: map[int]float64{}, lastRound: map[int]float64{}, longest: map[int]float64{},
 	}
 }
 
@@ -227,7 +231,12 @@ func (j *journal) apply(l record.Line) {
 			j.closed[g]++
 		}
 		j.deviceS = max(j.deviceS, l.Round.DeviceS)
-		j.closedS = l.Round.DeviceS
+		// A group's first round comes after its models were opened: what it took is not known.
+		if before, ok := j.closedIn[g]; ok {
+			j.lastRound[g] = l.Round.DeviceS - before
+			j.longest[g] = max(j.longest[g], j.lastRound[g])
+		}
+		j.closedIn[g], j.closedS = l.Round.DeviceS, l.Round.DeviceS
 		j.open = nil
 	case l.Fault != nil:
 		j.strikes[l.Fault.Model]++

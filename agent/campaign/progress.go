@@ -72,12 +72,18 @@ func (r *run) show(stage string, g int) {
 		share = rounds / expect
 		p.LeftS = p.DeviceS / rounds * (expect - rounds)
 	}
+	if n := float64(len(r.j.groups)); n > 1 && g >= 0 { // the groups take about as many rounds
+		share = (float64(g) + share) / n
+		if p.LeftS >= 0 && share > 0 {
+			p.LeftS = p.DeviceS / share * (1 - share)
+		}
+	}
 	if r.MaxSeconds > 0 {
 		// Where time is bounded, the bound is what can be said: how many rounds the
 		// intervals still want is a guess that doubles whenever it is missed.
 		p.LeftS = max(0, r.MaxSeconds-p.DeviceS)
 		share = min(1, p.DeviceS/r.MaxSeconds)
-		if most := float64(r.Protocol.Stop.MaxRounds); rounds > 0 {
+		if most := float64(r.Protocol.Stop.MaxRounds); rounds > 0 && len(r.j.groups) == 1 {
 			p.LeftS = min(p.LeftS, p.DeviceS/rounds*max(0, most-rounds))
 			share = max(share, rounds/most)
 		}

@@ -17,8 +17,14 @@ import (
 // that are not there yet, then the end.
 func (r *run) writeRecords() error {
 	group, analyses := map[string]int{}, map[int]*analysis.Group{}
+	ratios := map[int]float64{} // of the groups after the first
 	for _, g := range r.j.groups {
-		analyses[g.Index] = r.analysis(g.Index).Extend(math.MaxInt)
+		a := r.analysis(g.Index).Extend(math.MaxInt)
+		if analyses[g.Index] = a; g.Index > 0 && r.j.faults[r.reference] == nil {
+			if ratio, ok := a.Tie(analyses[0]); ok {
+				ratios[g.Index] = math.Round(ratio*1e4) / 1e4
+			}
+		}
 		for _, k := range r.casesIn(g.Index) {
 			group[k.ID] = g.Index
 		}
@@ -35,7 +41,11 @@ func (r *run) writeRecords() error {
 		if r.j.recorded[k.ID] != nil {
 			continue
 		}
-		lines = append(lines, record.Line{Record: r.record(k, group[k.ID], of(k), contexts)})
+		rec := r.record(k, group[k.ID], of(k), contexts)
+		if rec.EstimateUS != nil {
+			r.tied(rec, ratios[group[k.ID]])
+		}
+		lines = append(lines, record.Line{Record: rec})
 	}
 	if err := r.j.write(lines...); err != nil {
 		return err
@@ -53,6 +63,19 @@ func (r *run) writeRecords() error {
 		end.Visits += len(v)
 	}
 	return r.j.write(record.Line{End: &end})
+}
+
+// tied says by what a case's group was tied to the first, and flags a device that was another
+// by then: a ratio of two moments corrects what slows all alike, and more than the limit
+// hardly does.
+func (r *run) tied(rec *record.Record, ratio float64) {
+	rec.GroupRatio = ratio
+	if limit := 1 + r.Protocol.Drift.Limit; ratio > limit || ratio > 0 && ratio < 1/limit {
+		rec.Validity = append(rec.Validity, record.Drift)
+		rec.Validity = slices.DeleteFunc(rec.Validity, func(v record.Validity) bool { return v == record.OK })
+		slices.Sort(rec.Validity)
+		rec.Validity = slices.Compact(rec.Validity)
+	}
 }
 
 // failed reports whether a model is quarantined.
@@ -159,7 +182,7 @@ func (r *run) tooShort(g, rounds int) string {
 		return fmt.Sprintf("%d of the %d rounds that an interval needs; about %.0f s of device time would do",
 			rounds, need, math.Ceil(before+(r.j.closedS-before)*float64(need)/float64(closed)))
 	}
-	return "too few undisturbed samples for an interval; allow more time"
+	return "too few undisturbed samples for an interval"
 }
 
 // roundCodes says what the rounds that count tell of the device: throttling that

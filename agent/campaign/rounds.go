@@ -96,7 +96,7 @@ func (r *run) active(g int) map[string]bool {
 func (r *run) measureGroup(ctx context.Context, g int) error {
 	for {
 		round := r.j.roundsClosed(g)
-		r.overdue = r.MaxSeconds > 0 && r.j.closedS >= r.MaxSeconds
+		r.overdue = r.timeIsUp(g)
 		active := r.active(g)
 		if len(active) == 0 {
 			return nil

@@ -280,6 +280,7 @@ func failure(model string, err error) *Failure {
 }
 
 func (s *server) openOne(ctx context.Context, m OpenModel, format agent.Format) (*record.Open, error) {
+	began := s.clock.Now()
 	model, err := s.Build(m.Model, s.buildSpec(format))
 	if err != nil {
 		return nil, err
@@ -348,6 +349,8 @@ func (s *server) openOne(ctx context.Context, m OpenModel, format agent.Format) 
 	if o.Repeat < 1 {
 		o.Repeat = repeatFor(fastest, s.protocol.Sample.MinSeconds)
 	}
+	o.RunUS = record.RoundUS(fastest.Seconds() * 1e6)
+	o.TookS = record.RoundS(s.clock.Now().Sub(began).Seconds())
 	o.RSSBytes = max(0, s.resident()-before)
 	s.sessions[m.Model.ID] = &openSession{session, o.Repeat}
 	ok = true

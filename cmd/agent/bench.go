@@ -89,7 +89,7 @@ func (o *benchOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Signature, "signature", "", modelfile.SignatureHelp)
 	flags.StringArrayVar(&o.Inputs, "input", nil, "feed `[MODEL/]NAME=FILE.npy` instead of a synthesised input; may be repeated")
 	flags.BoolVar(&o.ListIO, "list-io", false, "list the models' inputs and outputs and stop")
-	flags.DurationVar(&o.MaxTime, "max-time", 0, "longest device time of the whole campaign; the round under way is finished (default: no limit)")
+	flags.DurationVar(&o.MaxTime, "max-time", 0, "longest device time of the whole campaign; one too short for any interval is refused before it measures (default: no limit)")
 	flags.Int64Var(&o.Memory, "memory", 0, "most `BYTES` that models open at the same time may take (default: half of what is free)")
 	flags.StringVarP(&o.Output, "output", "o", "", "write records to this `FILE`; a campaign found there is continued")
 	flags.BoolVar(&o.JSON, "json", false, "print the results as JSON")
@@ -363,7 +363,7 @@ func (o *benchOptions) verdict(out *campaign.Outcome) error {
 		return nil
 	}
 	if short := shortOfTime(records); short != "" {
-		return cli.Partial(hint.Wrap(fmt.Errorf("%d of %d %s have no interval: --max-time was over after %s", failed, all, what, short), "%s", more))
+		return cli.Partial(hint.Wrap(fmt.Errorf("%d of %d %s had no interval when --max-time was over (%s)", failed, all, what, short), "%s", more))
 	}
 	err := fmt.Errorf("%d of %d %s failed", failed, all, what)
 	if why != "" {

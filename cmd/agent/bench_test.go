@@ -163,9 +163,9 @@ func TestBenchOnTheSimulatedDevice(t *testing.T) {
 	}
 }
 
-// TestBenchSaysThatTheTimeWasShort: a campaign that ends before any case has an
-// interval says how long it would have had to be.
-func TestBenchSaysThatTheTimeWasShort(t *testing.T) {
+// TestBenchRefusesTooLittleTime: a campaign that cannot give every case an interval is refused
+// before it measures, says how long it would have to be, and goes on from there.
+func TestBenchRefusesTooLittleTime(t *testing.T) {
 	dir := t.TempDir()
 	plan := filepath.Join(dir, "plan.jsonl")
 	if code, _, talk := runAgent(t, "plan", "--family", "conv", "-o", plan); code != 0 {
@@ -173,20 +173,27 @@ func TestBenchSaysThatTheTimeWasShort(t *testing.T) {
 	}
 	bench := func(time string) (int, string) {
 		code, _, talk := runAgent(t, "bench", "--plan", plan, "--backend", "sim", "--sim-device", "../../examples/sim-device.yaml",
-			"--max-time", time, "-o", filepath.Join(dir, "rec"+time+".jsonl"))
+			"--max-time", time, "-o", filepath.Join(dir, "rec.jsonl"))
 		return code, talk
 	}
-	code, talk := bench("1ms")
-	var need int
-	at := strings.Index(talk, "; about ")
-	if code != 3 || at < 0 || !strings.Contains(talk, "1 of the 6 rounds that an interval needs") {
-		t.Fatalf("exit %d: %s", code, talk)
-	}
-	if _, err := fmt.Sscanf(talk[at:], "; about %d s of device time", &need); err != nil {
-		t.Fatalf("%v: %s", err, talk)
-	}
-	if code, talk := bench(fmt.Sprint(need, "s")); code != 0 {
-		t.Errorf("the %d s that were asked for do not do: exit %d, %s", need, code, talk)
+	for _, time := range []string{"1ms", "500ms"} {
+		code, talk := bench(time)
+		var need int
+		at := strings.Index(talk, "give --max-time ")
+		if code != 1 || at < 0 {
+			t.Fatalf("exit %d: %s", code, talk)
+		}
+		if _, err := fmt.Sscanf(talk[at:], "give --max-time %ds", &need); err != nil {
+			t.Fatalf("%v: %s", err, talk)
+		}
+		if time == "500ms" {
+			if !strings.Contains(talk, "the 6 rounds that an interval needs") || !strings.Contains(talk, "cases fit into 0.5 s") {
+				t.Errorf("it does not say why, or what would fit: %s", talk)
+			}
+			if code, talk := bench(fmt.Sprint(need, "s")); code != 0 {
+				t.Errorf("the %d s that were asked for do not do: exit %d, %s", need, code, talk)
+			}
+		}
 	}
 }
 

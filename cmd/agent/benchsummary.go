@@ -120,6 +120,18 @@ func contextLine(records []*record.Record) string {
 	return fmt.Sprintf("contexts: %d cells in a second context too; a block's cost varies by %.1f %% between contexts, which the intervals hold", twice, 100*most)
 }
 
+// groupLine says how models that did not fit at once were measured; "" for one group.
+func groupLine(groups []campaign.Group) string {
+	if len(groups) < 2 {
+		return ""
+	}
+	fewest, most := groups[0].Rounds, 0
+	for _, g := range groups {
+		fewest, most = min(fewest, g.Rounds), max(most, g.Rounds)
+	}
+	return fmt.Sprintf("%d groups of what fits into memory at once, %d to %d rounds each, tied by the drift reference", len(groups), fewest, most)
+}
+
 // summaryPlan prints what a person wants to know after a campaign: how much was
 // measured, how good it is, what failed, and where the records are (path, "" to leave
 // that to the host).
@@ -143,6 +155,9 @@ func summaryPlan(w io.Writer, plan *benchmarks.Plan, out *campaign.Outcome, path
 	fmt.Fprintf(w, "%s: %d cells, %d networks, %s, %s, %.1f s of device time\n", plural(len(out.Records), "case"),
 		byKind[role.Cell], byKind[role.Network], plural(len(plan.Models), "model"),
 		plural(out.End.Visits, "visit"), out.End.DeviceS)
+	if line := groupLine(out.Groups); line != "" {
+		fmt.Fprintln(w, line)
+	}
 	if len(widths) > 0 {
 		slices.Sort(widths)
 		fmt.Fprintf(w, "intervals: median ±%.1f %%, 90th percentile ±%.1f %%\n",

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/isocost/isocost/costgen"
@@ -62,4 +64,41 @@ func TestPeakMemoryFromPlanToTable(t *testing.T) {
 		t.Fatalf("the table was judged by %+v", a)
 	}
 	t.Logf("%d records; %d unseen networks, RMSPE %.2f %%, worst %.1f %%", counted, a.Errors.N, 100*a.Errors.RMSPE, 100*a.Errors.Max)
+}
+
+// TestMemoryInGroups: a plan that does not fit at once under --memory is measured in groups in
+// the time it has, and no case is lost.
+func TestMemoryInGroups(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures for ten seconds: make test")
+	}
+	nativelib.Require(t, "onnxruntime")
+	dir := t.TempDir()
+	plan, rec := filepath.Join(dir, "plan.jsonl"), filepath.Join(dir, "rec.jsonl")
+	if code, _, talk := runAgent(t, "plan", "--space", "../../examples/tiny-cnn/space.yaml", "--calibrate", "4", "--audit", "4", "-o", plan); code != 0 {
+		t.Fatal(talk)
+	}
+	protocol := filepath.Join(dir, "protocol.yaml")
+	if err := os.WriteFile(protocol, []byte("format: isocost/protocol/v1\nestimator: quantile\nstop: {max_rounds: 12}\nwarmup: {max_seconds: 1}\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	code, out, talk := runAgent(t, "bench", "--plan", plan, "--protocol", protocol, "--memory", "10000000", "--max-time", "100s", "-o", rec)
+	if code != 0 && code != 3 {
+		t.Fatal(code, out, talk)
+	}
+	if !strings.Contains(out, "groups of what fits into memory at once") {
+		t.Errorf("it all fitted: the test shows nothing:\n%s", out)
+	}
+	files, err := record.Read(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range files[0].Records {
+		if e.Record.CI95US == nil {
+			t.Errorf("%s has no interval: %s", e.Record.Name, e.Record.Detail)
+		}
+	}
+	if end := files[0].End; end == nil || end.DeviceS > 100 {
+		t.Errorf("100 s became %+v", end)
+	}
 }
