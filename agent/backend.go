@@ -71,6 +71,9 @@ type Model struct {
 	// backend prices operators).
 	Chain benchmarks.Chain
 	Dims  map[string]int // values of symbolic dimensions
+	// Large are the largest constants in Bytes, by name: a backend may keep those that several
+	// of its sessions hold alike once.
+	Large []Tensor
 	// Signature enters a .tflite model that has several; "" is the first.
 	Signature string
 }

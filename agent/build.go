@@ -11,6 +11,7 @@ import (
 	"github.com/isocost/isocost/benchmarks/tflitewriter"
 	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -59,7 +60,11 @@ func Build(m benchmarks.Model, spec BuildSpec) (Model, error) {
 	case FormatGraph:
 		return out, nil
 	case FormatONNX:
-		out.Bytes, err = onnxwriter.Write(g)
+		var m *onnx.Model
+		if m, err = onnxwriter.Model(g); err == nil {
+			out.Large = large(m.Graph)
+			out.Bytes = onnx.Encode(m)
+		}
 	case FormatTFLite:
 		out.Bytes, err = tflitewriter.Write(g)
 	case FormatTFLiteClassic:
@@ -71,6 +76,20 @@ func Build(m benchmarks.Model, spec BuildSpec) (Model, error) {
 		return Model{}, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	return out, nil
+}
+
+// large lists the constants of a graph that are worth keeping once.
+func large(g *onnx.Graph) (list []Tensor) {
+	for _, t := range g.Initializers {
+		if t.Type == onnx.Float && len(t.Raw) >= benchmarks.LargeBytes {
+			shape := make([]int, len(t.Dims))
+			for i, d := range t.Dims {
+				shape[i] = int(d)
+			}
+			list = append(list, Tensor{Name: t.Name, DType: "float32", Shape: shape, Data: t.Raw})
+		}
+	}
+	return list
 }
 
 // CheckFile fails when a model file is not the one the plan was made for: its SHA-256

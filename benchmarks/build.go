@@ -123,8 +123,9 @@ type builder struct {
 	prec    lut.Precision
 	stats   map[*graph.Value]stat
 	weights map[string]bool
-	history []*graph.Value // inputs of the operators so far
-	results []*graph.Value // outputs of the graph besides the last operator's
+	drawn   map[string]bool // names that large weights were drawn by
+	history []*graph.Value  // inputs of the operators so far
+	results []*graph.Value  // outputs of the graph besides the last operator's
 	err     error
 }
 
@@ -179,7 +180,7 @@ func (b *builder) weight(name string, shape []int, fanIn int, x *graph.Value, ax
 	if ms <= 0 {
 		ms = 1
 	}
-	v.Data = b.random(name, v.Len(), 1/math.Sqrt(float64(fanIn)*ms))
+	v.Data = b.random(b.drawnAs(name, v.Len()), v.Len(), 1/math.Sqrt(float64(fanIn)*ms))
 	switch b.prec {
 	case lut.INT8, lut.INT8Dyn:
 		v.DType, v.Quant = graph.Int8, weightQuant(v.Data, shape, axis, productReach)
@@ -188,6 +189,28 @@ func (b *builder) weight(name string, shape []int, fanIn int, x *graph.Value, ax
 	}
 	b.constant(v)
 	return v
+}
+
+// LargeBytes is the size in fp32 from which weights are drawn by their number and not by
+// their name, so that models which hold the same layer in different places hold the same
+// numbers: a runtime that opens many of them can keep one copy.
+const LargeBytes = 1 << 20
+
+// drawnAs is the name by which a weight of n elements is drawn: of large ones their size and
+// how many of it came before, since two of one model must not be one.
+func (b *builder) drawnAs(name string, n int) string {
+	if 4*n < LargeBytes {
+		return name
+	}
+	for i := 0; ; i++ {
+		if as := fmt.Sprintf("%d elements, %d", n, i); !b.drawn[as] {
+			if b.drawn == nil {
+				b.drawn = map[string]bool{}
+			}
+			b.drawn[as] = true
+			return as
+		}
+	}
 }
 
 func (b *builder) random(name string, n int, std float64) []float32 {

@@ -46,6 +46,7 @@ type library struct {
 	pool int
 	// plugins: name given → its registration.
 	plugins map[string]*plugin
+	shared  pool
 }
 
 // plugin is a registered execution provider library.

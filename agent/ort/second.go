@@ -28,6 +28,11 @@ type secondPass struct {
 	counted   bool              // memory comes from the counting allocator, block by block
 }
 
+// plain reports whether a session is a timed one.
+func (s secondPass) plain() bool {
+	return len(s.config) == 0 && s.profile == "" && s.optimised == "" && !s.counted
+}
+
 // Placement tells which provider owns each node of the model, as the runtime
 // partitioned it. Unlike Open it does not refuse a fallback but shows it.
 func (b *Backend) Placement(ctx context.Context, model agent.Model, opt agent.Options) (agent.Placement, error) {

@@ -63,6 +63,7 @@ func (b *Backend) Open(ctx context.Context, model agent.Model, opt agent.Options
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", describe(model), err)
 	}
+	trimHeap()
 	if _, err := s.memoryStats(); err != nil {
 		return s, nil
 	}
@@ -89,8 +90,8 @@ func describe(m agent.Model) string {
 // session is an open model. The tensors live as long as it does.
 type session struct {
 	lib      *library
-	ort      *ortgo.DynamicAdvancedSession
-	raw      unsafe.Pointer // its OrtSession
+	ort      *ortgo.DynamicAdvancedSession // nil for one that shares constants
+	raw      unsafe.Pointer                // the OrtSession
 	in, out  []*tensor
 	provider string
 	options  map[string]string // the provider's
@@ -101,6 +102,7 @@ type session struct {
 	binding           unsafe.Pointer  // OrtIoBinding; nil when in and out are on the host
 	barrier           *session        // run after a bound run, to wait for the device; nil where that waits itself
 	stale             bool            // the outputs on the host are older than the last run
+	shared            *sharing        // nil where it has all its constants to itself
 }
 
 // open makes a session. The zero secondPass is the timed one.
@@ -130,6 +132,8 @@ func (l *library) open(ctx context.Context, model agent.Model, opt agent.Options
 		}
 	}()
 	switch {
+	case len(model.Large) > 0 && opt.Provider == "cpu" && second.plain():
+		err = l.openShared(s, model, handle(so, "o"))
 	case len(model.Bytes) > 0:
 		s.ort, err = ortgo.NewDynamicAdvancedSessionWithONNXData(model.Bytes, nil, nil, so)
 	case model.Path != "":
@@ -143,7 +147,9 @@ func (l *library) open(ctx context.Context, model agent.Model, opt agent.Options
 	if err != nil {
 		return nil, l.refusal(err, opt)
 	}
-	s.raw = handle(s.ort, "s", "ortSession")
+	if s.ort != nil {
+		s.raw = handle(s.ort, "s", "ortSession")
+	}
 	return s, s.bind(model, opt)
 }
 
@@ -415,6 +421,9 @@ func (s *session) memoryStats() (agent.MemoryStats, error) {
 		return agent.MemoryStats{}, err
 	}
 	peak, err := read("MaxInUse")
+	if s.shared != nil { // its constants, whoever else uses them
+		use, peak = use+s.shared.bytes, peak+s.shared.bytes
+	}
 	return agent.MemoryStats{InUse: use, MaxInUse: peak}, err
 }
 
@@ -434,6 +443,14 @@ func (s *session) Close() error {
 		putBack()
 		s.ort, s.raw = nil, nil
 	}
+	if s.raw != nil {
+		putBack := keepSignalStack()
+		C.iso_release_session(s.lib.api, s.raw)
+		putBack()
+		s.raw = nil
+	}
+	s.lib.unshare(s.shared)
+	s.shared = nil
 	for _, t := range append(s.in, s.out...) {
 		s.lib.freeTensor(t)
 	}

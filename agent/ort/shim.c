@@ -94,6 +94,19 @@ void iso_release_available(iso_api a, char **names, int n) {
 	if (s != NULL) iso_release_status(a, s);
 }
 
+iso_status *iso_add_initializer(iso_api a, void *options, const char *name, const void *value) {
+	return CALL(a, AddInitializer, iso_status *(*)(void *, const char *, const void *))(options, name, value);
+}
+iso_status *iso_create_packing(iso_api a, void **packing) {
+	return CALL(a, CreatePrepackedWeightsContainer, iso_status *(*)(void **))(packing);
+}
+void iso_release_packing(iso_api a, void *packing) { CALL(a, ReleasePrepackedWeightsContainer, void (*)(void *))(packing); }
+iso_status *iso_session(iso_api a, void *env, const void *model, size_t bytes, const void *options, void *packing, void **session) {
+	return CALL(a, CreateSessionFromArrayWithPrepackedWeightsContainer,
+		iso_status *(*)(const void *, const void *, size_t, const void *, void *, void **))(env, model, bytes, options, packing, session);
+}
+void iso_release_session(iso_api a, void *session) { CALL(a, ReleaseSession, void (*)(void *))(session); }
+
 iso_status *iso_dim_override(iso_api a, void *options, const char *name, int64_t value) {
 	return CALL(a, AddFreeDimensionOverrideByName, iso_status *(*)(void *, const char *, int64_t))(options, name, value);
 }

@@ -26,7 +26,8 @@ typedef void iso_status;       // OrtStatus, NULL is success
 	X(GetSymbolicDimensions, 63) X(GetTensorTypeAndShape, 65)                 \
 	X(CreateMemoryInfo, 68) X(CreateCpuMemoryInfo, 69)                        \
 	X(AllocatorFree, 76) X(GetAllocatorWithDefaultOptions, 78)                \
-	X(ReleaseStatus, 93) X(ReleaseMemoryInfo, 94) X(ReleaseValue, 96)         \
+	X(ReleaseStatus, 93) X(ReleaseMemoryInfo, 94) X(ReleaseSession, 95)       \
+	X(ReleaseValue, 96)                                                       \
 	X(ReleaseTypeInfo, 98) X(ReleaseTensorTypeAndShapeInfo, 99)               \
 	X(SessionEndProfiling, 110) X(CreateEnvWithGlobalThreadPools, 119)        \
 	X(DisablePerSessionThreads, 120) X(CreateThreadingOptions, 121)           \
@@ -35,6 +36,9 @@ typedef void iso_status;       // OrtStatus, NULL is success
 	X(CreateAllocator, 131) X(ReleaseAllocator, 132) X(RegisterAllocator, 176)   \
 	X(RunWithBinding, 133) X(CreateIoBinding, 134) X(ReleaseIoBinding, 135)   \
 	X(BindInput, 136) X(BindOutputToDevice, 138)                              \
+	X(AddInitializer, 150) X(CreatePrepackedWeightsContainer, 166)            \
+	X(ReleasePrepackedWeightsContainer, 167)                                  \
+	X(CreateSessionFromArrayWithPrepackedWeightsContainer, 169)               \
 	X(SetGlobalIntraOpNumThreads, 147) X(SetGlobalInterOpNumThreads, 148)     \
 	X(SynchronizeBoundOutputs, 203) X(GetBuildInfoString, 254)                \
 	X(GetKeyValue, 297) X(ReleaseKeyValuePairs, 300)                          \
@@ -86,6 +90,15 @@ iso_status *iso_share_threads(iso_api, void *options);
 
 iso_status *iso_available(iso_api, char ***names, int *n);
 void iso_release_available(iso_api, char **names, int n);
+
+// iso_add_initializer has sessions made with options use value, which must outlive them, in
+// place of the model's constant of that name. What their kernels repack of such constants
+// goes into the packing of iso_session, which must outlive them, too.
+iso_status *iso_add_initializer(iso_api, void *options, const char *name, const void *value);
+iso_status *iso_create_packing(iso_api, void **packing);
+void iso_release_packing(iso_api, void *packing);
+iso_status *iso_session(iso_api, void *env, const void *model, size_t bytes, const void *options, void *packing, void **session);
+void iso_release_session(iso_api, void *session);
 
 iso_status *iso_dim_override(iso_api, void *options, const char *name, int64_t value);
 iso_status *iso_counts(iso_api, void *session, size_t *in, size_t *out);
