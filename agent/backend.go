@@ -136,6 +136,12 @@ type ProviderChecker interface {
 	CheckProvider(opt Options) error
 }
 
+// FeatureTeller is implemented by backends that must run something to tell Info.Features.
+type FeatureTeller interface {
+	// Features are those with which models run that are opened with opt.
+	Features(ctx context.Context, opt Options) (string, error)
+}
+
 // MemoryStats are the figures of a runtime's allocator, or of the process's, in bytes.
 type MemoryStats struct {
 	InUse    int64 `json:"in_use_bytes"`

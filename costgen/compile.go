@@ -104,6 +104,9 @@ func Audit(t *lut.Table, sources []Source, opt Options) (*lut.Table, error) {
 		return nil, err
 	}
 	h := sources[0].Header
+	if old.Runtime.SameFeatures(h.Runtime) {
+		h.Runtime.Features = old.Runtime.Features
+	}
 	for _, d := range []struct{ what, table, records string }{
 		{"device", old.Device.ID, h.Device.ID},
 		{"protocol", old.Protocol.SHA256, h.Protocol.SHA256},

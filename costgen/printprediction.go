@@ -110,7 +110,7 @@ func WritePrediction(w io.Writer, t *lut.Table, p *Prediction, net *nets.Network
 		if k.Extrapolated {
 			mark = " extrapolated"
 		}
-		fmt.Fprintf(&b, "  %10.4g %s  ±%.3g%s  %s  %s\n", k.Cost, p.Unit, (k.Hi-k.Lo)/2, mark, k.Name, k.Key)
+		fmt.Fprintf(&b, "  %10.4g %s  ±%.3g%s  %s  %s\n", k.Cost, p.Unit, (k.Hi-k.Lo)/2, mark, nets.Shown(k.Name), k.Key)
 	}
 	if len(p.Missing) > 0 {
 		writeMissing(&b, p.Missing, all)
@@ -143,6 +143,6 @@ func writeMissing(b *strings.Builder, missing []Missing, all bool) {
 		if n := len(names[why]); n > 1 {
 			times = fmt.Sprintf(" and %d more", n-1)
 		}
-		fmt.Fprintf(b, "  %s%s: %s\n", names[why][0], times, why)
+		fmt.Fprintf(b, "  %s%s: %s\n", nets.Shown(names[why][0]), times, why)
 	}
 }

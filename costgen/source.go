@@ -130,6 +130,9 @@ func list[T ~string](values []T) string {
 func oneCampaign(sources []Source) error {
 	for _, s := range sources[1:] {
 		a, b := sources[0].Header, s.Header
+		if a.Runtime.SameFeatures(b.Runtime) {
+			a.Runtime.Features = b.Runtime.Features
+		}
 		for _, d := range []struct{ what, a, b, cure string }{
 			{"devices", a.Device.ID, b.Device.ID, "compile one table per device"},
 			{"core sets", a.Device.Cores, b.Device.Cores, "compile one table per core set"},

@@ -81,9 +81,16 @@ type Runtime struct {
 	// order of their names, separated by a space; they are part of what was measured.
 	Options string `json:"options,omitempty"`
 	// Features are parts of the library that were on in the process and choose its
-	// kernels, likewise: "onednn=on isa=AVX2". "" where there is no such choice, and in
-	// files of TensorFlow made before it was written down.
+	// kernels, likewise: "onednn=on isa=AVX2" of TensorFlow, "nchwc=16" of ONNX Runtime's CPU
+	// provider, the channels of a block of maps. "" where there is no such choice, and in
+	// files made before it was written down.
 	Features string `json:"features,omitempty"`
+}
+
+// SameFeatures says whether two runtimes may have run the same kernels: by their features,
+// or where one of ONNX Runtime states none, as files from before it stated any.
+func (r Runtime) SameFeatures(o Runtime) bool {
+	return r.Features == o.Features || r.Backend == "ort" && (r.Features == "" || o.Features == "")
 }
 
 // Input is one thing the table was compiled from. The hash does not depend

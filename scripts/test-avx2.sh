@@ -56,5 +56,5 @@ features=$(go run -exec "$qemu -cpu $cpu" ./cmd/agent device --json --probe 0 | 
 [ "$features" = "avx2 fma f16c" ] || fail "the emulated processor has $features" "it must have avx2 fma f16c and no more"
 
 as_on_avx2 ./benchmarks TestModelsOnONNXRuntime
-as_on_avx2 ./agent/ort TestSaturationIsKnown
-as_on_avx2 ./cmd/agent TestDemoInt8IsRight
+as_on_avx2 ./agent/ort TestSaturationIsKnown TestFeatures
+as_on_avx2 ./cmd/agent TestDemoInt8IsRight TestRulesAgreeWithRuntime

@@ -154,6 +154,10 @@ func tornHeader(data []byte) bool {
 
 // sameCampaign compares what must be equal for records to share a file.
 func sameCampaign(path string, have, want record.Header) error {
+	features := have.Runtime.Features
+	if have.Runtime.SameFeatures(want.Runtime) {
+		features = want.Runtime.Features
+	}
 	for _, f := range []struct{ what, have, want string }{
 		{"plan", have.Plan, want.Plan},
 		{"protocol", have.Protocol.SHA256, want.Protocol.SHA256},
@@ -162,7 +166,7 @@ func sameCampaign(path string, have, want record.Header) error {
 		{"backend", have.Runtime.Backend, want.Runtime.Backend},
 		{"provider", have.Runtime.Provider, want.Runtime.Provider},
 		{"set of provider options", have.Runtime.Options, want.Runtime.Options},
-		{"set of library features", have.Runtime.Features, want.Runtime.Features},
+		{"set of library features", features, want.Runtime.Features},
 		{"runtime library", have.Runtime.SHA256, want.Runtime.SHA256},
 	} {
 		if f.have != f.want {

@@ -47,6 +47,7 @@ type server struct {
 	spec     agent.BackendSpec
 	protocol agent.Protocol
 	options  agent.Options
+	features string // of the library: see agent.Info
 	clock    agent.Clock
 	start    time.Time
 	world    agent.World
@@ -119,7 +120,7 @@ func (s *server) answer(ctx context.Context, q Request) error {
 	done := Report{Done: true}
 	switch {
 	case q.Hello != nil:
-		err = s.hello(*q.Hello)
+		err = s.hello(ctx, *q.Hello)
 	case s.backend == nil:
 		err = fmt.Errorf("the first request must be hello")
 	case q.Open != nil:
@@ -198,7 +199,7 @@ func (s *server) flush() error {
 	return nil
 }
 
-func (s *server) hello(h Hello) error {
+func (s *server) hello(ctx context.Context, h Hello) error {
 	p, err := agent.ParseProtocol("protocol", []byte(h.Protocol))
 	if err != nil {
 		return err
@@ -224,6 +225,11 @@ func (s *server) hello(h Hello) error {
 			return err
 		}
 	}
+	if f, ok := b.(agent.FeatureTeller); ok {
+		if text, err := f.Features(ctx, s.options); err == nil { // else nothing is stated
+			info.Features = text
+		}
+	}
 	s.sampler.switches = func() int64 { return involuntarySwitches(p.Threads) }
 	if w, ok := b.(agent.World); ok {
 		s.world, s.clock, s.sampler.switches = w, w.Clock(), w.Switches
@@ -235,7 +241,7 @@ func (s *server) hello(h Hello) error {
 		s.hold = true
 		f.BeforeFault(func() { s.flush() })
 	}
-	s.sampler.clock = s.clock
+	s.sampler.clock, s.features = s.clock, info.Features
 	return s.send(Report{Info: &info})
 }
 

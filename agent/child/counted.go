@@ -8,6 +8,8 @@ import (
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/ortmodel"
+	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
 
@@ -41,7 +43,7 @@ func (s *server) counted(ctx context.Context, q Memory) (*record.Memory, error) 
 	opt.Inputs = inputsFor(s.options.Inputs, model)
 	m := &record.Memory{}
 	if o, ok := s.backend.(agent.Optimiser); ok && info.Format == "onnx" && opt.Provider == "cpu" {
-		plan(ctx, o, model, opt, m)
+		s.plan(ctx, o, model, opt, m)
 	}
 	opt.CountMemory = true
 	session, err := s.backend.Open(ctx, model, opt)
@@ -75,12 +77,12 @@ func (s *server) counted(ctx context.Context, q Memory) (*record.Memory, error) 
 
 // plan reads the runtime's optimised graph for what is alive while each kernel runs. A
 // graph that cannot be read leaves the figures out.
-func plan(ctx context.Context, o agent.Optimiser, model agent.Model, opt agent.Options, m *record.Memory) {
+func (s *server) plan(ctx context.Context, o agent.Optimiser, model agent.Model, opt agent.Options, m *record.Memory) {
 	data, err := o.Optimised(ctx, model, opt)
 	if err != nil {
 		return
 	}
-	read := onnxreader.Options{Dims: model.Dims, Lowered: true}
+	read := onnxreader.Options{Dims: model.Dims, Lowered: true, Target: ortmodel.On(lut.Runtime{Features: s.features})}
 	if model.Path != "" {
 		read.Root = os.DirFS(filepath.Dir(model.Path))
 	}

@@ -50,6 +50,7 @@ var (
 	_ agent.ExecutionProver = (*Backend)(nil)
 
 	_ agent.AcceleratorLister = (*Backend)(nil)
+	_ agent.FeatureTeller     = (*Backend)(nil)
 )
 
 // providers maps the names users give to the runtime's own.

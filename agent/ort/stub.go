@@ -22,6 +22,9 @@ func (b *Backend) Open(context.Context, agent.Model, agent.Options) (agent.Sessi
 	return nil, errNoCgo
 }
 
+// Features fails: the program has no cgo.
+func (b *Backend) Features(context.Context, agent.Options) (string, error) { return "", errNoCgo }
+
 // Placement fails: the program has no cgo.
 func (b *Backend) Placement(context.Context, agent.Model, agent.Options) (agent.Placement, error) {
 	return agent.Placement{}, errNoCgo

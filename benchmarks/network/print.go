@@ -17,22 +17,22 @@ func (n *Network) String() string {
 	for _, k := range n.Kernels {
 		fmt.Fprintf(&b, "%s", k.Op)
 		if len(k.Nodes) > 0 {
-			fmt.Fprintf(&b, "  ← %s", quoted(strings.Join(k.Nodes, " + ")))
+			fmt.Fprintf(&b, "  ← %s", Shown(strings.Join(k.Nodes, " + ")))
 		}
 		b.WriteByte('\n')
 	}
 	for _, u := range n.Unpriced {
-		fmt.Fprintf(&b, "unpriced %s: %s\n", quoted(u.Op+" "+u.Name), u.Reason)
+		fmt.Fprintf(&b, "unpriced %s: %s\n", Shown(u.Op+" "+u.Name), u.Reason)
 	}
 	for _, f := range n.Free {
-		fmt.Fprintf(&b, "free %s: %s\n", quoted(f.Op+" "+f.Name), f.Why)
+		fmt.Fprintf(&b, "free %s: %s\n", Shown(f.Op+" "+f.Name), f.Why)
 	}
 	return b.String()
 }
 
-// quoted is a text of the file as it may be printed: as a Go string where it holds what a
+// Shown is a text of the file as it may be printed: as a Go string where it holds what a
 // terminal might obey.
-func quoted(s string) string {
+func Shown(s string) string {
 	if q := strconv.Quote(s); q != `"`+s+`"` {
 		return q
 	}

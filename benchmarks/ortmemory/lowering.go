@@ -177,7 +177,7 @@ func isMap(v *graph.Value) bool {
 // blocks says whether a float convolution runs in blocks of channels.
 func (l *lowerer) blocks(n *graph.Node) bool {
 	w := n.Input(1)
-	if n.Op != "Conv" || l.g.How(n).Int8 || l.g.How(n).Dynamic || w == nil || !w.Constant || len(w.Shape) != 4 || !isMap(n.In[0]) || !isMap(n.Out[0]) {
+	if l.block == 1 || n.Op != "Conv" || l.g.How(n).Int8 || l.g.How(n).Dynamic || w == nil || !w.Constant || len(w.Shape) != 4 || !isMap(n.In[0]) || !isMap(n.Out[0]) {
 		return false
 	}
 	const aligned = 4

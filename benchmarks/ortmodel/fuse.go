@@ -154,6 +154,9 @@ const scaleConv = "@scaleconv"
 // convolution. It returns these maps.
 func (g *Fused) scales() map[*graph.Value]bool {
 	blocked := map[*graph.Value]bool{}
+	if !g.Target.Blocks() {
+		return blocked
+	}
 	all := func(in []*graph.Value) bool {
 		return !slices.ContainsFunc(in, func(v *graph.Value) bool { return v == nil || !blocked[v] && !cutOff(v) })
 	}

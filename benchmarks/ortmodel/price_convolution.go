@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/isocost/isocost/internal/onnx/graph"
 	"github.com/isocost/isocost/lut"
@@ -70,7 +71,7 @@ func (k convolutions) key(p *pricer, n *graph.Node, o operands) (lut.Op, string)
 	}
 	p.blocked[n.Out[0]] = len(x.Shape) == 4 && w.Constant // only weights known at loading are laid out in blocks
 	p.last[n.Out[0]] = last
-	if n.Op == "com.microsoft.nchwc:Conv" && n.Input(3) != nil && len(n.Out[0].Shape) == 4 { // its sum: an addition inside
+	if strings.HasSuffix(n.Op, "Conv") && o.w == 1 && n.Input(3) != nil && len(n.Out[0].Shape) == 4 { // its sum: an addition inside
 		p.also = append(p.also, summed(prec, ofMap(out)))
 	}
 	if !last {

@@ -67,7 +67,7 @@ func (o *jobOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	case "supervise":
 		return target.Supervise(dir, args[1:])
 	case "follow":
-		return target.Follow(ctx, dir, o.Lock, o.RecordAt, o.TalkAt, env.Stdout)
+		return target.Follow(ctx, dir, o.Lock, o.RecordAt, o.TalkAt, cli.Raw(env.Stdout))
 	case "stop":
 		s, err = target.StopJob(dir, o.Lock, 10*time.Second)
 	case "verify":

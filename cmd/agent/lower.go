@@ -103,14 +103,15 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 	if err != nil {
 		return err
 	}
+	on := o.machine(ctx, backend)
 	apart := 0
 	for _, f := range files {
-		lowered, err := o.lower(ctx, backend, info, options, f)
+		lowered, err := o.lower(ctx, backend, info, options, f, on)
 		if err != nil {
 			return err
 		}
 		if o.AgainstRules {
-			rules, err := f.Kernels(modelfile.Use{Dims: o.Dims})
+			rules, err := f.Kernels(modelfile.Use{Dims: o.Dims, On: on})
 			if err != nil {
 				return err
 			}
@@ -129,7 +130,7 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 		}
 		switch {
 		case o.Output == "":
-			_, err = env.Stdout.Write(data)
+			_, err = cli.Raw(env.Stdout).Write(data)
 		case isDir:
 			err = atomicfile.Write(filepath.Join(o.Output, f.Name+".kernels.json"), data, 0o644)
 		default:
@@ -144,6 +145,15 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 			"lower the model and predict from what that writes"))
 	}
 	return nil
+}
+
+// machine is how the runtime lays out maps here; the usual where it cannot say.
+func (o *lowerOptions) machine(ctx context.Context, backend *ort.Backend) ortmodel.Target {
+	text, err := backend.Features(ctx, agent.Options{Provider: o.Provider, Threads: 1})
+	if err != nil {
+		return ortmodel.Target{}
+	}
+	return ortmodel.On(lut.Runtime{Features: text})
 }
 
 // printDifferences says how the rules' kernels of a model and the runtime's compare.
@@ -170,7 +180,7 @@ func printDifferences(w io.Writer, path string, rules *network.Network, lowered 
 }
 
 // lower has the runtime optimise one model and reads what it made of it.
-func (o *lowerOptions) lower(ctx context.Context, backend *ort.Backend, info agent.Info, options map[string]string, f *modelfile.File) (*kernelfile.File, error) {
+func (o *lowerOptions) lower(ctx context.Context, backend *ort.Backend, info agent.Info, options map[string]string, f *modelfile.File, on ortmodel.Target) (*kernelfile.File, error) {
 	sum, err := modelfile.SHA256(f.Path)
 	if err != nil {
 		return nil, err
@@ -181,7 +191,7 @@ func (o *lowerOptions) lower(ctx context.Context, backend *ort.Backend, info age
 	if err != nil {
 		return nil, err
 	}
-	net, err := f.Optimised(optimised, modelfile.Use{Dims: dims})
+	net, err := f.Optimised(optimised, modelfile.Use{Dims: dims, On: on})
 	if err != nil {
 		return nil, err
 	}

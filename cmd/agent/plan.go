@@ -180,7 +180,7 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 	}
 	data := plan.Encode()
 	if o.Output == "" {
-		if _, err := env.Stdout.Write(data); err != nil {
+		if _, err := cli.Raw(env.Stdout).Write(data); err != nil {
 			return err
 		}
 	} else if err := atomicfile.Write(o.Output, data, 0o644); err != nil {

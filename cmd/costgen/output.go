@@ -30,7 +30,7 @@ func (w warnWriter) Write(line []byte) (int, error) {
 // writeOut writes a whole file, or to stdout when path is "-" or empty.
 func writeOut(env cli.Env, path string, data []byte) error {
 	if path == "" || path == "-" {
-		_, err := env.Stdout.Write(data)
+		_, err := cli.Raw(env.Stdout).Write(data)
 		return err
 	}
 	return atomicfile.Write(path, data, 0o644)

@@ -291,7 +291,7 @@ func (o *priceOptions) measured(ctx context.Context, env cli.Env, in *search.Ope
 			return cli.Usagef("--measure needs compiled tables, and %s is none", b.Name)
 		}
 		agent := &measure.Agent{Space: low, Program: program, Args: o.benchArgs, Target: o.measure, Table: *cost.Compiled().File(),
-			Dir: filepath.Join(o.out, b.Name), Stderr: env.Stderr}
+			Dir: filepath.Join(o.out, b.Name), Stderr: cli.Behind(env.Stderr)}
 		ms, err := agent.Measure(ctx, archs)
 		if err != nil {
 			return fmt.Errorf("table %s: %w", b.Name, err)

@@ -269,7 +269,7 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 		if err != nil {
 			return err
 		}
-		env.Stdout.Write(text)
+		cli.Raw(env.Stdout).Write(text)
 	} else {
 		printCertificate(env.Stdout, cert)
 		fmt.Fprintf(env.Stdout, "certificate  %s/%s\n", strings.TrimRight(o.Out, "/"), search.CertificateFile)
@@ -463,7 +463,7 @@ func (o *runOptions) measurers(in *search.Opened, dir string, env cli.Env) ([]se
 			fmt.Fprintf(env.Stderr, "isosearch: note: table %s does not hold its protocol: measuring under agent's own; compile it again to change that\n", band.Name)
 		}
 		out = append(out, &measure.Agent{Space: low, Project: project, Program: program, Args: args, Target: target, Table: *file,
-			Dir: filepath.Join(dir, "measure", band.Name), Stderr: env.Stderr})
+			Dir: filepath.Join(dir, "measure", band.Name), Stderr: cli.Behind(env.Stderr)})
 	}
 	return out, nil
 }

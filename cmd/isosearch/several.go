@@ -90,7 +90,7 @@ func (o *runOptions) runSeveral(ctx context.Context, env cli.Env) error {
 		if err != nil {
 			return err
 		}
-		env.Stdout.Write(text)
+		cli.Raw(env.Stdout).Write(text)
 	} else {
 		printSet(env.Stdout, set, ended)
 		fmt.Fprintf(env.Stdout, "certificates %s\n", filepath.Join(o.Out, "anchor-*", search.CertificateFile))

@@ -89,7 +89,7 @@ func (o *studyOptions) run(ctx context.Context, env cli.Env, args []string) erro
 				args = append([]string{"--ort-lib", o.ortLib}, args...)
 			}
 			return &measure.Agent{Space: sp, Program: program, Args: args, Target: target, Table: t,
-				Dir: filepath.Join(o.out, "measure", table), Stderr: env.Stderr}, nil
+				Dir: filepath.Join(o.out, "measure", table), Stderr: cli.Behind(env.Stderr)}, nil
 		},
 		Progress: func(p study.Progress) {
 			bar.Show(cli.State{Label: "studying", Done: float64(p.Done) / float64(max(p.Units, 1)), Left: p.Left, Valid: p.Done,
@@ -106,7 +106,7 @@ func (o *studyOptions) run(ctx context.Context, env cli.Env, args []string) erro
 		if err != nil {
 			return err
 		}
-		_, err = env.Stdout.Write(text)
+		_, err = cli.Raw(env.Stdout).Write(text)
 		return err
 	}
 	fmt.Fprint(env.Stdout, res.Markdown())

@@ -97,11 +97,14 @@ func Partial(err error) error {
 
 // Run runs one invocation and returns the exit code. Errors are printed as
 // "name: error: …" and "name: hint: …" on env.Stderr.
+// Both streams show what they are given: see Printed.
 // Standard output that cannot be written is a failure, whether or not the command noticed.
 func (p *Program) Run(ctx context.Context, args []string, env Env) int {
-	out := &Printed{To: env.Stdout}
-	env.Stdout = out
+	out, talk := &Printed{To: env.Stdout, Name: "standard output"}, &Printed{To: env.Stderr, Name: "standard error"}
+	env.Stdout, env.Stderr = out, talk
 	code := p.run(ctx, args, env)
+	out.End()
+	talk.End()
 	if err := out.Err(); err != nil && code == ExitOK {
 		env.complain(p.Name, err.Error(), "what was printed is not whole")
 		return ExitFailed

@@ -45,8 +45,10 @@ const (
 // NewProgress writes to w, normally Env.Stderr. A file that is a terminal gets
 // the bar; NO_COLOR (https://no-color.org) and TERM=dumb are honoured.
 func NewProgress(w io.Writer, getenv func(string) string) *Progress {
+	to := Behind(w)
+	w = Raw(w) // its own control characters; what it is given is made visible
 	p := &Progress{w: w, width: 79, now: time.Now}
-	if f, ok := w.(*os.File); ok {
+	if f, ok := to.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 && getenv("TERM") != "dumb" {
 			p.tty = true
 			p.width = terminalWidth(f, p.width)
@@ -59,6 +61,7 @@ func NewProgress(w io.Writer, getenv func(string) string) *Progress {
 
 // Show reports the state; it draws only when the last drawing is old enough.
 func (p *Progress) Show(s State) {
+	s.Label, s.Note = Visible(s.Label), Visible(s.Note)
 	p.current = s
 	now := p.now()
 	every := lineEvery
