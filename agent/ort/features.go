@@ -54,7 +54,7 @@ func narrowConv() []byte {
 			Inputs:       []*onnx.ValueInfo{onnx.NewValue("x", onnx.Float, 1, 3, 4, 4)},
 			Outputs:      []*onnx.ValueInfo{onnx.NewValue("y", onnx.Float, 1, 4, 4, 4)},
 			Initializers: []*onnx.Tensor{onnx.FloatTensor("w", onnx.Float, make([]float32, 4*3), 4, 3, 1, 1)},
-			Nodes:        []*onnx.Node{{Name: "conv", Op: "Conv", Inputs: []string{"x", "w"}, Outputs: []string{"y"}}},
+			Nodes:        []*onnx.Node{{Op: "Conv", Inputs: []string{"x", "w"}, Outputs: []string{"y"}}},
 		},
 	})
 }
