@@ -17,7 +17,7 @@ import (
 
 // BuildSpec says in which form a backend wants a model.
 type BuildSpec struct {
-	Dir    string // to which model files are relative
+	Dir    string // to which the files of models and modules are relative
 	Format Format
 	Batch  int    // of chains; 0 is 1
 	Seed   uint64 // of chains' weights
@@ -51,7 +51,11 @@ func Build(m benchmarks.Model, spec BuildSpec) (Model, error) {
 		}
 		return out, nil
 	}
-	g, err := benchmarks.Build(m.Chain, benchmarks.BuildOptions{Batch: spec.Batch, Seed: spec.Seed, Precision: spec.Precision})
+	modules, err := benchmarks.OpenLibrary(m.Modules, spec.Dir)
+	if err != nil {
+		return Model{}, err
+	}
+	g, err := benchmarks.Build(m.Chain, benchmarks.BuildOptions{Batch: spec.Batch, Seed: spec.Seed, Precision: spec.Precision, Modules: modules})
 	if err != nil {
 		return Model{}, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}

@@ -20,6 +20,8 @@ type BuildOptions struct {
 	// Precision, when set, is that of every operator instead of its own: the reference
 	// that another precision is compared with. Names, and with them the weights, stay.
 	Precision lut.Precision
+	// Modules holds the modules of the chain; nil where there are none.
+	Modules *Library
 }
 
 // Build makes a chain a graph. The first operator fixes the input's shape; each
@@ -46,7 +48,7 @@ func Build(chain Chain, opt BuildOptions) (*graph.Graph, error) {
 	if opt.Batch < 1 || opt.Batch > maxBatch {
 		return nil, fmt.Errorf("build: batch %d is not from 1 to %d", opt.Batch, maxBatch)
 	}
-	b := &builder{g: &graph.Graph{}, batch: opt.Batch, seed: opt.Seed, stats: map[*graph.Value]stat{}, weights: map[string]bool{}, shapes: opt.Shapes}
+	b := &builder{g: &graph.Graph{}, batch: opt.Batch, seed: opt.Seed, stats: map[*graph.Value]stat{}, grids: map[*graph.Value]*graph.Quant{}, weights: map[string]bool{}, shapes: opt.Shapes, modules: opt.Modules}
 	var x *graph.Value
 	for i, op := range chain {
 		if err := Check(op); err != nil {
@@ -69,10 +71,13 @@ func Build(chain Chain, opt BuildOptions) (*graph.Graph, error) {
 		} else if !have.equal(in) {
 			x = b.reshape(x, b.layer+".flat", in)
 		}
-		if !k.converts {
+		if !k.converts && !k.floating {
 			x = b.convert(x, activationType(op.Precision), b.layer+".in")
 		}
 		b.history = append(b.history, x)
+		if k.converts && besideFloating(chain, i) {
+			continue // the module has the conversion inside
+		}
 		x = k.build(b, a, x)
 		if b.err != nil {
 			return nil, fmt.Errorf("build: operator %d: %s: %w", i, op, b.err)
@@ -89,6 +94,17 @@ func Build(chain Chain, opt BuildOptions) (*graph.Graph, error) {
 		b.g.Outputs = append(b.g.Outputs, b.convert(v, floatOutput(v.DType), v.Name+".out"))
 	}
 	return b.g, nil
+}
+
+// besideFloating reports that the int8 side of the switch that is operator i of a chain
+// is a module, which quantises what it gets and dequantises what it hands on.
+func besideFloating(chain Chain, i int) bool {
+	for _, j := range []int{i - 1, i + 1} {
+		if j >= 0 && j < len(chain) && kinds[chain[j].Kind].floating && activationType(chain[j].Precision) == graph.Int8 {
+			return true
+		}
+	}
+	return false
 }
 
 // floatType is the type of a graph's input or output beside that precision.
@@ -119,7 +135,9 @@ type builder struct {
 	batch   int
 	seed    uint64
 	shapes  bool
-	layer   string // prefix of names: l03
+	modules *Library
+	grids   map[*graph.Value]*graph.Quant // of float values that were integers last
+	layer   string                        // prefix of names: l03
 	prec    lut.Precision
 	stats   map[*graph.Value]stat
 	weights map[string]bool

@@ -28,7 +28,7 @@ const coldWidest = 8192
 // 20 % longer in the network than in a warm frame, the more the larger their
 // weights. Networks that fit into the cache (a space of small blocks) want warm
 // frames.
-func cold(op lut.Op, sum Sum) (Sum, error) {
+func (p *Planner) cold(op lut.Op, sum Sum) (Sum, error) {
 	for _, s := range sum {
 		for _, op := range s.Chain {
 			if kinds[op.Kind].frame.lazy {
@@ -39,7 +39,7 @@ func cold(op lut.Op, sum Sum) (Sum, error) {
 		}
 	}
 	stream := true
-	if m, err := MemoryOf(op); err != nil {
+	if m, err := p.Modules.MemoryOf(op); err != nil {
 		return nil, err
 	} else if m.Weights == 0 {
 		// Tensors that exceed the cache leave nothing of the operator in it. With more
@@ -47,7 +47,7 @@ func cold(op lut.Op, sum Sum) (Sum, error) {
 		// goes on with smaller tensors (a padded map of 5 MB: 240 µs instead of 130).
 		// Small ones are warm in a network, too: its memory is used again and again. And the
 		// layer's noise, a microsecond, is more than they cost.
-		total, err := largest(sum)
+		total, err := p.largest(sum)
 		if err != nil || total > coldBytes {
 			return sum, err
 		}
@@ -84,12 +84,12 @@ func cold(op lut.Op, sum Sum) (Sum, error) {
 }
 
 // largest is how many bytes of tensors the largest model of a difference writes.
-func largest(sum Sum) (int, error) {
+func (p *Planner) largest(sum Sum) (int, error) {
 	most := 0
 	for _, s := range sum {
 		total := 0
 		for _, op := range s.Chain {
-			m, err := MemoryOf(op)
+			m, err := p.Modules.MemoryOf(op)
 			if err != nil {
 				return 0, err
 			}

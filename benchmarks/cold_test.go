@@ -16,7 +16,7 @@ func warmAndCold(t *testing.T, key string) (warm, sum Sum) {
 	if warm, err = Frame(op); err != nil {
 		t.Fatal(err)
 	}
-	if sum, err = cold(op, warm); err != nil {
+	if sum, err = (&Planner{}).cold(op, warm); err != nil {
 		t.Fatal(err)
 	}
 	return warm, sum

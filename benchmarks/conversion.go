@@ -117,6 +117,9 @@ func (b *builder) convert(x *graph.Value, t graph.DType, name string) *graph.Val
 	switch {
 	case t == graph.Int8:
 		op, y.Quant = "quantize", symmetric(b.stats[x])
+		if q := b.grids[x]; q != nil {
+			y.Quant = q
+		}
 	case x.DType == graph.Int8:
 		op = "dequantize"
 	}

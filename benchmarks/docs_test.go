@@ -40,7 +40,7 @@ func TestCataloguePage(t *testing.T) {
 
 func sortedKinds() []kind {
 	var list []kind
-	for _, name := range Kinds() {
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
 		list = append(list, kinds[name])
 	}
 	return list

@@ -39,8 +39,8 @@ const (
 // the device warmed up, every model opened once and visited in each round, the drift
 // reference more often. It is a model of what the agent does, with the figures above for what it
 // cannot know; what a campaign really needs depends on how many rounds the device's
-// noise asks for. Model files count with the operators they are known to hold.
-func (p *Plan) Estimate(s Schedule) (time.Duration, error) {
+// noise asks for. modules holds those of the plan's chains. Model files count with the operators they are known to hold.
+func (p *Plan) Estimate(s Schedule, modules *Library) (time.Duration, error) {
 	known := map[string]Chain{} // what model files consist of
 	for _, c := range p.Cases {
 		if len(c.Ops) > 0 && len(c.Terms) == 1 {
@@ -53,11 +53,11 @@ func (p *Plan) Estimate(s Schedule) (time.Duration, error) {
 		var w modelWork
 		var err error
 		if len(m.Chain) > 0 {
-			w, err = modelWorkOf(m.Chain)
+			w, err = modelWorkOf(m.Chain, modules)
 		} else {
 			for _, op := range known[m.ID] {
 				var one modelWork
-				if one, err = modelWorkOf(Chain{op}); err != nil {
+				if one, err = modelWorkOf(Chain{op}, modules); err != nil {
 					break
 				}
 				w.seconds, w.weights = w.seconds+one.seconds, w.weights+one.weights
@@ -93,7 +93,7 @@ func (s Schedule) parts(w modelWork) (open, visit, rounds float64) {
 // figures of Estimate are of: it is opened once and visited in every round. It fails like
 // Build.
 func (s Schedule) ModelSeconds(c Chain) (float64, error) {
-	w, err := modelWorkOf(c)
+	w, err := modelWorkOf(c, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -104,7 +104,7 @@ func (s Schedule) ModelSeconds(c Chain) (float64, error) {
 // Seconds is about how long one run of the chain takes on the core that the figures of
 // Estimate are of. It fails like Build.
 func Seconds(c Chain) (float64, error) {
-	w, err := modelWorkOf(c)
+	w, err := modelWorkOf(c, nil)
 	return w.seconds, err
 }
 
@@ -116,8 +116,8 @@ type modelWork struct {
 
 // modelWorkOf takes every operator for bound by arithmetic or by memory, whichever is
 // slower (the roofline model of Williams et al. 2009).
-func modelWorkOf(c Chain) (modelWork, error) {
-	g, err := Build(c, BuildOptions{Shapes: true})
+func modelWorkOf(c Chain, modules *Library) (modelWork, error) {
+	g, err := Build(c, BuildOptions{Shapes: true, Modules: modules})
 	if err != nil {
 		return modelWork{}, err
 	}

@@ -126,7 +126,8 @@ func framed(op lut.Op, pre Chain) Sum {
 // neighboured says whether an operator's frame has a block beside it.
 func neighboured(op lut.Op) bool {
 	k := kinds[op.Kind]
-	return k.frame.how == repeatsItself && k.in(args{op})[0] > stemChannels
+	in := k.in(args{op})
+	return k.frame.how == repeatsItself && len(in) == 3 && in[0] > stemChannels
 }
 
 // frameBeside is the marginal cost of a block that comes after another.

@@ -35,6 +35,11 @@ type kind struct {
 	build   func(b *builder, a args, x *graph.Value) *graph.Value
 	// converts says that build brings its input to the key's precision itself.
 	converts bool
+	// floating says that its input and output are float in every precision: what is int8
+	// about it is inside. A switch to or from it is built by nobody else.
+	floating bool
+	// files says that it is built of a file, which a Library holds. It has no example.
+	files bool
 	// streams says that its weights are read once, one after another, not again and again
 	// for each pixel.
 	streams bool
@@ -67,14 +72,16 @@ func define(k kind) {
 	kinds[k.name] = k
 }
 
-// Kinds lists the names of all operators and blocks of the catalogue.
-func Kinds() []string { return slices.Sorted(maps.Keys(kinds)) }
+// Kinds lists the names of all operators and blocks that the catalogue builds by itself.
+func Kinds() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(kinds)), func(name string) bool { return kinds[name].files })
+}
 
 // Example returns a small chain that ends in an operator of the kind, in one precision;
 // what comes before gives it the input it needs. It fails like Check.
 func Example(name string, p lut.Precision) (Chain, error) {
 	k, ok := kinds[name]
-	if !ok {
+	if !ok || k.files {
 		return nil, fmt.Errorf("kind %q: %w", name, ErrUnknownKind)
 	}
 	var c Chain
@@ -120,12 +127,14 @@ func check(op lut.Op) error {
 	if !slices.EqualFunc(slices.Sorted(slices.Values(axes)), op.At, func(n string, c lut.Coord) bool { return n == c.Axis }) {
 		return fmt.Errorf("%s has axes %s", op.Kind, strings.Join(axes, " "))
 	}
-	elements := 1
-	for _, c := range op.At {
-		if c.Value > maxElements/elements {
+	tensors := []Shape{op.Point()} // no tensor inside has more elements than the axes' product
+	if k.files {                   // its axes are those of two tensors
+		tensors = []Shape{k.in(a), k.out(a)}
+	}
+	for _, s := range tensors {
+		if !s.bounded() {
 			return fmt.Errorf("its axes multiply to more than %d", maxElements)
 		}
-		elements *= c.Value
 	}
 	if k.check != nil {
 		if err := k.check(a); err != nil {
@@ -138,6 +147,17 @@ func check(op lut.Op) error {
 		}
 	}
 	return nil
+}
+
+func (s Shape) bounded() bool {
+	elements := 1
+	for _, d := range s {
+		if d > maxElements/elements {
+			return false
+		}
+		elements *= d
+	}
+	return true
 }
 
 // maxElements bounds the product of a key's axes, hence of every tensor: a

@@ -14,8 +14,13 @@ type Memory struct {
 	Streamed bool
 }
 
-// MemoryOf is an operator's memory. It fails like Check.
-func MemoryOf(op lut.Op) (Memory, error) {
+// MemoryOf is an operator's memory. It fails like Check, and for modules, whose weights
+// are in files.
+func MemoryOf(op lut.Op) (Memory, error) { return (*Library)(nil).MemoryOf(op) }
+
+// MemoryOf is an operator's memory, which may be one of the library's modules. It fails
+// like Check, and where a module is missing.
+func (l *Library) MemoryOf(op lut.Op) (Memory, error) {
 	in, out, err := Shapes(op)
 	if err != nil {
 		return Memory{}, err
@@ -25,6 +30,16 @@ func MemoryOf(op lut.Op) (Memory, error) {
 	weight := size
 	if op.Precision == lut.INT8Dyn || op.Precision == lut.INT8W {
 		weight = 1
+	}
+	if kinds[op.Kind].files {
+		module, err := l.Module(op)
+		if err != nil {
+			return Memory{}, err
+		}
+		for t, n := range module.Constants {
+			m.Weights += int(n) * t.Bits() / 8
+		}
+		return m, nil
 	}
 	n, err := kinds[op.Kind].weights(args{op})
 	m.Weights = weight * n

@@ -17,6 +17,8 @@ type Chain []lut.Op
 type Model struct {
 	ID    string `json:"id"` // hash of the content; equal models have equal IDs
 	Chain Chain  `json:"chain,omitempty"`
+	// Modules are the files of the modules in the chain, each once, in its order.
+	Modules []ModuleFile `json:"modules,omitempty"`
 	// File is a model file (.onnx, .tflite) relative to the plan, with its hash.
 	File   string         `json:"file,omitempty"`
 	SHA256 string         `json:"sha256,omitempty"`

@@ -60,7 +60,7 @@ func TestEstimate(t *testing.T) {
 	p := testPlan(t)
 	s := benchmarks.Schedule{Rounds: 10, PerVisit: 5, MinSample: 0.001, Discard: 1, ReferenceVisits: 3, WarmRuns: 10, WarmSeconds: 0.1, MaxModel: 10, Device: 0.5}
 	about := func(s benchmarks.Schedule) float64 {
-		d, err := p.Estimate(s)
+		d, err := p.Estimate(s, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

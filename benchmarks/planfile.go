@@ -190,6 +190,9 @@ func (m *Model) validate() error {
 	if err := m.Chain.check(); err != nil {
 		return err
 	}
+	if err := m.checkModules(); err != nil {
+		return err
+	}
 	if id := m.id(); m.ID != id {
 		return fmt.Errorf("its ID should be %s", id)
 	}

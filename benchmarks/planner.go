@@ -26,14 +26,19 @@ type Planner struct {
 	// SecondContexts is how many of the framed blocks are measured in a second context
 	// too, spread evenly over the cells; at most a quarter of them, and none in a cold plan.
 	SecondContexts int
+	// Modules holds the modules that are asked for, their files named as the plan will
+	// name them.
+	Modules *Library
 
 	models []Model
 	cases  []Case
 	seen   map[string]bool
 }
 
+// chain asks for a model; Cell and Network have checked that its modules are at hand.
 func (p *Planner) chain(c Chain) string {
 	m := Model{Chain: c}
+	m.Modules, _ = p.Modules.Of(c)
 	m.ID = m.id()
 	return p.model(m)
 }
@@ -71,8 +76,11 @@ func (p *Planner) Cell(op lut.Op) error {
 	if err != nil {
 		return err
 	}
+	if _, err := p.Modules.Of(Chain{op}); err != nil {
+		return err
+	}
 	if p.Cold {
-		if sum, err = cold(op, sum); err != nil {
+		if sum, err = p.cold(op, sum); err != nil {
 			return fmt.Errorf("frame of %s: %w", op, err)
 		}
 	}
@@ -108,6 +116,9 @@ func countOf(op lut.Op, c Chain) int {
 // Network asks for a whole network; set is role.Calibrate, role.Audit or "".
 func (p *Planner) Network(set role.Set, name string, c Chain) error {
 	if err := c.check(); err != nil {
+		return fmt.Errorf("network %s: %w", name, err)
+	}
+	if _, err := p.Modules.Of(c); err != nil {
 		return fmt.Errorf("network %s: %w", name, err)
 	}
 	p.add(Case{Role: role.Network, Set: set, Name: name, Ops: c, Terms: []Term{{Coef: 1, Model: p.chain(c)}}})
@@ -168,6 +179,21 @@ func (p *Planner) secondContexts(cases []Case) {
 		}
 		c.ID = c.id()
 	}
+}
+
+// ModuleFiles are the files of all modules in the plan's chains, each key once.
+func (p *Plan) ModuleFiles() []ModuleFile {
+	var files []ModuleFile
+	seen := map[string]bool{}
+	for _, m := range p.Models {
+		for _, f := range m.Modules {
+			if key := f.Key.String(); !seen[key] {
+				seen[key] = true
+				files = append(files, f)
+			}
+		}
+	}
+	return files
 }
 
 // Counts of a plan by role.

@@ -1,7 +1,9 @@
 package costgen
 
 import (
+	"errors"
 	"math"
+	"slices"
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/stats"
@@ -13,6 +15,7 @@ type moved struct {
 	linear, conv float64 // weights of linear layers, of convolutions
 	spill        float64 // of tensors, what goes beyond nearBytes
 	live         float64 // of the largest operator's input and output
+	unknown      bool    // a module among them, whose weights are in a file
 }
 
 // nearBytes is the part of a tensor that a core keeps between two operators: a quarter of a
@@ -27,6 +30,7 @@ func movedBy(ops []lut.Op) moved {
 	for _, op := range ops {
 		m, err := benchmarks.MemoryOf(op)
 		if err != nil {
+			sum.unknown = sum.unknown || errors.Is(err, benchmarks.ErrNoModule)
 			continue
 		}
 		if m.Streamed {
@@ -81,8 +85,12 @@ const besideSpread = 1.0 / 3
 // and prices that are not negative, for each pair of cache sizes: every subset of the
 // prices is solved with the others at zero, which for so few is the exact
 // non-negative solution. The weights w are Huber's (1964): one network whose kernels
-// are mispriced must not set the price per byte.
+// are mispriced must not set the price per byte. ok is false where what some network
+// moves is not known.
 func fitTraffic(form int, points []point) (best lut.Calibration, ok bool) {
+	if slices.ContainsFunc(points, func(p point) bool { return p.moved.unknown }) {
+		return best, false
+	}
 	weights := make([]float64, len(points))
 	for i := range weights {
 		weights[i] = 1

@@ -101,6 +101,18 @@ func TestBytesThatOperatorsMove(t *testing.T) {
 	if got := movedBy(ops); got != want {
 		t.Errorf("moved %+v, want %+v", got, want)
 	}
+	// The weights of a module are in its file: nothing is fitted as if there were none.
+	module, err := lut.ParseOp("module[id=0123456789ab,name=mine]/fp32@cin=8,cout=8,h=4,hout=4,w=4,width=1,wout=4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := movedBy(append(ops, module))
+	if !m.unknown {
+		t.Errorf("with a module: moved %+v", m)
+	}
+	if c, ok := fitTraffic(1, []point{{"a", 1, 1, 1, m}, {"b", 2, 2, 2, m}, {"c", 3, 3, 3, m}}); ok {
+		t.Errorf("fitted %+v", c.Traffic)
+	}
 }
 
 // Law: a network named to judge leaves the fit, and its audit is what a stranger's is.

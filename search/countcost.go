@@ -59,7 +59,7 @@ func (c *CountCost) count(op lut.Op) (float64, error) {
 	if v, ok := c.known[key]; ok {
 		return v, nil
 	}
-	g, err := benchmarks.Build(benchmarks.Chain{op}, benchmarks.BuildOptions{Batch: 1, Shapes: true})
+	g, err := benchmarks.Build(benchmarks.Chain{op}, benchmarks.BuildOptions{Batch: 1, Shapes: true, Modules: space.ModulesOf(c.space)})
 	if err != nil {
 		return 0, err
 	}

@@ -83,9 +83,10 @@ func (r *run) isTerm(id string) bool {
 
 // comparedWith is the precision in which a model's outputs are computed again on the
 // cpu provider: fp32 for a model of another precision, its own ("") for one that ran
-// on another provider. ok is false when that is the model that was measured.
+// on another provider. A model of modules, of which it has the files of one precision, is
+// compared with itself. ok is false when that is the model that was measured.
 func (r *run) comparedWith(m benchmarks.Model) (as lut.Precision, ok bool) {
-	if lowest(m.Chain) == lut.FP32 {
+	if len(m.Modules) > 0 || lowest(m.Chain) == lut.FP32 {
 		return "", r.Backend.Provider != "cpu"
 	}
 	return lut.FP32, true

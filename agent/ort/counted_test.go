@@ -103,7 +103,7 @@ func TestPeakIsPlannedToTheByte(t *testing.T) {
 		if name == "an encoder" { // attention in the order of our file, not of the runtime's
 			near = 0.15
 		}
-		if peak, err := ortmemory.ChainPeak(chain, 1, thisMachine(t)); err != nil || math.Abs(float64(peak)/float64(took)-1) > near {
+		if peak, err := ortmemory.ChainPeak(chain, 1, thisMachine(t), nil); err != nil || math.Abs(float64(peak)/float64(took)-1) > near {
 			t.Errorf("%s: %d bytes taken, %d by the operators alone (%v)", name, took, peak, err)
 		}
 	}

@@ -29,7 +29,7 @@ func TestPlanCoversTheCensus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	about, err := plan.Estimate(schedule)
+	about, err := plan.Estimate(schedule, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func (m *Module) Fits(opset int64) error {
 			}
 			if v := onnx.ChangedBetween(n, m.Opset, opset); v != 0 {
 				return hint.Wrap(fmt.Errorf("its node %q (%s) is written for version %d of ONNX's operators and means something else from version %d on; the network is of version %d",
-					n.Name, n.Op, m.Opset, v, opset), "export it with opset_version=%d", opset)
+					n.Name, n.Op, m.Opset, v, opset), "export it with opset_version=%d or higher", v)
 			}
 			for _, a := range n.Attrs {
 				if a.G != nil {

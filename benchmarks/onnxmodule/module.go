@@ -27,17 +27,24 @@ type Module struct {
 	Shortcut bool
 	// Opset is the version of ONNX's own operators that it is written for.
 	Opset int64
-	// Constants are the numbers of elements of its constants by type, scalars and
-	// shapes among them; Params of those that are trained (floats and quantised
-	// integers of more than one element). MACs are the multiply-adds of its
-	// convolutions and products at batch 1.
+	// InGrid and OutGrid are the grids of an int8 module that quantises its input first
+	// and dequantises its output last; nil for others.
+	InGrid, OutGrid *Grid
+	// Constants are the numbers of elements of its constants by type, scalars left out.
+	// MACs are the multiply-adds of its convolutions and products at batch 1.
 	Constants map[onnx.DataType]int64
-	Params    int64
 	MACs      int64
 
 	model         *onnx.Model
 	nodes         []*onnx.Node // functions inlined
 	input, output string
+}
+
+// Grid is an 8-bit grid of real numbers: (q − Zero)·Scale for q from −128 to 127. A grid
+// of unsigned integers has its zero 128 lower here.
+type Grid struct {
+	Scale float32
+	Zero  int32
 }
 
 // domains are the operator sets that ONNX Runtime has built in.
@@ -79,6 +86,16 @@ func Read(data []byte) (*Module, error) {
 	if err := m.interfaces(); err != nil {
 		return nil, err
 	}
+	for i, t := range model.Graph.Initializers {
+		if t.Type.Bits() == 0 {
+			continue // strings
+		}
+		raw, err := t.Bytes()
+		if err != nil {
+			return nil, err
+		}
+		model.Graph.Initializers[i] = &onnx.Tensor{Name: t.Name, Type: t.Type, Dims: t.Dims, Raw: raw, HasRaw: true}
+	}
 	one, err := m.infer(1)
 	if err != nil {
 		return nil, err
@@ -96,6 +113,10 @@ func Read(data []byte) (*Module, error) {
 	}
 	m.count(one.graph)
 	m.Shortcut = one.shortcut()
+	if len(one.in.To) == 1 && !one.in.Output {
+		m.InGrid = grid(one.in.To[0], "QuantizeLinear")
+	}
+	m.OutGrid = grid(one.out.From, "DequantizeLinear")
 	return m, nil
 }
 
@@ -178,6 +199,8 @@ func (m *Module) infer(batch int) (*inferred, error) {
 		}
 	}
 	switch {
+	case r.out.Constant || !leads(r.in, r.out) && r.in != r.out:
+		return nil, errors.New("its output does not depend on its input")
 	case !r.out.Known:
 		return nil, fmt.Errorf("the shape of its output %.80q is not known", m.output)
 	case len(r.out.Shape) < 2 || len(r.out.Shape) > 4 || slices.Contains(r.out.Shape, 0):
@@ -187,8 +210,6 @@ func (m *Module) infer(batch int) (*inferred, error) {
 			"flatten with x.flatten(1), which keeps the batch")
 	case r.out.Type != m.Elem:
 		return nil, fmt.Errorf("its output is of type %v, its input of %v", r.out.Type, m.Elem)
-	case r.out.Constant || !leads(r.in, r.out) && r.in != r.out:
-		return nil, errors.New("its output does not depend on its input")
 	}
 	return r, nil
 }
@@ -213,6 +234,26 @@ func leads(v, to *graph.Value) bool {
 		}
 	}
 	return false
+}
+
+// grid is that of a node op whose scale and zero point are constants of 8 bits, one of
+// each; nil for any other node.
+func grid(n *graph.Node, op string) *Grid {
+	if n == nil || n.Op != op {
+		return nil
+	}
+	zero := n.Input(2)
+	scale, z, ok := n.Grid(1)
+	if !ok || zero == nil {
+		return nil
+	}
+	switch zero.Type {
+	case onnx.Int8:
+		return &Grid{float32(scale), int32(z)}
+	case onnx.Uint8:
+		return &Grid{float32(scale), int32(z) - 128}
+	}
+	return nil
 }
 
 // passive operators hand on the numbers they get, in another form.
@@ -240,13 +281,8 @@ func (m *Module) count(g *graph.Graph) {
 		if !v.Constant || v.From != nil {
 			continue
 		}
-		n := int64(graph.Elements(v.Shape))
-		m.Constants[v.Type] += n
-		switch v.Type {
-		case onnx.Float, onnx.Float16, onnx.BFloat16, onnx.Int8, onnx.Uint8, onnx.Int32:
-			if n > 1 {
-				m.Params += n
-			}
+		if n := int64(graph.Elements(v.Shape)); n > 1 {
+			m.Constants[v.Type] += n
 		}
 	}
 	for _, n := range g.Nodes {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/benchmarks/onnxmodule"
 	"github.com/isocost/isocost/internal/onnx"
 )
 
@@ -82,6 +83,9 @@ func Model(g *graph.Graph) (*onnx.Model, error) {
 	if w.microsoft {
 		m.Opsets = append(m.Opsets, onnx.Opset{Domain: "com.microsoft", Version: 1})
 	}
+	if err := w.versions(m); err != nil {
+		return nil, fmt.Errorf("write onnx: %w", err)
+	}
 	return m, nil
 }
 
@@ -113,7 +117,8 @@ type Writer struct {
 	weights   map[*graph.Value]bool
 	have      map[string]bool // initializers and dequantised values written
 	microsoft bool            // a com.microsoft operator is used
-	err       error           // of a fused activation
+	modules   []*onnxmodule.Module
+	err       error // of a fused activation
 }
 
 // Emit adds a node named after its first output.

@@ -18,9 +18,10 @@ func Plans(r lut.Runtime) bool { return r.Backend == "ort" && r.Provider == "cpu
 // ChainPeak is the peak activation memory of a chain of operators in bytes at a batch, as ONNX Runtime's CPU provider runs the model that the catalogue makes of it: what it
 // takes beyond weights, inputs and outputs. Peaks do not add up, and a buffer that waits
 // to be used again counts while neither of its operators runs, so that no figure an
-// operator has tells it. It fails for operators that do not make a chain.
-func ChainPeak(ops []lut.Op, batch int, on ortmodel.Target) (int64, error) {
-	g, err := benchmarks.Build(benchmarks.Chain(ops), benchmarks.BuildOptions{Batch: batch, Shapes: true})
+// operator has tells it. It fails for operators that do not make a chain, and for modules
+// that modules does not hold.
+func ChainPeak(ops []lut.Op, batch int, on ortmodel.Target, modules *benchmarks.Library) (int64, error) {
+	g, err := benchmarks.Build(benchmarks.Chain(ops), benchmarks.BuildOptions{Batch: batch, Shapes: true, Modules: modules})
 	if err != nil {
 		return 0, err
 	}

@@ -86,7 +86,7 @@ func TestChainPeakIsThatOfTheWrittenModel(t *testing.T) {
 	compared := 0
 	for _, c := range chains {
 		want := writtenPeak(t, c)
-		got, err := ortmemory.ChainPeak(c, 1, ortmodel.Target{})
+		got, err := ortmemory.ChainPeak(c, 1, ortmodel.Target{}, nil)
 		if want == 0 {
 			if err == nil {
 				t.Errorf("%v: %d bytes, and the written model's peak is not known", c, got)
@@ -108,7 +108,7 @@ func BenchmarkPeakOfAChain(b *testing.B) {
 	chain := mobile(b, lut.FP32)
 	b.Run("planned from the graph", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := ortmemory.ChainPeak(chain, 1, ortmodel.Target{}); err != nil {
+			if _, err := ortmemory.ChainPeak(chain, 1, ortmodel.Target{}, nil); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -158,6 +158,9 @@ func (o *benchOptions) plan(env cli.Env, p agent.Protocol) (plan *benchmarks.Pla
 				}
 			}
 		}
+		if _, err := benchmarks.OpenLibrary(plan.ModuleFiles(), dir); err != nil {
+			return nil, nil, "", err
+		}
 		return plan, nil, dir, nil
 	case len(o.Models) > 0:
 		plan, inputs, err := o.ofModels(env, p)

@@ -186,7 +186,7 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 	} else if err := atomicfile.Write(o.Output, data, 0o644); err != nil {
 		return fmt.Errorf("write plan: %w", err)
 	}
-	if err := o.summarise(env, plan); err != nil {
+	if err := o.summarise(env, plan, p.Modules); err != nil {
 		return err
 	}
 	lines := o.kernels.Talk()
@@ -213,9 +213,14 @@ func (o *planOptions) fromSpace(p *benchmarks.Planner) error {
 			"isosearch run takes it as it is")
 	}
 	p.Source = fmt.Sprintf("space %s sha256:%s", s.Name(), s.Hash())
+	if p.Modules, err = space.ModulesOf(s).Beside(o.Output); err != nil {
+		return err
+	}
 	cells := net.Cells()
 	if o.Knots > 0 {
-		cells = benchmarks.Thin(cells, "mid", o.Knots)
+		for _, axis := range []string{"mid", "width"} {
+			cells = benchmarks.Thin(cells, axis, o.Knots)
+		}
 	}
 	for _, op := range cells {
 		if err := p.Cell(op); err != nil {
@@ -267,8 +272,8 @@ func (o *planOptions) fromFamilies(p *benchmarks.Planner) error {
 	return nil
 }
 
-func (o *planOptions) summarise(env cli.Env, plan *benchmarks.Plan) error {
-	about, most, err := o.estimate(plan)
+func (o *planOptions) summarise(env cli.Env, plan *benchmarks.Plan, modules *benchmarks.Library) error {
+	about, most, err := o.estimate(plan, modules)
 	if err != nil {
 		return err
 	}
@@ -290,16 +295,16 @@ func (o *planOptions) summarise(env cli.Env, plan *benchmarks.Plan) error {
 
 // estimate is how long a campaign takes under the protocol: with the fewest rounds in
 // which a model can reach the samples wanted, and with the most.
-func (o *planOptions) estimate(plan *benchmarks.Plan) (about, most time.Duration, err error) {
+func (o *planOptions) estimate(plan *benchmarks.Plan, modules *benchmarks.Library) (about, most time.Duration, err error) {
 	s, mostRounds, err := o.schedule()
 	if err != nil {
 		return 0, 0, err
 	}
-	if about, err = plan.Estimate(s); err != nil {
+	if about, err = plan.Estimate(s, modules); err != nil {
 		return 0, 0, err
 	}
 	s.Rounds = mostRounds
-	most, err = plan.Estimate(s)
+	most, err = plan.Estimate(s, modules)
 	return about, most, err
 }
 

@@ -36,23 +36,31 @@ func (o *benchOptions) caution(d *device.Device, b agent.BackendSpec) func(bench
 	}
 }
 
-// cautions are the warnings of a plan's model files, a line each, should ONNX Runtime
+// cautions are the warnings of a plan's files, a line each, should ONNX Runtime
 // measure them on this processor. dir is the folder that their names start from.
 func cautions(plan *benchmarks.Plan, id device.Identity, dir string) []string {
 	if !id.LacksVNNI() {
 		return nil
 	}
 	var lines []string
+	files := []string{}
 	for _, m := range plan.Models {
-		if filepath.Ext(m.File) != ".onnx" {
+		files = append(files, m.File)
+	}
+	for _, f := range plan.ModuleFiles() {
+		files = append(files, f.File)
+	}
+	slices.Sort(files)
+	for _, file := range slices.Compact(files) {
+		if filepath.Ext(file) != ".onnx" {
 			continue
 		}
-		path := m.File
+		path := file
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(dir, path)
 		}
 		if text := saturationOf(path, false); text != "" {
-			lines = append(lines, m.File+" on this processor: "+text)
+			lines = append(lines, file+" on this processor: "+text)
 		}
 	}
 	return lines

@@ -116,6 +116,9 @@ func (o *nextOptions) run(ctx context.Context, env cli.Env, args []string) error
 	}
 	planner := benchmarks.Planner{Seed: o.seed, Source: "next for table " + t.Hash() + " and space " + sp.Hash()}
 	planner.Batch, _ = t.File().Protocol.Batch()
+	if planner.Modules, err = space.ModulesOf(sp).Beside(o.out); err != nil {
+		return err
+	}
 	for _, p := range ps {
 		if err := planner.Cell(p.Op); err != nil {
 			return fmt.Errorf("plan %s: %w", p.Op, err)

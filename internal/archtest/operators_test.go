@@ -23,6 +23,7 @@ var naming = map[string]string{
 	"benchmarks/ortmodel/operators.go":    "what ONNX Runtime does with an operator",
 	"agent/sidebyside/networks.go":        "networks written down as keys",
 	"agent/probe/once.go":                 "the operator that a provider is tried with",
+	"benchmarks/modulespace/example.go":   "networks written down as keys",
 	"costgen/devicemodel/features.go":     "the groups of kernels that a fitted model has",
 	"costgen/devicemodel/work.go":         "work by formula, where building an operator's graph is too slow for a search",
 	"costgen/exchange/fbnet.go":           "the operators of a published table",

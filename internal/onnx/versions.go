@@ -3,8 +3,8 @@ package onnx
 // changed are the versions of ONNX's own operator set in which an operator of an
 // existing name began to mean something else for a node written before: an attribute
 // became an input, a default changed, a mode has another name. Versions that only add
-// types, optional inputs or attributes are not here. After
-// the changelog of operators in onnx/onnx, versions 8 to 23.
+// types, optional inputs or attributes are not here. After the changelog of operators
+// in onnx/onnx, versions 8 to Known.
 var changed = map[string][]int64{
 	"BatchNormalization": {9, 14},
 	"Clip":               {11},
@@ -36,6 +36,9 @@ var changed = map[string][]int64{
 	"Upsample":           {9, 10},
 	"Scatter":            {11},
 }
+
+// Known is the last version of ONNX's own operators whose changes are known here.
+const Known = 24
 
 // ChangedBetween returns the first version above from, up to to, in which a node of
 // ONNX's own operator op means something else than in version from; 0 where there is

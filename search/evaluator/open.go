@@ -43,6 +43,10 @@ func Open(ctx context.Context, spec string, o Options) (search.Evaluator, error)
 		if !ok {
 			return nil, hint.Wrap(fmt.Errorf("evaluator onnx: the space %s has no networks", o.Space.Name()), "use table:FILE for a tabular space")
 		}
+		if space.ModulesOf(low) != nil {
+			return nil, hint.Wrap(fmt.Errorf("evaluator onnx: it draws the weights of networks, and the modules of %s come with theirs", o.Space.Name()),
+				"train them: exec:CMD takes any program")
+		}
 		agent, err := FindAgent(o.Agent)
 		if err != nil {
 			return nil, err

@@ -18,6 +18,7 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/atomicfile"
+	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search"
@@ -76,7 +77,7 @@ func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measu
 		}
 		archs = own
 	}
-	planner := &benchmarks.Planner{Seed: 1, Source: a.Space.Hash()}
+	planner := &benchmarks.Planner{Seed: 1, Source: a.Space.Hash(), Modules: a.modules()}
 	for _, x := range archs {
 		chain, err := a.Space.Lower(x)
 		if err != nil {
@@ -87,6 +88,9 @@ func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measu
 		}
 	}
 	plan := planner.Plan()
+	if err := a.copyModules(plan); err != nil {
+		return nil, err
+	}
 	path := filepath.Join(a.Dir, "plan-"+plan.SHA256()[:12]+".jsonl")
 	if err := atomicfile.Write(path, plan.Encode(), 0o644); err != nil {
 		return nil, err
@@ -134,6 +138,42 @@ func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measu
 			"name the table's own device with --measure")
 	}
 	return got, err
+}
+
+// modules are the space's, with files in a folder of the plan's own: a plan is pushed to
+// another device with what lies beside it.
+func (a *Agent) modules() *benchmarks.Library {
+	own, _ := space.ModulesOf(a.Space).Named(func(f benchmarks.ModuleFile) (string, error) { return "modules/" + f.SHA256 + ".onnx", nil })
+	return own
+}
+
+// copyModules puts the files of the plan's modules beside it.
+func (a *Agent) copyModules(plan *benchmarks.Plan) error {
+	files := plan.ModuleFiles()
+	if len(files) == 0 {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Join(a.Dir, "modules"), 0o755); err != nil {
+		return err
+	}
+	for _, f := range files {
+		to := filepath.Join(a.Dir, filepath.FromSlash(f.File))
+		if sum, err := filehash.SHA256(to); err == nil && sum == f.SHA256 {
+			continue
+		}
+		from, err := space.ModulesOf(a.Space).Of(benchmarks.Chain{f.Key})
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(from[0].File)
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.Write(to, data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // read pairs the results with the architectures by name; metric is the table's.

@@ -357,45 +357,30 @@ func (m *Measured) Lower(a Arch) (benchmarks.Chain, error) {
 	if err := m.Validate(a); err != nil {
 		return nil, err
 	}
-	var chain benchmarks.Chain
-	var l benchmarks.Layout
-	emit := func(op lut.Op) {
-		if len(chain) == 0 {
-			l = entry(op.Precision)
-		}
-		between, next := l.Next(op)
-		chain = append(append(chain, between...), op)
-		l = next
-	}
 	net := m.network(a)
-	for _, p := range net.parts {
-		if p.slot < 0 {
-			op, _, err := p.unit.op(p.in, p.stride, p.cout, 0, p.precision)
-			if err != nil {
-				return nil, err
-			}
-			emit(op)
-			continue
-		}
-		x := a.Layers[p.slot]
-		op, err := m.layerOp(p, x.Choice, x.Width, x.Precision)
+	var ops []lut.Op
+	for i := range net.parts {
+		op, err := m.partOp(a, net.parts[i])
 		if err != nil {
-			return nil, fmt.Errorf("layer %d: choice %q: %w", p.slot, x.Choice, err)
+			return nil, err
 		}
-		if op.Kind != "" {
-			emit(op)
-		}
+		ops = append(ops, op)
 	}
-	return append(chain, l.End(net.output().tensor(), entry(l.Precision).Precision)...), nil
+	return lowered(ops, net.output().tensor()), nil
 }
 
-// entry is how a network's input lies before a first operator of precision p, and
-// its output after a last one: float, of half width beside half-width operators.
-func entry(p lut.Precision) benchmarks.Layout {
-	if p == lut.FP16 || p == lut.BF16 {
-		return benchmarks.Layout{Precision: p}
+// partOp is the operator of a part in a, kind "" for one that is nothing.
+func (m *Measured) partOp(a Arch, p part) (lut.Op, error) {
+	if p.slot < 0 {
+		op, _, err := p.unit.op(p.in, p.stride, p.cout, 0, p.precision)
+		return op, err
 	}
-	return benchmarks.Layout{Precision: lut.FP32}
+	x := a.Layers[p.slot]
+	op, err := m.layerOp(p, x.Choice, x.Width, x.Precision)
+	if err != nil {
+		return op, fmt.Errorf("layer %d: choice %q: %w", p.slot, x.Choice, err)
+	}
+	return op, nil
 }
 
 // output is the shape of the network's result.
@@ -422,72 +407,42 @@ func (s shape) tensor() benchmarks.Shape {
 // Cells lists every key any architecture can ask for, without doubles, sorted by
 // their text.
 func (m *Measured) Cells() []lut.Op {
-	cells := map[string]lut.Op{}
-	add := func(op lut.Op) { cells[op.String()] = op }
+	cells := keySet{}
 	for i := range m.runs {
 		net := &m.runs[i]
-		// The ways the tensor may lie; nil before the first operator.
-		var before []benchmarks.Layout
+		var places []place
 		for _, p := range net.parts {
-			var after []benchmarks.Layout
-			follow := func(op lut.Op) {
-				add(op)
-				from := before
-				if from == nil {
-					from = []benchmarks.Layout{entry(op.Precision)}
-				}
-				for _, l := range from {
-					between, next := l.Next(op)
-					for _, b := range between {
-						add(b)
-					}
-					if !slices.Contains(after, next) {
-						after = append(after, next)
-					}
-				}
-			}
 			if p.slot < 0 {
 				op, _, _ := p.unit.op(p.in, p.stride, p.cout, 0, p.precision)
-				follow(op)
-				before = after
+				places = append(places, place{ops: []lut.Op{op}})
 				continue
 			}
-			sl := &m.slots[p.slot]
-			precisions := sl.precisions
-			if len(precisions) == 0 {
-				precisions = []lut.Precision{lut.FP32}
-			}
-			skipped := false
-			for _, name := range sl.names {
-				if sl.same && m.unitOf(p.slot, name).Op == "skip" {
-					skipped = true
-					continue
-				}
-				for w := range sl.ratios {
-					for _, prec := range precisions {
-						if op, err := m.layerOp(p, name, w, prec); err == nil {
-							follow(op)
-						}
-					}
-				}
-			}
-			for _, l := range before {
-				if skipped && !slices.Contains(after, l) {
-					after = append(after, l)
-				}
-			}
-			before = after
+			places = append(places, m.place(p))
 		}
-		for _, l := range before {
-			for _, op := range l.End(net.output().tensor(), entry(l.Precision).Precision) {
-				add(op)
+		cells.cover(places, net.output().tensor())
+	}
+	return cells.sorted()
+}
+
+// place holds the operators of a mutable layer in all its settings.
+func (m *Measured) place(p part) (at place) {
+	sl := &m.slots[p.slot]
+	precisions := sl.precisions
+	if len(precisions) == 0 {
+		precisions = []lut.Precision{lut.FP32}
+	}
+	for _, name := range sl.names {
+		if sl.same && m.unitOf(p.slot, name).Op == "skip" {
+			at.empty = true
+			continue
+		}
+		for w := range sl.ratios {
+			for _, prec := range precisions {
+				if op, err := m.layerOp(p, name, w, prec); err == nil {
+					at.ops = append(at.ops, op)
+				}
 			}
 		}
 	}
-	out := make([]lut.Op, 0, len(cells))
-	for _, op := range cells {
-		out = append(out, op)
-	}
-	slices.SortFunc(out, func(a, b lut.Op) int { return cmp.Compare(a.String(), b.String()) })
-	return out
+	return at
 }

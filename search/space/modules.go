@@ -17,24 +17,50 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/onnxmodule"
 	"github.com/isocost/isocost/internal/hint"
-	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/lut"
 )
 
 // Modules is a space whose layers are modules in ONNX files: any network that can be cut
 // into parts with one tensor between neighbours.
+//
+// Width. The values of a layer's knob are the modules' business; the multiplier of a
+// search is the value over the default's.
+//
+// Precision. As in Measured, but the conversions are inside the int8 modules; the keys of
+// a network have the same switches.
 type Modules struct {
 	spec  modulesSpec
 	hash  string
 	text  []byte
 	forms map[string]*onnxmodule.Module // by SHA-256
+	lib   benchmarks.Library
+	parts []modulePart
+	x0    Arch
 }
+
+// modulePart is a part of the network: a fixed module, or a mutable layer.
+type modulePart struct {
+	layer int // −1: fixed
+	op    lut.Op
+	// ops are a layer's keys [choice][width][precision]; nothing for a skip.
+	ops [][][]lut.Op
+}
+
+var (
+	_ Stepper = (*Modules)(nil)
+	_ Modular = (*Modules)(nil)
+)
 
 // ReadModules parses a space file of kind modules; name is the file's, for errors, which
 // carry file:line and a hint. read returns the content of a file below the space's
 // folder. Every file is read, hashed and checked: what does not fit is named by layer,
 // choice, width and precision.
 func ReadModules(name string, data []byte, read func(path string) ([]byte, error)) (*Modules, error) {
+	return readModules(name, data, "", read)
+}
+
+// readModules is ReadModules; folder is the space's, below which keys have their files.
+func readModules(name string, data []byte, folder string, read func(path string) ([]byte, error)) (*Modules, error) {
 	r := &reader{file: name}
 	root := r.parse(data)
 	if root == nil {
@@ -43,6 +69,9 @@ func ReadModules(name string, data []byte, read func(path string) ([]byte, error
 	m := &Modules{spec: *r.modules(root), forms: map[string]*onnxmodule.Module{}}
 	if len(r.problems) == 0 {
 		m.build(r, read)
+	}
+	if len(r.problems) == 0 {
+		m.keys(r, folder)
 	}
 	if err := r.err(); err != nil {
 		return nil, err
@@ -58,8 +87,9 @@ func OpenModules(path string) (*Modules, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	return ReadModules(path, data, func(name string) ([]byte, error) {
-		return os.ReadFile(filepath.Join(filepath.Dir(path), filepath.FromSlash(name)))
+	folder := filepath.Dir(path)
+	return readModules(path, data, folder, func(name string) ([]byte, error) {
+		return os.ReadFile(filepath.Join(folder, filepath.FromSlash(name)))
 	})
 }
 
@@ -112,6 +142,9 @@ func (m *Modules) build(r *reader, read func(path string) ([]byte, error)) {
 		before = l.Out
 	}
 	fixed(s.Head)
+	if len(s.Stem)+len(s.Head) == 0 && !slices.ContainsFunc(s.Layers, func(l moduleLayer) bool { return !l.Skip || len(l.Entry) > 0 }) {
+		r.fail(nil, "add a stem or a head", "every layer can be skipped and nothing else is there: a network could be nothing")
+	}
 	text, err := json.Marshal(s)
 	if err != nil { // strings valid by construction
 		r.fail(nil, "", "%v", err)
@@ -128,7 +161,7 @@ func (m *Modules) check(r *reader, f moduleForm, what string, p lut.Precision, i
 	bad := func(fix, format string, args ...any) {
 		r.fail(at, fix, "%s (%s): %s", what, f.path, fmt.Sprintf(format, args...))
 	}
-	want := elementType(p)
+	want := benchmarks.ModuleElement(p)
 	switch {
 	case !slices.Equal(x.In, in):
 		bad("the width of a layer must not show outside", "its input is %v, the part before it hands on %v", x.In, []int(in))
@@ -137,17 +170,6 @@ func (m *Modules) check(r *reader, f moduleForm, what string, p lut.Precision, i
 	case x.Elem != want:
 		bad("int8 modules quantise within", "its tensors are of type %v; in %s they are %v", x.Elem, p, want)
 	}
-}
-
-// elementType is the type of the tensors between modules of precision p.
-func elementType(p lut.Precision) onnx.DataType {
-	switch p {
-	case lut.FP16:
-		return onnx.Float16
-	case lut.BF16:
-		return onnx.BFloat16
-	}
-	return onnx.Float
 }
 
 // place names the first use of a file, for errors about it.

@@ -13,7 +13,7 @@ import (
 	"github.com/isocost/isocost/internal/hint"
 )
 
-// Open reads a space from disk: a space file of either kind, or (a name ending
+// Open reads a space from disk: a space file of any kind, or (a name ending
 // in .jsonl) a bare table, whose layers and choices are then those of its rows.
 func Open(path string) (Space, error) {
 	data, err := os.ReadFile(path)
@@ -29,6 +29,9 @@ func Open(path string) (Space, error) {
 		return ReadTabular(path, data, func(name string) ([]byte, error) {
 			return os.ReadFile(filepath.Join(filepath.Dir(path), filepath.FromSlash(name)))
 		})
+	}
+	if kindOf(data) == KindModules {
+		return OpenModules(path)
 	}
 	return ReadMeasured(path, data)
 }

@@ -77,7 +77,8 @@ func drawPrecision(rng *rand.Rand, ps []lut.Precision, share float64) lut.Precis
 }
 
 // Canonical returns a with the settings that change nothing set to the default's:
-// width (when it is the layer's own) and precision of skipped layers. Two
+// width (when it is the layer's own) and precision of skipped layers, and widths that a
+// choice does not have. Two
 // architectures are the same network when their canonical keys are equal.
 func Canonical(s Space, a Arch) Arch {
 	m, ok := s.(interface{ Skipped(a Arch, l int) bool })
@@ -86,6 +87,11 @@ func Canonical(s Space, a Arch) Arch {
 	}
 	x0 := s.Default()
 	out := a.Clone()
+	if widths, ok := s.(interface{ SameWidth(a Arch, l int) int }); ok {
+		for l := range out.Layers {
+			out.Layers[l].Width = widths.SameWidth(a, l)
+		}
+	}
 	for l := range out.Layers {
 		if m.Skipped(a, l) {
 			out.Layers[l].Precision = x0.Layers[l].Precision

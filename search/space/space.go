@@ -22,7 +22,7 @@ type Layer struct {
 }
 
 // Space is a search space. Implementations: the measured space of space.yaml
-// (*Measured) and the tabular space (*Tabular).
+// (*Measured), spaces of modules (*Modules) and the tabular space (*Tabular).
 type Space interface {
 	// Name and Hash identify the space; Hash is the SHA-256 of its canonical form.
 	Name() string
@@ -46,7 +46,20 @@ type Space interface {
 	Validate(a Arch) error
 }
 
-// Lowerer is a space whose architectures are networks: all of Measured.
+// Modular is a space with modules of files: what builds its networks needs their library.
+type Modular interface {
+	Modules() *benchmarks.Library
+}
+
+// ModulesOf are the modules of a space, nil where it has none.
+func ModulesOf(s Space) *benchmarks.Library {
+	if m, ok := s.(Modular); ok {
+		return m.Modules()
+	}
+	return nil
+}
+
+// Lowerer is a space whose architectures are networks: all of Measured and Modules.
 type Lowerer interface {
 	Space
 	// Lower returns the architecture's keys, first to last, with the precision

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/isocost/isocost/benchmarks"
-	"github.com/isocost/isocost/lut"
 )
 
 // Stepper is a Lowerer whose chain is a walk over parts: what a part adds depends
@@ -36,26 +35,12 @@ func (m *Measured) Parts(a Arch) []int {
 func (m *Measured) Step(a Arch, i int, in benchmarks.Layout, first bool) (benchmarks.Chain, benchmarks.Layout, error) {
 	net := m.network(a)
 	if i == len(net.parts) {
-		return in.End(net.output().tensor(), entry(in.Precision).Precision), in, nil
+		return ending(in, net.output().tensor()), in, nil
 	}
-	p := net.parts[i]
-	var op lut.Op
-	var err error
-	if p.slot < 0 {
-		op, _, err = p.unit.op(p.in, p.stride, p.cout, 0, p.precision)
-	} else {
-		x := a.Layers[p.slot]
-		op, err = m.layerOp(p, x.Choice, x.Width, x.Precision)
-	}
+	op, err := m.partOp(a, net.parts[i])
 	if err != nil {
 		return nil, in, fmt.Errorf("part %d: %w", i, err)
 	}
-	if op.Kind == "" { // a skipped layer
-		return nil, in, nil
-	}
-	if first {
-		in = entry(op.Precision)
-	}
-	between, out := in.Next(op)
-	return append(append(benchmarks.Chain(nil), between...), op), out, nil
+	keys, out := step(op, in, first)
+	return keys, out, nil
 }
