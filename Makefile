@@ -119,8 +119,8 @@ runtimes-table: setup-test test-tensorflow ## what each runtime really does, ope
 	scripts/studies/runtimes-table.sh
 
 .PHONY: race
-race: setup-test ## the tests that share state between goroutines, under the race detector
-	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -race -short -timeout 10m $(RACE)
+race: setup-test ## the tests that share memory between goroutines, under the race detector (the others leave themselves out: internal/tier)
+	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -race -timeout 20m $(RACE)
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, import laws, a build without cgo, licences

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/search/explore"
 	"github.com/isocost/isocost/search/space"
 )
@@ -30,6 +31,7 @@ func (p *planted) betterShare(prob Problem, x space.Arch, epsilon float64, n int
 // is better by more than ε, or a neighbour is – no more often than δ allows; without
 // draws the same finals are worse than a share p of their band far more often.
 func TestBandClaim(t *testing.T) {
+	tier.Sequential(t, "many simulated searches")
 	const runs, p, fresh = 60, 0.05, 600
 	one := 1.0
 	wrong, certified, control := 0, 0, 0

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/isocost/isocost/internal/tier"
 )
 
 // diverging answers with small noise, but three in ten trainings of networks that
@@ -41,6 +43,7 @@ func (p *planted) expected(a Neighbour) float64 {
 // certificates by a declared σ false; bounds that assume the range alone are false no
 // more often than δ allows.
 func TestBoundedSeesWhatIsRare(t *testing.T) {
+	tier.Sequential(t, "many simulated searches")
 	const runs = 20
 	wrong := map[bool]int{}
 	claims := map[bool]int{}

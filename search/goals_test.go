@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/internal/stats"
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/explore"
 	"github.com/isocost/isocost/search/space"
@@ -272,8 +273,8 @@ func against(a, b []float64) (mean, half float64) {
 // must never fail.
 func TestGoals(t *testing.T) {
 	path, n := os.Getenv("ISOCOST_GOALS"), 4
-	if path == "" && testing.Short() {
-		t.Skip("a study of six landscapes")
+	if path == "" {
+		tier.Sequential(t, "a study of six landscapes")
 	}
 	if path != "" {
 		n = 40

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/search/evidence"
 )
 
@@ -23,9 +24,7 @@ func multiSettings(bias float64) Settings {
 // TestMultiFidelityHoldsTheClaim is the multi-fidelity selector's acceptance: 120
 // planted problems for each kind of bias, an adversary's among them.
 func TestMultiFidelityHoldsTheClaim(t *testing.T) {
-	if testing.Short() {
-		t.Skip("hundreds of simulated searches: make test")
-	}
+	tier.Sequential(t, "hundreds of simulated searches")
 	const runs = 120
 	plain := simulate(t, runs, simulationSettings(), nil)
 	limit := int(runs * (0.1 + 3*math.Sqrt(0.1*0.9/runs)))

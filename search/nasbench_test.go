@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search/anytime"
 	"github.com/isocost/isocost/search/evidence"
@@ -242,9 +243,7 @@ func TestMacroAcceptance(t *testing.T) {
 // The other selectors on the same starts: never wrong more often than δ, and
 // cheaper where there is something to save.
 func TestMacroSelectors(t *testing.T) {
-	if testing.Short() {
-		t.Skip("hundreds of searches: make test")
-	}
+	tier.Sequential(t, "hundreds of searches")
 	m := loadMacro(t)
 	const starts, eps = 300, 0.2
 	lucb := DefaultSettings()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/search/evidence"
 	"github.com/isocost/isocost/search/space"
 )
@@ -22,9 +23,7 @@ func pairedSettings() Settings {
 // TestPairedHoldsTheClaim is the paired selector's acceptance: 200 planted problems
 // for each kind of noise, adversaries among them.
 func TestPairedHoldsTheClaim(t *testing.T) {
-	if testing.Short() {
-		t.Skip("hundreds of simulated searches: make test")
-	}
+	tier.Sequential(t, "hundreds of simulated searches")
 	const runs = 200
 	s := pairedSettings()
 	limit := int(runs * (s.Delta + 3*math.Sqrt(s.Delta*(1-s.Delta)/runs)))

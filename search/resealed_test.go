@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/searchtest"
 )
@@ -31,9 +32,7 @@ func reseal(lines []string) string {
 // TestVerifyRecomputesResealedJournals changes fields of the journal, one at a
 // time, and makes the check sums fit again: what then fails is the recomputation.
 func TestVerifyRecomputesResealedJournals(t *testing.T) {
-	if testing.Short() {
-		t.Skip("verifies hundreds of changed journals: make test")
-	}
+	tier.Sequential(t, "verifies hundreds of changed journals")
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			dir := t.TempDir()

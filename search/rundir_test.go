@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/evaluator"
 	"github.com/isocost/isocost/search/evidence"
@@ -215,12 +216,10 @@ func verify(dir string) (*search.Verification, error) {
 	return search.Verify(dir, func(h search.Header) (search.Problem, error) { return search.OpenRun(dir, h) })
 }
 
-// TestKilledRunsEndTheSame kills a search with SIGKILL at 200 random moments; the
+// TestKilledRunsEndTheSame kills a search with SIGKILL at up to 200 random moments; the
 // same command must end with the same certificate, byte for byte.
 func TestKilledRunsEndTheSame(t *testing.T) {
-	if testing.Short() {
-		t.Skip("200 processes are started and killed")
-	}
+	tier.Slow(t, "200 processes are started and killed")
 	dir := t.TempDir()
 	table := writeTable(t, dir)
 	var wants []job
@@ -242,7 +241,7 @@ func TestKilledRunsEndTheSame(t *testing.T) {
 	// A busy machine may need longer than this to get anywhere at all: a start that is
 	// killed before it has written anything gives all further ones more time.
 	span := 60 * time.Millisecond
-	for kills < 200 || len(between) < 20 {
+	for kills < tier.Repeats(200) || len(between) < tier.Repeats(20) {
 		j, whole := wants[runs%len(wants)], wholes[runs%len(wants)]
 		runs++
 		j.Out, j.Workers, j.Delay = filepath.Join(dir, fmt.Sprint("run", runs)), 1+runs%3, 200*time.Microsecond
@@ -425,9 +424,7 @@ func TestAnotherSearchIsRefused(t *testing.T) {
 // TestVerifyCatchesTampering changes every field of the certificate and every
 // line of the journal, one at a time.
 func TestVerifyCatchesTampering(t *testing.T) {
-	if testing.Short() {
-		t.Skip("verifies hundreds of changed runs: make test")
-	}
+	tier.Sequential(t, "verifies hundreds of changed runs")
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) { tamper(t, k) })
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/evaluator"
 	"github.com/isocost/isocost/search/space"
@@ -43,9 +44,7 @@ func (s *scaled) Evaluate(ctx context.Context, r search.Request) (search.Answer,
 // A scale from another search is written down and used instead of calibrating, and
 // a journal's own goes before it.
 func TestScaleOfAnotherSearch(t *testing.T) {
-	if testing.Short() {
-		t.Skip("whole searches, one per scale: make test")
-	}
+	tier.Sequential(t, "whole searches, one per scale")
 	dir := t.TempDir()
 	table := writeTable(t, dir)
 	s := search.DefaultSettings()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search/anytime"
 	"github.com/isocost/isocost/search/evidence"
@@ -83,9 +84,7 @@ func simulationSettings() Settings {
 
 // TestPlantedOptimum is the acceptance simulation: 1000 runs, L = 6, K ≤ 4.
 func TestPlantedOptimum(t *testing.T) {
-	if testing.Short() {
-		t.Skip("hundreds of simulated searches: make test")
-	}
+	tier.Sequential(t, "hundreds of simulated searches")
 	const runs = 1000
 	s := simulationSettings()
 	limit := int(runs * (s.Delta + 3*math.Sqrt(s.Delta*(1-s.Delta)/runs)))
@@ -127,9 +126,7 @@ func TestPlantedOptimum(t *testing.T) {
 
 // TestEverySelectorHoldsTheClaim runs fewer, with every selector, scope and schedule.
 func TestEverySelectorHoldsTheClaim(t *testing.T) {
-	if testing.Short() {
-		t.Skip("hundreds of simulated searches: make test")
-	}
+	tier.Sequential(t, "hundreds of simulated searches")
 	const runs = 60
 	for _, sel := range Selectors() {
 		for _, scope := range []Scope{ScopeLayer, ScopeAll} {
@@ -323,9 +320,7 @@ func median(v []float64) float64 {
 // neighbourhood is certified for less than without knowing the costs. Moves are
 // off, so that both have the same path.
 func TestUnequalCostsAreWeighed(t *testing.T) {
-	if testing.Short() {
-		t.Skip("hundreds of simulated searches: make test")
-	}
+	tier.Sequential(t, "hundreds of simulated searches")
 	const runs = 100
 	for _, ratio := range []float64{25, 0.04} { // of the anchor's cost to its neighbours'
 		total := map[bool]float64{}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -30,9 +31,7 @@ func blocksPlan(t *testing.T, n int, second bool) *benchmarks.Plan {
 // far below it when none is; frames and slopes then agree. On a device without such a
 // spread none is found.
 func TestIntervalsHoldTheContext(t *testing.T) {
-	if testing.Short() {
-		t.Skip("many simulated campaigns: make test")
-	}
+	tier.Sequential(t, "many simulated campaigns")
 	const campaigns, cells = 12, 40
 	const costs = "  - {match: 'mbconv', us: 20 + 0.5*mid}\n  - {match: '.', us: 1}\nnoise: {jitter: 0.004, wander: 0.002, wander_s: 0.001}\n"
 	type result struct{ covered, agreed, spread float64 }

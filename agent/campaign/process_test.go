@@ -21,6 +21,7 @@ import (
 	"github.com/isocost/isocost/agent/sim"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
@@ -198,10 +199,7 @@ func TestABrokenRuntimeEndsTheCampaign(t *testing.T) {
 // cases, costs and validity, none lost, none twice. The device is free of noise,
 // so that the costs must be equal to the digit.
 func TestKilledCampaignsResume(t *testing.T) {
-	kills := 200
-	if testing.Short() {
-		kills = 20
-	}
+	kills := tier.Repeats(200)
 	p := planOf(someOps(6)...)
 	// One model always crashes: faults are resumed as well.
 	text := deviceHead + "faults:\n  - {match: 'cout=32,', at: run, kind: exit0, after_runs: 70}\n"

@@ -9,6 +9,7 @@ import (
 	"github.com/isocost/isocost/agent/campaign"
 	"github.com/isocost/isocost/agent/sim"
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
@@ -108,9 +109,7 @@ func TestInterleavingSurvivesDriftAndThrottling(t *testing.T) {
 }
 
 func TestIntervalsCoverTheTruth(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a thousand simulated campaigns: make test")
-	}
+	tier.Sequential(t, "a thousand simulated campaigns")
 	const campaigns = 1000
 	p := planOf(conv(lut.FP32, 64, 64, 14), conv(lut.FP32, 64, 96, 14), conv(lut.INT8, 96, 128, 14))
 	for i := range p.Cases {

@@ -50,6 +50,9 @@ var here = child.InProcess{Child: child.Child{
 // TestDemoPlanIsRight opens and runs every model of the demo's plan, with 4 of its
 // networks, and compares what is not fp32 with fp32, as a campaign does: no case fails.
 func TestDemoPlanIsRight(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs every model of the demo's plan: make test")
+	}
 	nativelib.Require(t, "onnxruntime")
 	plan := demoPlan(t, 4)
 	p := agent.DefaultProtocol()

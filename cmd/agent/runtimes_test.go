@@ -117,6 +117,9 @@ func TestRuntimesVerify(t *testing.T) {
 }
 
 func TestRuntimesVerifyWebGPU(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds of software Vulkan: make test")
+	}
 	nativelib.Require(t, "onnxruntime")
 	nativelib.Require(t, "onnxruntime-webgpu")
 	nativelib.SoftwareVulkan(t)
