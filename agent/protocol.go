@@ -23,7 +23,7 @@ import (
 // ProtocolFormat is the first field of a protocol file.
 const ProtocolFormat = "isocost/protocol/v1"
 
-// Estimator is how a model's latency is estimated.
+// Estimator says how a model's latency is estimated.
 type Estimator string
 
 // The estimators.
@@ -91,7 +91,7 @@ type ModelWarmup struct {
 	MaxSeconds float64 `yaml:"max_seconds"`
 }
 
-// Sample is how samples are taken.
+// Sample says how samples are taken.
 type Sample struct {
 	// MinSeconds is the shortest sample; shorter runs are repeated inside it.
 	MinSeconds float64 `yaml:"min_seconds"`
@@ -119,7 +119,7 @@ type Stop struct {
 // used.
 type Drift struct {
 	ReferenceVisits int `yaml:"anchor_visits"` // per round
-	// Allow is how far the reference may move without consequence. Beyond it visits are
+	// Allow says how far the reference may move without consequence. Beyond it visits are
 	// divided by the reference's own curve when Correct is set; beyond Limit, or beyond
 	// Allow without Correct, records are flagged.
 	Allow   float64 `yaml:"allow"`
@@ -164,7 +164,7 @@ type Limits struct {
 	Attempts     int     `yaml:"attempts"` // crashes of one model before it is quarantined
 }
 
-// DefaultProtocol is what agent bench does unless told otherwise. Sources: AndroidX Microbenchmark
+// DefaultProtocol holds what agent bench does unless told otherwise. Sources: AndroidX Microbenchmark
 // WarmupManager.kt (warm-up), TVM min_repeat_ms (1 ms samples on a CPU; use 0.010
 // on a GPU), Android's thermal and NNAPI guidance for the 10 % and 300 s; the
 // rest is argued in docs/decisions/0201 and 0202.

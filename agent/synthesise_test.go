@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestSynthesise(t *testing.T) {
+func TestSynthesisedInputs(t *testing.T) {
 	for dtype, size := range elementSize {
 		n := 4000
 		a, b, c, d := make([]byte, n*size), make([]byte, n*size), make([]byte, n*size), make([]byte, n*size)

@@ -174,7 +174,7 @@ func concatReference(e *reference.Env, n *graph.Node, out []float32) {
 	}
 }
 
-// axisTF is where a value's axis stands, in the first value's order.
+// axisTF says where a value's axis stands, in the first value's order.
 func axisTF(b tfgraph.Builder, n *graph.Node) (axis int, plain bool) {
 	x := n.In[0]
 	plain = len(x.Shape) != 4 || b.IsPlain(x)

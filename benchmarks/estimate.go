@@ -35,7 +35,7 @@ const (
 	estimateLaunch = 1.5 // the child, its library, the checks
 )
 
-// Estimate is how long measuring the plan takes on one core: the child is started and
+// Estimate says how long measuring the plan takes on one core: the child is started and
 // the device warmed up, every model opened once and visited in each round, the drift
 // reference more often. It is a model of what the agent does, with the figures above for what it
 // cannot know; what a campaign really needs depends on how many rounds the device's
@@ -76,7 +76,7 @@ func (p *Plan) Estimate(s Schedule, modules *Library) (time.Duration, error) {
 	return time.Duration((total + reference) * float64(time.Second)), nil
 }
 
-// parts are what opening a model takes, what a visit takes, and how many there are.
+// parts hold what opening a model takes, what a visit takes, and how many there are.
 func (s Schedule) parts(w modelWork) (open, visit, rounds float64) {
 	run := max(w.seconds, 1e-6)
 	warm := min(float64(s.WarmRuns)*run, max(s.WarmSeconds, 2*run))

@@ -44,7 +44,7 @@ type kind struct {
 	// for each pixel.
 	streams bool
 	frame   frame
-	// weights is how many constants the operator has, of those that count beside its
+	// weights says how many constants the operator has, of those that count beside its
 	// tensors.
 	weights func(a args) (int, error)
 	// shortcut reports that the operator adds its input to its result; nil: never.

@@ -2,7 +2,7 @@ package benchmarks
 
 import "github.com/isocost/isocost/lut"
 
-// Layout is how a tensor lies between two operators of a network: its precision,
+// Layout says how a tensor lies between two operators of a network: its precision,
 // and whether it is stuck in the runtime's plain layout. It makes the sum of a
 // network's keys follow what runtimes really do where the precision changes.
 //

@@ -69,7 +69,7 @@ func normOperator(form onnxwriter.Form, value reference.Form) *operator {
 	}
 }
 
-// termsOfNorm is how many numbers are normalised together.
+// termsOfNorm says how many numbers are normalised together.
 func termsOfNorm(n *graph.Node) int {
 	x := n.In[0].Shape
 	if overMap(n) {

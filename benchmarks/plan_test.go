@@ -56,7 +56,7 @@ func TestPlanRoundTrip(t *testing.T) {
 }
 
 // Rounds, samples and models each cost what the schedule says of them.
-func TestEstimate(t *testing.T) {
+func TestEstimateOfDeviceTime(t *testing.T) {
 	p := testPlan(t)
 	s := benchmarks.Schedule{Rounds: 10, PerVisit: 5, MinSample: 0.001, Discard: 1, ReferenceVisits: 3, WarmRuns: 10, WarmSeconds: 0.1, MaxModel: 10, Device: 0.5}
 	about := func(s benchmarks.Schedule) float64 {
@@ -260,10 +260,10 @@ func TestThinnedGridKeepsItsEnds(t *testing.T) {
 	}
 }
 
-// TestCounts against torchvision's models and the papers: MobileNetV2 1.0 at 224
+// TestCountsOfPublishedNetworks against torchvision's models and the papers: MobileNetV2 1.0 at 224
 // (Sandler et al. 2018: 300 M multiply-adds), ResNet-18 and -50 (He et al. 2016:
 // 1.8 and 3.8 G; 4.1 with the stride in the 3×3).
-func TestCounts(t *testing.T) {
+func TestCountsOfPublishedNetworks(t *testing.T) {
 	for _, test := range []struct {
 		name         string
 		net          benchmarks.Chain

@@ -23,7 +23,7 @@ type Planner struct {
 	// Cold takes marginal costs with the caches as a network of many megabytes
 	// leaves them: see cold.
 	Cold bool
-	// SecondContexts is how many of the framed blocks are measured in a second context
+	// SecondContexts says how many of the framed blocks are measured in a second context
 	// too, spread evenly over the cells; at most a quarter of them, and none in a cold plan.
 	SecondContexts int
 	// Modules holds the modules that are asked for, their files named as the plan will
@@ -102,7 +102,7 @@ func (p *Planner) Cell(op lut.Op) error {
 	return nil
 }
 
-// countOf is how often an operator stands in a chain.
+// countOf says how often an operator stands in a chain.
 func countOf(op lut.Op, c Chain) int {
 	n, key := 0, op.String()
 	for _, o := range c {

@@ -16,7 +16,7 @@ func pairTF(n *graph.Node, name string, def int) [2]int {
 // imageTF is h and w as TensorFlow lists them: N,H,W,C.
 func imageTF(v [2]int) []int64 { return []int64{1, int64(v[0]), int64(v[1]), 1} }
 
-// paddingTF is how TensorFlow would call pads {top,left,bottom,right} for a window
+// paddingTF says how TensorFlow would call pads {top,left,bottom,right} for a window
 // over an h×w image: SAME (which puts the odd one at the end), VALID, or EXPLICIT
 // with the eight numbers of N,H,W,C.
 func paddingTF(n *graph.Node, size, kernel [2]int) (string, []int64) {

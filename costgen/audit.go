@@ -261,7 +261,7 @@ func feasible(truth, pred, raw []float64, tau float64) lut.Feasible {
 	return f
 }
 
-// widthAxes are where an operator's width is read, the first that it has.
+// widthAxes say where an operator's width is read, the first that it has.
 var widthAxes = []string{"cout", "c", "dim", "n", "cin"}
 
 // corners groups the networks' errors by the operators they use.

@@ -38,7 +38,7 @@ var models = []model{
 	{name: "affine+kernels+curve", intercept: true, kernels: true, bend: true, needs: 30},
 }
 
-// pays is how much smaller a richer model's cross-validated error must be before
+// pays says how much smaller a richer model's cross-validated error must be before
 // it replaces a simpler one.
 const pays = 0.98
 

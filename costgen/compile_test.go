@@ -230,7 +230,7 @@ func TestCompileIsDeterministic(t *testing.T) {
 			t.Fatal("shuffled records compile to other bytes")
 		}
 	}
-	// A file named twice is no further evidence.
+	// A file named twice is not further evidence.
 	twice, err := Compile([]Source{s, s}, Options{})
 	if err != nil || !bytes.Equal(twice.Encode(), want.Encode()) {
 		t.Errorf("the same records twice compile to other bytes (%v)", err)
@@ -504,7 +504,7 @@ func TestEnergyAndMemoryAreCompiled(t *testing.T) {
 
 // A switch whose energy differs from its frames' by less than nothing must not take
 // every network with it: it is bounded by the error it has shown. One that is beyond
-// 3 % of the lightest network is no noise and is refused.
+// 3 % of the lightest network is not noise and is refused.
 func TestNegativeEnergiesAreCensored(t *testing.T) {
 	cell := func(key string, mj float64) Line {
 		op, err := lut.ParseOp(key)

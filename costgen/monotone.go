@@ -295,7 +295,7 @@ func precisionOrder(fams []lut.Family) []lut.Warning {
 				}
 				if reversed > 0 {
 					out = append(out, lut.Warning{Code: "precision-order", Key: b.Name(), P: stats.Significant(p),
-						Detail: fmt.Sprintf("dearer than in %s in %d of %d common cells, up to %.2f times", a.Op.Precision, reversed, common, worst)})
+						Detail: fmt.Sprintf("more expensive than in %s in %d of %d common cells, up to %.2f times", a.Op.Precision, reversed, common, worst)})
 				}
 			}
 		}

@@ -44,7 +44,7 @@ func PredictionFields(t *lut.Table, p *Prediction, net *nets.Network) map[string
 	return fields
 }
 
-// kernelsShown is how many kernels are printed without --all.
+// kernelsShown says how many kernels are printed without --all.
 const kernelsShown = 12
 
 // WritePrediction writes a prediction for people: the total, where it comes from and what

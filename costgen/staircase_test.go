@@ -196,7 +196,7 @@ func TestProposalsBeatAUniformGridOnStaircases(t *testing.T) {
 // their isotonic regression moves.
 const floor = 0.02
 
-// A step somewhere is no staircase, however the knots lie.
+// A step somewhere is not a staircase, however the knots lie.
 func TestAStepIsNotAStaircase(t *testing.T) {
 	for seed := range uint64(6) {
 		p := &plant{rng: rand.New(rand.NewPCG(seed, 9))}

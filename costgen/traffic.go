@@ -44,7 +44,7 @@ func movedBy(ops []lut.Op) moved {
 	return sum
 }
 
-// share is how much of a network's traffic goes beyond the last cache.
+// share says how much of a network's traffic goes beyond the last cache.
 func share(m moved, from, to int) float64 {
 	return min(1, max(0, (m.linear+m.conv+m.live-float64(from))/float64(to-from)))
 }
@@ -76,7 +76,7 @@ const (
 	spillBeside = 0.35
 )
 
-// besideSpread is how far, relative to itself, a kind's price is believed to lie from
+// besideSpread says how far, relative to itself, a kind's price is believed to lie from
 // what stands beside the common one: the three profiled prices varied by a third
 // between networks.
 const besideSpread = 1.0 / 3

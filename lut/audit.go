@@ -17,13 +17,13 @@ type Audit struct {
 	Gamma float64 `json:"gamma"`
 	// Median is the median relative error.
 	Median float64 `json:"median"`
-	// NoiseFloor is how well the truth predicts itself, absent when the networks
+	// NoiseFloor says how well the truth predicts itself, absent when the networks
 	// were measured only once.
 	NoiseFloor *NoiseFloor `json:"noise_floor,omitempty"`
 	Pair       PairError   `json:"pair"`
 	Band       BandRank    `json:"band"`
 	Sweep      Sweep       `json:"sweep"`
-	// Feasible is how often a predicted deviation within Tau is a measured one
+	// Feasible says how often a predicted deviation within Tau is a measured one
 	// within Tau, before calibration and after.
 	Feasible []Feasible `json:"feasible"`
 	Corners  []Corner   `json:"corners"`
@@ -94,7 +94,7 @@ type Corner struct {
 	Max       float64   `json:"max"`
 }
 
-// Coverage is how often the predicted interval held the measured value.
+// Coverage says how often the predicted interval held the measured value.
 type Coverage struct {
 	N      int     `json:"n"`
 	Inside float64 `json:"inside"`

@@ -84,7 +84,7 @@ func (f *Family) validate(bad func(string, ...any)) {
 	}
 }
 
-// Reason is where a knot's corrected value comes from.
+// Reason says where a knot's corrected value comes from.
 type Reason string
 
 // The reasons.

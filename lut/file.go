@@ -13,7 +13,7 @@ const (
 	Memory  Metric = "memory"  // bytes: activations alive while the operator runs
 )
 
-// Policy is how Corrected comes from Raw.
+// Policy says how Corrected comes from Raw.
 type Policy string
 
 // The policies.

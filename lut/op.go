@@ -138,7 +138,7 @@ func (o Op) Coord(axis string) (int, bool) {
 	return 0, false
 }
 
-// Point is where the op stands: its coordinates in the order of its axes.
+// Point says where the op stands: its coordinates in the order of its axes.
 func (o Op) Point() []int {
 	at := make([]int, len(o.At))
 	for i, c := range o.At {

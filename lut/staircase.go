@@ -28,7 +28,7 @@ type Factor struct {
 	SE      float64 `json:"se"`  // standard error of Log
 }
 
-// Position is where the staircase puts a coordinate.
+// Position says where the staircase puts a coordinate.
 func (s *Staircase) Position(x int) int {
 	if s.Whole {
 		return (x + s.Period - 1) / s.Period * s.Period

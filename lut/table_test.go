@@ -50,7 +50,7 @@ func testFile() File {
 		knot(10, 16, 100, 1), knot(12, 24, 100, 1), knot(50, 64, 200, 1),
 	}}
 	sequence := Family{Op: opOf("linear/fp32"), Axes: []string{"cin", "seq"}, Knots: []Knot{knot(7, 16, 5)}} // the same kind on other axes
-	// Whole blocks of 16 along cin, and a slower path where cout is no multiple of 16.
+	// Whole blocks of 16 along cin, and a slower path where cout is not a multiple of 16.
 	stairs := Family{Op: opOf("linear/int8"), Axes: []string{"cin", "cout"}, Stairs: []Staircase{
 		{Axis: "cin", Period: 16, Whole: true},
 		{Axis: "cout", Period: 16, Factors: []Factor{{Residue: 8, Log: math.Log(2), SE: 0.1}, {At: []int{32, 0}, Residue: 8, Log: math.Log(3), SE: 0.05}}},
@@ -302,7 +302,7 @@ func TestEncodeDecode(t *testing.T) {
 	var bad *FormatError
 	if _, err := Decode(bytes.Replace(data, []byte(`"family":"linear/fp32"`), []byte(`"family":"linear/fp33"`), 1)); !errors.As(err, &bad) ||
 		bad.Line != 1+bytes.Count(data[:bytes.Index(data, []byte(`"family":"linear/fp32"`))], []byte("\n")) {
-		t.Errorf("a family that is no operator: %v on the wrong line", err)
+		t.Errorf("a family that is not an operator: %v on the wrong line", err)
 	}
 	for n := range len(data) {
 		if _, err := Decode(data[:n]); err == nil {
@@ -372,7 +372,7 @@ func BenchmarkCost(b *testing.B) {
 }
 
 // The committed vector reads, answers, and is what this version writes.
-func TestVector(t *testing.T) {
+func TestTableOnFileIsReadToTheByte(t *testing.T) {
 	f := testFile()
 	eta := 0.031
 	f.Overhead = &Overhead{Value: 2, Lo: 1.5, Hi: 2.5, N: 50, Records: []string{"o1"}}

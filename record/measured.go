@@ -30,7 +30,7 @@ const (
 	WarmTime      WarmRule = "time"      // the longest time was reached
 )
 
-// Step is what a campaign was about to do when it wrote a Start.
+// Step holds what a campaign was about to do when it wrote a Start.
 type Step string
 
 // Steps of a campaign.

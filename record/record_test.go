@@ -74,7 +74,7 @@ func good(t testing.TB) []byte {
 	)
 }
 
-func TestRoundTrip(t *testing.T) {
+func TestRecordsRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "rec.jsonl")
 	data := good(t)
 	if err := os.WriteFile(path, append(data, []byte(`{"visit":{"gro`)...), 0o666); err != nil {

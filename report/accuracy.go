@@ -10,7 +10,7 @@ import (
 	"github.com/isocost/isocost/report/plot"
 )
 
-// named is how many of the worst networks are called by name.
+// named says how many of the worst networks are called by name.
 const named = 5
 
 // accuracy shows predicted against measured, and where the error sits.

@@ -51,7 +51,7 @@ func (b *Band) Holds(c Bounds) bool {
 	return d >= b.Lo-slack && d <= b.Hi+slack
 }
 
-// excess is how far outside the band a cost is, in log units; 0 inside.
+// excess says how far outside the band a cost is, in log units; 0 inside.
 func (b *Band) excess(c Bounds) float64 {
 	if b.Interval {
 		under := math.Log((1 - b.Tau) * b.Budget.Hi / c.Lo)

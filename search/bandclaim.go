@@ -21,7 +21,7 @@ const missShare = 0.5
 // maxDrawn bounds the draws of one incumbent.
 const maxDrawn = 10000
 
-// Drawn is how many networks of the band are drawn for the k-th incumbent, k from 1,
+// Drawn says how many networks of the band are drawn for the k-th incumbent, k from 1,
 // of a search that claims that at most a share p of the band is better by more than ε:
 // the least n with (1−p)ⁿ ≤ half of the incumbent's share of δ. The proof is decision
 // 0510's.
@@ -50,7 +50,7 @@ func (s *Settings) checkBandShare() error {
 	return nil
 }
 
-// drawTries is how many networks of a space that is not on file are drawn for one of
+// drawTries says how many networks of a space that is not on file are drawn for one of
 // the band.
 const drawTries = 200000
 

@@ -81,7 +81,7 @@ func TestBandClaim(t *testing.T) {
 
 // The number of draws is the least that misses a share p of the band with half of the
 // incumbent's share of δ, and what cannot be claimed is refused.
-func TestDrawn(t *testing.T) {
+func TestDrawnNetworksOfTheBand(t *testing.T) {
 	s := DefaultSettings()
 	one := 1.0
 	s.Sigma, s.BandShare = &one, 0.05

@@ -27,7 +27,7 @@ func (made) Evaluate(_ context.Context, r search.Request) (search.Answer, error)
 	u := 0.0
 	for l, x := range r.Arch.Layers {
 		if strings.Contains(string(x.Precision), "/") {
-			return search.Answer{}, fmt.Errorf("%s is no network", r.Key)
+			return search.Answer{}, fmt.Errorf("%s is not a network", r.Key)
 		}
 		u += float64(x.Width)
 		if strings.Contains(x.Choice, "k5") {

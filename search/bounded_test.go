@@ -26,7 +26,7 @@ func (p *planted) diverging(_ context.Context, reqs []Request) ([]Outcome, error
 	return out, nil
 }
 
-// lost is how often a network's training comes to nothing.
+// lost says how often a network's training comes to nothing.
 func (p *planted) lost(first string) float64 {
 	if first == "a" {
 		return 0.1

@@ -30,7 +30,7 @@ const (
 	NotReached Verdict = "not reached"
 )
 
-// fewNeighbours is how many neighbours a claim needs to say anything.
+// fewNeighbours says how many neighbours a claim needs to say anything.
 const fewNeighbours = 3
 
 // Certificate holds what a search claims and everything needed to check it. It is a
@@ -86,7 +86,7 @@ type Claim struct {
 	// with probability ≥ 1−δ. Absent while a neighbour is unsampled.
 	EpsilonHat *float64 `json:"epsilon_hat,omitempty"`
 	Unretired  int      `json:"unretired"`
-	// More is how many samples are still needed to retire the unretired, if their
+	// More says how many samples are still needed to retire the unretired, if their
 	// means stay; -1 when one looks better than ε.
 	More  int      `json:"more"`
 	Rests []string `json:"rests_on"` // which parts rest on what

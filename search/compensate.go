@@ -40,7 +40,7 @@ type Compensator struct {
 	// FreeSlack drops the lower side of every band, for the cost-constrained
 	// baseline ĝ ≤ B; certificates never use it.
 	FreeSlack bool
-	// Neighbours is what Neighbourhood lists; "" for NeighboursCanonical.
+	// Neighbours holds what Neighbourhood lists; "" for NeighboursCanonical.
 	Neighbours Neighbours
 
 	trial space.Arch // scratch

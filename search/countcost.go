@@ -53,7 +53,7 @@ func (c *CountCost) Cost(a space.Arch) (Bounds, error) {
 	return Bounds{sum, sum, sum}, nil
 }
 
-// count is what one operator has.
+// count holds what one operator has.
 func (c *CountCost) count(op lut.Op) (float64, error) {
 	key := op.String()
 	if v, ok := c.known[key]; ok {

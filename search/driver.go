@@ -47,7 +47,7 @@ type Driver struct {
 	Now      func() time.Time // nil: no times in Progress
 }
 
-// Progress is how far a search is.
+// Progress says how far a search is.
 type Progress struct {
 	Event
 	Elapsed  time.Duration

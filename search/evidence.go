@@ -13,7 +13,7 @@ import (
 	"github.com/isocost/isocost/search/selector"
 )
 
-// Evidence is where the bounds of a search come from: package evidence has the
+// Evidence says where the bounds of a search come from: package evidence has the
 // kinds.
 type Evidence interface {
 	bounds

@@ -11,7 +11,7 @@ import (
 
 // An exchange changes the layer it is for and one other, is inside the band, leaves
 // the mutated layer's width and precision alone, and is the one of least drift.
-func TestExchange(t *testing.T) {
+func TestExchangesOfTwoLayers(t *testing.T) {
 	feasible := 0
 	for seed := range uint64(12) {
 		p := &planted{layers: 5, choices: 3, widths: 3, seed: seed, inversions: 0.3, spread: 2}

@@ -267,11 +267,11 @@ func against(a, b []float64) (mean, half float64) {
 	return stats.Mean(d), stats.StudentQuantile(0.95, len(d)-1) * stats.StdDev(d) / math.Sqrt(float64(len(d)))
 }
 
-// TestGoals holds the default search against the goals on landscapes whose optimum is
+// TestSearchMeetsItsGoals holds the default search against the goals on landscapes whose optimum is
 // known. `make search-study` runs it over forty anchors each and writes the page
 // docs/results/search-goals.md; the test proper has a few anchors and looks for what
 // must never fail.
-func TestGoals(t *testing.T) {
+func TestSearchMeetsItsGoals(t *testing.T) {
 	path, n := os.Getenv("ISOCOST_GOALS"), 4
 	if path == "" {
 		tier.Sequential(t, "a study of six landscapes")

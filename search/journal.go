@@ -155,7 +155,7 @@ func (m *Measurement) Deviation() *float64 {
 	return ptr(m.Value/m.Reference - 1)
 }
 
-// finite returns a pointer to v, nil when v is no finite number: JSON has none.
+// finite returns a pointer to v, nil when v is not a finite number: JSON has none.
 func finite(v float64) *float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return nil

@@ -104,7 +104,7 @@ func (m *macro) Cost(a space.Arch) (Bounds, error) {
 	return Bounds{r.Params, r.Params, r.Params}, nil
 }
 
-// noiseModel is how a study's samples are noisy.
+// noiseModel says how a study's samples are noisy.
 type noiseModel struct {
 	common float64 // share of the variance that all networks have at a seed; made up
 	bias   float64 // of differences at fidelity 0, in proportion less above; made up

@@ -38,7 +38,7 @@ func TestPairedHoldsTheClaim(t *testing.T) {
 		{"nothing common", 0, false, false},
 		// At a common seed the noises of half the pairs are opposed: pairing them makes
 		// differences noisier than independent seeds would.
-		{"opposed for half the pairs", 0.8, true, false}, // the pooled σ is no bound for these
+		{"opposed for half the pairs", 0.8, true, false}, // the pooled σ is not a bound for these
 	} {
 		change := func(p *planted) { p.common, p.opposed = c.common, c.opposed }
 		got := calibrated(t, runs, s, change)
@@ -181,7 +181,7 @@ func TestPairedAlarms(t *testing.T) {
 	}
 }
 
-func TestSettings(t *testing.T) {
+func TestPairedSettingsAreChecked(t *testing.T) {
 	for _, c := range []struct {
 		change func(s *Settings)
 		want   string

@@ -10,7 +10,7 @@ import (
 	"github.com/isocost/isocost/search/space"
 )
 
-// finalNeighbours is how many of the final's neighbours are audited at most: with
+// finalNeighbours says how many of the final's neighbours are audited at most: with
 // the anchor and the incumbents enough for a few hundred pairs, and few enough for
 // an evaluator that trains each.
 const finalNeighbours = 16
@@ -107,7 +107,7 @@ func audited(res *Result, t *tape) []string {
 }
 
 // audit has final utilities evaluated when a search has ended. Interrupted, there
-// is no comparison.
+// is not a comparison.
 func audit(ctx context.Context, p Problem, h Header, res *Result, t *tape, ask Ask) (*CertFidelity, error) {
 	if h.Final == nil {
 		return nil, nil

@@ -87,7 +87,7 @@ func (c *Compensator) excess(costs []Bounds) float64 {
 	return e
 }
 
-// Excess is how far outside the bands an architecture is, in log units: 0 inside,
+// Excess says how far outside the bands an architecture is, in log units: 0 inside,
 // +Inf when it cannot be priced.
 func (c *Compensator) Excess(x space.Arch) float64 {
 	e := 0.0

@@ -19,7 +19,7 @@ type Problem struct {
 	Space  space.Space
 	Bands  []Band
 	Anchor space.Arch
-	// Start is where the search begins, an architecture of the anchor's band; its zero
+	// Start says where the search begins, an architecture of the anchor's band; its zero
 	// value is the anchor.
 	Start space.Arch
 	// Known are evaluations that an explorer starts from. No bound rests on them.
@@ -445,7 +445,7 @@ func (r *searcher) priced(m *Move) {
 	m.FromCost, m.ToCost = price(m.From), price(m.To)
 }
 
-// progressEvery is how many steps pass between two estimates of what is left:
+// progressEvery says how many steps pass between two estimates of what is left:
 // each costs as much as hundreds of steps of selection.
 const progressEvery = 32
 

@@ -55,7 +55,7 @@ type Settings struct {
 	// and widths stay common. The utility is the mean over the devices' variants.
 	PerDevice bool `json:"per_device_precision,omitempty"`
 
-	// Explore is what finds where the certifying search begins; nil for the anchor.
+	// Explore finds where the certifying search begins; nil for the anchor.
 	Explore *explore.Plan `json:"explore,omitempty"`
 
 	// BandShare is p of a claim that at most a share p of all networks of the band is
@@ -65,7 +65,7 @@ type Settings struct {
 	EnforceTrueBand bool `json:"enforce_true_band,omitempty"`
 	IntervalBand    bool `json:"interval_band,omitempty"`
 
-	// Fresh is how many fresh-seed samples of anchor and final the gain rests on.
+	// Fresh says how many fresh-seed samples of anchor and final the gain rests on.
 	Fresh int `json:"fresh,omitempty"`
 	// Pool says that the evaluator's samples are a finite pool drawn without
 	// replacement: the claim is about its mean.
@@ -74,7 +74,7 @@ type Settings struct {
 	Seed uint64 `json:"seed"`
 }
 
-// Scope is how much of the neighbourhood a search looks at between two moves.
+// Scope says how much of the neighbourhood a search looks at between two moves.
 type Scope string
 
 // Scopes.
@@ -83,7 +83,7 @@ const (
 	ScopeAll   Scope = "all"
 )
 
-// Schedule is how δ is shared.
+// Schedule says how δ is shared.
 type Schedule string
 
 // Schedules.

@@ -32,7 +32,7 @@ func (s *SigmaReport) paired() bool { return s.Diff != nil && s.Diff.Used }
 // to make a confidence statement about.
 var ErrDeterministic = errors.New("deterministic evaluator: cannot certify")
 
-// minRepeats is how many identical repeats it takes: rounded utilities (two
+// minRepeats says how many identical repeats it takes: rounded utilities (two
 // decimals of accuracy) coincide now and then.
 const minRepeats = 4
 

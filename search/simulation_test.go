@@ -137,7 +137,7 @@ func TestEverySelectorHoldsTheClaim(t *testing.T) {
 					s.Fidelities = []evidence.Fidelity{{Value: 0.2}}
 				}
 				if (sel == "paired" || sel == "multi-fidelity") && schedule == ScheduleComparisons {
-					continue // refused, see TestSettings
+					continue // refused, see TestPairedSettingsAreChecked
 				}
 				got := simulate(t, runs, s, nil)
 				t.Logf("%-12s %-6s %-12s %3d wrong %3d certified, %.0f samples, ratio %.2f", sel, scope, schedule, got.wrong, got.certified, median(got.samples), median(got.ratios))
@@ -181,7 +181,7 @@ func TestCalibratedSigmaHoldsTheClaim(t *testing.T) {
 	}
 }
 
-func TestAlarms(t *testing.T) {
+func TestAlarmsOfAMisstatedSigma(t *testing.T) {
 	p := &planted{layers: 4, choices: 3, widths: 3, seed: 1, spread: 2}
 	s := simulationSettings()
 	exact := func(_ context.Context, reqs []Request) ([]Outcome, error) {
@@ -229,7 +229,7 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
-// alarms is how many of 20 searches raise an alarm; none of these may claim anything.
+// alarms says how many of 20 searches raise an alarm; none of these may claim anything.
 func (p *planted) alarms(t *testing.T, s Settings, ask Ask) int {
 	t.Helper()
 	alarmed := 0

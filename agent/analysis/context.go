@@ -13,7 +13,7 @@ import (
 // that out. Cells that the plan measures in a second context (benchmarks.Case.SecondContext)
 // show how much it is, and the intervals of all cells of their kinds hold it.
 
-// Contexts is how far marginal costs vary between contexts, by kind of operator.
+// Contexts says how far marginal costs vary between contexts, by kind of operator.
 type Contexts map[string]*variation
 
 type variation struct {

@@ -112,7 +112,7 @@ func (c *driftCurve) fit(allow float64) (same, settled float64) {
 	return same, settled
 }
 
-// whole is how many of n visits have their whole window within them, n at least curveWindow:
+// whole says how many of n visits have their whole window within them, n at least curveWindow:
 // what is added does not change their lines.
 func whole(n int) int { return n - curveWindow/2 }
 

@@ -64,7 +64,7 @@ type Log interface {
 	Visits() []*record.Visit
 	// Void reports whether a round's visits are left out.
 	Void(round int) bool
-	// Repeat is how many runs a sample of the model is.
+	// Repeat says how many runs a sample of the model is.
 	Repeat(model string) int
 }
 
@@ -301,7 +301,7 @@ func (a *Group) estimated(m *modelData) Estimate {
 	return e
 }
 
-// RoundsNeeded is how many rounds the interval of an estimator takes at least.
+// RoundsNeeded says how many rounds the interval of an estimator takes at least.
 func RoundsNeeded(estimator agent.Estimator, level float64) int {
 	need := endpointOrder
 	if estimator != agent.EstimatorMedian {

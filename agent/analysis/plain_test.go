@@ -23,7 +23,7 @@ type plainRound struct {
 	all    []float64
 }
 
-// plainModel is what the journal holds of one model within one group.
+// plainModel holds what the journal holds of one model within one group.
 type plainModel struct {
 	rounds    []plainRound // ascending
 	samples   int
@@ -279,7 +279,7 @@ func (a *plain) finished(c benchmarks.Case, roundsTaken int) (stop record.Stop, 
 	return "", false
 }
 
-// plainCurve is how slow the device is over time, by the reference: 1 at the start
+// plainCurve says how slow the device is over time, by the reference: 1 at the start
 // of the group. The zero value is 1 everywhere.
 type plainCurve struct {
 	t, f []float64 // ascending times, factor at each

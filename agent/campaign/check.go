@@ -139,7 +139,7 @@ func (r *run) checkNumeric(ctx context.Context, c *record.Check) (asked bool, er
 	return true, nil
 }
 
-// caution is what the campaign knows against a model's results.
+// caution holds what the campaign knows against a model's results.
 func (r *run) caution(m benchmarks.Model) string {
 	if r.Caution == nil || m.File == "" {
 		return ""

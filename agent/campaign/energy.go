@@ -19,13 +19,13 @@ import (
 // alike and is taken out of them.
 
 const (
-	// energySlice is how long the child runs a model between two looks at the window:
+	// energySlice says how long the child runs a model between two looks at the window:
 	// long against the exchange of a request, short against a slice.
 	energySlice = 0.05
-	// maxEnergyRounds is how many slices a window is cut into at most. A round is then
+	// maxEnergyRounds says how many slices a window is cut into at most. A round is then
 	// half a second per model with the default window.
 	maxEnergyRounds = 10
-	// slicePeriods is how many periods of its counter a slice holds at least. Both ends
+	// slicePeriods says how many periods of its counter a slice holds at least. Both ends
 	// of a slice are off by up to one; the errors of n slices are √n times one window's.
 	slicePeriods = 20
 	// energyRoundNumbers keeps the orders of energy rounds apart from those of latency.

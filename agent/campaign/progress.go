@@ -7,7 +7,7 @@ import (
 	"github.com/isocost/isocost/record"
 )
 
-// Progress is how far a campaign has come.
+// Progress says how far a campaign has come.
 type Progress struct {
 	Stage    string // opening, measuring, checking
 	Group    int
@@ -109,7 +109,7 @@ func namesOfCases(cases []benchmarks.Case) map[string]string {
 	return out
 }
 
-// leastRounds is how many rounds the quickest case takes.
+// leastRounds says how many rounds the quickest case takes.
 func (r *run) leastRounds() int {
 	return max(r.Protocol.Stop.MinRounds, (r.Protocol.Stop.MinSamples+r.Protocol.Sample.PerVisit-1)/r.Protocol.Sample.PerVisit)
 }

@@ -212,7 +212,7 @@ func (r *run) roundCodes(g int) []record.Validity {
 	return codes
 }
 
-// slowAllowed is how many of the rounds that count may be slow without hurting the
+// slowAllowed says how many of the rounds that count may be slow without hurting the
 // estimate. A median is hurt from the first that was not redone; a minimum as soon as
 // no other is left. A quantile q of all rounds is the quantile q/(1−s) of the quiet
 // ones when a share s is slow: within their faster half as long as s ≤ 1 − 2q.

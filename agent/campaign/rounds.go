@@ -288,7 +288,7 @@ func (r *run) warmUp(ctx context.Context, batch []visitPlan) error {
 	return nil
 }
 
-// gateStep is how long the device rests between two looks at the temperature:
+// gateStep says how long the device rests between two looks at the temperature:
 // heat sinks of phones and boards have time constants of tens of seconds.
 const gateStep = 1.0
 
@@ -346,7 +346,7 @@ func (r *run) closeRound(g, round int, taken ...*record.Visit) record.Line {
 	return record.Line{Round: &out}
 }
 
-// voids is how many of the closed rounds of a group are void.
+// voids says how many of the closed rounds of a group are void.
 func (r *run) voids(g int) int {
 	n := 0
 	for i := range r.j.roundsClosed(g) {
@@ -357,6 +357,6 @@ func (r *run) voids(g int) int {
 	return n
 }
 
-// voidsAllowed is how many rounds of a group may be taken again: the protocol's
+// voidsAllowed says how many rounds of a group may be taken again: the protocol's
 // redos, each as long as the fewest rounds a group can have.
 func (r *run) voidsAllowed() int { return r.Protocol.Thermal.Redo * r.Protocol.Stop.MinRounds }

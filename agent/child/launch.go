@@ -120,7 +120,7 @@ func (p *process) Wait() (record.Validity, string) {
 	return p.code, p.words.String()
 }
 
-// goSignal is how Go's runtime reports a signal that native code raised: it
+// goSignal says how Go's runtime reports a signal that native code raised: it
 // prints the name and exits with 2, so that the wait status does not tell.
 var goSignal = regexp.MustCompile(`(?m)^(?:\[signal |)(SIG[A-Z]+)(?:: |\])`)
 

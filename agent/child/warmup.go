@@ -69,7 +69,7 @@ func warmModel(s agent.Session, clock agent.Clock, w agent.ModelWarmup) (runs in
 	}
 }
 
-// repeatFor is how often a run must be repeated for a sample of minSeconds: found
+// repeatFor says how often a run must be repeated for a sample of minSeconds: found
 // once, then frozen.
 func repeatFor(run time.Duration, minSeconds float64) int {
 	if run <= 0 {

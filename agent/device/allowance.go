@@ -100,7 +100,7 @@ func (d *Device) quota() *float64 {
 	return &least
 }
 
-// unlimited is what version 1 writes for no limit, the largest multiple of a page; no
+// unlimited holds what version 1 writes for no limit, the largest multiple of a page; no
 // machine has half of it.
 const unlimited = 1 << 62
 
@@ -114,7 +114,7 @@ func (d *Device) groupMemory() (limit, left *int64) {
 		limitFile, usedFile, cache = "memory.max", "memory.current", "inactive_file"
 	}
 	for _, dir := range folders {
-		most, err := d.fs.Int(dir + "/" + limitFile) // "max" is no number
+		most, err := d.fs.Int(dir + "/" + limitFile) // "max" is not a number
 		if err != nil || most <= 0 || most >= unlimited {
 			continue
 		}

@@ -7,9 +7,9 @@ import (
 	"github.com/isocost/isocost/internal/hint"
 )
 
-// TestAllowance: a process that may use less than the machine has is measured, named and
+// TestProcessorAllowance: a process that may use less than the machine has is measured, named and
 // judged by what it may use. The board has four CPUs and 1 GiB available.
-func TestAllowance(t *testing.T) {
+func TestProcessorAllowance(t *testing.T) {
 	const machine = 1 << 30
 	tree := func(files map[string]string) *Device {
 		root := t.TempDir()

@@ -40,7 +40,7 @@ func androidRunner() func(context.Context, string, ...string) ([]byte, error) {
 	}
 }
 
-// getpropTries is how often getprop is asked: property service may be busy for a
+// getpropTries says how often getprop is asked: property service may be busy for a
 // moment after the device has started.
 const getpropTries = 3
 

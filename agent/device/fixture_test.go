@@ -103,9 +103,9 @@ func summary(t testing.TB, d *Device) string {
 	return strings.ReplaceAll(b.String(), d.fs.Root(), "")
 }
 
-// TestBoards reads every fixture board and compares all of it with what the
+// TestBoardsAreDescribed reads every fixture board and compares all of it with what the
 // archive expects; -update rewrites that, for a person to review.
-func TestBoards(t *testing.T) {
+func TestBoardsAreDescribed(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) < 10 {
 		t.Fatalf("only %d boards: %v", len(files), err)

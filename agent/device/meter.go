@@ -95,7 +95,7 @@ type count struct {
 type counterMeter struct {
 	info EnergySource
 	read func() ([]count, error)
-	// poll is how often the counter must be seen so that no wrap is missed; 0: the
+	// poll says how often the counter must be seen so that no wrap is missed; 0: the
 	// two ends are enough.
 	poll time.Duration
 

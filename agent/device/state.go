@@ -11,7 +11,7 @@ import (
 	"github.com/shirou/gopsutil/v3/mem"
 )
 
-// State is how the machine is doing at one moment. Absent parts are nil or empty
+// State says how the machine is doing at one moment. Absent parts are nil or empty
 // and listed in Absent.
 type State struct {
 	Clocks       []Clock       `json:"clocks,omitempty"`

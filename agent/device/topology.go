@@ -34,7 +34,7 @@ type Cluster struct {
 type Topology struct {
 	CPUs     []CPU     `json:"cpus"`
 	Clusters []Cluster `json:"clusters"`
-	// Allowed is what this process may use of the CPUs that are online: its affinity mask
+	// Allowed holds what this process may use of the CPUs that are online: its affinity mask
 	// and cpuset. Empty where that is all of them, or not known.
 	Allowed CoreSet `json:"allowed,omitempty"`
 }

@@ -153,7 +153,7 @@ func elements(t *testing.T, x agent.Tensor) []float64 {
 }
 
 // Law: what the reader folds is what ONNX Runtime computes, of random graphs of constants.
-// ISOCOST_DIFFERENTIAL is how many graphs are made, by default those of a few seconds.
+// ISOCOST_DIFFERENTIAL says how many graphs are made, by default those of a few seconds.
 func TestFoldsAgreeWithRuntime(t *testing.T) {
 	b := backend(t)
 	count := 150

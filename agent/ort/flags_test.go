@@ -10,7 +10,7 @@ import (
 	"github.com/isocost/isocost/internal/nativelib"
 )
 
-func TestFlags(t *testing.T) {
+func TestFlagsOfTheBackend(t *testing.T) {
 	var f Flags
 	set := pflag.NewFlagSet("", pflag.ContinueOnError)
 	f.AddFlags(set)
@@ -30,7 +30,7 @@ func TestFlags(t *testing.T) {
 }
 
 // What is probed of a library is what it is there for.
-func TestProbe(t *testing.T) {
+func TestProbeFindsTheLibrary(t *testing.T) {
 	var f Flags
 	for _, c := range []struct {
 		rt        nativelib.Runtime

@@ -73,7 +73,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-func TestInfo(t *testing.T) {
+func TestInfoNamesTheLibrary(t *testing.T) {
 	info, err := backend(t).Info()
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestModelFromPath(t *testing.T) {
 	outputs(t, s)
 }
 
-func TestRefusals(t *testing.T) {
+func TestRefusalsAreUnsupported(t *testing.T) {
 	b := backend(t)
 	for _, c := range []struct {
 		name        string
@@ -278,8 +278,8 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
-// TestLibraries loads files that are not a usable ONNX Runtime, each in a process of its own.
-func TestLibraries(t *testing.T) {
+// TestLibrariesOfOneProcess loads files that are not a usable ONNX Runtime, each in a process of its own.
+func TestLibrariesOfOneProcess(t *testing.T) {
 	if path := os.Getenv("ISOCOST_TEST_LIBRARY"); path != "" {
 		_, err := New(Config{Library: path, Search: nativelib.Host()}).Info()
 		json.NewEncoder(os.Stdout).Encode([]string{err.Error(), hint.Of(err)})
@@ -314,7 +314,7 @@ func TestLibraries(t *testing.T) {
 			static struct { void *(*a)(unsigned); const char *(*v)(void); } base = {api, version};
 			void *OrtGetApiBase(void) { return &base; }`), `"1.17.3" is older than 1.24`, "newer library"},
 	} {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestLibraries$")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestLibrariesOfOneProcess$")
 		cmd.Env = append(os.Environ(), "ISOCOST_TEST_LIBRARY="+c.path)
 		out, err := cmd.Output()
 		var got []string

@@ -76,7 +76,7 @@ func dynamicModel() []byte {
 	}.bytes()
 }
 
-func TestPlacement(t *testing.T) {
+func TestPlacementNamesTheProvider(t *testing.T) {
 	p, err := backend(t).Placement(context.Background(), agent.Model{Name: "conv", Bytes: convModel(1)}, oneThread)
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestPlacement(t *testing.T) {
 	}
 }
 
-func TestProfile(t *testing.T) {
+func TestProfileListsTheKernels(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	kernels, err := backend(t).Profile(context.Background(), agent.Model{Bytes: convModel(1)}, oneThread, 5)
 	if err != nil {
@@ -115,8 +115,8 @@ func TestProfile(t *testing.T) {
 	}
 }
 
-// TestExecution checks how ONNX Runtime's CPU provider runs each precision.
-func TestExecution(t *testing.T) {
+// TestExecutionIsSaidPerPrecision checks how ONNX Runtime's CPU provider runs each precision.
+func TestExecutionIsSaidPerPrecision(t *testing.T) {
 	b := backend(t)
 	for _, c := range []struct {
 		name      string
@@ -141,7 +141,7 @@ func TestExecution(t *testing.T) {
 	}
 }
 
-func TestOptimised(t *testing.T) {
+func TestOptimisedGraphIsRead(t *testing.T) {
 	data, err := backend(t).Optimised(context.Background(), agent.Model{Bytes: convModel(1)}, oneThread)
 	if err != nil {
 		t.Fatal(err)

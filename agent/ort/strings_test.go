@@ -9,7 +9,7 @@ import (
 	"github.com/isocost/isocost/agent"
 )
 
-func TestStrings(t *testing.T) {
+func TestStringsOfTheLibrary(t *testing.T) {
 	b := backend(t)
 	same := testModel{
 		in: []testValue{{"s", 8, []any{2, 2}}}, out: []testValue{{"same", 8, []any{2, 2}}},

@@ -23,7 +23,7 @@ type Plan struct {
 	Plugin bool
 }
 
-// Result is what a child found: its only line of output.
+// Result holds what a child found: its only line of output.
 type Result struct {
 	Version   string              `json:"version,omitempty"`
 	Path      string              `json:"path,omitempty"`

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 }
 
 // However a library ends its process, the one that asked says so and goes on.
-func TestAsk(t *testing.T) {
+func TestAskedRuntimeAnswersFromAChild(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 // Name is the backend's name in records and flags.
 const Name = "sim"
 
-// Flags are what a command line says of the simulated device.
+// Flags hold what a command line says of the simulated device.
 type Flags struct {
 	Device string // its file
 	// Die carries out a fault on the process; see New.

@@ -43,7 +43,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-func TestFormula(t *testing.T) {
+func TestFormulasEvaluate(t *testing.T) {
 	vars := map[string]float64{"h": 14, "cout": 60}
 	for text, want := range map[string]float64{
 		"1": 1, "1+2*3": 7, "(1+2)*3": 9, "2^3^2": 512, "-2^2": 4, "10-2-3": 5, "8/2/2": 2,

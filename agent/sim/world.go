@@ -26,7 +26,7 @@ func newWorld(dev *Device) *world {
 	return &world{dev: dev, rng: rand.New(rand.NewPCG(dev.Seed, 0))}
 }
 
-// epoch is where virtual time begins; only differences mean anything.
+// epoch says where virtual time begins; only differences mean anything.
 var epoch = time.Unix(0, 0)
 
 func (w *world) Now() time.Time { return epoch.Add(w.now) }

@@ -23,12 +23,12 @@ type ADBDialer struct {
 	Spec Spec
 	Dir  string // folder on the device
 	ADB  string // the adb program; "adb" is looked up in PATH
-	// Patience is how long a device that is still connecting or unanswered is waited
+	// Patience says how long a device that is still connecting or unanswered is waited
 	// for; 0 means 15 seconds.
 	Patience time.Duration
 }
 
-// androidBase is where a shell user may write and execute.
+// androidBase says where a shell user may write and execute.
 const androidBase = "/data/local/tmp/isocost"
 
 // NewADBDialer uses the adb in PATH.
@@ -97,7 +97,7 @@ func (d *ADBDialer) Dial(ctx context.Context) (Conn, error) {
 	return c, nil
 }
 
-// patience is how long a passing state is waited for.
+// patience says how long a passing state is waited for.
 func (d *ADBDialer) patience() time.Duration {
 	if d.Patience > 0 {
 		return d.Patience

@@ -156,7 +156,7 @@ func StartJob(dir, lock, by string, self, argv []string) (JobState, error) {
 	return JobState{State: StateRunning}, cmd.Process.Release()
 }
 
-// lockFD is where StartJob hands the lock down.
+// lockFD says where StartJob hands the lock down.
 const lockFD = 3
 
 // Supervise runs argv in the job folder dir, waits for it, and writes how it
@@ -263,7 +263,7 @@ func StateOf(dir, lock string, prefix int64) (JobState, error) {
 	return s, nil
 }
 
-// followPoll is how often Follow looks for new records; followPing how often it
+// followPoll says how often Follow looks for new records; followPing how often it
 // gives a sign of life.
 const (
 	followPoll = 100 * time.Millisecond

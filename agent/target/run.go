@@ -42,17 +42,17 @@ type Job struct {
 	Note func(format string, args ...any)
 	// Stdout gets what the agent printed, when it has ended; nil for nowhere.
 	Stdout io.Writer
-	// GiveUp is how long a lost link is dialled again; 0 means 10 minutes.
+	// GiveUp says how long a lost link is dialled again; 0 means 10 minutes.
 	GiveUp time.Duration
 	// Clean removes the job's folder from the device when it is done.
 	Clean bool
 }
 
-// silence is how long the follower may say nothing before the link counts as
+// silence says how long the follower may say nothing before the link counts as
 // lost; it gives a sign of life each followPing.
 const silence = 20 * time.Second
 
-// maxDeaths is how often a job that died without a word is started again.
+// maxDeaths says how often a job that died without a word is started again.
 const maxDeaths = 3
 
 // ErrBusy is wrapped when another job measures on the device.

@@ -12,7 +12,7 @@ const (
 // recordName is the record file in a job's folder.
 const recordName = "rec.jsonl"
 
-// JobState is how a job on the device is doing.
+// JobState says how a job on the device is doing.
 type JobState struct {
 	State  string `json:"state"`
 	Code   int    `json:"code"`             // of a job that is done: its exit code, 128 + signal

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func TestISA(t *testing.T) {
+func TestISAOfAProcessor(t *testing.T) {
 	haswell := []string{"sse4_1", "avx", "avx2", "fma"}
 	skylake := append([]string{"avx512f", "avx512bw", "avx512vl", "avx512dq"}, haswell...)
 	sapphire := append([]string{"avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"}, skylake...)
@@ -33,9 +33,9 @@ func TestISA(t *testing.T) {
 	}
 }
 
-// TestFeatures: Info reports what oneDNN reports of itself, in processes with and without
+// TestFeaturesNameTheKernels: Info reports what oneDNN reports of itself, in processes with and without
 // limits.
-func TestFeatures(t *testing.T) {
+func TestFeaturesNameTheKernels(t *testing.T) {
 	if os.Getenv("ISOCOST_TEST_FEATURES") != "" {
 		info, err := New().Info()
 		if err != nil {
@@ -62,7 +62,7 @@ func TestFeatures(t *testing.T) {
 		"AVX512_CORE_AMX":  "Intel AVX-512 with float16, Intel DL Boost and bfloat16 support and Intel AMX with bfloat16 and 8-bit integer support",
 	}
 	for _, env := range []string{"TF_ENABLE_ONEDNN_OPTS=1", "TF_ENABLE_ONEDNN_OPTS=0", "ONEDNN_MAX_CPU_ISA=AVX2", "TF_XLA_FLAGS=--tf_xla_auto_jit=0"} {
-		c := exec.Command(os.Args[0], "-test.run=^TestFeatures$", "-test.v")
+		c := exec.Command(os.Args[0], "-test.run=^TestFeaturesNameTheKernels$", "-test.v")
 		c.Env = append(os.Environ(), "ISOCOST_TEST_FEATURES=1", "TF_ENABLE_ONEDNN_OPTS=1", "ONEDNN_VERBOSE=1", env)
 		text, err := c.Output()
 		if err != nil {

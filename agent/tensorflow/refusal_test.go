@@ -12,8 +12,8 @@ import (
 	"github.com/isocost/isocost/agent"
 )
 
-// TestRefuses: texts are TensorFlow's, shortened, but the last, which is made up.
-func TestRefuses(t *testing.T) {
+// TestModelsThatCannotRunAreRefused: texts are TensorFlow's, shortened, but the last, which is made up.
+func TestModelsThatCannotRunAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		code int
 		text string
@@ -36,9 +36,9 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// TestRefusal: TensorFlow's own errors, from graphs that it does not take and from runs
+// TestRefusalNamesTheOperation: TensorFlow's own errors, from graphs that it does not take and from runs
 // that fail.
-func TestRefusal(t *testing.T) {
+func TestRefusalNamesTheOperation(t *testing.T) {
 	for name, c := range map[string]struct {
 		make func(*writer)
 		code int

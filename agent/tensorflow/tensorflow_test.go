@@ -54,9 +54,9 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// TestCatalogue runs every chain of the catalogue's test file in every precision
+// TestCatalogueAgreesWithTheReference runs every chain of the catalogue's test file in every precision
 // and compares it with the reference interpreter.
-func TestCatalogue(t *testing.T) {
+func TestCatalogueAgreesWithTheReference(t *testing.T) {
 	ran, models, told := map[lut.Precision]int{}, 0, 0
 	for _, m := range backendtest.Catalogue(t, "../../benchmarks/testdata/kernels.txt") {
 		if slices.ContainsFunc(m.Chain, func(op lut.Op) bool { return op.Attr("mode") == "cubic" }) {
@@ -149,7 +149,7 @@ func tells(t *testing.T, got, want agent.Tensor, limit float64) bool {
 	return n.RelRMS > limit && limit < 1
 }
 
-func TestRefusals(t *testing.T) {
+func TestRefusalsAreUnsupported(t *testing.T) {
 	m := build(t, "linear/fp32@cin=16,cout=8,m=4")
 	for name, c := range map[string]struct {
 		opt  agent.Options
@@ -188,8 +188,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestExecution: the verdict follows the operations that ran, not the model's name.
-func TestExecution(t *testing.T) {
+// TestExecutionIsSaidPerPrecision: the verdict follows the operations that ran, not the model's name.
+func TestExecutionIsSaidPerPrecision(t *testing.T) {
 	bf16 := agent.Emulated // where oneDNN is off, or the processor has no such arithmetic
 	if oneDNN() && slices.ContainsFunc(arithmetic(lut.BF16), func(f string) bool { return slices.Contains(arithmeticHere(), f) }) {
 		bf16 = agent.Native
@@ -217,8 +217,8 @@ func TestExecution(t *testing.T) {
 	}
 }
 
-// TestJudge: what the graphs of other machines would mean.
-func TestJudge(t *testing.T) {
+// TestGraphIsJudgedNativeOrEmulated: what the graphs of other machines would mean.
+func TestGraphIsJudgedNativeOrEmulated(t *testing.T) {
 	conv := func(op string, dtype uint64) []operation {
 		return []operation{{op: "Const", dtype: 1}, {op: "Cast"}, {op: op, dtype: dtype}, {op: "Relu", dtype: 1}}
 	}
@@ -242,8 +242,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestOptimised: what runs is read from the runtime's own graph, fused.
-func TestOptimised(t *testing.T) {
+// TestOptimisedGraphIsRead: what runs is read from the runtime's own graph, fused.
+func TestOptimisedGraphIsRead(t *testing.T) {
 	p, err := New().Placement(context.Background(), build(t, "conv[act=relu6,k=3]/fp32@cin=16,cout=16,h=8,w=8"), cpu)
 	if err != nil || len(p.Nodes) != 1 || !strings.Contains(p.Nodes[0].Op, "FusedConv2D") || p.Nodes[0].Provider != "cpu" {
 		t.Errorf("%+v, %v; want one fused convolution", p, err)

@@ -73,9 +73,9 @@ func graphInputs(g *graph.Graph) (map[string][]float32, map[string]agent.Tensor)
 	return in, tensors
 }
 
-// TestCatalogue runs every model of the catalogue on both libraries and compares
+// TestCatalogueAgreesWithTheReference runs every model of the catalogue on both libraries and compares
 // it with the reference interpreter.
-func TestCatalogue(t *testing.T) {
+func TestCatalogueAgreesWithTheReference(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs every operator: make test")
 	}

@@ -17,11 +17,11 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// TestFrames: what a frame subtracts leaves exactly the operator's own kernels on
+// TestFramesKeepTheirOperator: what a frame subtracts leaves exactly the operator's own kernels on
 // LiteRT. testdata/frames-litert.txt names them for one operator of each kind in
 // fp32 and int8: how many more (or fewer) of each kernel the model with the operator
 // has than the one without. Kernels that differ in size alone cancel here.
-func TestFrames(t *testing.T) {
+func TestFramesKeepTheirOperator(t *testing.T) {
 	if testing.Short() {
 		t.Skip("profiles every operator: make test")
 	}

@@ -16,13 +16,13 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// TestKernels: every model of the catalogue runs as exactly the kernels named in
+// TestKernelsOnFile: every model of the catalogue runs as exactly the kernels named in
 // testdata/kernels-litert.txt and kernels-tflite.txt: fused as declared, nothing
 // folded away, no conversion that the file does not have. "builtin" marks a kernel
 // of the library's own, all others are XNNPACK's. With LiteRT, whose profiler takes
 // 71 MB per session, fp16 and int8w are left out: their kernels on this processor are
 // fp32's, as the verdict emulated says.
-func TestKernels(t *testing.T) {
+func TestKernelsOnFile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("profiles every operator: make test")
 	}

@@ -180,7 +180,7 @@ func (l *library) openLiteRT(file []byte, model agent.Model, opt agent.Options, 
 	return s, plan.verify(s)
 }
 
-// litertPlan is how a provider is asked for.
+// litertPlan says how a provider is asked for.
 type litertPlan struct {
 	provider string
 	mask     int

@@ -58,9 +58,9 @@ func intAttrs(pairs ...any) graph.Attrs {
 	return a
 }
 
-// TestOperators runs every operator of the neutral graph that the catalogue's own
+// TestOperatorCodesOfTheLibrary runs every operator of the neutral graph that the catalogue's own
 // models do not reach, on both libraries, against the reference interpreter.
-func TestOperators(t *testing.T) {
+func TestOperatorCodesOfTheLibrary(t *testing.T) {
 	type l = []int
 	for name, build := range map[string]func(s *small) []*graph.Value{
 		"deconv same": func(s *small) []*graph.Value {

@@ -85,7 +85,7 @@ func (b *Backend) kernels(ctx context.Context, model agent.Model, opt agent.Opti
 	return nodes, err
 }
 
-// owner is who ran a profiled operator.
+// owner names who ran a profiled operator.
 func (e event) owner() string {
 	if e.delegate {
 		return XNNPACK

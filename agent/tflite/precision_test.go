@@ -31,8 +31,8 @@ func TestKernelPrecision(t *testing.T) {
 	}
 }
 
-// TestExecution: the verdict follows the kernels that ran, not the model's name.
-func TestExecution(t *testing.T) {
+// TestExecutionIsSaidPerPrecision: the verdict follows the kernels that ran, not the model's name.
+func TestExecutionIsSaidPerPrecision(t *testing.T) {
 	halfMode := agent.Emulated // forced half precision on a CPU without the arithmetic
 	if noHalfArithmetic() == "" {
 		halfMode = agent.Native

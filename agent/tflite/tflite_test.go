@@ -293,7 +293,7 @@ func TestNoEffectIsNoticed(t *testing.T) {
 	})
 }
 
-func TestArena(t *testing.T) {
+func TestArenaBytesAreReported(t *testing.T) {
 	b := New(Config{Library: nativelib.Require(t, Classic), Search: nativelib.Host()})
 	s, err := b.Open(context.Background(), convModel(t, 12, 8, false), agent.Options{Provider: Builtin, Threads: 1})
 	if err != nil {

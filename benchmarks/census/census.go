@@ -15,7 +15,7 @@ type Network struct {
 	// Family names the networks that share its blocks: what was measured of one tells of
 	// the others.
 	Family string `json:"family"`
-	// Precision is what the network was exported in; some of its kernels may be in another.
+	// Precision holds what the network was exported in; some of its kernels may be in another.
 	Precision lut.Precision `json:"precision"`
 	Kernels   []lut.Op      `json:"kernels"` // first to last
 	// Unpriced counts the nodes of the network that no key describes.

@@ -8,7 +8,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// reach is how many kernels further on a walk may go on: enough to pass a branch of a
+// reach says how many kernels further on a walk may go on: enough to pass a branch of a
 // block, so that a walk stays in the block it is in.
 const reach = 12
 

@@ -18,7 +18,7 @@ import (
 type Candidate struct {
 	Ops     []lut.Op // the kernels that its cost is the sum of
 	Seconds float64  // of device time, about
-	// Run is how long one run of its models takes, about, in seconds, all together: what its
+	// Run says how long one run of its models takes, about, in seconds, all together: what its
 	// noise is a part of.
 	Run float64
 
@@ -70,7 +70,7 @@ func cell(op lut.Op, s benchmarks.Schedule) (c Candidate, ok bool) {
 	return c, true
 }
 
-// models is what a model takes in all and in a run, in seconds.
+// models holds what a model takes in all and in a run, in seconds.
 func models(chain benchmarks.Chain, s benchmarks.Schedule) (all, run float64, ok bool) {
 	weights := 0
 	for _, op := range chain {

@@ -24,7 +24,7 @@ type Request struct {
 	Schedule benchmarks.Schedule
 	Seed     uint64
 	Measured []lut.Op // kernels measured by themselves already
-	// PerNetwork is how many short chains of each network are considered; 0 for none.
+	// PerNetwork says how many short chains of each network are considered; 0 for none.
 	PerNetwork int
 	// Gains says what each candidate would teach per second, given what was measured; nil
 	// where nothing was, and the census is covered instead. Doubt is how unsure the cost of a

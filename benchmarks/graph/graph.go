@@ -95,7 +95,7 @@ func (v *Value) Len() int {
 	return n
 }
 
-// Bytes is how many bytes the value's elements take.
+// Bytes says how many bytes the value's elements take.
 func (v *Value) Bytes() int64 {
 	n := int64(v.Len())
 	switch v.DType {

@@ -10,7 +10,7 @@ type Quant struct {
 	Axis  int
 }
 
-// Channel is which of v's scales its element i, in row-major order, has.
+// Channel says which of v's scales its element i, in row-major order, has.
 func (v *Value) Channel(i int) int {
 	n := len(v.Quant.Scale)
 	if n == 1 {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestQuantized(t *testing.T) {
+func TestQuantisedNumbers(t *testing.T) {
 	v := &Value{DType: Int8, Shape: []int{2, 3, 1}, Data: []float32{-0.1, 1, 1000, -0.05, -64, 2},
 		Quant: &Quant{Scale: []float32{0.5, 0.25, 2}, Zero: []int32{0, -2, 0}, Axis: 1}}
 	if got, want := v.Integers(), []int64{0, 2, 127, 0, -128, 1}; !slices.Equal(got, want) {

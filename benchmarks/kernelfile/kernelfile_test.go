@@ -23,7 +23,7 @@ func sample() *File {
 		}}
 }
 
-func TestRoundTrip(t *testing.T) {
+func TestKernelsRoundTrip(t *testing.T) {
 	data, err := Encode(sample())
 	if err != nil {
 		t.Fatal(err)

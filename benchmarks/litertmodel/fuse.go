@@ -88,7 +88,7 @@ func (r *Fused) takeHardSigmoid(o *graph.Operator) {
 	}
 }
 
-// normMost is how many operators a layer normalisation may be; converters write 9 or 10.
+// normMost says how many operators a layer normalisation may be; converters write 9 or 10.
 const normMost = 16
 
 // normal are the operators a layer normalisation is written with.

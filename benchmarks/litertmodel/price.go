@@ -136,7 +136,7 @@ func (r *Fused) rows(s []int32, a int) map[string]int {
 	return map[string]int{"seq": seq, "dim": dim}
 }
 
-// outer is how many elements the leading dimensions have, without the batch.
+// outer says how many elements the leading dimensions have, without the batch.
 func (r *Fused) outer(s []int32) int {
 	n := graph.Size(s)
 	if len(s) > 0 && int(s[0]) == r.Batch {

@@ -22,7 +22,7 @@ type File struct {
 	// Inputs and Outputs hold what the model declares: none of kernels and of formats that
 	// only their runtime reads.
 	Inputs, Outputs []Value
-	// Signature is how a .tflite model is entered, and Signatures are all that it could be,
+	// Signature says how a .tflite model is entered, and Signatures are all that it could be,
 	// when there are several.
 	Signature  string
 	Signatures []string

@@ -11,7 +11,7 @@ import (
 )
 
 // Peaks worked out by hand: maps of 48×48 floats, channels in whole blocks of 16.
-func TestPeakBytes(t *testing.T) {
+func TestPeakBytesOfAGraph(t *testing.T) {
 	const pixel = 48 * 48 * 4
 	for _, c := range []struct {
 		what string

@@ -11,7 +11,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// randomOperators are what random graphs are made of: those that shapes are computed with,
+// randomOperators hold what random graphs are made of: those that shapes are computed with,
 // and one of each way of pricing, fusing, quantising and planning.
 var randomOperators = []string{"Add", "Mul", "Div", "Mod", "Pow", "Min", "Max", "Equal", "Where", "And", "Not", "Relu", "Clip", "Celu", "Sigmoid", "Sqrt", "Erf",
 	"Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "QLinearMatMul", "MatMul", "MatMulInteger", "Gemm", "Einsum", "LSTM",

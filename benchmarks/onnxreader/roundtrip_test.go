@@ -161,7 +161,7 @@ func TestBlocksReadAsKernels(t *testing.T) {
 
 // testdata holds small networks as torch and onnxruntime wrote them
 // (scripts/export_models.py --set tiny), beside what they are read as.
-func TestGolden(t *testing.T) {
+func TestKernelsOfModelsOnFile(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.onnx")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no models in testdata")

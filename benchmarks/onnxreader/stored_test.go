@@ -34,7 +34,7 @@ func TestStoredWeightsAreNotFloat(t *testing.T) {
 	}
 }
 
-// A Slice that turns a map round keeps its size, and is no view.
+// A Slice that turns a map round keeps its size, and is not a view.
 func TestBackwardsIsNoView(t *testing.T) {
 	list := func(name string, v int64) *onnx.Tensor { return onnx.IntTensor(name, onnx.Int64, []int64{v}, 1) }
 	m := &onnx.Model{IRVersion: 8, Opsets: []onnx.Opset{{Version: 17}}, Graph: &onnx.Graph{

@@ -11,7 +11,7 @@ type Operator interface {
 	ONNXForm() Form
 }
 
-// Form is how an operator stands in an ONNX model. The zero value says nothing and is
+// Form says how an operator stands in an ONNX model. The zero value says nothing and is
 // refused; None says that there is no form, and why.
 type Form struct {
 	// Name is the operator that the node becomes, with its domain before a colon when it

@@ -89,7 +89,7 @@ func (l *lowerer) slot(v *graph.Value, shape []int, bits int) *slot {
 	return &slot{shape: append([]int{}, shape...), width: bits, bytes: (int64(n)*int64(bits) + 7) / 8}
 }
 
-// plain is where v lies as it is, changed into that form by a step if need be.
+// plain says where v lies as it is, changed into that form by a step if need be.
 func (l *lowerer) plain(v *graph.Value) *slot {
 	p := l.places(v)
 	if p.plain != nil {
@@ -121,7 +121,7 @@ func (l *lowerer) padded(shape []int) []int {
 	return s
 }
 
-// blocked is where v lies in blocks of channels.
+// blocked says where v lies in blocks of channels.
 func (l *lowerer) blocked(v *graph.Value) *slot {
 	p := l.places(v)
 	if !isMap(v) {
@@ -147,7 +147,7 @@ func last(shape []int) []int {
 	return ortmodel.Last(shape)
 }
 
-// narrow is where v lies in 8 bits.
+// narrow says where v lies in 8 bits.
 func (l *lowerer) narrow(v *graph.Value) *slot {
 	p := l.places(v)
 	if p.narrow == nil {

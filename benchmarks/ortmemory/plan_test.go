@@ -4,7 +4,7 @@ import "testing"
 
 // Plans worked out by hand after ONNX Runtime's planner; sizes are of one 32-bit
 // number per element.
-func TestArrange(t *testing.T) {
+func TestBuffersAreArrangedLikeTheRuntime(t *testing.T) {
 	slotOf := func(shape ...int) *slot {
 		n := int64(4)
 		for _, d := range shape {

@@ -29,7 +29,7 @@ type How struct {
 	Skip    bool   // a layer normalisation that adds a shortcut first
 }
 
-// How is how a node runs. Only Fuse changes it.
+// How says how a node runs. Only Fuse changes it.
 func (g *Fused) How(n *graph.Node) *How {
 	h := g.runs[n]
 	if h == nil {

@@ -29,7 +29,7 @@ type Place struct {
 	lacks  string   // why it has no key
 }
 
-// Layout is how a tensor lies in memory.
+// Layout says how a tensor lies in memory.
 type Layout string
 
 // Layouts of maps; everything else is Plain.

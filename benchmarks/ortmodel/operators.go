@@ -14,7 +14,7 @@ type Operator struct {
 	// InPlace are the inputs that its kernel may write its output onto, best first
 	// (MayInplace of the registrations under core/providers/cpu).
 	InPlace []int
-	// Blocked is how it works on maps in blocks of channels (core/optimizer/
+	// Blocked says how it works on maps in blocks of channels (core/optimizer/
 	// nchwc_transformer.cc). planned means that only the memory planner counts it so,
 	// as the peaks measured have it; the keys of what follows do not.
 	Blocked Blocking
@@ -23,7 +23,7 @@ type Operator struct {
 	// key prices it. Without one it is priced by its name among the element-wise
 	// operators (names.go), or not at all.
 	key rule
-	// int8 is when it runs in 8 bits in a model as a quantiser writes it.
+	// int8 says when it runs in 8 bits in a model as a quantiser writes it.
 	int8 quantised
 	// byValue means that the shape of its output depends on a value: where that is not
 	// known, the shape stated in the file is taken, and what the value is computed from
@@ -38,7 +38,7 @@ type Operator struct {
 // with the kind that the operator is.
 type rule func(*pricer, *graph.Node) (lut.Op, string)
 
-// Blocking is how an operator works on maps in blocks of channels.
+// Blocking says how an operator works on maps in blocks of channels.
 type Blocking int
 
 // Ways of an operator with maps in blocks. Convolutions have a rule of their own.
@@ -50,7 +50,7 @@ const (
 	JoinedBlocks                 // along the channels, where each input fills whole blocks
 )
 
-// quantised is when an operator runs in 8 bits (the selectors of core/optimizer/
+// quantised says when an operator runs in 8 bits (the selectors of core/optimizer/
 // qdq_transformer/selectors_actions).
 type quantised int
 

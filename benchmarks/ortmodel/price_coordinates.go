@@ -98,7 +98,7 @@ func (p *pricer) at(v *graph.Value, mapped bool) (map[string]int, string) {
 // ofMap are the coordinates of a batch of maps, channels first.
 func ofMap(s []int) map[string]int { return map[string]int{"c": s[1], "h": s[2], "w": s[3]} }
 
-// outer is how many rows one input of the batch has, where a row holds the
+// outer says how many rows one input of the batch has, where a row holds the
 // dimensions from the axis a on; at least 1.
 func (p *pricer) outer(s []int, a int) int {
 	m := graph.Elements(s[:a])

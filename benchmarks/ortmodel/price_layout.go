@@ -96,16 +96,16 @@ func (p *pricer) lateSizes(n *graph.Node) {
 		return
 	}
 	for _, v := range n.In[1:] {
-		if v != nil && v.Constant && p.g.late[v] {
-			p.late(v.From, nil)
+		if v != nil && v.Constant && p.g.perRun[v] {
+			p.computed(v.From, nil)
 		}
 	}
 }
 
-// late walks back from a node to what it is computed from. A dequantisation before, or
+// computed walks back from a node to what it is computed from. A dequantisation before, or
 // a quantisation after an operator that has a quantised form is part of it.
-func (p *pricer) late(n, user *graph.Node) {
-	if n == nil || p.ran[n] || len(n.Out) == 0 || n.Out[0] == nil || !p.g.late[n.Out[0]] {
+func (p *pricer) computed(n, user *graph.Node) {
+	if n == nil || p.ran[n] || len(n.Out) == 0 || n.Out[0] == nil || !p.g.perRun[n.Out[0]] {
 		return
 	}
 	quantised := func(o *graph.Node) bool { return o != nil && (o.Op == "Add" || o.Op == "Mul" || o.Op == "Concat") }
@@ -118,7 +118,7 @@ func (p *pricer) late(n, user *graph.Node) {
 	}
 	for _, v := range n.In {
 		if v != nil {
-			p.late(v.From, n)
+			p.computed(v.From, n)
 		}
 	}
 }

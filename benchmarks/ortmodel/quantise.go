@@ -97,7 +97,7 @@ func weightsInt8(n *graph.Node) bool {
 	return true
 }
 
-// quantisedEnd is where an output becomes quantised: the nodes on the way and the
+// quantisedEnd says where an output becomes quantised: the nodes on the way and the
 // quantised value.
 type quantisedEnd struct {
 	path  []*graph.Node

@@ -12,7 +12,7 @@ import (
 // The size of rounding errors, as far as it rests on a precision's arithmetic and on
 // no processor's kernels.
 const (
-	// margin is how much larger than expected the roundings of a trial are. An error of
+	// margin says how much larger than expected the roundings of a trial are. An error of
 	// independent roundings exceeds four times its expectation with a probability of
 	// some 1e-4 (Higham & Mary 2019, theorem 2.4, with λ = 4).
 	margin = 4

@@ -34,8 +34,8 @@ func tolerance(t *testing.T, g *graph.Graph, in map[string][]float32) float64 {
 	return limit["y"]
 }
 
-// TestTolerance: what Higham's formulas say of single operators.
-func TestTolerance(t *testing.T) {
+// TestToleranceOfRounding: what Higham's formulas say of single operators.
+func TestToleranceOfRounding(t *testing.T) {
 	reduce := func(op string) graph.Attrs { return graph.Attrs{Strings: map[string]string{"op": op}} }
 	in := numbers(64 * 24)
 	limit := func(op string, d graph.DType) float64 {

@@ -93,7 +93,7 @@ type graph struct {
 	types     map[string]onnx.DataType // that the file declares
 }
 
-// operands are where integer operators have their two factors.
+// operands say where integer operators have their two factors.
 var operands = map[string][2]int{
 	"QLinearConv": {0, 3}, "QLinearMatMul": {0, 3}, "QGemm": {0, 3},
 	"MatMulInteger": {0, 1}, "MatMulIntegerToFloat": {0, 1},

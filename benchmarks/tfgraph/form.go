@@ -57,7 +57,7 @@ type Operator interface {
 	TensorFlowForm() Form
 }
 
-// Form is how an operator stands in a TensorFlow graph. The zero value says nothing and
+// Form says how an operator stands in a TensorFlow graph. The zero value says nothing and
 // is refused; None says that there is no form, and why.
 type Form struct {
 	Name  string // the operation, "" when there are several

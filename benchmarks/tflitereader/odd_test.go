@@ -52,7 +52,7 @@ func TestNarrowWeightsAreNotFloat(t *testing.T) {
 	}
 }
 
-// A strided slice that turns a map round keeps its size, and is no view.
+// A strided slice that turns a map round keeps its size, and is not a view.
 func TestBackwardsIsNoView(t *testing.T) {
 	ints := func(v ...int32) tflitefb.Tensor {
 		var b []byte

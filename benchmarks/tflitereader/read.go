@@ -13,7 +13,7 @@ import (
 	"github.com/isocost/isocost/internal/tflitefb/graph"
 )
 
-// Extension is how a file's name ends.
+// Extension says how a file's name ends.
 const Extension = ".tflite"
 
 // Named reports whether a path is a .tflite model's, by its extension.

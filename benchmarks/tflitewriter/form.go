@@ -11,7 +11,7 @@ type Operator interface {
 	TFLiteForm() Form
 }
 
-// Form is how an operator stands in a .tflite file. The zero value says nothing and is
+// Form says how an operator stands in a .tflite file. The zero value says nothing and is
 // refused; None says that there is no form, and why.
 type Form struct {
 	// Codes are the operators of the file that are this one; the node becomes the first.

@@ -8,7 +8,7 @@ import (
 	"github.com/isocost/isocost/internal/tflitefb"
 )
 
-// LayoutOf is where a value is now; a weight's is the graph's.
+// LayoutOf says where a value is now; a weight's is the graph's.
 func (w *Writer) LayoutOf(v *graph.Value) Layout {
 	if p, ok := w.at[v]; ok {
 		return p.layout

@@ -96,7 +96,7 @@ func model(g *graph.Graph, classic bool) (_ *tflitefb.Model, err error) {
 	return w.m, nil
 }
 
-// refusal is how the writer's methods give up: they panic with one, and model
+// refusal says how the writer's methods give up: they panic with one, and model
 // returns it as its error.
 type refusal struct{ error }
 
@@ -134,7 +134,7 @@ func (l Layout) Apply(shape []int) []int32 {
 	return out
 }
 
-// Axis is where the graph's axis stands in the file.
+// Axis says where the graph's axis stands in the file.
 func (l Layout) Axis(a int) int { return slices.Index(l, a) }
 
 // placed is a value in the file: its tensor, by layout.

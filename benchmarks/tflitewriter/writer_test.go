@@ -53,9 +53,9 @@ func operators(t *testing.T, g *graph.Graph) string {
 	return strings.Join(names, " ")
 }
 
-// TestOperators: the models hold the operators TensorFlow's converter would write,
+// TestOperatorsAreWrittenAsTFLite: the models hold the operators TensorFlow's converter would write,
 // and no transposition the channels-last layout makes needless.
-func TestOperators(t *testing.T) {
+func TestOperatorsAreWrittenAsTFLite(t *testing.T) {
 	for keys, want := range map[string]string{
 		"mbconv[act=relu6,k=3,res=1,s=1]/fp32@cin=16,cout=16,h=8,mid=32,w=8": "CONV_2D DEPTHWISE_CONV_2D CONV_2D ADD",
 		"mbconv[act=relu6,k=3,res=1,s=1]/int8@cin=16,cout=16,h=8,mid=32,w=8": "QUANTIZE CONV_2D DEPTHWISE_CONV_2D CONV_2D ADD DEQUANTIZE",

@@ -163,7 +163,7 @@ func (r *deviceReport) nvidia() {
 	}
 }
 
-// loadPatience is how long a library may take to load: reading TensorFlow's 1.3 GB from
+// loadPatience says how long a library may take to load: reading TensorFlow's 1.3 GB from
 // an SD card takes about half a minute.
 const loadPatience = time.Minute
 

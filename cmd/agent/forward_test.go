@@ -21,7 +21,7 @@ func agentMain(stdin string, args ...string) (stdout, stderr string, code int) {
 }
 
 // testdata/add.onnx is y = x + [10, 20, 30] over float32 [1, 3].
-func TestForward(t *testing.T) {
+func TestForwardAnswersLines(t *testing.T) {
 	nativelib.Require(t, "onnxruntime")
 	x := base64.StdEncoding.EncodeToString([]byte{0, 0, 128, 63, 0, 0, 0, 64, 0, 0, 64, 64}) // 1, 2, 3
 	stdout, stderr, code := agentMain(strings.Join([]string{

@@ -11,7 +11,7 @@ import (
 	"github.com/isocost/isocost/internal/nativelib"
 )
 
-func TestLower(t *testing.T) {
+func TestLoweredModelIsWritten(t *testing.T) {
 	nativelib.Require(t, "onnxruntime")
 	dir := t.TempDir()
 	out := filepath.Join(dir, "add.kernels.json")

@@ -190,7 +190,7 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 		return err
 	}
 	lines := o.kernels.Talk()
-	if d, err := device.Open("/"); err == nil { // a plan may be for another machine: this one's absence is no error
+	if d, err := device.Open("/"); err == nil { // a plan may be for another machine: this one's absence is not an error
 		lines = append(lines, cautions(plan, d.Identity(), filepath.Dir(o.Output))...)
 	}
 	for _, line := range lines {
@@ -293,7 +293,7 @@ func (o *planOptions) summarise(env cli.Env, plan *benchmarks.Plan, modules *ben
 	return nil
 }
 
-// estimate is how long a campaign takes under the protocol: with the fewest rounds in
+// estimate says how long a campaign takes under the protocol: with the fewest rounds in
 // which a model can reach the samples wanted, and with the most.
 func (o *planOptions) estimate(plan *benchmarks.Plan, modules *benchmarks.Library) (about, most time.Duration, err error) {
 	s, mostRounds, err := o.schedule()
@@ -308,7 +308,7 @@ func (o *planOptions) estimate(plan *benchmarks.Plan, modules *benchmarks.Librar
 	return about, most, err
 }
 
-// schedule is what the protocol says of a campaign's time, at the fewest rounds, and the
+// schedule holds what the protocol says of a campaign's time, at the fewest rounds, and the
 // most rounds there can be.
 func (o *planOptions) schedule() (s benchmarks.Schedule, mostRounds int, err error) {
 	p := agent.DefaultProtocol()

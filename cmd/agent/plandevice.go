@@ -7,7 +7,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// shortChains is how many short chains of each network of a census are considered.
+// shortChains says how many short chains of each network of a census are considered.
 const shortChains = 4
 
 // forDevice plans what covers a census in the time given.

@@ -9,9 +9,9 @@ import (
 	"github.com/isocost/isocost/benchmarks/role"
 )
 
-// TestPlanDevice: a plan for a device covers public networks in the time given, and is a plan
+// TestDevicePlanIsWritten: a plan for a device covers public networks in the time given, and is a plan
 // that bench reads.
-func TestPlanDevice(t *testing.T) {
+func TestDevicePlanIsWritten(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "device.plan.jsonl")
 	code, _, stderr := runAgent(t, "plan", "--device", "--minutes", "0.5", "-o", out)
 	if code != 0 {

@@ -87,7 +87,7 @@ func saturationOf(path string, exact bool) string {
 	return saturationText(layers)
 }
 
-// namedLayers is how many layers a warning names.
+// namedLayers says how many layers a warning names.
 const namedLayers = 4
 
 func saturationText(layers []saturation.Layer) string {

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 }
 
 // The scripts run the real main on rec.jsonl, a campaign of a made-up device.
-func TestScripts(t *testing.T) {
+func TestCostgenScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: golden.Update(), RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {

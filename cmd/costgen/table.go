@@ -72,7 +72,7 @@ func summarise(t *lut.Table) summary {
 	return s
 }
 
-// warningsShown is how many warnings of one code are printed; a campaign on a
+// warningsShown says how many warnings of one code are printed; a campaign on a
 // real runtime has dozens of violations.
 const warningsShown = 3
 

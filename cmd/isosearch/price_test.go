@@ -45,7 +45,7 @@ func isosearch(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-func TestPrice(t *testing.T) {
+func TestPriceOfArchitectures(t *testing.T) {
 	dir := t.TempDir()
 	half, dear := filepath.Join(dir, "half.lut.json"), filepath.Join(dir, "dear.lut.json")
 	madeUp(t, half, 0.5)

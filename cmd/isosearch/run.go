@@ -421,7 +421,7 @@ func (o *runOptions) measured() []bool {
 	return out
 }
 
-// target is where table i is measured: the one target for all tables, or its own.
+// target says where table i is measured: the one target for all tables, or its own.
 func (o *runOptions) target(i int) string {
 	switch {
 	case len(o.Measure) == 1:

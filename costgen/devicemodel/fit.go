@@ -19,7 +19,7 @@ type Model struct {
 	cache     placed
 }
 
-// knowledge is what observations say of one kernel beyond its process. With r the logarithm of
+// knowledge holds what observations say of one kernel beyond its process. With r the logarithm of
 // its cost over the physics and w the process's weights: r = (1−trust)·φᵀw + shift + noise.
 type knowledge struct {
 	trust float64 // in the kernel's own measurement, from 0 to 1
@@ -40,7 +40,7 @@ type count struct {
 	count float64
 }
 
-// direct is what the observations of a kernel alone say: a weighted mean.
+// direct holds what the observations of a kernel alone say: a weighted mean.
 type direct struct {
 	value, stdErr float64
 	seen          bool

@@ -68,7 +68,7 @@ type Options struct {
 	Prior *Model
 }
 
-// Status is what the price of a kernel rests on.
+// Status holds what the price of a kernel rests on.
 type Status string
 
 // The statuses, best first.
@@ -83,7 +83,7 @@ const (
 type Estimate struct {
 	Value  float64 // absent parts not counted: see Missing
 	Lo, Hi float64 // 95 % interval of the sum, jointly over its kernels
-	// Missing is how many terms have no price. The network has no total then.
+	// Missing says how many terms have no price. The network has no total then.
 	Missing int
 	Parts   []Part // one per term, in their order
 }

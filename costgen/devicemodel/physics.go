@@ -6,7 +6,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// misfit is how far the physics may be from a measurement, relative: what weighs an exact
+// misfit says how far the physics may be from a measurement, relative: what weighs an exact
 // measurement against others.
 const misfit = 0.2
 

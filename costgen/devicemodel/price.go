@@ -70,7 +70,7 @@ func (m *Model) locate(op lut.Op) *placement {
 	return pl
 }
 
-// outside is how far, as a logarithm, a size may lie beyond the observed ones before its
+// outside says how far, as a logarithm, a size may lie beyond the observed ones before its
 // price counts as extrapolated.
 const outside = 0.1
 

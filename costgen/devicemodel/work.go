@@ -114,7 +114,7 @@ func catalogueWork(op lut.Op, act float64, w *work) {
 	}
 }
 
-// window is where a kernel slides and what it leaves of a map.
+// window says where a kernel slides and what it leaves of a map.
 type window struct {
 	k, s, d [2]int
 	h, w    int

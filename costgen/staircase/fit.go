@@ -238,7 +238,7 @@ func (f *Fit) value(terms []Term) float64 {
 // Variance is that of Σ terms.
 func (f *Fit) Variance(terms []Term) float64 { return f.covariance(terms, terms) }
 
-// Params is how many parameters the fit has.
+// Params says how many parameters the fit has.
 func (f *Fit) Params() int { return f.cov.n }
 
 // Covariance is that of two parameters.

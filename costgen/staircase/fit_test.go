@@ -9,7 +9,7 @@ import (
 )
 
 // slowBetweenBlocks are two families of inverted bottlenecks, three lines each, that run
-// about twice as long where the width is no multiple of 16.
+// about twice as long where the width is not a multiple of 16.
 func slowBetweenBlocks() []lut.Family {
 	rng := rand.New(rand.NewPCG(1, 3))
 	var out []lut.Family

@@ -19,7 +19,7 @@ const (
 	spreadShare = 0.25
 	// Curve is the relative error of a straight line between knots by itself.
 	Curve = 0.03
-	// pays is how much smaller the error of left-out knots must be before a
+	// pays says how much smaller the error of left-out knots must be before a
 	// staircase replaces plain slopes; needs is how many knots must say so.
 	pays  = 0.6
 	needs = 4
@@ -31,7 +31,7 @@ const (
 	maxKnots  = 4000
 	// folds is in how many parts the positions of a residue are left out.
 	folds = 8
-	// steps is how often the model is linearised: the third hardly moves it.
+	// steps says how often the model is linearised: the third hardly moves it.
 	steps = 4
 	// noise is an error that no form must explain: a good measurement's interval.
 	noise = 0.01
@@ -49,7 +49,7 @@ var plainSlope = Form{Period: 1}
 // channels in vector units of 128 to 512 bits.
 var forms = []Form{{8, false}, {8, true}, {16, false}, {16, true}, {32, false}, {32, true}}
 
-// Position is where the form puts a coordinate.
+// Position says where the form puts a coordinate.
 func (s Form) Position(x int) float64 {
 	if s.Whole {
 		return float64((x + s.Period - 1) / s.Period * s.Period)
@@ -57,7 +57,7 @@ func (s Form) Position(x int) float64 {
 	return float64(x)
 }
 
-// Place is where a cost stands in a pool: a line of a family, and the position
+// Place says where a cost stands in a pool: a line of a family, and the position
 // along the pool's axis.
 type Place struct {
 	Family string // Op.Grid

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestModes: a new file obeys the umask, one that is replaced keeps its mode.
-func TestModes(t *testing.T) {
+// TestModesOfExistingFilesAreKept: a new file obeys the umask, one that is replaced keeps its mode.
+func TestModesOfExistingFilesAreKept(t *testing.T) {
 	dir := t.TempDir()
 	mode := func(name string) os.FileMode {
 		t.Helper()

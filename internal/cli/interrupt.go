@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// grace is how long an interrupted command may take to end by itself, unless it Finishes.
+// grace says how long an interrupted command may take to end by itself, unless it Finishes.
 const grace = time.Second
 
 // Main runs the program with the process's own arguments, streams and signals

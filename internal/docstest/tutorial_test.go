@@ -12,7 +12,7 @@ import (
 )
 
 // Every command of the tutorial runs, in order, in one folder, as a reader would.
-func TestTutorial(t *testing.T) {
+func TestTutorialRuns(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "docs", "tutorial.md"))
 	if err != nil {
 		t.Fatal(err)

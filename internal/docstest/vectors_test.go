@@ -100,7 +100,7 @@ func openSpace(t *testing.T, name string) space.Space {
 
 // The vectors are read, written again byte for byte, and refused when cut or when
 // a field is unknown. A format that changes must change its version.
-func TestVectors(t *testing.T) {
+func TestVectorsAreListed(t *testing.T) {
 	for name, codec := range codecs {
 		t.Run(name, func(t *testing.T) {
 			data, err := os.ReadFile(filepath.Join(root, "testdata", "vectors", name))

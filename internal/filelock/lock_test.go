@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestLock(t *testing.T) {
+func TestLockKeepsOthersOut(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there is no flock here")
 	}

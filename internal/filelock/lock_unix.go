@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long a lock may take. A program that was killed between fork and
+// patience says how long a lock may take. A program that was killed between fork and
 // exec of a child leaves the lock with that child until the exec closes it.
 const patience = 2 * time.Second
 

@@ -35,7 +35,7 @@ func compare(t *testing.T, path, got string) (said string) {
 	return h.said
 }
 
-func TestFile(t *testing.T) {
+func TestGoldenFilesAreComparedAndRewritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "want.txt")
 	if said := compare(t, path, "a\n"); !strings.Contains(said, "-update writes it") {
 		t.Errorf("a file that does not exist: %q", said)

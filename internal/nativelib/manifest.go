@@ -43,7 +43,7 @@ type Runtime struct {
 	Packages []Package `json:"packages"`
 }
 
-// Package is where a runtime comes from on one platform.
+// Package says where a runtime comes from on one platform.
 type Package struct {
 	Platform string `json:"platform"` // GOOS-GOARCH
 	Client   string `json:"client"`   // pip, npm or maven
@@ -85,7 +85,7 @@ func Known() Manifest { return known() }
 var known = sync.OnceValue(func() Manifest {
 	m, err := parseManifest(manifestJSON)
 	if err != nil {
-		panic(err) // TestManifest reads the same bytes
+		panic(err) // TestManifestIsChecked reads the same bytes
 	}
 	return m
 })

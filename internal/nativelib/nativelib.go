@@ -39,7 +39,7 @@ type Library struct {
 	From    string `json:"from"` // where the path came from, for people
 }
 
-// Search is where to look. The zero value looks nowhere; Host is this process's.
+// Search says where to look. The zero value looks nowhere; Host is this process's.
 type Search struct {
 	Platform   string // GOOS-GOARCH
 	Getenv     func(string) string
@@ -182,7 +182,7 @@ func parents(dir string) func(func(string) bool) {
 	}
 }
 
-// systemFolders are where the system's loader looks. A file is found rather than
+// systemFolders say where the system's loader looks. A file is found rather than
 // handed to dlopen by bare name because its hash belongs into every record.
 func systemFolders(getenv func(string) string) []string {
 	if runtime.GOOS == "android" {

@@ -10,7 +10,7 @@ import (
 	"github.com/isocost/isocost/internal/hint"
 )
 
-func TestManifest(t *testing.T) {
+func TestManifestIsChecked(t *testing.T) {
 	m, err := parseManifest(manifestJSON)
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func tree(t *testing.T, files ...string) string {
 	return root
 }
 
-func TestFindOrder(t *testing.T) {
+func TestLibrariesAreLookedForInOrder(t *testing.T) {
 	root := tree(t,
 		"flag/libonnxruntime.so.9",
 		"env/mylib.so",

@@ -20,7 +20,7 @@ import (
 	"sync"
 )
 
-// Error is why text is not the value it should be.
+// Error says why text is not the value it should be.
 type Error struct {
 	Line int  // 1-based, of the text
 	Torn bool // the text ends before the value does
@@ -87,7 +87,7 @@ func Canonical(text, encoded []byte) error {
 	return &Error{line, false, fmt.Sprintf("not canonical at column %d", column)}
 }
 
-// Difference is where two texts begin to differ, from 1; 0, 0 when they are equal.
+// Difference says where two texts begin to differ, from 1; 0, 0 when they are equal.
 func Difference(a, b []byte) (line, column int) {
 	if bytes.Equal(a, b) {
 		return 0, 0

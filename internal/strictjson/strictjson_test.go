@@ -27,7 +27,7 @@ type inner struct {
 	I int `json:"i,omitempty"`
 }
 
-func TestDecode(t *testing.T) {
+func TestStrictDecoderRefuses(t *testing.T) {
 	for _, c := range []struct {
 		text, want string // "" is accepted
 		line       int

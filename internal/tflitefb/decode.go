@@ -57,7 +57,7 @@ func fail(format string, args ...any) { panic(badFormat(fmt.Sprintf(format, args
 // decoder is the file; all its methods check bounds.
 type decoder struct {
 	file []byte
-	// budget is how many more bytes of lists may be read. A hostile file can point
+	// budget says how many more bytes of lists may be read. A hostile file can point
 	// thousands of tables at one long list; a real one reads hardly any byte twice.
 	budget int
 }

@@ -49,7 +49,7 @@ func sample() *Model {
 	}
 }
 
-func TestRoundTrip(t *testing.T) {
+func TestModelsRoundTrip(t *testing.T) {
 	m := sample()
 	file, err := Encode(m)
 	if err != nil {
@@ -156,7 +156,7 @@ func FuzzDecode(f *testing.F) {
 
 // A file may be entered at several places: the first is the one that a runtime takes when nobody
 // says otherwise, and the names of inputs are the signature's, not the tensors'.
-func TestSignatures(t *testing.T) {
+func TestSignaturesAreRead(t *testing.T) {
 	second := &Model{Signature: "decode", Tensors: []Tensor{{Name: "decode_t:0", Shape: []int32{3}}, {Name: "r", Shape: []int32{3}}},
 		Inputs: []int32{0}, Outputs: []int32{1}, InputNames: []string{"t"}, OutputNames: []string{"state"},
 		Operators: []Operator{{Code: Relu, Version: 1, Inputs: []int32{0}, Outputs: []int32{1}}}}

@@ -22,7 +22,7 @@ func Sequential(t testing.TB, because string) {
 	}
 }
 
-// Repeats is how often a test tries something at random: n times in make test, a tenth of
+// Repeats says how often a test tries something at random: n times in make test, a tenth of
 // that where the time is short or the race detector looks on.
 func Repeats(n int) int {
 	if testing.Short() || Race {

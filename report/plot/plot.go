@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// Kind is how a series is drawn.
+// Kind says how a series is drawn.
 type Kind int
 
 // Kinds of series.

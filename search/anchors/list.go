@@ -9,11 +9,11 @@ import (
 	"github.com/isocost/isocost/search/space"
 )
 
-// most is how many anchors one command draws: a slip of the keyboard should not
+// most says how many anchors one command draws: a slip of the keyboard should not
 // start a million searches.
 const most = 1000
 
-// Random is how a number of anchors is named that are drawn, as in random:8.
+// Random says how a number of anchors is named that are drawn, as in random:8.
 const Random = "random:"
 
 // Check says whether the words of a list of anchors can be read.

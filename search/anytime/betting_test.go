@@ -61,7 +61,7 @@ func step(b bool) float64 {
 }
 
 // Bounds are in [0, 1], hold the mean between them, and close in on it.
-func TestBets(t *testing.T) {
+func TestBettingRadius(t *testing.T) {
 	b := NewBets(0.05)
 	if b.Upper() != 1 || b.Lower() != 0 {
 		t.Errorf("without values [%g, %g]", b.Lower(), b.Upper())

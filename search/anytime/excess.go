@@ -113,7 +113,7 @@ func PairedExcess(sigma float64, n int, rho, delta float64) float64 {
 	return single(sigma, Evidence{N: n, Scale: float64(n)}, rho, delta)
 }
 
-// spread is how flat Share is.
+// spread says how flat Share is.
 const spread = 2
 
 // Share is the part of δ that the k-th incumbent gets, k from 1:
@@ -125,7 +125,7 @@ func Share(k int) float64 {
 	return (1 + spread) / ((x + spread) * (x + spread + 1))
 }
 
-// Further is how many further samples bring a half-width down to target: width(m)
+// Further says how many further samples bring a half-width down to target: width(m)
 // is the half-width with m times the present n samples. 0 if it is there already,
 // -1 if no number up to 2^40 times as many does (target ≤ 0).
 func Further(width func(m float64) float64, n int, target float64) int {

@@ -20,7 +20,7 @@ var bandMethods = map[string]explore.Method{BandRandom: explore.Random, BandEvol
 // BandNames lists them.
 func BandNames() []string { return []string{BandRandom, BandEvolution, BandGP} }
 
-// bandBatch is how many networks are proposed at a time.
+// bandBatch says how many networks are proposed at a time.
 const bandBatch = 4
 
 // band spends the budget on what an explorer proposes and ends with what it ranks first.

@@ -53,7 +53,7 @@ type Settings struct {
 	Budget int     // evaluations, failed ones included; > 0
 	// Sigma is the noise of one sample where it is known, for BandGP.
 	Sigma *float64
-	// Samples is how many samples a candidate gets before it is judged; > 0.
+	// Samples says how many samples a candidate gets before it is judged; > 0.
 	Samples int
 }
 

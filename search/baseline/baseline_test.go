@@ -165,7 +165,7 @@ func TestFinitePoolsEnd(t *testing.T) {
 	}
 }
 
-func TestErrors(t *testing.T) {
+func TestBaselinesRefuseWhatTheyCannotDo(t *testing.T) {
 	p := problem(t, toy{layers: 2, widths: 3})
 	s := Settings{Seed: 1, Tau: 0.05, Budget: 50, Samples: 1}
 	stop := func(context.Context, []search.Request) ([]search.Outcome, error) { return nil, search.ErrStop }

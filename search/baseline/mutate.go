@@ -8,7 +8,7 @@ import (
 	"github.com/isocost/isocost/search/space"
 )
 
-// tries is how many random settings are drawn for one that meets the band. A
+// tries says how many random settings are drawn for one that meets the band. A
 // lookup is free; a mutation that cannot be found ends the method.
 const tries = 500
 

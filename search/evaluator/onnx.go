@@ -45,7 +45,7 @@ type ONNXOptions struct {
 // run in ONNX Runtime, in "agent forward" processes.
 //
 // The two scores have different units, and the published way to join them, the
-// mean of ranks within a candidate set, is no utility: the value of an
+// mean of ranks within a candidate set, is not a utility: the value of an
 // architecture would change with its company. So the utility is an affine map of
 // the two, increasing in each and fixed before the search on the anchor and its
 // neighbours: each score is standardised and weighed by its reliability, the share

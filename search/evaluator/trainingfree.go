@@ -235,7 +235,7 @@ func resize(chain benchmarks.Chain, side int) (benchmarks.Chain, error) {
 	return out, nil
 }
 
-// inputSide is the side of a chain's input, 0 when it is no square map.
+// inputSide is the side of a chain's input, 0 when it is not a square map.
 func inputSide(chain benchmarks.Chain) int {
 	h, ok1 := chain[0].Coord("h")
 	w, ok2 := chain[0].Coord("w")

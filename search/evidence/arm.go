@@ -41,7 +41,7 @@ func (a *Arm) Dead() bool {
 	return a.Failures >= maxFailures && a.Failures >= len(a.Values) || a.Pool > 0 && a.Failures > 0 && a.next >= a.Pool
 }
 
-// Left is how many samples can still be had, -1 without limit.
+// Left says how many samples can still be had, -1 without limit.
 func (a *Arm) Left() int {
 	if a.Dead() {
 		return 0
@@ -110,7 +110,7 @@ func (a *Arm) meanVariance() float64 {
 	return (1 - n/float64(a.Pool)) / n
 }
 
-// PoolMartingales is how many martingales may speak about a pair of finite pools: of
+// PoolMartingales says how many martingales may speak about a pair of finite pools: of
 // both arms, and of either one when the other's pool is drawn and known. It is not
 // known beforehand which will, so that δ is shared between them.
 const PoolMartingales = 3

@@ -190,7 +190,7 @@ func (b *Base) prior(x *Arm) anytime.Prior {
 	return e.prior
 }
 
-// lead is how much better z looks than x by all samples there are, less MoveScore
+// lead says how much better z looks than x by all samples there are, less MoveScore
 // standard errors. The certificate does not rest on it; a wrong move costs samples
 // and no more. Means settle, so that a search makes finitely many of them.
 func (b *Base) lead(x, z *Arm) float64 {

@@ -167,7 +167,7 @@ func (e *CommonSeeds) Plan(l *Look, c selector.Choice) []Want {
 	return out
 }
 
-// Further is how many further samples of both arms retire z; -1 when no number does.
+// Further says how many further samples of both arms retire z; -1 when no number does.
 func (e *CommonSeeds) Further(_, _ *Arm, k Comparison, target float64) int {
 	n := max(k.pairs.n, 1)
 	more := anytime.Further(func(m float64) float64 {

@@ -244,12 +244,12 @@ func (e *Fidelities) Promise(k Comparison, x, z *Arm) float64 {
 	return math.Inf(1)
 }
 
-// decideFactor is how many σ²/gap² of samples a candidate takes to be retired, for
+// decideFactor says how many σ²/gap² of samples a candidate takes to be retired, for
 // the comparison of costs alone: 2·ln(1/δ) and the mixture's logarithm come to
 // about this at the usual δ.
 const decideFactor = 12
 
-// maxLow is how many of the incumbent's samples one look asks for at one fidelity.
+// maxLow says how many of the incumbent's samples one look asks for at one fidelity.
 const maxLow = 8
 
 // Plan hands out the samples of one look.

@@ -60,12 +60,12 @@ func (e *Independent) Forget(x *Arm, zs []*Arm) {
 	}
 }
 
-// firstSamples is how many candidates get their first sample between two looks:
+// firstSamples says how many candidates get their first sample between two looks:
 // an improvement is then taken before all of a large neighbourhood is sampled. Of
 // 1, 2, 3, 4, 6 and 8 NAS-Bench-Macro needs the fewest samples with 3.
 const firstSamples = 3
 
-// maxRound is how many of the incumbent's samples one round asks for at most.
+// maxRound says how many of the incumbent's samples one round asks for at most.
 const maxRound = 64
 
 // Plan hands out the samples of one look: the selector's candidates, and the
@@ -150,7 +150,7 @@ func (b *Base) pull(l *Look) float64 {
 	return sum * (float64(b.Epoch.Neighbours) / float64(max(len(l.Z), 1)))
 }
 
-// short is how many samples the incumbent is short of its share. The cheapest
+// short says how many samples the incumbent is short of its share. The cheapest
 // allocation that gives every candidate its half-width has n₀²·weight₀ =
 // Σ n²·weight – √K to 1 for K equal ones (Glynn and Juneja 2004; by Lagrange's
 // condition with costs as weights).
@@ -166,13 +166,13 @@ func (b *Base) short(x *Arm, pull float64) int {
 	return n
 }
 
-// Balance is how many samples an incumbent with n, each costing weight, is short of
+// Balance says how many samples an incumbent with n, each costing weight, is short of
 // √(pull/weight).
 func Balance(pull, weight float64, n int) int {
 	return max(0, int(math.Ceil(math.Sqrt(pull/weight)-1e-9))-n)
 }
 
-// Further is how many further samples of both arms together bring the half-width of
+// Further says how many further samples of both arms together bring the half-width of
 // a comparison down to target if they are sampled as until now; -1 when no number
 // does.
 func (e *Independent) Further(x, z *Arm, _ Comparison, target float64) int {

@@ -12,7 +12,7 @@ import (
 // without listing a space of 10²⁰ networks.
 type Band struct {
 	Space space.Space
-	// Excess is how far outside the band an architecture is, 0 inside; +Inf or NaN
+	// Excess says how far outside the band an architecture is, 0 inside; +Inf or NaN
 	// when it cannot be priced.
 	Excess func(a space.Arch) float64
 	// Start is an architecture of the band: walks begin there when draws fail.
@@ -43,10 +43,10 @@ func (b *Band) All() ([]space.Arch, bool) {
 }
 
 const (
-	// drawTries is how many networks of the space are drawn for one inside: a band of
+	// drawTries says how many networks of the space are drawn for one inside: a band of
 	// ±5 % holds one in ten to one in a hundred of them.
 	drawTries = 300
-	// repairSteps is how many changes then bring the last draw inside.
+	// repairSteps says how many changes then bring the last draw inside.
 	repairSteps = 60
 	// walkSteps is the length of a walk from the start where neither finds one.
 	walkSteps = 20
@@ -150,7 +150,7 @@ func (b *Band) repair(rng *rand.Rand, a space.Arch) (space.Arch, bool) {
 	return a, false
 }
 
-// nearTries is how many local moves are drawn for one that stays inside.
+// nearTries says how many local moves are drawn for one that stays inside.
 const nearTries = 60
 
 // Near draws a network of the band that differs from a in a few layers, changes of

@@ -26,7 +26,7 @@ const (
 // maxEvaluations bounds an exploration: a Gaussian process of n evaluations costs n³.
 const maxEvaluations = 2000
 
-// Plan is how a search explores: so many evaluations by a method.
+// Plan says how a search explores: so many evaluations by a method.
 type Plan struct {
 	Method      Method `json:"method"`
 	Evaluations int    `json:"evaluations"`
@@ -59,7 +59,7 @@ func (p *Plan) Check() error {
 	return nil
 }
 
-// String is what Parse reads.
+// String returns what Parse reads.
 func (p *Plan) String() string {
 	if p == nil {
 		return "none"
@@ -184,7 +184,7 @@ func (e *random) Propose(n int) []space.Arch {
 	return out
 }
 
-// freshTries is how many draws are made for one that has not been evaluated.
+// freshTries says how many draws are made for one that has not been evaluated.
 const freshTries = 50
 
 // fresh draws an architecture of the band that has not been evaluated yet, or an

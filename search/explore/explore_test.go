@@ -86,7 +86,7 @@ func (m mobile) explored(p explore.Plan, sigma float64, seed uint64, batch int) 
 
 // Proposals are in the band, are architectures of the space, repeat with the seed,
 // and are found in a space of more networks than can be listed.
-func TestProposals(t *testing.T) {
+func TestProposalsLieInTheBand(t *testing.T) {
 	m := openMobile(t)
 	band := m.band()
 	for _, method := range []explore.Method{explore.Random, explore.Evolution, explore.GP} {
@@ -181,7 +181,7 @@ func TestSmallBands(t *testing.T) {
 	}
 }
 
-func TestParse(t *testing.T) {
+func TestExplorersAreParsed(t *testing.T) {
 	for _, text := range []string{"gp:30", "random:1", "evolution:200", "none"} {
 		p, err := explore.Parse(text)
 		if err != nil || p.String() != text {

@@ -6,7 +6,7 @@ import (
 	"github.com/isocost/isocost/search/space"
 )
 
-// features are what a kernel sees of an architecture.
+// features hold what a kernel sees of an architecture.
 type features struct {
 	choice    []int     // index of each layer's choice
 	width     []float64 // logarithm of the width ratio

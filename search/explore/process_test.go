@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestProcess holds the posterior against the textbook's formulas, by Gauss's
+// TestGaussianProcess holds the posterior against the textbook's formulas, by Gauss's
 // elimination of the joint covariance instead of a Cholesky factor.
-func TestProcess(t *testing.T) {
+func TestGaussianProcess(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	var xs []features
 	var y, noise []float64

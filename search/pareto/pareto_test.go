@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestDominated(t *testing.T) {
+func TestDominatedPointsAreLeftOut(t *testing.T) {
 	got := Dominated([]Point{{1, 5}, {2, 5}, {2, 7}, {2, 7}, {1, 4}, {3, 6.9}})
 	if want := []bool{false, true, false, false, true, true}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)

@@ -44,7 +44,7 @@ type Selector interface {
 	Choose(v *View) Choice
 }
 
-// Name is how a selector is called on the command line.
+// Name holds a selector's name on the command line.
 type Name string
 
 // Selectors.

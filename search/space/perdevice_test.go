@@ -7,7 +7,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-func TestPerDevice(t *testing.T) {
+func TestPrecisionPerDevice(t *testing.T) {
 	base, err := OpenMeasured("../../examples/tiny-two/space.yaml")
 	if err != nil {
 		t.Fatal(err)

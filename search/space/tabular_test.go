@@ -38,7 +38,7 @@ func readTiny(space, table string) (*Tabular, error) {
 	})
 }
 
-func TestTabular(t *testing.T) {
+func TestTabularSpaceIsRead(t *testing.T) {
 	s, err := readTiny(tabularSpace, tinyTable)
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ budget: 100
 epsilon: 0.2
 `
 
-func TestConfig(t *testing.T) {
+func TestStudyConfigIsRead(t *testing.T) {
 	c, err := ReadConfig("dir/study.yaml", []byte(good))
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ func (r *Results) Markdown() string {
 		}
 		b.WriteByte('\n')
 	}
-	fmt.Fprintf(&b, "Space %s, evaluator %s; τ = %g %%, ε = %g, δ = %g; %d anchors, a budget of %d evaluations a search.\n\n",
+	fmt.Fprintf(&b, "Space %s, evaluator %s; τ = %g %%, ε = %g, δ = %g; %d anchors, a budget of %d evaluations per search.\n\n",
 		r.Space.Name, r.Evaluator.Spec, 100*r.Tau, r.Epsilon, r.Delta, len(r.Anchors), r.Budget)
 	b.WriteString("### Improvement over the anchor\n\n")
 	var rows [][]string

@@ -46,7 +46,7 @@ type campaign struct {
 	Archs map[string]search.Measurement `json:"archs"`
 }
 
-// target is where a table's finals are measured.
+// target says where a table's finals are measured.
 func (c *Config) target(table int) string {
 	switch {
 	case len(c.Measure) == 1:

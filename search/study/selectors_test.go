@@ -12,7 +12,7 @@ import (
 
 // Every selector in one study: the same anchors, seeds and budget, spends in full
 // samples, and a ratio over the pairs both certified.
-func TestSelectors(t *testing.T) {
+func TestSelectorsAreCompared(t *testing.T) {
 	c := example(t)
 	c.Methods, c.Seeds = []string{Isocost}, []uint64{1, 2, 3}
 	c.Evaluator += ",common=0.9,bias=0.05"

@@ -46,7 +46,7 @@ type Study struct {
 	Device func(target, table string, sp space.Lowerer, t lut.File) (search.Measurer, error)
 }
 
-// Progress is how far a study is.
+// Progress says how far a study is.
 type Progress struct {
 	Done, Units int
 	Kept        int // of Done, found finished

@@ -49,7 +49,7 @@ func runIn(t *testing.T, dir string, c Config) (*Results, []byte) {
 	return res, text
 }
 
-func TestStudy(t *testing.T) {
+func TestStudyRepeatsToTheByte(t *testing.T) {
 	if testing.Short() {
 		t.Skip("whole studies: make test")
 	}
@@ -136,7 +136,7 @@ func TestStudy(t *testing.T) {
 	}
 }
 
-// counted is an evaluator that is no table, so that its answers are kept.
+// counted is an evaluator that is not a table, so that its answers are kept.
 type counted struct {
 	search.Evaluator
 	asked *atomic.Int64

@@ -87,7 +87,7 @@ func (e *Estimate) over(base *Estimate) (float64, bool) {
 	return e.Mean - base.Mean, true
 }
 
-// file is where a unit is kept; it depends on what the unit is, not on its place
+// file says where a unit is kept; it depends on what the unit is, not on its place
 // in the lists, so that a study can grow.
 func (u *Unit) file() string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{u.Method, u.Table, u.Anchor, strconv.FormatUint(u.Seed, 10)}, "\n")))

@@ -95,7 +95,7 @@ func (g *Graph) Only(t int32, o *Operator) bool {
 	return len(g.To[t]) == 1 && g.To[t][0] == o
 }
 
-// maxRank is how many dimensions a tensor may have; LiteRT's limit is 8
+// maxRank says how many dimensions a tensor may have; LiteRT's limit is 8
 // (kMaxNumDims of its shape inference).
 const maxRank = 8
 
