@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/isocost/isocost/costgen/devicemodel"
 	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/lut"
 )
@@ -39,6 +40,7 @@ func errorsOf(pred, truth []float64) lut.Errors {
 // priced is a network the table can predict, beside its truth.
 type priced struct {
 	network
+	index         int     // among the networks given
 	sum           float64 // of its kernels
 	lower, upper  float64 // half-widths of the sum
 	predicted     lut.Cost
@@ -48,10 +50,25 @@ type priced struct {
 
 // price sums networks by the table; those with operators it lacks are returned
 // apart, with the first error of each.
-func price(t *lut.Table, nets []network) (out []priced, lacking []string) {
-	for _, n := range nets {
-		p := priced{network: n}
+func price(t *lut.Table, nets []network) (out []priced, lacking []string, err error) {
+	by, err := NewPredictor(t)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, n := range nets {
+		p := priced{network: n, index: i}
 		failed := false
+		if by.m != nil {
+			e := by.m.Price(devicemodel.Terms(n.ops))
+			if e.Missing > 0 {
+				lacking = append(lacking, fmt.Sprintf("%s (%v)", n.title(), errNoModel))
+				continue
+			}
+			p.sum = e.Value
+			p.finish(t, func(sum float64) lut.Cost { return by.total(sum, e, len(p.ops)) })
+			out = append(out, p)
+			continue
+		}
 		if peak, ok := plannedPeak(t, n); ok {
 			p.sum, n.ops = peak, nil
 		}
@@ -76,29 +93,37 @@ func price(t *lut.Table, nets []network) (out []priced, lacking []string) {
 		if failed {
 			continue
 		}
-		p.uncalibrated = t.Raw(p.sum)
-		sum := p.sum
-		if cal := t.File().Calibration; cal != nil && cal.Traffic != nil {
-			sum += beyond(cal, movedBy(n.ops))
-		}
-		p.predicted = t.Total(sum, p.lower, p.upper, len(p.ops))
-		p.relativeError = math.Abs(p.predicted.Value/p.value - 1)
+		p.finish(t, func(sum float64) lut.Cost { return t.Total(sum, p.lower, p.upper, len(p.ops)) })
 		out = append(out, p)
 	}
-	return out, lacking
+	return out, lacking, nil
+}
+
+// finish calibrates the sum of the network's kernels.
+func (p *priced) finish(t *lut.Table, total func(sum float64) lut.Cost) {
+	p.uncalibrated = t.Raw(p.sum)
+	sum := p.sum
+	if cal := t.File().Calibration; cal != nil && cal.Traffic != nil {
+		sum += beyond(cal, movedBy(p.ops))
+	}
+	p.predicted = total(sum)
+	p.relativeError = math.Abs(p.predicted.Value/p.value - 1)
 }
 
 // audit judges a calibrated table by networks its fit never saw. It returns nil
 // when there are none.
-func audit(t *lut.Table, nets []network, sweep lut.Sweep, opt Options) (*lut.Audit, []lut.Warning) {
-	ps, lacking := price(t, nets)
+func audit(t *lut.Table, nets []network, sweep lut.Sweep, opt Options) (*lut.Audit, []lut.Warning, error) {
+	ps, lacking, err := price(t, nets)
+	if err != nil {
+		return nil, nil, err
+	}
 	var warnings []lut.Warning
 	if len(lacking) > 0 {
 		warnings = append(warnings, lut.Warning{Code: "uncovered", Detail: fmt.Sprintf(
 			"%d audit networks use operators the table lacks and were not judged: %s", len(lacking), sample(lacking))})
 	}
 	if len(ps) == 0 {
-		return nil, warnings
+		return nil, warnings, nil
 	}
 	n := len(ps)
 	truth, pred, raw, errs := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
@@ -136,7 +161,7 @@ func audit(t *lut.Table, nets []network, sweep lut.Sweep, opt Options) (*lut.Aud
 		a.Networks = append(a.Networks, lut.Network{Case: p.id, Name: p.name, Kernels: len(p.ops), Measured: stats.Significant(p.value),
 			Sum: stats.Significant(p.uncalibrated), Predicted: stats.Significant(p.predicted.Value), Lo: stats.Significant(p.predicted.Lo), Hi: stats.Significant(p.predicted.Hi)})
 	}
-	return a, warnings
+	return a, warnings, nil
 }
 
 func tausAround(tau float64) []float64 {

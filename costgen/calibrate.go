@@ -49,9 +49,11 @@ const pays = 0.98
 // With traffic, models that price the bytes a network moves are tried, too, and none
 // that prices kernels: exported networks have 30 to 600, most of them next to nothing,
 // and one price for each fits those networks by what they lack otherwise.
-func calibrate(points []point, traffic bool) *lut.Calibration {
+//
+// The second result holds those predictions.
+func calibrate(points []point, traffic bool) (*lut.Calibration, []float64) {
 	if len(points) < models[0].needs {
-		return nil
+		return nil, nil
 	}
 	var best *lut.Calibration
 	var bestModel model
@@ -79,7 +81,7 @@ func calibrate(points []point, traffic bool) *lut.Calibration {
 		cv[m.name] = pred
 	}
 	if best == nil {
-		return nil
+		return nil, nil
 	}
 	best.Model = bestModel.name
 	best.Candidates = candidates
@@ -101,7 +103,7 @@ func calibrate(points []point, traffic bool) *lut.Calibration {
 	for i := range best.Curve {
 		best.Curve[i].X, best.Curve[i].Y = stats.Significant(best.Curve[i].X), stats.Significant(best.Curve[i].Y)
 	}
-	return best
+	return best, cv[bestModel.name]
 }
 
 func ys(points []point) []float64 {

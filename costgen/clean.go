@@ -23,6 +23,8 @@ type cell struct {
 	n             int
 	cases         []string // sorted
 	censored      bool
+	// What its records say by themselves: value before a family lends what it knows.
+	measured, measuredError float64
 }
 
 // se is the standard error behind a 95 % interval. A vanishing or absent interval
@@ -296,6 +298,7 @@ func (c *cleaner) finish() {
 		m, warn := merge(c.keys[i], c.readings[i])
 		m.op = op
 		m.family = op.Grid()
+		m.measured, m.measuredError = m.value, m.se()
 		if m.value <= 0 || m.lo <= 0 {
 			m.censored = true // its value stays signed until borrow has seen the family
 			c.leave("censored", c.keys[i])

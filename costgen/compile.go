@@ -61,30 +61,42 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 	if o := c.overhead; o != nil {
 		f.Overhead = &lut.Overhead{Value: stats.Significant(o.value), Lo: stats.Significant(o.lo), Hi: stats.Significant(o.hi), N: o.n, Records: o.cases}
 	}
+	if opt.Model {
+		if err := fitModel(&f, c, opt.Traffic && opt.Metric == lut.Latency); err != nil {
+			return nil, err
+		}
+	}
 	t, err := lut.New(f)
 	if err != nil {
 		return nil, fmt.Errorf("compiled table: %w", err)
 	}
 
-	known, lacking := price(t, c.calibrate)
+	known, lacking, err := price(t, c.calibrate)
+	if err != nil {
+		return nil, err
+	}
 	if len(lacking) > 0 {
 		f.Warnings = append(f.Warnings, lut.Warning{Code: "uncovered", Detail: fmt.Sprintf(
 			"%d calibration networks use operators the table lacks and were not fitted: %s", len(lacking), sample(lacking))})
 	}
-	var points []point
-	for _, p := range known {
-		points = append(points, point{p.id, p.uncalibrated, p.value, len(p.ops), movedBy(p.ops)})
-	}
-	if f.Calibration = calibrate(points, opt.Traffic && opt.Metric == lut.Latency); f.Calibration == nil && len(c.audit) > 0 {
-		f.Warnings = append(f.Warnings, lut.Warning{Code: "uncalibrated", Detail: fmt.Sprintf(
-			"%d usable calibration networks, at least %d are needed: predictions are plain sums", len(points), models[0].needs)})
+	if f.Calibration == nil { // no model, or no families of networks to judge one by
+		var points []point
+		for _, p := range known {
+			points = append(points, point{p.id, p.uncalibrated, p.value, len(p.ops), movedBy(p.ops)})
+		}
+		if f.Calibration, _ = calibrate(points, opt.Traffic && opt.Metric == lut.Latency); f.Calibration == nil && len(c.audit) > 0 {
+			f.Warnings = append(f.Warnings, lut.Warning{Code: "uncalibrated", Detail: fmt.Sprintf(
+				"%d usable calibration networks, at least %d are needed: predictions are plain sums", len(points), models[0].needs)})
+		}
 	}
 	if f.Calibration != nil {
 		if t, err = lut.New(f); err != nil {
 			return nil, fmt.Errorf("calibrated table: %w", err)
 		}
 	}
-	f.Audit, warn = audit(t, c.audit, sweep, opt)
+	if f.Audit, warn, err = audit(t, c.audit, sweep, opt); err != nil {
+		return nil, err
+	}
 	f.Warnings = append(f.Warnings, warn...)
 	sortWarnings(f.Warnings)
 	return lut.New(f)
@@ -149,7 +161,10 @@ func Audit(t *lut.Table, sources []Source, opt Options) (*lut.Table, error) {
 		sweep.Worst = max(sweep.Worst, s.Worst)
 	}
 	var warn []lut.Warning
-	f.Audit, warn = audit(t, c.audit, sweep, opt)
+	var err error
+	if f.Audit, warn, err = audit(t, c.audit, sweep, opt); err != nil {
+		return nil, err
+	}
 	if f.Audit == nil {
 		return nil, hint.Wrap(fmt.Errorf("%s: no network to judge the table by", sources[0].Name),
 			"audit records are of kind e2e, valid, and name operators the table knows")

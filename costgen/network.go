@@ -18,19 +18,28 @@ type PredictOptions struct {
 	ScaleBatch bool
 }
 
-// PredictNetwork prices a network of a file, whose name the prediction carries: by Predict,
-// or by PredictMemory where the table is of memory. A network of another batch than the
-// table's costs is an error (hint: what can be done); its peak of memory is its own whatever
-// batch the table is of.
+// PredictNetwork prices a network of a file as a Predictor of the table does.
 func PredictNetwork(t *lut.Table, file string, net *nets.Network, opt PredictOptions) (*Prediction, error) {
-	if t.File().Metric == lut.Memory {
+	p, err := NewPredictor(t)
+	if err != nil {
+		return nil, err
+	}
+	return p.Network(file, net, opt)
+}
+
+// Network prices a network of a file, whose name the prediction carries: by Predict, or by
+// PredictMemory where the table is of memory. A network of another batch than the table's
+// costs is an error (hint: what can be done); its peak of memory is its own whatever batch
+// the table is of.
+func (d *Predictor) Network(file string, net *nets.Network, opt PredictOptions) (*Prediction, error) {
+	if d.t.File().Metric == lut.Memory {
 		alive := make([]Alive, len(net.Kernels))
 		for i, k := range net.Kernels {
 			alive[i] = Alive{Name: k.Name, Op: k.Op, Bytes: k.LiveBytes}
 		}
-		return PredictMemory(t, file, net.PeakBytes, alive)
+		return PredictMemory(d.t, file, net.PeakBytes, alive)
 	}
-	times, err := inferences(t, net.Batch, opt.ScaleBatch)
+	times, err := inferences(d.t, net.Batch, opt.ScaleBatch)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +51,7 @@ func PredictNetwork(t *lut.Table, file string, net *nets.Network, opt PredictOpt
 	for _, u := range net.Unpriced {
 		unpriced = append(unpriced, Unpriced{Name: u.Name, Reason: u.Op + ": " + u.Reason})
 	}
-	p, err := Predict(t, file, kernels, unpriced, opt.Extrapolate)
+	p, err := d.Predict(file, kernels, unpriced, opt.Extrapolate)
 	if err == nil && times > 1 {
 		p.repeat(times)
 	}

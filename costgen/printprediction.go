@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	nets "github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/costgen/devicemodel"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -20,6 +21,9 @@ func PredictionFields(t *lut.Table, p *Prediction, net *nets.Network) map[string
 		m := map[string]any{"name": k.Name, "key": k.Key, p.Unit: k.Cost, "lo" + unit: k.Lo, "hi" + unit: k.Hi}
 		if k.Extrapolated {
 			m["extrapolated"] = true
+		}
+		if k.Status != "" {
+			m["status"], m["share_of_variance"] = k.Status, k.Share
 		}
 		kernels = append(kernels, m)
 	}
@@ -40,6 +44,9 @@ func PredictionFields(t *lut.Table, p *Prediction, net *nets.Network) map[string
 	}
 	if p.Inferences > 0 {
 		fields["inferences"] = p.Inferences
+	}
+	if p.Basis != nil {
+		fields["basis"] = p.Basis
 	}
 	return fields
 }
@@ -64,6 +71,9 @@ func WritePrediction(w io.Writer, t *lut.Table, p *Prediction, net *nets.Network
 				mark = fmt.Sprintf("\n  extrapolated: batch %d is priced as %d inferences one after another", net.Batch, p.Inferences)
 			} else if slices.ContainsFunc(p.Kernels, func(k PricedKernel) bool { return k.Extrapolated }) {
 				mark = "\n  extrapolated: kernels outside the measured range are guessed"
+				if p.Basis != nil {
+					mark = fmt.Sprintf("\n  %.0f %% of it extrapolated: kernels beyond those the model was fitted to", 100*p.Basis[devicemodel.Extrapolated])
+				}
 			}
 		}
 		fmt.Fprintf(&b, "%s: %.5g %s, 95 %% between %.5g and %.5g%s\n", p.Model, *p.Total, p.Unit, *p.Lo, *p.Hi, mark)
@@ -71,6 +81,21 @@ func WritePrediction(w io.Writer, t *lut.Table, p *Prediction, net *nets.Network
 		fmt.Fprintf(&b, "%s: no total, %d kernels are missing; the others sum to %.5g %s\n", p.Model, len(p.Missing), p.Known, p.Unit)
 	}
 	fmt.Fprintf(&b, "  %d kernels by %s, %d nodes free\n", len(net.Kernels), how, len(net.Free))
+	if p.Basis != nil {
+		var parts []string
+		for _, s := range []devicemodel.Status{devicemodel.Measured, devicemodel.Interpolated, devicemodel.Extrapolated} {
+			n := 0
+			for _, k := range p.Kernels {
+				if k.Status == s {
+					n++
+				}
+			}
+			if n > 0 {
+				parts = append(parts, fmt.Sprintf("%.3g %% %s (%d kernels)", 100*p.Basis[s], s, n))
+			}
+		}
+		fmt.Fprintf(&b, "  rests on %s\n", strings.Join(parts, ", "))
+	}
 	peak := t.File().Metric == lut.Memory
 	byKind := map[string]*[2]float64{}
 	for _, k := range p.Kernels {
@@ -107,7 +132,10 @@ func WritePrediction(w io.Writer, t *lut.Table, p *Prediction, net *nets.Network
 	}
 	for _, k := range show {
 		mark := ""
-		if k.Extrapolated {
+		switch {
+		case k.Status != "":
+			mark = fmt.Sprintf(" %s, %.0f %% of the variance", k.Status, 100*k.Share)
+		case k.Extrapolated:
 			mark = " extrapolated"
 		}
 		fmt.Fprintf(&b, "  %10.4g %s  ±%.3g%s  %s  %s\n", k.Cost, p.Unit, (k.Hi-k.Lo)/2, mark, nets.Shown(k.Name), k.Key)

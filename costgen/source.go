@@ -66,6 +66,9 @@ type Options struct {
 	// Traffic also tries calibrations that price the bytes a network moves (see
 	// lut.Traffic). For tables that predict exported models; a search prices without.
 	Traffic bool
+	// Model also fits a model of the device, which prices kernels that were not measured. It
+	// is of latency or energy.
+	Model bool
 	// Judge names calibrating networks that audit instead: the table never sees them.
 	Judge []string
 }
@@ -106,6 +109,9 @@ func (o *Options) Validate() error {
 		if !(v > 0 && v < 1) {
 			errs = append(errs, fmt.Errorf("%s is %v, want a fraction between 0 and 1", name, v))
 		}
+	}
+	if o.Model && o.Metric == lut.Memory {
+		errs = append(errs, errors.New("a model is of latency or energy: memory does not add up over kernels"))
 	}
 	for _, code := range o.Accept {
 		if record.Failure(code) || code == "" {

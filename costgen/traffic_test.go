@@ -22,7 +22,7 @@ func TestTrafficIsFound(t *testing.T) {
 		y := truth.Apply(x+beyond(&truth, m), 50) * (1 + 0.005*rng.NormFloat64())
 		points = append(points, point{fmt.Sprintf("n%02d", i), x, y, 50, m})
 	}
-	c := calibrate(points, true)
+	c, _ := calibrate(points, true)
 	if c == nil || c.Traffic == nil || c.Model != "scale+traffic by kind" {
 		t.Fatalf("chose %+v", c)
 	}
@@ -32,7 +32,7 @@ func TestTrafficIsFound(t *testing.T) {
 	if got := c.Traffic; math.Abs(got.Linear/33e-6-1) > 0.15 || math.Abs(got.Conv/20e-6-1) > 0.25 || got.From != 8<<20 || got.To != 24<<20 {
 		t.Errorf("found %+v", got)
 	}
-	if plain := calibrate(points, false); plain.Traffic != nil {
+	if plain, _ := calibrate(points, false); plain.Traffic != nil {
 		t.Errorf("traffic was priced without leave: %+v", plain.Traffic)
 	}
 }

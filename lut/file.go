@@ -53,6 +53,8 @@ type File struct {
 	Families    []Family     `json:"-"` // sorted by name and axes; written one knot a line
 	Calibration *Calibration `json:"calibration,omitempty"`
 	Audit       *Audit       `json:"audit,omitempty"`
+	// Model is what was learned of the device beyond the knots, nil when nothing was.
+	Model *Model `json:"-"` // written one process and one kernel a line
 }
 
 // Device is the machine whose costs these are.

@@ -47,8 +47,16 @@ type wireFamily struct {
 
 type wireFile struct {
 	*File
+	Model    *wireModel   `json:"model"`
 	Families []wireFamily `json:"families"`
 	SHA256   string       `json:"sha256"` // of all bytes before the field
+}
+
+// wireModel is how the model is spelled in JSON.
+type wireModel struct {
+	*Model
+	Processes []ModelProcess `json:"processes"`
+	Kernels   []ModelKernel  `json:"kernels"`
 }
 
 // Decode reads a table file. It accepts exactly what Encode writes: an unknown
@@ -89,6 +97,13 @@ func Decode(data []byte) (*Table, error) {
 			return nil, &FormatError{Line: 1 + bytes.Count(data[:max(at, 0)], []byte("\n")), Err: fmt.Errorf("family: %w", err)}
 		}
 		f.Families = append(f.Families, Family{op, wf.Axes, wf.Knots, wf.Stairs})
+	}
+	if w.Model != nil {
+		f.Model = w.Model.Model
+		if f.Model == nil {
+			f.Model = &Model{}
+		}
+		f.Model.Processes, f.Model.Kernels = w.Model.Processes, w.Model.Kernels
 	}
 	t, err := New(*f)
 	if err != nil {
@@ -194,6 +209,15 @@ func (t *Table) Encode() []byte {
 		b.WriteString(",\n")
 		field("audit", f.Audit)
 	}
+	if m := f.Model; m != nil {
+		b.WriteString(",\n\"model\":")
+		b.Write(bytes.TrimSuffix(compact(m), []byte("}")))
+		b.WriteString(",\n")
+		lines(&b, "processes", m.Processes)
+		b.WriteString(",\n")
+		lines(&b, "kernels", m.Kernels)
+		b.WriteByte('}')
+	}
 	b.WriteString(",\n\"families\":[")
 	for i := range f.Families {
 		fam := &f.Families[i]
@@ -276,6 +300,9 @@ func (f *File) normalise() {
 	if c := f.Calibration; c != nil {
 		c.Curve, c.Candidates, c.Records = orEmpty(c.Curve), orEmpty(c.Candidates), orEmpty(c.Records)
 	}
+	if m := f.Model; m != nil {
+		m.normalise()
+	}
 	if a := f.Audit; a != nil {
 		a.Feasible, a.Corners, a.Networks = orEmpty(a.Feasible), orEmpty(a.Corners), orEmpty(a.Networks)
 	}
@@ -340,6 +367,9 @@ func (f *File) Validate() error {
 	}
 	if f.Audit != nil {
 		f.Audit.validate(bad)
+	}
+	if f.Model != nil {
+		f.Model.validate(bad)
 	}
 	return errors.Join(errs...)
 }

@@ -87,13 +87,17 @@ func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) er
 	if err := o.checkDims(args); err != nil {
 		return err
 	}
+	by, err := costgen.NewPredictor(t)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.lut, err)
+	}
 	var lacking []costgen.Missing
 	incomplete, unreadable, printed := 0, 0, 0
 	for _, path := range args {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		p, net, err := o.predict(env, t, path)
+		p, net, err := o.predict(env, by, path)
 		if err != nil {
 			if len(args) == 1 {
 				return err
@@ -188,7 +192,7 @@ func (o *predictOptions) checkDims(paths []string) error {
 
 // predict reads a model and prices it. Another runtime than the table's may run other
 // kernels: said on stderr.
-func (o *predictOptions) predict(env cli.Env, t *lut.Table, path string) (*costgen.Prediction, *network.Network, error) {
+func (o *predictOptions) predict(env cli.Env, by *costgen.Predictor, path string) (*costgen.Prediction, *network.Network, error) {
 	f, err := modelfile.OpenSignature(path, o.signature)
 	if err != nil {
 		return nil, nil, err
@@ -196,18 +200,18 @@ func (o *predictOptions) predict(env cli.Env, t *lut.Table, path string) (*costg
 	if note := f.Entrance(); note != "" && o.signature == "" {
 		fmt.Fprintf(env.Stderr, "costgen: note: %s\n", note)
 	}
-	if w := f.Unlike(t.File().Runtime); w != "" {
+	if w := f.Unlike(by.Table().File().Runtime); w != "" {
 		fmt.Fprintf(env.Stderr, "costgen: warning: %s\n", w)
 	}
-	batch, _ := t.File().Protocol.Batch()
-	net, err := f.Kernels(modelfile.Use{Dims: o.dims, Batch: batch, On: ortmodel.On(t.File().Runtime)})
+	batch, _ := by.Table().File().Protocol.Batch()
+	net, err := f.Kernels(modelfile.Use{Dims: o.dims, Batch: batch, On: ortmodel.On(by.Table().File().Runtime)})
 	if err != nil {
 		return nil, nil, err
 	}
 	if net.Batch == 0 {
 		fmt.Fprintf(env.Stderr, "costgen: warning: %s does not say its batch; it is taken for %d, the table's\n", path, batch)
 	}
-	p, err := costgen.PredictNetwork(t, filepath.Base(path), net, costgen.PredictOptions{Extrapolate: o.extrapolate, ScaleBatch: o.scaleBatch})
+	p, err := by.Network(filepath.Base(path), net, costgen.PredictOptions{Extrapolate: o.extrapolate, ScaleBatch: o.scaleBatch})
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -214,3 +214,38 @@ func TestUnknownIsNeverZero(t *testing.T) {
 		}
 	}
 }
+
+func TestAModelSurvivesItsTable(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	obs := campaign(r, 120, 0.05)
+	for range 10 {
+		terms, v := network(r, 12)
+		obs = append(obs, Observation{Terms: terms, Value: v, StdErr: 0.01 * v, Family: string(rune('a' + r.IntN(3)))})
+	}
+	m := fitted(t, obs)
+	f := lut.File{Format: lut.Format, Metric: lut.Latency, Unit: "us", Policy: lut.PolicyRaw, Model: m.Data()}
+	tab, err := lut.New(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := lut.Decode(tab.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := FromData(read.File().Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		terms, _ := network(r, 20)
+		terms = append(terms, obs[r.IntN(100)].Terms...)
+		a, b := m.Price(terms), again.Price(terms)
+		if math.Abs(a.Value/b.Value-1) > 1e-4 || math.Abs((a.Hi-a.Lo)/(b.Hi-b.Lo)-1) > 1e-2 || fmt.Sprint(a.Parts[0].Status) != fmt.Sprint(b.Parts[0].Status) {
+			t.Errorf("%v ± %v before, %v ± %v after", a.Value, a.Hi-a.Lo, b.Value, b.Hi-b.Lo)
+		}
+	}
+	read.File().Model.Processes[0].Features[0].Name = "colour"
+	if _, err := FromData(read.File().Model); err == nil {
+		t.Error("a feature that nobody knows is accepted")
+	}
+}

@@ -38,6 +38,13 @@ const (
 // physicsTerms are the quantities that the mean prices, for one kernel.
 const physicsTerms = 6
 
+// featureNames are what tables call the features; a name stays with its meaning.
+var featureNames = [features]string{"macs", "read", "written", "weights", "rows", "cin", "cout", "window", "stride", "groups", "intensity",
+	"tail4_in", "tail8_in", "tail16_in", "tail4_out", "tail8_out", "tail16_out", "tail_width", "axis0", "axis1", "axis2", "axis3", "axis4", "axis5"}
+
+// physicsNames are what tables call the quantities that the mean prices.
+var physicsNames = [physicsTerms]string{"dispatch", "mac", "byte_read", "byte_written", "byte_of_weights", "far_byte_of_weights"}
+
 // site is a kernel as the model sees it.
 type site struct {
 	op      lut.Op

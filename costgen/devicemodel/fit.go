@@ -15,8 +15,13 @@ type Model struct {
 	processes map[string]*process
 	known     map[string]*knowledge // kernels of the observations, by key
 	sums      int                   // observations of more than one kernel
-	scale     float64               // of intervals: conformal, 1 where nothing calibrates them
-	cache     placed
+	// An interval's variance is the posterior's by widen squared, and context squared on top;
+	// 1 and 0 where no network calibrates them.
+	widen, context     float64
+	families, networks int // that calibrate them
+	held               []Held
+	heldError          float64 // their root mean square relative error
+	cache              placed
 }
 
 // knowledge holds what observations say of one kernel beyond its process. With r the logarithm of
@@ -33,6 +38,7 @@ type sum struct {
 	terms         []count
 	value, stdErr float64
 	family        string
+	silent        bool
 }
 
 type count struct {
@@ -65,11 +71,20 @@ func Fit(obs []Observation, opt Options) (*Model, error) {
 	if len(obs) == 0 {
 		return nil, hint.Wrap(errors.New("no observation to fit a device's model to"), "agent bench --plan measures kernels")
 	}
-	f := &fitter{members: map[string][]int{}, m: &Model{processes: map[string]*process{}, scale: 1}}
+	f := &fitter{members: map[string][]int{}, m: &Model{processes: map[string]*process{}, widen: 1}}
 	if err := f.take(obs); err != nil {
 		return nil, err
 	}
-	prices := pricesOf(f.sites, f.all)
+	var loud []sum
+	for _, o := range f.all {
+		if !o.silent {
+			loud = append(loud, o)
+		}
+	}
+	if len(loud) == 0 {
+		return nil, errors.New("no observation that teaches: all are only to be priced")
+	}
+	prices := pricesOf(f.sites, loud)
 	f.base = make([]float64, len(f.sites))
 	for _, g := range f.groups() {
 		p := &process{name: g, prices: prices[g]}
@@ -79,10 +94,7 @@ func Fit(obs []Observation, opt Options) (*Model, error) {
 			f.base[i] = math.Log(max(p.physics(f.sites[i]), 1e-12))
 		}
 	}
-	use := make([]bool, len(f.all))
-	for i := range use {
-		use[i] = true
-	}
+	use := f.vocal()
 	f.learn(slices.Clone(f.base))
 	f.place()
 	eta := f.settle(f.m, use)
@@ -91,7 +103,7 @@ func Fit(obs []Observation, opt Options) (*Model, error) {
 		f.place()
 		f.settle(f.m, use)
 	}
-	f.conform()
+	f.conform(obs)
 	return f.m, nil
 }
 
@@ -124,7 +136,7 @@ func (f *fitter) take(obs []Observation) error {
 		f.sites = append(f.sites, &s)
 	}
 	for _, o := range obs {
-		s := sum{value: o.Value, stdErr: o.StdErr, family: o.Family}
+		s := sum{value: o.Value, stdErr: math.Hypot(o.StdErr, o.Context*o.Value), family: o.Family, silent: o.Silent}
 		for _, t := range o.Terms {
 			i := index[t.Op.String()]
 			if k := slices.IndexFunc(s.terms, func(c count) bool { return c.site == i }); k >= 0 {
@@ -136,6 +148,15 @@ func (f *fitter) take(obs []Observation) error {
 		f.all = append(f.all, s)
 	}
 	return nil
+}
+
+// vocal are the observations that teach.
+func (f *fitter) vocal() []bool {
+	use := make([]bool, len(f.all))
+	for i := range use {
+		use[i] = !f.all[i].silent
+	}
+	return use
 }
 
 // directs are the kernels' own measurements among the observations in use.
@@ -179,7 +200,7 @@ func (d *direct) working(eta float64) (z, variance float64) {
 // noisy reports whether any kernel's own measurement is not sharp.
 func (f *fitter) noisy() bool {
 	for i := range f.all {
-		if o := &f.all[i]; len(o.terms) > 1 || !(o.value > 0) || o.stdErr >= sharp*o.value {
+		if o := &f.all[i]; !o.silent && (len(o.terms) > 1 || !(o.value > 0) || o.stdErr >= sharp*o.value) {
 			return true
 		}
 	}
@@ -188,11 +209,7 @@ func (f *fitter) noisy() bool {
 
 // learn sets each process's sizes by the kernels' own measurements around eta.
 func (f *fitter) learn(eta []float64) {
-	use := make([]bool, len(f.all))
-	for i := range use {
-		use[i] = true
-	}
-	own := f.directs(use)
+	own := f.directs(f.vocal())
 	each(f.groups(), func(g string) {
 		var sites []*site
 		var r, noise []float64

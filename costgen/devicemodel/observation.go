@@ -18,6 +18,11 @@ type Observation struct {
 	Terms  []Term
 	Value  float64 // may be negative where single kernels drown in noise
 	StdErr float64 // positive
+	// Context is how far the sum may lie from its kernels for reasons that no kernel carries,
+	// relative to it: 0 of a kernel alone, some percent of a whole network.
+	Context float64
+	// Silent observations teach nothing: they are only priced when their family is left out.
+	Silent bool
 	// Family names the family of networks that a whole network belongs to; observations
 	// of families calibrate the intervals. "" of everything else.
 	Family string
@@ -50,6 +55,8 @@ func (o *Observation) validate() error {
 		return fmt.Errorf("observation %v has no kernels", o.Value)
 	case math.IsNaN(o.Value) || math.IsInf(o.Value, 0):
 		return fmt.Errorf("observation of %s is %v", o.Terms[0].Op, o.Value)
+	case !(o.Context >= 0) || o.Context > 1:
+		return fmt.Errorf("observation of %s has the context %v, want a fraction", o.Terms[0].Op, o.Context)
 	case !(o.StdErr > 0) || math.IsInf(o.StdErr, 0):
 		return fmt.Errorf("observation of %s has the standard error %v, want a positive number", o.Terms[0].Op, o.StdErr)
 	}
@@ -83,6 +90,7 @@ const (
 type Estimate struct {
 	Value  float64 // absent parts not counted: see Missing
 	Lo, Hi float64 // 95 % interval of the sum, jointly over its kernels
+	StdErr float64 // of the value's logarithm by the posterior alone, before any widening
 	// Missing says how many terms have no price. The network has no total then.
 	Missing int
 	Parts   []Part // one per term, in their order

@@ -93,6 +93,7 @@ func (m *Model) Price(terms []Term) Estimate {
 	e := Estimate{Value: j.value, Missing: j.missing, Parts: make([]Part, len(terms))}
 	if j.value > 0 {
 		e.Lo, e.Hi = m.interval(j.value, j.variance)
+		e.StdErr = math.Sqrt(j.variance) / j.value
 	}
 	for i := range j.lives {
 		l, part := &j.lives[i], &e.Parts[i]
@@ -193,7 +194,7 @@ func (j *joint) covariance(l *live, shared float64) float64 {
 
 // interval is the 95 % interval of a positive value with that variance: normal in its logarithm.
 func (m *Model) interval(value, variance float64) (lo, hi float64) {
-	half := m.scale * normal95 * math.Sqrt(max(0, variance)) / value
+	half := normal95 * math.Sqrt(m.widen*m.widen*max(0, variance)/(value*value)+m.context*m.context)
 	return value * math.Exp(-half), value * math.Exp(half)
 }
 

@@ -40,13 +40,14 @@ type category struct {
 
 // point is a kernel in the space of a process.
 type point struct {
+	op  lut.Op
 	x   []float64
 	cat []int32
 }
 
 // embed places a kernel. The second result is how many categorical values were never seen.
 func (p *process) embed(s *site) (point, int) {
-	pt := point{x: make([]float64, len(p.active)), cat: make([]int32, len(p.cats))}
+	pt := point{op: s.op, x: make([]float64, len(p.active)), cat: make([]int32, len(p.cats))}
 	for i, f := range p.active {
 		pt.x[i] = (s.x[f] - p.centre[i]) * p.inverse[i]
 	}

@@ -1,0 +1,206 @@
+package costgen
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/isocost/isocost/costgen/devicemodel"
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
+)
+
+// contextError is how far a whole network lies from the sum of its kernels in the model's eyes
+// before any was seen, relative: caches, layouts, what stands between kernels.
+const contextError = 0.03
+
+// leastForModel is how many cells a model is fitted to at least.
+const leastForModel = 20
+
+// observations are what the campaign says of kernels: cells with their noise, and the networks
+// that calibrate, which either only judge or teach as sums: what the calibration leaves of them.
+func (c *campaign) observations(sums []float64) []devicemodel.Observation {
+	var obs []devicemodel.Observation
+	for _, x := range c.cells {
+		obs = append(obs, devicemodel.One(x.op, x.measured, x.measuredError))
+	}
+	for i, n := range c.calibrate {
+		o := devicemodel.Observation{Terms: devicemodel.Terms(n.ops), Value: n.value, Silent: true, Context: contextError, Family: FamilyOfNetwork(n.title())}
+		if sums != nil && sums[i] > 0 {
+			o.Silent, o.Value = false, sums[i]
+		}
+		o.StdErr = o.Value * max((n.hi-n.lo)/(2*1.96), n.between, 1e-3*n.value) / n.value
+		obs = append(obs, o)
+	}
+	return obs
+}
+
+// FamilyOfNetwork is the family that a network's name tells: the letters it begins with, so that
+// resnet18 and resnet50 are of one family and mobilenetv2_100 and mobilenetv3_small are of another.
+// A network without such a name is a family of its own.
+func FamilyOfNetwork(name string) string {
+	end := strings.IndexFunc(name, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') })
+	if end < 0 {
+		return name
+	}
+	if end == 0 {
+		return name
+	}
+	return name[:end]
+}
+
+// fitModel fits the device's model and the calibration to a campaign, and puts them into the
+// table. Cells alone teach the first model; the calibration is fitted to the networks as it prices
+// them without their families. A second model also learns from what that calibration leaves
+// of the networks, and stays if it prices families that it has not seen better.
+func fitModel(f *lut.File, c *campaign, traffic bool) error {
+	if len(c.cells) < leastForModel {
+		return hint.Wrap(fmt.Errorf("%d cells are too few for a model of the device, it needs %d", len(c.cells), leastForModel),
+			"agent plan --device plans enough, or compile without --model")
+	}
+	m, err := devicemodel.Fit(c.observations(nil), devicemodel.Options{})
+	if err != nil {
+		return err
+	}
+	f.Model = m.Data()
+	j := judges{c: c, fixed: f.Overhead}
+	held := j.held(m)
+	var points []point
+	for _, h := range held {
+		n := c.calibrate[h.index]
+		points = append(points, point{n.id, h.raw, n.value, len(n.ops), movedBy(n.ops)})
+	}
+	var predicted []float64
+	if f.Calibration, predicted = calibrate(points, traffic); f.Calibration == nil {
+		return nil
+	}
+	off := j.conform(m, held, predicted)
+	f.Model = m.Data()
+
+	sums := make([]float64, len(c.calibrate))
+	for _, h := range held {
+		sums[h.index] = j.inverse(f.Calibration, c.calibrate[h.index])
+	}
+	taught, err := devicemodel.Fit(c.observations(sums), devicemodel.Options{})
+	if err != nil {
+		return err
+	}
+	held = j.held(taught)
+	predicted = predicted[:0]
+	for _, h := range held {
+		predicted = append(predicted, j.apply(f.Calibration, h.raw, c.calibrate[h.index]))
+	}
+	if better := j.conform(taught, held, predicted); better < pays*off {
+		f.Model = taught.Data()
+	}
+	return nil
+}
+
+// judges are the networks that calibrate.
+type judges struct {
+	c     *campaign
+	fixed *lut.Overhead
+}
+
+// heldOut is a network priced without its family: its sum with the overhead.
+type heldOut struct {
+	index       int // among the networks that calibrate
+	raw, stdErr float64
+}
+
+func (j *judges) overhead() float64 {
+	if j.fixed == nil {
+		return 0
+	}
+	return j.fixed.Value
+}
+
+func (j *judges) held(m *devicemodel.Model) []heldOut {
+	var out []heldOut
+	for _, h := range m.HeldOut() {
+		raw := h.Value + j.overhead()
+		out = append(out, heldOut{h.Observation - len(j.c.cells), raw, h.StdErr * h.Value / raw})
+	}
+	slices.SortFunc(out, func(a, b heldOut) int { return a.index - b.index })
+	return out
+}
+
+func (j *judges) apply(c *lut.Calibration, raw float64, n network) float64 {
+	return c.Apply(raw+beyond(c, movedBy(n.ops)), len(n.ops))
+}
+
+// inverse is the sum of kernels that the calibration takes to what a network measured, 0 where
+// there is none.
+func (j *judges) inverse(c *lut.Calibration, n network) float64 {
+	lo, hi := 0.0, n.value
+	for j.apply(c, hi, n) < n.value && hi < 1e3*n.value {
+		hi *= 2
+	}
+	for range 60 {
+		if mid := (lo + hi) / 2; j.apply(c, mid, n) < n.value {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return max(0, hi-j.overhead())
+}
+
+// conform sets the width of the model's intervals, and returns the root mean square relative
+// error of the networks.
+func (j *judges) conform(m *devicemodel.Model, held []heldOut, predicted []float64) float64 {
+	var errs, sds []float64
+	ss := 0.0
+	for i, h := range held {
+		e := math.Log(j.c.calibrate[h.index].value / predicted[i])
+		errs, sds = append(errs, e), append(sds, h.stdErr)
+		ss += e * e / float64(len(held))
+	}
+	m.Conform(errs, sds)
+	return math.Sqrt(ss)
+}
+
+// Predictor prices networks by a table: by its model of the device where it has one, else by
+// its knots.
+type Predictor struct {
+	t *lut.Table
+	m *devicemodel.Model // nil: knots alone
+}
+
+// NewPredictor prepares a table. It fails when the table's model is of another version of costgen.
+func NewPredictor(t *lut.Table) (*Predictor, error) {
+	p := &Predictor{t: t}
+	if d := t.File().Model; d != nil {
+		var err error
+		if p.m, err = devicemodel.FromData(d); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// Table is what the predictor prices by.
+func (p *Predictor) Table() *lut.Table { return p.t }
+
+// Model is the table's model of the device, nil where it has none.
+func (p *Predictor) Model() *devicemodel.Model { return p.m }
+
+// errNoModel is what a kernel that even the model cannot price is missing for.
+var errNoModel = errors.New("no kernel of its kind and precision was measured")
+
+// total is the calibrated cost of a network that the model priced.
+func (p *Predictor) total(sum float64, e devicemodel.Estimate, kernels int) lut.Cost {
+	if p.t.File().Model.Networks == 0 { // nothing has widened the model's interval
+		return p.t.Total(sum, e.Value-e.Lo, e.Hi-e.Value, kernels)
+	}
+	c := p.t.Total(sum, 0, 0, kernels)
+	slope := 1.0
+	if raw := p.t.Raw(sum); raw > 0 {
+		slope = c.Value / raw
+	}
+	// The model's interval holds what the calibration leaves: networks widened it.
+	c.Lo, c.Hi = max(0, c.Value-slope*(e.Value-e.Lo)), c.Value+slope*(e.Hi-e.Value)
+	return c
+}

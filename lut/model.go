@@ -1,0 +1,191 @@
+package lut
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// ModelVersion is the version of the section that a table's model stands in.
+const ModelVersion = 1
+
+// Model is what costgen/devicemodel learned of the device: the state of a Gaussian process per
+// group of kernels. A table carries and checks it, but answers by its knots alone;
+// costgen prices with it what was not measured. All costs are in the table's unit.
+type Model struct {
+	Version int `json:"version"`
+	// Intervals have Widen times the model's standard deviation and the relative one Context on
+	// top, in quadrature: how far Networks networks of Families families fell from their
+	// predictions when the model had not seen their families. 1 and 0 when there were none.
+	Widen    float64 `json:"widen"`
+	Context  float64 `json:"context"`
+	Families int     `json:"families"`
+	Networks int     `json:"networks"`
+	// RMSPE is the root mean square relative error of those networks.
+	RMSPE float64 `json:"rmspe"`
+	// Sums is how many sums of several kernels taught the model.
+	Sums      int            `json:"sums"`
+	Processes []ModelProcess `json:"-"` // sorted by group; written one a line
+	Kernels   []ModelKernel  `json:"-"` // observed ones, sorted by key; written one a line
+}
+
+// ModelProcess is the process of one group of kernels.
+type ModelProcess struct {
+	Group    string         `json:"group"`
+	Prices   []ModelPrices  `json:"prices"`
+	Features []ModelFeature `json:"features"`
+	Cats     []ModelCat     `json:"categories"`
+	Spread   float64        `json:"spread"` // variances of the logarithm of cost
+	Own      float64        `json:"own"`
+	Bias     float64        `json:"bias"`
+	Inducing []Op           `json:"inducing"`
+	// With m inducing points: Mean has m+1 numbers; Posterior is the lower half of an
+	// (m+1)×(m+1) Cholesky factor, row by row; Learned has m+1 rows of Model.Sums numbers.
+	Mean      Floats `json:"mean"`
+	Posterior Floats `json:"posterior"`
+	Learned   Floats `json:"learned"`
+}
+
+// ModelPrices are the physics of a group in one precision: a price per dispatch, multiply-add
+// and byte.
+type ModelPrices struct {
+	Precision Precision          `json:"precision"`
+	Per       map[string]float64 `json:"per"`
+}
+
+// ModelFeature is a continuous feature of a group: where it is centred, its inverse length
+// scale and the range observed.
+type ModelFeature struct {
+	Name    string  `json:"name"`
+	Centre  float64 `json:"centre"`
+	Inverse float64 `json:"inverse"`
+	Lo      float64 `json:"lo"`
+	Hi      float64 `json:"hi"`
+}
+
+// ModelCat is a categorical property: how far apart kernels are that differ in it, and the
+// values observed.
+type ModelCat struct {
+	Name   string   `json:"name"`
+	Weight float64  `json:"weight"`
+	Values []string `json:"values"`
+}
+
+// ModelKernel is what observations say of one kernel beyond its process.
+type ModelKernel struct {
+	Key   Op      `json:"key"`
+	Trust float64 `json:"trust"` // in its own measurement, from 0 to 1
+	Shift float64 `json:"shift"`
+	Noise float64 `json:"noise"`             // variance
+	Sums  Floats  `json:"learned,omitempty"` // Model.Sums numbers, or none
+}
+
+// Floats are numbers of single precision, in JSON the base64 of their little-endian bytes.
+type Floats []float32
+
+// MarshalText writes them.
+func (f Floats) MarshalText() ([]byte, error) {
+	raw := make([]byte, 0, 4*len(f))
+	for _, v := range f {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
+	}
+	return base64.StdEncoding.AppendEncode(nil, raw), nil
+}
+
+// UnmarshalText reads them.
+func (f *Floats) UnmarshalText(text []byte) error {
+	raw, err := base64.StdEncoding.AppendDecode(nil, text)
+	if err != nil {
+		return fmt.Errorf("numbers: %w", err)
+	}
+	if len(raw)%4 != 0 {
+		return fmt.Errorf("numbers: %d bytes are no whole number of floats", len(raw))
+	}
+	*f = make(Floats, len(raw)/4)
+	for i := range *f {
+		(*f)[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+	}
+	return nil
+}
+
+func (m *Model) normalise() {
+	m.Processes, m.Kernels = orEmpty(m.Processes), orEmpty(m.Kernels)
+	for i := range m.Processes {
+		p := &m.Processes[i]
+		p.Prices, p.Features, p.Cats, p.Inducing = orEmpty(p.Prices), orEmpty(p.Features), orEmpty(p.Cats), orEmpty(p.Inducing)
+		p.Mean, p.Posterior, p.Learned = orEmpty(p.Mean), orEmpty(p.Posterior), orEmpty(p.Learned)
+		for j := range p.Cats {
+			p.Cats[j].Values = orEmpty(p.Cats[j].Values)
+		}
+	}
+}
+
+func (m *Model) validate(bad func(string, ...any)) {
+	if m.Version != ModelVersion {
+		bad("the model is of version %d, want %d", m.Version, ModelVersion)
+		return
+	}
+	if !positive(m.Widen) || !(m.Context >= 0) || !finite(m.Context) || m.Families < 0 || m.Networks < 0 || m.Sums < 0 || !(m.RMSPE >= 0) || !finite(m.RMSPE) {
+		bad("model: intervals must be widened by a positive number and counts not negative, got %v, %v, %d, %d, %d, %v", m.Widen, m.Context, m.Families, m.Networks, m.Sums, m.RMSPE)
+	}
+	for i := range m.Processes {
+		p := &m.Processes[i]
+		if i > 0 && m.Processes[i-1].Group >= p.Group {
+			bad("model: process %q is duplicate or out of order", p.Group)
+		}
+		p.validate(m.Sums, bad)
+	}
+	for i := range m.Kernels {
+		k := &m.Kernels[i]
+		if i > 0 && m.Kernels[i-1].Key.String() >= k.Key.String() {
+			bad("model: kernel %s is duplicate or out of order", k.Key)
+		}
+		if !(k.Trust >= 0 && k.Trust <= 1) || !finite(k.Shift) || !(k.Noise >= 0) || !finite(k.Noise) || len(k.Sums) != 0 && len(k.Sums) != m.Sums || !k.Sums.finite() {
+			bad("model: kernel %s is out of its domain: trust %v, shift %v, variance %v, %d numbers of %d sums", k.Key, k.Trust, k.Shift, k.Noise, len(k.Sums), m.Sums)
+		}
+	}
+}
+
+func (f Floats) finite() bool {
+	return !slices.ContainsFunc(f, func(v float32) bool { return !finite(float64(v)) })
+}
+
+func (p *ModelProcess) validate(sums int, bad func(string, ...any)) {
+	n := len(p.Inducing) + 1
+	if len(p.Mean) != n || len(p.Posterior) != n*(n+1)/2 || len(p.Learned) != n*sums {
+		bad("model: process %q of %d inducing points has %d, %d and %d numbers, want %d, %d and %d", p.Group, n-1,
+			len(p.Mean), len(p.Posterior), len(p.Learned), n, n*(n+1)/2, n*sums)
+		return
+	}
+	if !p.Mean.finite() || !p.Posterior.finite() || !p.Learned.finite() {
+		bad("model: process %q has numbers that are not finite", p.Group)
+	}
+	for i, at := 0, 0; i < n; i++ {
+		if at += i + 1; !(p.Posterior[at-1] > 0) {
+			bad("model: process %q: the diagonal of its posterior is not positive", p.Group)
+			break
+		}
+	}
+	if !positive(p.Spread) || !(p.Own >= 0) || !finite(p.Own) || !(p.Bias >= 0) || !finite(p.Bias) {
+		bad("model: process %q has variances %v, %v, %v", p.Group, p.Spread, p.Own, p.Bias)
+	}
+	for _, x := range p.Prices {
+		for name, v := range x.Per {
+			if !(v >= 0) || !finite(v) {
+				bad("model: process %q in %s pays %v per %s", p.Group, x.Precision, v, name)
+			}
+		}
+	}
+	for _, x := range p.Features {
+		if !finite(x.Centre) || !(x.Inverse >= 0) || !finite(x.Inverse) || !finite(x.Lo) || !finite(x.Hi) {
+			bad("model: process %q: feature %s is %+v", p.Group, x.Name, x)
+		}
+	}
+	for _, x := range p.Cats {
+		if !(x.Weight >= 0) || !finite(x.Weight) || !slices.IsSorted(x.Values) {
+			bad("model: process %q: category %s has the weight %v or its values are not sorted", p.Group, x.Name, x.Weight)
+		}
+	}
+}
