@@ -102,7 +102,11 @@ func monotone(cells []cell, policy lut.Policy) (lut.Family, lut.Sweep, []lut.War
 	if lines == 1 && len(steps) == len(cells)-1 && (len(bad) == 0 || policy == lut.PolicyStrict) {
 		x = isotonic.Chain(y, w)
 	} else {
-		x = isotonic.Order(y, w, order(fam, bad, policy))
+		at := make([][]int, len(cells))
+		for i := range fam.Knots {
+			at[i] = fam.Knots[i].At
+		}
+		x = isotonic.Product(y, w, at, order(fam, bad, policy))
 	}
 	for i := range fam.Knots {
 		k := &fam.Knots[i]
@@ -121,52 +125,48 @@ func monotone(cells []cell, policy lut.Policy) (lut.Family, lut.Sweep, []lut.War
 	return fam, sweep, warnings
 }
 
-// order is the partial order that a family's costs are held to: the product order
-// of its axes, less what the evidence contradicts. Under the policy isotonic a
-// significant fall frees the points below it from those above it; under regime it
-// splits the axis there for the whole family.
+// order says which pairs of the product order of a family's axes stay in order against
+// the evidence; nil stands for all. Under the policy regime a significant fall splits its
+// axis for the whole family. Under isotonic it frees the points below it from those above,
+// but for those that a way around it leads to: the order is what the steps from point to
+// next point imply, without the falls among them.
 func order(fam lut.Family, bad []step, policy lut.Policy) func(i, j int) bool {
+	if len(bad) == 0 || policy == lut.PolicyStrict {
+		return nil
+	}
+	at := func(i int) []int { return fam.Knots[i].At }
 	below := func(i, j int) bool {
-		a, b := fam.Knots[i].At, fam.Knots[j].At
-		for d := range a {
-			if a[d] > b[d] {
+		for d, c := range at(i) {
+			if c > at(j)[d] {
 				return false
 			}
 		}
 		return true
 	}
-	if len(bad) == 0 || policy == lut.PolicyStrict {
-		return func(i, j int) bool { return i != j && below(i, j) }
+	if policy == lut.PolicyRegime {
+		return func(i, j int) bool {
+			return !slices.ContainsFunc(bad, func(s step) bool {
+				cut := at(s.hi)[s.axis]
+				return at(i)[s.axis] < cut && cut <= at(j)[s.axis]
+			})
+		}
 	}
 	free := func(i, j int) bool {
-		for _, s := range bad {
-			if policy == lut.PolicyRegime {
-				cut := fam.Knots[s.hi].At[s.axis]
-				if fam.Knots[i].At[s.axis] < cut && cut <= fam.Knots[j].At[s.axis] {
-					return true
-				}
-			} else if below(i, s.lo) && below(s.hi, j) {
-				return true
+		return slices.ContainsFunc(bad, func(s step) bool { return below(i, s.lo) && below(s.hi, j) })
+	}
+	return func(i, j int) bool {
+		if !free(i, j) {
+			return true
+		}
+		// Knots are sorted, so that a way from i to j goes through points in their order.
+		on := []int{i} // that a way leads to
+		for k := i + 1; k <= j; k++ {
+			if below(i, k) && below(k, j) && slices.ContainsFunc(on, func(m int) bool { return below(m, k) && !free(m, k) }) {
+				on = append(on, k)
 			}
 		}
-		return false
+		return on[len(on)-1] == j
 	}
-	// What remains need not be transitive; its closure is what it implies.
-	n := len(fam.Knots)
-	words := (n + 63) / 64
-	up := make([][]uint64, n)
-	for i := n - 1; i >= 0; i-- { // knots are sorted: whatever lies above i comes after it
-		up[i] = make([]uint64, words)
-		for j := i + 1; j < n; j++ {
-			if up[i][j/64]>>(j%64)&1 == 0 && below(i, j) && !free(i, j) {
-				up[i][j/64] |= 1 << (j % 64)
-				for w := range words {
-					up[i][w] |= up[j][w]
-				}
-			}
-		}
-	}
-	return func(i, j int) bool { return up[i][j/64]>>(j%64)&1 == 1 }
 }
 
 // judge tests every step of a family for a fall of the raw cost.

@@ -187,3 +187,48 @@ func TestChainAgainstScikitLearn(t *testing.T) {
 		}
 	}
 }
+
+// Product is Order on the product order, to the last bit: of grids, of scattered points,
+// with an order of which a part is taken away.
+func TestProductIsOrder(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 1))
+	for round := range 300 {
+		n, dims := 2+rng.IntN(120), 1+rng.IntN(4)
+		seen := map[string]bool{}
+		var at [][]int
+		for range n {
+			p := make([]int, dims)
+			for d := range p {
+				p[d] = rng.IntN(6)
+			}
+			if key := string(mustJSON(t, p)); !seen[key] {
+				seen[key] = true
+				at = append(at, p)
+			}
+		}
+		y, w := make([]float64, len(at)), make([]float64, len(at))
+		for i, p := range at {
+			y[i], w[i] = 10, 0.5+rng.Float64()
+			for _, c := range p {
+				y[i] += float64(c) * (1 + 0.5*rng.NormFloat64())
+			}
+		}
+		var allowed func(i, j int) bool
+		if round%3 == 0 { // two halves that know nothing of each other
+			allowed = func(i, j int) bool { return at[i][0]/3 == at[j][0]/3 }
+		}
+		want := Order(y, w, func(i, j int) bool { return i != j && below(at[i], at[j]) && (allowed == nil || allowed(i, j)) })
+		if got := Product(y, w, at, allowed); !slices.Equal(got, want) {
+			t.Fatalf("round %d: %d points of %d dimensions: %v, want %v", round, len(at), dims, got, want)
+		}
+	}
+}
+
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}

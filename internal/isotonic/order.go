@@ -1,6 +1,9 @@
 package isotonic
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Order is weighted isotonic regression on a partial order: the x that minimises
 // Σ w·(x−y)² subject to x[i] ≤ x[j] wherever less(i, j). less must be a strict
@@ -22,9 +25,23 @@ import "math"
 //
 // Sums and flows are carried with 106 bits: weights may lie 18 decades apart.
 //
-// Weakness: comparisons are quadratic in n and a cut is cubic in the worst case;
-// families of some thousand points with mild noise take milliseconds.
+// Weakness: comparisons are quadratic in n (Product's are not) and a cut is cubic in the
+// worst case; families of some thousand points with mild noise take milliseconds.
 func Order(y, w []float64, less func(i, j int) bool) []float64 {
+	return order(y, w, less, func(v []float64, points []int, fall func(i, j int)) {
+		for _, i := range points {
+			for _, j := range points {
+				if v[i] > v[j] && less(i, j) {
+					fall(i, j)
+				}
+			}
+		}
+	})
+}
+
+// order is Order. falls calls fall with every pair of the points that is in order, but whose
+// values are not.
+func order(y, w []float64, less func(i, j int) bool, falls func(v []float64, points []int, fall func(i, j int))) []float64 {
 	n := len(y)
 	x := append([]float64(nil), y...)
 	if w == nil {
@@ -33,9 +50,9 @@ func Order(y, w []float64, less func(i, j int) bool) []float64 {
 			w[i] = 1
 		}
 	}
-	parent := make([]int, n)
+	parent, points := make([]int, n), make([]int, n)
 	for i := range parent {
-		parent[i] = i
+		parent[i], points[i] = i, i
 	}
 	find := func(i int) int {
 		for parent[i] != i {
@@ -44,43 +61,29 @@ func Order(y, w []float64, less func(i, j int) bool) []float64 {
 		}
 		return i
 	}
-	clash := make([]bool, n)
-	// pairs holds the comparable pairs among clashing points, filled after the
-	// first pass has found them.
 	var violated [][2]int
-	for i := range n {
-		for j := range n {
-			if y[i] > y[j] && less(i, j) {
-				clash[i], clash[j] = true, true
-				violated = append(violated, [2]int{i, j})
-			}
-		}
-	}
+	falls(y, points, func(i, j int) { violated = append(violated, [2]int{i, j}) })
 	if len(violated) == 0 {
 		return x
 	}
-	var points []int
+	clash := make([]bool, n)
+	for _, p := range violated {
+		clash[p[0]], clash[p[1]] = true, true
+	}
+	points = points[:0]
 	for i := range n {
 		if clash[i] {
 			points = append(points, i)
 		}
 	}
-	var pairs [][2]int
-	for _, i := range points {
-		for _, j := range points {
-			if i != j && less(i, j) {
-				pairs = append(pairs, [2]int{i, j})
-			}
-		}
-	}
 	for len(violated) > 0 {
-		touched := map[int]bool{}
 		for _, p := range violated {
 			a, b := find(p[0]), find(p[1])
 			if a != b {
 				parent[max(a, b)] = min(a, b)
 			}
 		}
+		touched := map[int]bool{}
 		for _, p := range violated {
 			touched[find(p[0])] = true
 		}
@@ -95,36 +98,24 @@ func Order(y, w []float64, less func(i, j int) bool) []float64 {
 			s.split(c)
 		}
 		violated = violated[:0]
-		for _, p := range pairs {
+		falls(x, points, func(i, j int) {
 			// Level sets of different components can meet: the tolerance is that of
 			// averaging, not of the order.
-			if x[p[0]] > x[p[1]] {
-				if find(p[0]) == find(p[1]) || x[p[0]]-x[p[1]] <= 1e-12*math.Abs(x[p[0]]) {
-					continue
-				}
-				violated = append(violated, p)
+			if find(i) != find(j) && x[i]-x[j] > 1e-12*math.Abs(x[i]) {
+				violated = append(violated, [2]int{i, j})
 			}
-		}
+		})
 	}
-	settle(x, points, pairs)
+	settle(x, points, falls)
 	return x
 }
 
 // settle removes inversions in the last bits, left by averaging in different
 // orders: each point is raised to the largest of its predecessors.
-func settle(x []float64, points []int, pairs [][2]int) {
-	for range points {
-		moved := false
-		for _, p := range pairs {
-			if x[p[0]] > x[p[1]] {
-				x[p[1]] = x[p[0]]
-				moved = true
-			}
-		}
-		if !moved {
-			return
-		}
-	}
+func settle(x []float64, points []int, falls func(v []float64, points []int, fall func(i, j int))) {
+	raised := slices.Clone(x)
+	falls(x, points, func(i, j int) { raised[j] = max(raised[j], x[i]) }) // of all predecessors: the order is transitive
+	copy(x, raised)
 }
 
 type solver struct {
