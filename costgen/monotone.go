@@ -151,17 +151,28 @@ func order(fam lut.Family, bad []step, policy lut.Policy) func(i, j int) bool {
 			})
 		}
 	}
-	free := func(i, j int) bool {
-		return slices.ContainsFunc(bad, func(s step) bool { return below(i, s.lo) && below(s.hi, j) })
-	}
+	// Knots are sorted: a way from i to j goes through points, and meets falls, in their order.
+	falls := slices.Clone(bad)
+	slices.SortFunc(falls, func(a, b step) int { return cmp.Compare(a.lo, b.lo) })
 	return func(i, j int) bool {
-		if !free(i, j) {
+		var between []step // that are in the box of i and j
+		from, _ := slices.BinarySearchFunc(falls, i, func(s step, i int) int { return cmp.Compare(s.lo, i) })
+		for _, s := range falls[from:] {
+			if s.lo >= j {
+				break
+			}
+			if below(i, s.lo) && below(s.hi, j) {
+				between = append(between, s)
+			}
+		}
+		if len(between) == 0 {
 			return true
 		}
-		// Knots are sorted, so that a way from i to j goes through points in their order.
 		on := []int{i} // that a way leads to
 		for k := i + 1; k <= j; k++ {
-			if below(i, k) && below(k, j) && slices.ContainsFunc(on, func(m int) bool { return below(m, k) && !free(m, k) }) {
+			if below(i, k) && below(k, j) && slices.ContainsFunc(on, func(m int) bool {
+				return below(m, k) && !slices.ContainsFunc(between, func(s step) bool { return below(m, s.lo) && below(s.hi, k) })
+			}) {
 				on = append(on, k)
 			}
 		}
