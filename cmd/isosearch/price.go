@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/stats"
@@ -33,7 +34,8 @@ func priceCommand() cli.Command {
 Each ARCH is a run directory (its final), an arch.json or a key. It is priced by every table beside the space's default
 x0. With --recompensate one that leaves the band of a table is brought back by width and precision, choices kept: what a
 result found on one device becomes on another. With --measure all of them are measured too, on the runtime of each
-table, in one interleaved campaign per table. With --sample the tables are compared over random architectures.`,
+table, in one interleaved campaign per table. With --sample the tables are compared over random architectures. With
+--tensor the costs of all layers, choices, widths and precisions are written as arrays (docs/formats/tensor.md).`,
 		Example: "isosearch price --space examples/mobile-cnn/space.yaml --lut device.lut.json --recompensate run/",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o priceOptions
@@ -46,6 +48,7 @@ table, in one interleaved campaign per table. With --sample the tables are compa
 			flags.StringVar(&o.measure, "measure", "", "measure the listed architectures on this device: local, adb:SERIAL or ssh:USER@HOST")
 			flags.StringArrayVar(&o.benchArgs, "measure-arg", nil, "hand this `ARGUMENT` to agent bench too, such as --max-time=20s; may be repeated")
 			flags.StringVarP(&o.out, "output", "o", "", "folder for plans and records of --measure")
+			flags.StringVar(&o.tensor, "tensor", "", "write the costs of the whole space as dense arrays to this `FILE`, for programs that take gradients")
 			flags.StringVar(&o.agent, "agent", "", "agent program to run (default: beside this one, else in the path)")
 			flags.BoolVar(&o.markdown, "markdown", false, "print Markdown tables")
 			flags.BoolVar(&o.json, "json", false, "print as JSON")
@@ -58,6 +61,7 @@ table, in one interleaved campaign per table. With --sample the tables are compa
 
 type priceOptions struct {
 	space, measure, out, agent   string
+	tensor                       string
 	tables, benchArgs            []string
 	tau                          float64
 	sample                       int
@@ -134,6 +138,11 @@ func (o *priceOptions) run(ctx context.Context, env cli.Env, args []string) erro
 		return err
 	}
 	sp, bands := in.Problem.Space, in.Problem.Bands
+	if o.tensor != "" {
+		if err := writeTensor(o.tensor, sp, bands); err != nil {
+			return err
+		}
+	}
 	r := priceReport{Space: sp.Name(), Tau: o.tau}
 	add := func(a pricedArch) error {
 		var err error
@@ -189,6 +198,23 @@ func (o *priceOptions) run(ctx context.Context, env cli.Env, args []string) erro
 		return enc.Encode(r)
 	}
 	return r.write(env.Stdout, o.markdown)
+}
+
+// writeTensor writes the costs of all of a space's parts.
+func writeTensor(path string, sp space.Space, bands []search.Band) error {
+	s, ok := sp.(space.Stepper)
+	if !ok {
+		return cli.Usagef("--tensor needs a space of networks")
+	}
+	t, err := search.NewTensor(s, bands)
+	if err != nil {
+		return err
+	}
+	text, err := t.Encode()
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(path, text, 0o644)
 }
 
 // anchorOf is the anchor that the run directories among the arguments searched from,
