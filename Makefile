@@ -87,6 +87,16 @@ test: setup-test test-python-reading ## all tests, on the real runtimes
 test-python-reading: build ## the Python package without torch: formats, protocol, numbers equal to the programs'
 	python="$$(scripts/setup-python.sh test)" && cd python && ISOCOST_BIN=$(CURDIR)/bin "$$python" -m pytest -m 'not torch and not ray'
 
+.PHONY: test-python
+test-python: setup build ## the Python package with torch and Ray: types, own modules, gradients, a cluster whose nodes die (3 minutes; the first time 6 GB are installed beside the checkout)
+	python="$$(scripts/setup-python.sh torch)" && cd python && "$$python" -m mypy && ISOCOST_BIN=$(CURDIR)/bin "$$python" -m pytest --durations=5
+
+.PHONY: python-requirements
+python-requirements: ## pin the packages of python/requirements/*.in anew, by version and hash
+	python="$$(scripts/setup-python.sh test)" && folder="$$(mktemp -d)" && "$$python" -m venv "$$folder" && "$$folder/bin/pip" install -q uv && \
+		for kind in test torch; do "$$folder/bin/uv" pip compile --universal --upgrade --generate-hashes --no-annotate --no-header --no-emit-index-url \
+			--no-emit-find-links --python-version 3.11 -o python/requirements/$$kind.txt python/requirements/$$kind.in; done; rm -r "$$folder"
+
 .PHONY: test-fast
 test-fast: setup ## what a change to Go code needs, in under a minute on two cores: all packages, without the tests that say "make test"
 	ISOCOST_REQUIRE_NATIVE=onnxruntime $(GO) test -short -timeout 5m ./...

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 from .errors import IsocostError
 from .jsonfile import read_json
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .space import Space
 
 __all__ = ["Arch", "Layer"]
 
@@ -31,6 +36,7 @@ class Arch:
 
     key: str
     layers: tuple[Layer, ...] = field(compare=False)
+    space: "Space | None" = field(default=None, compare=False, repr=False)  #: of your own modules, where an evaluator has one
 
     def __str__(self) -> str:
         return self.key
@@ -76,3 +82,12 @@ class Arch:
         if arch.key != data["key"]:
             raise IsocostError(f"{path}: the key {data['key']!r} is not that of the layers", "isosearch run writes such files")
         return arch
+
+    def build(self) -> "nn.Module":
+        """The network, for a space of your own modules, with fresh weights: see :meth:`isocost.Space.build`.
+
+        Raises IsocostError where the evaluator has no space.
+        """
+        if self.space is None:
+            raise IsocostError(f"architecture {self} has no space of own modules to be built from", "declare an isocost.Space before the evaluator, or hand it over: @isocost.evaluator(space=space)")
+        return self.space.build(self)

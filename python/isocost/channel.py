@@ -39,7 +39,11 @@ class Channel:
 
     def write(self, line: dict[str, Any]) -> None:
         """Writes one line, whole; any thread may. Raises BrokenPipeError when the search has gone."""
-        data = (json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n").encode()
+        self.write_all([line])
+
+    def write_all(self, lines: list[dict[str, Any]]) -> None:
+        """Writes lines one after another."""
+        data = "".join(json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n" for line in lines).encode()
         with self._lock:
             while data:
                 data = data[os.write(self._out, data) :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import gc
 import inspect
@@ -10,10 +11,14 @@ import random
 import sys
 import traceback
 from dataclasses import dataclass, field
-from typing import Any, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Mapping, overload
 
 from .arch import Arch
 from .errors import IsocostError
+from .space import current
+
+if TYPE_CHECKING:
+    from .space import Space
 
 __all__ = ["Evaluator", "Outcome", "evaluator"]
 
@@ -45,7 +50,7 @@ class Outcome:
 class Evaluator:
     """A training function that cannot fail: :meth:`outcome` turns whatever happens into an answer."""
 
-    def __init__(self, train: Train) -> None:
+    def __init__(self, train: Train, space: "Space | None" = None) -> None:
         if not callable(train):
             raise TypeError(f"{train!r} is no function")
         try:
@@ -54,10 +59,11 @@ class Evaluator:
             name = getattr(train, "__name__", repr(train))
             raise TypeError(f"{name} must take (arch, seed, fidelity): {err}") from None
         self.train = train
+        self.space = space or current()  #: what arch.build() builds from
         functools.update_wrapper(self, train)
 
     def __call__(self, arch: Arch, seed: int, fidelity: float = 1.0) -> Any:
-        return self.train(arch, seed, fidelity)
+        return self.train(arch if arch.space is not None else dataclasses.replace(arch, space=self.space), seed, fidelity)
 
     def outcome(self, arch: Arch, seed: int, fidelity: float = 1.0) -> Outcome:
         """Trains once. Python's, numpy's and torch's generators are seeded from seed first.
@@ -66,7 +72,7 @@ class Evaluator:
         """
         _seed(seed)
         try:
-            utility, parts = _utility(self.train(arch, seed, fidelity))
+            utility, parts = _utility(self.train(dataclasses.replace(arch, space=self.space), seed, fidelity))
         except KeyboardInterrupt:
             raise
         except BaseException as err:  # SystemExit too: the search must hear of it
@@ -80,7 +86,15 @@ class Evaluator:
         return Outcome(utility, parts)
 
 
-def evaluator(train: Train) -> Evaluator:
+@overload
+def evaluator(train: Train) -> Evaluator: ...
+
+
+@overload
+def evaluator(*, space: "Space") -> Callable[[Train], Evaluator]: ...
+
+
+def evaluator(train: Train | None = None, *, space: "Space | None" = None) -> Evaluator | Callable[[Train], Evaluator]:
     """Makes an evaluator of a training function::
 
         @isocost.evaluator
@@ -92,9 +106,12 @@ def evaluator(train: Train) -> Evaluator:
 
     It returns the utility, larger is better, or (utility, {name: number}). fidelity in (0, 1] is the
     share of a full training asked for. Equal arguments must give equal utilities, different seeds
-    independent ones. Raises TypeError for a function that does not take (arch, seed, fidelity).
+    independent ones. space is what ``arch.build()`` builds from, left out the one declared last.
+    Raises TypeError for a function that does not take (arch, seed, fidelity).
     """
-    return Evaluator(train)
+    if train is None:
+        return lambda f: Evaluator(f, space)
+    return Evaluator(train, space)
 
 
 def _utility(result: Any) -> tuple[float, dict[str, float]]:

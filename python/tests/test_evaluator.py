@@ -97,6 +97,18 @@ def test_a_function_of_other_arguments_is_refused():
         isocost.evaluator(3)
 
 
+def test_serve_refuses_what_does_not_fit():
+    def train(arch, seed, fidelity):
+        return 1.0
+
+    with pytest.raises(ValueError, match="workers"):
+        isocost.serve(train, concurrency=4)
+    with pytest.raises(ValueError, match="ray"):
+        isocost.serve(train, gpus=1)
+    with pytest.raises(ValueError, match="'slurm'"):
+        isocost.serve(train, on="slurm")
+
+
 def test_an_evaluator_is_still_a_function():
     @isocost.evaluator
     def train(arch: Arch, seed: int, fidelity: float) -> float:

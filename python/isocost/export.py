@@ -1,0 +1,282 @@
+"""Modules as ONNX files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from .errors import IsocostError
+from .quantise import quantised
+
+if TYPE_CHECKING:
+    from .space import Choices, Fixed, Space
+
+__all__ = ["save"]
+
+#: The opset of the files, which both of the runtime's quantiser and the agent's reader take.
+OPSET = 17
+
+#: Samples that int8 ranges are settled on.
+SAMPLES = 8
+
+
+@dataclass
+class Files:
+    """Different files by content."""
+
+    folder: Path
+    hashes: dict[str, str]  # path below the folder → SHA-256
+    own_ranges: bool  # int8 ranges are each module's own, by samples that matter
+    int8: dict[str, bytes] = field(default_factory=dict)  # by the hash of the fp32 form, unless own_ranges
+
+    def add(self, data: bytes, suffix: str = ".onnx") -> str:
+        """The path of a file with this content."""
+        sha = hashlib.sha256(data).hexdigest()
+        path = f"modules/{sha[:16]}{suffix}"
+        if self.hashes.setdefault(path, sha) != sha:
+            raise IsocostError(f"two modules have hashes that begin {sha[:16]}")
+        (self.folder / path).write_bytes(data)
+        return path
+
+
+def save(space: "Space", folder: Path, calibration: "np.ndarray[Any, Any] | None") -> Path:
+    """See Space.save."""
+    if not space.layers:
+        raise IsocostError(f"space {space.name} has no layers")
+    if len({bool(x.precisions) for x in space.layers}) > 1:
+        raise IsocostError(f"space {space.name}: either all layers have precisions or none has")
+    x = _inputs(space, calibration)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Written aside and swapped in whole.
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".isocost-") as aside:
+        files = Files(Path(aside), {}, calibration is not None)
+        (files.folder / "modules").mkdir()
+        text, x = _yaml_fixed("stem", space, space.stems, files, x)
+        text += "layers:\n"
+        for layer in space.layers:
+            lines, x = _yaml_layer(space, layer, files, x)
+            text += lines
+        lines, _ = _yaml_fixed("head", space, space.heads, files, x)
+        text += lines
+        c, h, w = space.input
+        head = f"format: isocost/space/v1\nkind: modules\nname: {space.name}\ninput: {{channels: {c}, height: {h}, width: {w}}}\nfiles:\n"
+        head += "".join(f"  {path}: {sha}\n" for path, sha in sorted(files.hashes.items()))
+        (files.folder / "space.yaml").write_text(head + text, encoding="utf-8")
+        _swap(files.folder, folder)
+    return folder / "space.yaml"
+
+
+def _swap(new: Path, folder: Path) -> None:
+    """Puts the new files into the folder: modules first, the file that names them, then what nothing names goes."""
+    (folder / "modules").mkdir(parents=True, exist_ok=True)
+    fresh = {p.name for p in (new / "modules").iterdir()}
+    for p in (new / "modules").iterdir():
+        os.replace(p, folder / "modules" / p.name)
+    os.replace(new / "space.yaml", folder / "space.yaml")
+    for p in (folder / "modules").iterdir():
+        if p.name not in fresh and p.suffix in (".onnx", ".tflite"):
+            p.unlink()
+
+
+def _inputs(space: "Space", calibration: "np.ndarray[Any, Any] | None") -> torch.Tensor:
+    if calibration is None:
+        return torch.randn(SAMPLES, *space.input, generator=torch.Generator().manual_seed(space.seed))
+    x = torch.as_tensor(np.asarray(calibration, dtype=np.float32))
+    if tuple(x.shape[1:]) != space.input or len(x) == 0:
+        raise ValueError(f"calibration has shape {tuple(x.shape)}, not (n, {', '.join(map(str, space.input))})")
+    return x
+
+
+def _yaml_fixed(what: str, space: "Space", parts: "list[Fixed]", files: Files, x: torch.Tensor) -> tuple[str, torch.Tensor]:
+    if not parts:
+        return f"{what}: []\n", x
+    text = f"{what}:\n"
+    for f in parts:
+        where = f"{what} {f.name!r}"
+        module = _made(where, lambda f=f: space._exported(f.make))  # type: ignore[misc]
+        y = _run(where, module, x)
+        path = files.add(_export(where, module, x, "fp32", files))
+        text += f"  - {{name: {f.name}, out: {list(y.shape[1:])}, form: {path}}}\n"
+        x = y
+    return text, x
+
+
+def _yaml_layer(space: "Space", layer: "Choices", files: Files, x: torch.Tensor) -> tuple[str, torch.Tensor]:
+    """A layer's text, and what its default hands on."""
+    out: list[int] | None = None
+    first = ""
+    handed: torch.Tensor | None = x if layer.default.choice == "skip" and layer.skip else None
+    text = ""
+    for name in layer.choices:
+        forms = {}
+        for i in range(max(len(layer.widths), 1)):
+            where = f"layer {layer.name!r}, choice {name!r}" + (f", width {layer.widths[i]}" if layer.widths else "")
+            module = _made(where, lambda name=name, i=i: space._exported(lambda: layer.make(name, i)))  # type: ignore[misc]
+            y = _run(where, module, x)
+            shape = list(y.shape[1:])
+            if out is None:
+                out, first = shape, where
+            elif shape != out:
+                raise IsocostError(f"{where}: it hands on {shape}, but {first} hands on {out}", "all choices and widths of a layer hand on one shape: a width must not show outside")
+            if (name, i) == (layer.default.choice, layer.default.width):
+                handed = y
+            forms[i] = {p: _form(layer, name, i, p, files, where, module, x) for p in layer.precisions}
+        if len({json.dumps(f) for f in forms.values()}) == 1:  # the width is nothing to this one
+            text += f"      {name}: {_flow(forms[0])}\n"
+        else:
+            text += f"      {name}:\n" + "".join(f"        {w}: {_flow(forms[i])}\n" for i, w in enumerate(layer.widths))
+    assert out is not None and handed is not None
+    if layer.skip and out != list(x.shape[1:]):
+        raise IsocostError(f"layer {layer.name!r}: skip=True, but it turns {list(x.shape[1:])} into {out}", "a layer can be left out where the shape stays")
+    d = layer.default
+    default = f"choice: {d.choice}" + (f", width: {layer.widths[d.width]}" if layer.widths else "") + f", precision: {d.precision}"
+    head = f"  - name: {layer.name}\n    out: {out}\n"
+    if layer.widths:
+        head += f"    widths: {list(layer.widths)}\n"
+    head += f"    precisions: [{', '.join(layer.precisions)}]\n"
+    if layer.skip:
+        head += "    skip: true\n"
+    return head + "    choices:\n" + text + f"    default: {{{default}}}\n", handed
+
+
+def _form(layer: "Choices", name: str, i: int, precision: str, files: Files, where: str, module: nn.Module, x: torch.Tensor) -> Any:
+    path = files.add(_export(f"{where}, {precision}", module, x, precision, files))
+    if layer.tflite is None:
+        return path
+    source = Path(layer.tflite(name, layer.widths[i] if layer.widths else None, precision))
+    try:
+        return {"onnx": path, "tflite": files.add(source.read_bytes(), ".tflite")}
+    except OSError as err:
+        raise IsocostError(f"{where}, {precision}: its .tflite form: {err}") from None
+
+
+def _flow(forms: dict[str, Any]) -> str:
+    """A mapping in one line of YAML."""
+    return "{" + ", ".join(f"{p}: {f if isinstance(f, str) else _flow(f)}" for p, f in forms.items()) + "}"
+
+
+def _made(where: str, make: Any) -> nn.Module:
+    try:
+        module: nn.Module = make()
+    except Exception as err:
+        raise IsocostError(f"{where}: it cannot be made: {type(err).__name__}: {err}") from err
+    return module
+
+
+def _run(where: str, module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """What the module makes of x. Raises IsocostError unless it is one tensor that keeps the batch."""
+    try:
+        with torch.no_grad():
+            y = module(x)
+            one = module(x[:1])
+    except Exception as err:
+        raise IsocostError(f"{where}: it does not take {list(x.shape[1:])}, which the part before it hands on: {type(err).__name__}: {str(err).splitlines()[0] if str(err) else ''}") from err
+    if not isinstance(y, torch.Tensor) or not isinstance(one, torch.Tensor):
+        raise IsocostError(f"{where}: it returns {type(y).__name__}, not one tensor")
+    if y.dim() < 2 or y.shape[0] != x.shape[0] or one.shape[1:] != y.shape[1:] or one.shape[0] != 1:
+        raise IsocostError(f"{where}: of a batch of {len(x)} it makes shape {list(y.shape)}, of one sample {list(one.shape)}", "its shape must not depend on the data, and the batch is the first axis")
+    if y.dim() > 4 or not y.is_floating_point():
+        raise IsocostError(f"{where}: it hands on {y.dtype} of shape {list(y.shape)}", "[c, h, w], [tokens, dim] or [c] of float32")
+    return y
+
+
+def _export(where: str, module: nn.Module, x: torch.Tensor, precision: str, files: Files) -> bytes:
+    """The module as the bytes of an ONNX file; equal modules have equal bytes."""
+    import onnx
+
+    if precision in ("fp16", "bf16"):
+        kind = torch.float16 if precision == "fp16" else torch.bfloat16
+        module, x = _cast(module, kind), x.to(kind)
+    buffer = io.BytesIO()
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # what the trace froze is found out below, where it matters
+            torch.onnx.export(module, (x[:1],), buffer, dynamo=False, opset_version=OPSET, input_names=["x"], output_names=["y"])
+    except Exception as err:
+        text = str(err).strip().splitlines()
+        raise IsocostError(
+            f"{where}: it cannot be exported: {type(err).__name__}: {text[0] if text else ''}",
+            "operators that ONNX has, and no shape or branch that depends on the data",
+        ) from err
+    model = onnx.load_from_string(buffer.getvalue())
+    plain = normalised(model)
+    if precision in ("fp32", "int8"):
+        _same(where, module, plain, x)
+    if precision != "int8":
+        return plain
+    # Where the samples are arbitrary, modules that are equal in float are equal in int8 too,
+    # one file and one measurement, wherever they stand.
+    sha = hashlib.sha256(plain).hexdigest()
+    if files.own_ranges or sha not in files.int8:
+        try:
+            files.int8[sha] = normalised(quantised(onnx.load_from_string(plain), x.numpy()))
+        except Exception as err:
+            raise IsocostError(f"{where}: onnxruntime cannot quantise it: {type(err).__name__}: {err}") from err
+    return files.int8[sha]
+
+
+def _same(where: str, module: nn.Module, data: bytes, x: torch.Tensor) -> None:
+    """Raises IsocostError unless the file computes what the module does, on ordinary inputs and on odd ones."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    for name, sample in (("an ordinary input", x[:1]), ("negative inputs", -x[:1].abs()), ("zeros", torch.zeros_like(x[:1])), ("large inputs", 100 * x[-1:])):
+        with torch.no_grad():
+            want = module(sample).numpy()
+        got = session.run(None, {"x": sample.numpy()})[0]
+        if got.shape != want.shape or not np.allclose(got, want, rtol=1e-3, atol=1e-4 * max(1.0, float(np.abs(want).max()))):
+            raise IsocostError(f"{where}: exported, it computes something else on {name}", "no shape or branch may depend on the data: an export keeps the one it saw")
+
+
+def _cast(module: nn.Module, kind: torch.dtype) -> nn.Module:
+    import copy
+
+    return copy.deepcopy(module).to(kind)
+
+
+def normalised(model: Any) -> bytes:
+    """The model without what says where it came from: names by order, no notes."""
+    g = model.graph
+    names: dict[str, str] = {"": ""}
+
+    def name(old: str, prefix: str = "v") -> str:
+        return names.setdefault(old, f"{prefix}{len(names)}")
+
+    for v in g.input:
+        names[v.name] = "x"
+    for v in g.output:
+        names[v.name] = "y"
+    for i, node in enumerate(g.node):
+        node.name, node.doc_string = f"n{i}", ""
+        for values in (node.input, node.output):
+            new = [name(v) for v in values]
+            del values[:]
+            values.extend(new)
+        del node.metadata_props[:]
+    for tensor in g.initializer:
+        tensor.name, tensor.doc_string = name(tensor.name), ""
+    for v in [*g.input, *g.output]:
+        v.name, v.doc_string = name(v.name), ""
+    del g.value_info[:], model.metadata_props[:], g.metadata_props[:]
+    g.name, g.doc_string, model.doc_string = "module", "", ""
+    model.producer_name, model.producer_version = "isocost", ""
+    ordered = sorted(g.initializer, key=lambda t: int(t.name[1:]) if t.name[1:].isdigit() else -1)
+    kept = [t.__class__.FromString(t.SerializeToString()) for t in ordered]
+    del g.initializer[:]
+    g.initializer.extend(kept)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data

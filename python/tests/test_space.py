@@ -1,0 +1,216 @@
+"""Spaces of own modules: what is written equals the Python model, and what does not fit is named."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import pytest
+
+import isocost
+from isocost import Arch, IsocostError
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch", reason="make test-python has torch")
+nn = torch.nn
+
+
+class Block(nn.Module):
+    def __init__(self, cin, cout, stride, width):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(cin, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU6(),
+            nn.Conv2d(width, width, 3, stride, 1, groups=width, bias=False), nn.BatchNorm2d(width), nn.ReLU6(),
+            nn.Conv2d(width, cout, 1, bias=False), nn.BatchNorm2d(cout),
+        )  # fmt: skip
+        self.add = stride == 1 and cin == cout
+
+    def forward(self, x):
+        y = self.body(x)
+        return x + y if self.add else y
+
+
+def make(**last):
+    """Two equal layers and one that changes the shape."""
+    torch.manual_seed(7)  # of the stem, which is given as it is
+    space = isocost.Space("mine", input=(3, 16, 16))
+    space.stem(nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU()))
+    for _ in range(2):
+        space.layer({"block": lambda w: Block(8, 8, 1, w), "conv": lambda w: nn.Conv2d(8, 8, 3, 1, 1)}, widths=[8, 16], precisions=["int8", "fp32"], skip=True)
+    space.layer(**{"choices": {"block": lambda w: Block(8, 12, 2, w)}, "widths": [8, 16], "precisions": ["fp32", "int8"], **last})
+    space.head(lambda: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 4)), name="classifier")
+    return space
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    space = make()
+    return space, space.save(tmp_path_factory.mktemp("space") / "s")
+
+
+def files(path):
+    """path → hash of the space file's table."""
+    return dict(re.findall(r"^  (modules/\w+\.onnx): (\w+)$", path.read_text(), re.M))
+
+
+def test_files_are_listed_by_their_content(saved):
+    space, path = saved
+    listed = files(path)
+    assert {f"modules/{p.name}" for p in (path.parent / "modules").iterdir()} == set(listed)
+    for name, sha in listed.items():
+        assert hashlib.sha256((path.parent / name).read_bytes()).hexdigest() == sha
+    # The second layer equals the first, and conv has no width: stem, head, 2·(2 + 1) and 2·2.
+    assert len(listed) == 2 + 6 + 4
+
+
+def test_writing_again_changes_nothing(saved, tmp_path):
+    _, path = saved
+    again = make().save(tmp_path / "s")
+    assert again.read_text() == path.read_text()
+    (tmp_path / "s" / "modules" / "stale.onnx").write_bytes(b"")
+    make().save(tmp_path / "s")
+    assert not (tmp_path / "s" / "modules" / "stale.onnx").exists()
+
+
+def compose(path, arch, x):
+    """Runs the files of an architecture one after another."""
+    import onnxruntime
+
+    text = path.read_text()
+    forms = []
+    forms += re.findall(r"name: stem, out: .*, form: (\S+)}", text)
+    for n, layer in enumerate(arch.layers):
+        if layer.choice == "skip":
+            continue
+        part = text.split(f"- name: layer{n}\n")[1].split("  - name:")[0]
+        lines = re.search(rf"      {layer.choice}:(.*?)(?=\n      \w|\n    default)", part, re.S)[1]
+        width = ["8", "16"][layer.width]
+        line = re.search(rf"{width}: {{(.*)}}", lines) or re.search(r"{(.*)}", lines)
+        forms.append(re.search(rf"{layer.precision}: (\S+?)[,}}]", line[0] + "}")[1])
+    forms += re.findall(r"name: classifier, out: .*, form: (\S+)}", text)
+    for f in forms:
+        session = onnxruntime.InferenceSession(str(path.parent / f), providers=["CPUExecutionProvider"])
+        x = session.run(["y"], {"x": x})[0]
+    return x
+
+
+@pytest.mark.parametrize("key", ["block:1:fp32|conv:fp32|block:1:fp32", "block:fp32|skip:fp32|block:fp32", "skip:fp32|conv:1:fp32|block:1:fp32"])
+def test_files_compute_what_the_model_computes(saved, key):
+    space, path = saved
+    arch = Arch.parse(key)
+    x = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        want = space.build(arch, exported=True)(x).numpy()
+    assert compose(path, arch, x.numpy()) == pytest.approx(want, rel=1e-4, abs=1e-5)
+
+
+def test_int8_files_are_near_and_not_equal(saved):
+    space, path = saved
+    arch = Arch.parse("block:1:int8|conv:int8|block:1:int8")
+    x = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        want = space.build(arch, exported=True)(x).numpy()
+    got = compose(path, arch, x.numpy())
+    assert 0 < abs(got - want).max() < 0.1 * abs(want).max() + 0.05
+
+
+def test_fake_quantisation_trains(saved):
+    space, _ = saved
+    torch.manual_seed(1)
+    net = space.build(Arch.parse("block:1:int8|conv:int8|block:1:fp32"))
+    x = torch.randn(8, 3, 16, 16)
+    net(x).square().mean().backward()
+    grads = {n: p.grad for n, p in net.named_parameters()}
+    assert all(g is not None and g.abs().sum() > 0 for n, g in grads.items() if "bias" not in n)
+    conv = net.layer1
+    assert len(torch.unique(conv.weight[0])) <= 255 and not torch.equal(conv.weight, conv.parametrizations.weight.original)
+    assert type(net.layer2.body[0]) is nn.Conv2d  # fp32 is left alone
+    net.eval()
+    assert torch.equal(net(x), net(x))  # the ranges stay
+
+
+def test_weights_are_fresh_and_the_exported_ones_are_the_files(saved):
+    space, _ = saved
+    torch.manual_seed(1)
+    a = space.build(space.default)
+    b = space.build(space.default)
+    assert not torch.equal(a.layer0.body[0].weight, b.layer0.body[0].weight)
+    c, d = space.build(space.default, exported=True), space.build(space.default, exported=True)
+    assert torch.equal(c.layer0.body[0].weight, d.layer0.body[0].weight)
+
+
+def test_an_evaluator_builds(saved):
+    space = make()
+
+    @isocost.evaluator
+    def train(arch, seed, fidelity):
+        return sum(p.numel() for p in arch.build().parameters())
+
+    small, large = (train(Arch.parse(f"block{w}:fp32|conv:fp32|block{w}:fp32"), 1) for w in ("", ":1"))
+    assert 0 < small < large
+    assert train.outcome(Arch.parse("block:fp32|conv:fp32|block:fp32"), 1).utility == small
+    assert train.space is space
+    with pytest.raises(IsocostError, match="isocost.Space"):
+        Arch.parse("a").build()
+    with pytest.raises(ValueError, match="no choice 'x'"):
+        space.build(Arch.parse("x:fp32|conv:fp32|block:fp32"))
+
+
+class Grows(nn.Module):
+    """Its output's size depends on the data."""
+
+    def forward(self, x):
+        return x[:, :, : int((x > 0).sum()) % 3 + 1].repeat(1, 2, 1, 1)[:, :12]
+
+
+class Branches(nn.Module):
+    def forward(self, x):
+        return (x if bool((x > 0).any()) else -x)[:, :, ::2, ::2].repeat(1, 2, 1, 1)[:, :12]
+
+
+@pytest.mark.parametrize(
+    "last, want",
+    [
+        ({"choices": {"a": lambda w: Block(8, w, 2, 8)}}, r"layer 'layer2', choice 'a', width 16: it hands on \[16, 4, 4\], but layer 'layer2', choice 'a', width 8 hands on \[8, 4, 4\]"),
+        ({"choices": {"a": lambda w: Block(4, 12, 2, w)}}, r"layer 'layer2', choice 'a', width 8: it does not take \[8, 8, 8\]"),
+        ({"choices": {"a": lambda w: Block(8, 12, 2, w), "b": lambda w: nn.Conv2d(8, 8, 1)}}, r"layer 'layer2', choice 'b', width 8: it hands on \[8, 8, 8\]"),
+        ({"choices": {"a": lambda w: Grows()}}, r"layer 'layer2', choice 'a', width 8.*(data|export)"),
+        ({"choices": {"a": lambda w: Branches()}}, r"layer 'layer2', choice 'a', width 8, fp32: exported, it computes something else on negative inputs"),
+        ({"choices": {"a": lambda w: 1 / 0}}, r"layer 'layer2', choice 'a', width 8: it cannot be made: ZeroDivisionError"),
+        ({"choices": {"a": lambda w: "x"}}, r"choice 'a', width 8: it cannot be made: IsocostError: a module's function returned str"),
+        ({"skip": True}, r"layer 'layer2': skip=True, but it turns \[8, 8, 8\] into \[12, 4, 4\]"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path, last, want):
+    with pytest.raises(IsocostError, match=want):
+        make(**last).save(tmp_path / "s")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "last, want",
+    [
+        ({"widths": [16, 8]}, "not ascending"),
+        ({"precisions": ["int4"]}, "precisions"),
+        ({"choices": {}}, "no choices"),
+        ({"choices": {"a b": nn.Identity()}}, "no name"),
+        ({"default": "x"}, "default 'x'"),
+        ({"default": ("block", 9)}, "default width 9"),
+        ({"choices": {"skip": nn.Identity()}, "skip": True}, "skip=True is a choice"),
+        ({"name": "layer0"}, "duplicate"),
+    ],
+)
+def test_declarations_are_checked(last, want):
+    with pytest.raises(ValueError, match=want):
+        make(**last)
+
+
+def test_tflite_forms_are_kept(tmp_path):
+    def form(choice, width, precision):
+        path = tmp_path / f"{choice}{width}{precision}.tflite"
+        path.write_bytes(path.name.encode())
+        return path
+
+    path = make(tflite=form).save(tmp_path / "s")
+    assert len(list((path.parent / "modules").glob("*.tflite"))) == 4
+    assert re.search(r"8: {fp32: {onnx: modules/\w+.onnx, tflite: modules/\w+.tflite}, int8:", path.read_text())
