@@ -79,9 +79,7 @@ func (d *Driver) Check() error {
 	} else if err != nil {
 		return err
 	}
-	if j.Header.Format == journalV1 { // as it began: what it claims is said as then
-		d.Header.Format = journalV1
-	}
+	d.Header.Format = j.Header.Format // as it began: what it claims is said as then
 	return sameRun(path, j.Header, d.Header)
 }
 
@@ -178,7 +176,7 @@ func (r *recorder) run(ctx context.Context) (*Certificate, error) {
 	if measured(r.d.Header) {
 		p.Admit = r.admit
 	}
-	res, err := Search(ctx, p, r.d.Header.Settings, r.ask, r.event)
+	res, err := Search(ctx, p, r.d.Header.rules(), r.ask, r.event)
 	if err == nil {
 		err = r.tape.err
 	}

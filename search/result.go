@@ -13,6 +13,8 @@ import (
 type Neighbour struct {
 	Proposal
 	N       int
+	Failed  int     // samples that could not be had
+	Strays  int     // outliers among the samples
 	Mean    float64 // NaN without samples
 	Index   int     // i of its comparison with the final architecture, 0 without one
 	Delta   float64 // its share of δ
@@ -36,6 +38,7 @@ type Summary struct {
 	Dev    []float64 // ln(ĝ/B)
 	N      int
 	Failed int     // samples that could not be had
+	Strays int     // outliers among the search samples
 	Mean   float64 // of the search samples, NaN without
 	Spread float64
 }
@@ -95,7 +98,7 @@ func (r *searcher) result(stop Stop) *Result {
 	var gaps []float64
 	for i, z := range r.hood.arms {
 		c := r.evidence.Compare(r.x, z, true)
-		n := Neighbour{Proposal: r.hood.feasible[i], N: len(z.Values), Mean: z.Mean(), Index: c.Index, Delta: c.Delta,
+		n := Neighbour{Proposal: r.hood.feasible[i], N: len(z.Values), Failed: z.Failures, Strays: z.Outliers(), Mean: z.Mean(), Index: c.Index, Delta: c.Delta,
 			D: c.D, W: c.W, Upper: c.Upper, Lower: c.Lower, Retired: c.Upper <= r.s.Epsilon, Low: c.Low, By: c.By}
 		if z.Dead() {
 			n.Dead, n.Retired = z.Reason, false
@@ -126,7 +129,7 @@ func (r *searcher) result(stop Stop) *Result {
 }
 
 func (r *searcher) summary(a *evidence.Arm) Summary {
-	s := Summary{Arch: a.Arch, Key: a.Key, N: len(a.Values), Failed: a.Failures, Mean: a.Mean(), Spread: a.Spread()}
+	s := Summary{Arch: a.Arch, Key: a.Key, N: len(a.Values), Failed: a.Failures, Strays: a.Outliers(), Mean: a.Mean(), Spread: a.Spread()}
 	_, s.Costs, s.Dev, _ = r.comp.Inside(a.Arch) // priced when it was proposed
 	if s.N == 0 {
 		s.Mean = math.NaN()

@@ -237,6 +237,9 @@ func (r *searcher) adopt(a *evidence.Arm) error {
 	if r.base.Epoch.Incumbent > 1 {
 		r.evidence.LeaveBehind(r.order)
 	}
+	if r.s.early == 0 {
+		r.base.Settle(r.x)
+	}
 	return nil
 }
 

@@ -72,6 +72,17 @@ type Settings struct {
 	Pool bool `json:"pool,omitempty"`
 
 	Seed uint64 `json:"seed"`
+
+	early int // the version of a journal that began before the present one; 0 for none
+}
+
+// rules are a header's settings with what the version of its journal means for them.
+func (h *Header) rules() Settings {
+	s := h.Settings
+	if v := h.version(); v < len(journalFormats) {
+		s.early = v
+	}
+	return s
 }
 
 // Scope says how much of the neighbourhood a search looks at between two moves.

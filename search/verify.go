@@ -90,7 +90,7 @@ func (r *replay) certificate(p Problem) (*Certificate, error) {
 	if measured(r.header) {
 		p.Admit = r.admit
 	}
-	res, err := Search(context.Background(), p, r.header.Settings, r.answer, r.decided)
+	res, err := Search(context.Background(), p, r.header.rules(), r.answer, r.decided)
 	if err == nil {
 		err = r.err
 	}

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"math"
+	"slices"
 
 	"github.com/isocost/isocost/search/anytime"
 	"github.com/isocost/isocost/search/space"
@@ -83,6 +84,47 @@ func Spread(values []float64) float64 {
 		ss += (v - m) * (v - m)
 	}
 	return math.Sqrt(ss / float64(n-1))
+}
+
+// Outliers is the number of samples that lie far from the architecture's others: more
+// than FarOff robust standard deviations (1.4826 times the median absolute
+// deviation, Hampel 1974) from their median. 0 for fewer than outlierLeast samples and
+// where more than half of them are equal.
+func (a *Arm) Outliers() int {
+	n := len(a.Values)
+	if n < outlierLeast {
+		return 0
+	}
+	m := Median(a.Values)
+	off := make([]float64, n)
+	for i, v := range a.Values {
+		off[i] = math.Abs(v - m)
+	}
+	spread := 1.4826 * Median(off)
+	count := 0
+	for _, d := range off {
+		if spread > 0 && d > FarOff*spread {
+			count++
+		}
+	}
+	return count
+}
+
+// FarOff is how many robust standard deviations from the median an outlier is: one in
+// 10⁹ normal samples, were the spread known.
+const FarOff = 6
+
+const outlierLeast = 8 // samples that a robust spread takes
+
+// Median is the middle of the values, the mean of the two middle ones of an even
+// number; NaN without values.
+func Median(values []float64) float64 {
+	n := len(values)
+	if n == 0 {
+		return math.NaN()
+	}
+	v := slices.Sorted(slices.Values(values))
+	return (v[(n-1)/2] + v[n/2]) / 2
 }
 
 // Add takes a value without an index: of samples that no bound rests on.

@@ -178,9 +178,14 @@ func (b *Base) Rests(onTrust, all int) []string { return nil }
 // from there; "" for nothing.
 func (b *Base) Condition() string { return "" }
 
-// prior is that of the present incumbent's bounds, settled at the first look at
-// one. What samples cost may enter it: costs are taken to say nothing about the
-// noise of utilities.
+// Settle settles the prior of the new incumbent's bounds from the samples before its
+// time: a mixture has to be fixed before the first of the samples it speaks about.
+func (b *Base) Settle(x *Arm) { b.prior(x) }
+
+// prior is that of the present incumbent's bounds. Where Settle has not been called, as
+// in searches of earlier versions, it is settled at the first look at a bound: costs of
+// samples that the bound rests on enter it, taken to say nothing about the noise of
+// utilities.
 func (b *Base) prior(x *Arm) anytime.Prior {
 	e := &b.Epoch
 	if e.prior == (anytime.Prior{}) {
