@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/stats"
@@ -107,6 +108,7 @@ type CertArch struct {
 	// versions 1 and 2.
 	Outliers int      `json:"outliers,omitempty"`
 	Mean     *float64 `json:"mean,omitempty"`
+	Median   *float64 `json:"median,omitempty"` // where the claim is about medians
 	Spread   *float64 `json:"spread,omitempty"`
 }
 
@@ -122,6 +124,7 @@ type CertArm struct {
 	Failed  int       `json:"failed,omitempty"`   // samples that could not be had; absent in versions 1 and 2, as
 	Strays  int       `json:"outliers,omitempty"` // samples far from the others
 	Mean    *float64  `json:"mean,omitempty"`
+	Median  *float64  `json:"median,omitempty"` // where the claim is about medians
 	Index   int       `json:"comparison"`
 	Delta   float64   `json:"delta"`
 	D       *float64  `json:"d,omitempty"`
@@ -238,7 +241,7 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 			Retired: n.Retired, Dead: n.Dead, More: n.More,
 		}
 		if h.version() > 2 {
-			a.Failed, a.Strays = n.Failed, n.Strays
+			a.Failed, a.Strays, a.Median = n.Failed, n.Strays, finite(n.Median)
 		}
 		if n.Index > 0 {
 			if a.W = finite(n.W); a.W != nil {
@@ -276,7 +279,7 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 	for _, p := range r.Infeasible {
 		c.Infeasible = append(c.Infeasible, CertMiss{p.Layer, p.Choice, p.Reason, p.Key, relative(p.Dev), p.Refused})
 	}
-	if c.Gain = r.Gain; c.Gain != nil && !c.v1() {
+	if c.Gain = r.Gain; c.Gain != nil && c.Gain.df > 0 && !c.v1() {
 		c.Gain.within(stats.StudentQuantile(0.95, c.Gain.df))
 	}
 	c.Claim.Stop, c.Claim.EpsilonHat = r.Stop, finite(r.EpsilonHat)
@@ -287,6 +290,9 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 	c.restsOnSamples(r)
 	if !c.v1() {
 		c.rare(r)
+	}
+	if s := h.Settings; h.version() > 2 && s.Validation == "" && strings.HasPrefix(h.Evaluator.Spec, "exec:") {
+		c.Claim.Rests = append(c.Claim.Rests, "what the evaluator judges by, as its validation images: the seeds are what is sampled, not the data")
 	}
 	if c.Exploration = r.Explored; c.Exploration != nil && c.Exploration.Plan != nil {
 		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("none of the exploration's %d evaluations: they chose where the certifying search began", c.Exploration.Evaluations))
@@ -406,7 +412,7 @@ func (c *Certificate) restsOnSamples(r *Result) {
 }
 
 func certArch(s Summary) CertArch {
-	a := CertArch{Arch: s.Key, Costs: s.Costs, Dev: relative(s.Dev), N: s.N, Mean: finite(s.Mean)}
+	a := CertArch{Arch: s.Key, Costs: s.Costs, Dev: relative(s.Dev), N: s.N, Mean: finite(s.Mean), Median: finite(s.Median)}
 	if s.N > 1 {
 		a.Spread = finite(s.Spread)
 	}
@@ -512,8 +518,14 @@ func (c *Certificate) measure(table int, path []Visited, ms []Measured) {
 func (c *Certificate) text(r *Result) string {
 	s := c.Header.Settings
 	what := "the evaluator's expected utility"
+	if s.Robust == RobustMedian {
+		what = "the evaluator's median utility"
+	}
+	if s.Validation != "" {
+		what += " on " + s.Validation
+	}
 	if s.PerDevice {
-		what = "the evaluator's expected utility, as the mean over the devices' precisions,"
+		what += ", as the mean over the devices' precisions,"
 	}
 	if c.Pool() {
 		what = "the mean of the table's own samples"

@@ -158,6 +158,11 @@ func TestSearchesRepeatToTheByte(t *testing.T) {
 	}
 	variants = append(variants,
 		variant{name: "v3"},
+		variant{name: "v3-per-network-fails", change: func(s *Settings, _ *planted) { s.Sigma, s.Noise = nil, NoisePerNetwork }, fails: true},
+		variant{name: "v3-median", change: func(s *Settings, _ *planted) { s.Sigma, s.Robust = nil, RobustMedian }},
+		variant{name: "v3-range", change: func(s *Settings, _ *planted) {
+			s.Sigma, s.UtilityRange, s.Epsilon = nil, &[2]float64{-20, 20}, 8
+		}},
 		variant{name: "v3-gp-exchange-measured", change: explored("gp:12", NeighboursExchange), measured: true},
 	)
 	var got strings.Builder

@@ -65,7 +65,7 @@ func (r *searcher) calibrate(ctx context.Context) error {
 		r.evidence = evidence.NewIndependent(r.base)
 		r.evidence.LeaveBehind(r.order)
 	}
-	if r.s.UtilityRange != nil {
+	if r.s.UtilityRange != nil || r.s.Noise == NoisePerNetwork || r.s.Robust != "" {
 		r.sigmaNote.Source = evidence.NotNeeded
 		return nil
 	}

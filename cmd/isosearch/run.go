@@ -109,6 +109,9 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.Float64Var(&o.Settings.MoveScore, "move-score", o.Settings.MoveScore, "number of standard errors by which an improvement must exceed --move; no claim rests on it, and 2 or 3 save measurements with --measure")
 	f.StringVar(&o.Sigma, "sigma", "", "standard deviation of one sample's noise; 0 for a deterministic evaluator (default: calibrated first)")
 	f.Float64SliceVar(&o.Range, "utility-range", nil, "least and largest utility there can be, `LO,HI`, as of an accuracy: bounds then assume no noise level")
+	f.StringVar((*string)(&o.Settings.Noise), "noise", string(search.NoiseShared), "whose size of noise bounds rest on: shared (one for all networks, declared or calibrated) or per-network (each one's own, from the samples its bound rests on; nothing is declared or calibrated)")
+	f.StringVar((*string)(&o.Settings.Robust), "robust", "", "compare median utilities, given as median: rare diverged samples hardly count, and no noise level is assumed")
+	f.StringVar(&o.Settings.Validation, "validation", "", "name of the data that every sample is judged by, as in \"the 10,000 validation images\": the claim says so")
 	f.StringVar(&o.SigmaDiff, "sigma-diff", "", "standard deviation of a difference at a common seed, for the selector paired (default: calibrated first)")
 	f.StringVar(&o.Fidelities, "fidelities", "", "fidelities of the selector multi-fidelity, VALUE[:BIAS[:SIGMA]],… rising; without a bias bound they only order")
 	f.IntVar(&o.Settings.SigmaArchs, "sigma-archs", o.Settings.SigmaArchs, "number of architectures to calibrate the noise on")
@@ -136,8 +139,8 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	cli.Group(f, "Exploration", "explore", "start", "evaluations")
 	cli.Group(f, "Claim", "tau", "table-tau", "epsilon", "delta", "enforce-true-band", "interval-band", "neighbours", "certify", "as-published")
 	cli.Group(f, "Sampling", "selector", "scope", "schedule", "fidelities", "batch", "move", "move-score", "fresh")
-	cli.Group(f, "Noise", "sigma", "sigma-diff", "sigma-archs", "sigma-repeats", "utility-range")
-	cli.Group(f, "Evaluator", "evaluator", "final", "workers", "timeout", "retries", "agent", "ort-lib")
+	cli.Group(f, "Noise", "sigma", "sigma-diff", "sigma-archs", "sigma-repeats", "noise", "utility-range", "robust")
+	cli.Group(f, "Evaluator", "evaluator", "final", "validation", "workers", "timeout", "retries", "agent", "ort-lib")
 	cli.Group(f, "Measured costs", "measure", "measure-arg")
 }
 
@@ -372,7 +375,11 @@ func (o *runOptions) driver(in *search.Opened, ev evaluators, dir string, env cl
 // notCertified returns the error of a search that ends without a certificate.
 func notCertified(c *search.Certificate) error {
 	if c.Claim.Verdict != search.Vacuous {
-		return fmt.Errorf("the claim was not reached: %s", unreached(c))
+		err := fmt.Errorf("the claim was not reached: %s", unreached(c))
+		if slices.ContainsFunc(c.Alarms, func(a string) bool { return strings.HasPrefix(a, "heteroscedastic") }) {
+			err = hint.Wrap(err, "--noise per-network bounds each network by its own noise, in a run of its own (-o)")
+		}
+		return err
 	}
 	err := fmt.Errorf("the claim is vacuous: the final has %d neighbours of its cost", len(c.Neighbours))
 	if c.Header.Settings.Neighbours == search.NeighboursExchange {
@@ -514,7 +521,11 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 		} else {
 			fmt.Fprintf(w, "%-12s %s\n", name, wrap(grouped(a.Arch), 13))
 		}
-		fmt.Fprintf(w, "  utility    %s (n=%d)\n", opt(a.Mean, "%.5g"), a.N)
+		if a.Median != nil {
+			fmt.Fprintf(w, "  utility    median %.5g, mean %s (n=%d%s)\n", *a.Median, opt(a.Mean, "%.5g"), a.N, oddities(a))
+		} else {
+			fmt.Fprintf(w, "  utility    %s (n=%d%s)\n", opt(a.Mean, "%.5g"), a.N, oddities(a))
+		}
 		for i, t := range c.Header.Tables {
 			fmt.Fprintf(w, "  predicted  %.5g %s [%.5g, %.5g], %+.2f %% of x0's (%s)\n", a.Costs[i].Value, t.Unit, a.Costs[i].Lo, a.Costs[i].Hi, 100*a.Dev[i], t.Name)
 		}
@@ -560,6 +571,10 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 		fmt.Fprintln(w, "noise        not known: the search ended before it was calibrated")
 	case c.Header.Settings.UtilityRange != nil:
 		fmt.Fprintf(w, "noise        not needed: utilities from %g to %g\n", c.Header.Settings.UtilityRange[0], c.Header.Settings.UtilityRange[1])
+	case c.Header.Settings.Noise == search.NoisePerNetwork:
+		fmt.Fprintln(w, "noise        each network's own, by its own samples")
+	case c.Header.Settings.Robust != "":
+		fmt.Fprintln(w, "noise        not needed: medians are compared")
 	case d == nil || !d.Used:
 		fmt.Fprintf(w, "noise        σ %.4g (%s)\n", c.Sigma.Value, c.Sigma.Source)
 	}
@@ -601,6 +616,19 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 	}
 	// The full key is in the certificate; for people the final is named.
 	fmt.Fprintf(w, "claim        %s\n", wrap(strings.ReplaceAll(c.Claim.Text, c.Final.Arch, "the final"), 13))
+}
+
+// oddities are an architecture's failed samples and outliers, as they are counted
+// behind the number of its samples.
+func oddities(a search.CertArch) string {
+	text := ""
+	if a.Failed > 0 {
+		text += fmt.Sprintf(", %d failed", a.Failed)
+	}
+	if a.Outliers > 0 {
+		text += fmt.Sprintf(", %d outliers", a.Outliers)
+	}
+	return text
 }
 
 // explored prints where the certifying search began.

@@ -2,8 +2,8 @@ package evidence
 
 import (
 	"math"
-	"slices"
 
+	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/search/anytime"
 	"github.com/isocost/isocost/search/space"
 )
@@ -27,6 +27,9 @@ type Arm struct {
 	next    int     // index of the next sample; failed ones are used up too
 	low     []*draw // at the low fidelities
 	seconds float64
+
+	middle   float64 // median of the values
+	middleOf int     // values it was computed from
 
 	// base is the number of values taken before the present incumbent's time: they
 	// guide the search, and the certificate does not rest on them.
@@ -61,6 +64,14 @@ func (a *Arm) Mean() float64 {
 	return a.sum / float64(len(a.Values))
 }
 
+// Median of the samples; NaN without any.
+func (a *Arm) Median() float64 {
+	if a.middleOf != len(a.Values) || a.middleOf == 0 {
+		a.middle, a.middleOf = stats.Median(a.Values), len(a.Values)
+	}
+	return a.middle
+}
+
 // Evidence is the number of samples that the present incumbent's bounds may rest on.
 func (a *Arm) Evidence() int { return a.recent.N }
 
@@ -91,19 +102,13 @@ func Spread(values []float64) float64 {
 // deviation, Hampel 1974) from their median. 0 for fewer than outlierLeast samples and
 // where more than half of them are equal.
 func (a *Arm) Outliers() int {
-	n := len(a.Values)
-	if n < outlierLeast {
+	if len(a.Values) < outlierLeast {
 		return 0
 	}
-	m := Median(a.Values)
-	off := make([]float64, n)
-	for i, v := range a.Values {
-		off[i] = math.Abs(v - m)
-	}
-	spread := 1.4826 * Median(off)
+	m, spread := stats.Median(a.Values), 1.4826*stats.MAD(a.Values)
 	count := 0
-	for _, d := range off {
-		if spread > 0 && d > FarOff*spread {
+	for _, v := range a.Values {
+		if spread > 0 && math.Abs(v-m) > FarOff*spread {
 			count++
 		}
 	}
@@ -115,17 +120,6 @@ func (a *Arm) Outliers() int {
 const FarOff = 6
 
 const outlierLeast = 8 // samples that a robust spread takes
-
-// Median is the middle of the values, the mean of the two middle ones of an even
-// number; NaN without values.
-func Median(values []float64) float64 {
-	n := len(values)
-	if n == 0 {
-		return math.NaN()
-	}
-	v := slices.Sorted(slices.Values(values))
-	return (v[(n-1)/2] + v[n/2]) / 2
-}
 
 // Add takes a value without an index: of samples that no bound rests on.
 func (a *Arm) Add(value float64) {
