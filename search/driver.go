@@ -387,7 +387,7 @@ func evalEntry(q Request, o Outcome) Entry {
 
 // event writes the search's steps down and passes them on.
 func (r *recorder) event(e Event) {
-	if e.Kind == EventExplore || e.Kind == EventLayer || e.Kind == EventStep { // the others do not say how far it is
+	if e.Kind == EventExplore || e.Kind == EventLayer || e.Kind == EventStep || e.Kind == EventFresh || e.Kind == EventCalibrate { // the others do not say how far it is
 		r.last = e
 	}
 	if entry, ok := eventEntry(e); ok {

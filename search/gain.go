@@ -24,6 +24,8 @@ func (r *searcher) fresh(ctx context.Context) (*CertGain, error) {
 				Seed: SampleSeed(r.s.Seed, StreamFresh, a.Key, i), Fidelity: 1})
 		}
 	}
+	r.emit(Event{Kind: EventFresh, Layer: -1, From: r.x.Key, Samples: r.base.Samples, Need: len(reqs), EpsHat: r.epsilonHat(),
+		Failures: r.failures, Best: r.base.Center(r.x), Anchor: r.base.Center(anchor), Moves: len(r.moves)})
 	out, err := r.ask(ctx, reqs)
 	if err != nil {
 		return nil, err
