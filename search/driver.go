@@ -20,7 +20,8 @@ const (
 	JournalFile     = "journal.jsonl"
 	CertificateFile = "certificate.json"
 	BestFile        = "best.json"
-	InputsDir       = "inputs" // copies of space and tables, for verify
+	InputsDir       = "inputs"  // copies of space and tables, for verify
+	MeasureDir      = "measure" // plans and records of measurements, a folder per table
 )
 
 // Driver runs a search in a run directory: it evaluates, keeps the budget and

@@ -154,6 +154,9 @@ type Measurement struct {
 	// Reference is the anchor's value in the same interleaved campaign; 0 when it has
 	// no valid one. Ratios to it are free of drift between campaigns.
 	Reference float64 `json:"reference,omitempty"`
+	// Records is the SHA-256 of the file of records that it was read from, in measure/;
+	// absent in versions 1 and 2.
+	Records string `json:"records,omitempty"`
 }
 
 // Valid says that there is a cost and nothing against it: one that is noisy, drifted

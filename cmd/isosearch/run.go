@@ -496,7 +496,7 @@ func (o *runOptions) measurers(in *search.Opened, dir string, env cli.Env) ([]se
 			fmt.Fprintf(env.Stderr, "isosearch: note: table %s does not hold its protocol: measuring under agent's own; compile it again to change that\n", band.Name)
 		}
 		out = append(out, &measure.Agent{Space: low, Project: project, Program: program, Args: args, Target: target, Table: *file,
-			Dir: filepath.Join(dir, "measure", band.Name), Stderr: cli.Behind(env.Stderr)})
+			Dir: filepath.Join(dir, search.MeasureDir, band.Name), Stderr: cli.Behind(env.Stderr)})
 	}
 	return out, nil
 }
