@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -285,6 +286,9 @@ func TestSearchMeetsItsGoals(t *testing.T) {
 	}
 	if path != "" {
 		n = 40
+		if v, err := strconv.Atoi(os.Getenv("ISOCOST_GOALS_ANCHORS")); err == nil {
+			n = v
+		}
 	}
 	text := fmt.Sprintf(`# Explore, then certify
 
@@ -295,8 +299,21 @@ anchor, with 95 %% intervals (Student's t). A claim about fewer than three neigh
 
 `, n, defaultExploration)
 	missed, goals := 0, 0
-	for _, l := range landscapes(t) {
-		got := l.study(t, n)
+	all := landscapes(t)
+	studied := make([]map[string]*outcome, len(all))
+	t.Run("landscapes", func(t *testing.T) {
+		for i, l := range all {
+			t.Run(l.name+", "+l.metric, func(t *testing.T) {
+				t.Parallel()
+				studied[i] = l.study(t, n)
+			})
+		}
+	})
+	if t.Failed() {
+		t.FailNow()
+	}
+	for i, l := range all {
+		got := studied[i]
 		text += fmt.Sprintf("## %s, %s (σ = %.2f)\n\n| method | regret | less the default's | evaluations | certified | false | vacuous |\n|---|---|---|---|---|---|---|\n", l.name, l.metric, l.sigma)
 		base := got[byDefault]
 		row := func(name string, o *outcome, claims string) {
