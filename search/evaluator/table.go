@@ -53,7 +53,12 @@ func OpenTable(spec string, seed uint64) (*Table, error) {
 	t := &Table{rows: map[string][]float64{}, seed: seed, data: data}
 	sum := sha256.Sum256(data)
 	t.identity = search.Identity{Spec: "table:" + spec, SHA256: hex.EncodeToString(sum[:])}
-	err = space.ReadRows(path, data, func(_ int, r space.Row) error {
+	err = space.ReadRows(path, data, func(line int, r space.Row) error {
+		for _, u := range r.Utility {
+			if math.Abs(u) > mostUtility { // sums and squares of such are no numbers
+				return hint.Wrap(fmt.Errorf("%s:%d: the utility %g of %.80s is beyond ±%g", path, line, u, r.Arch, mostUtility), "leave the row of a diverged training out")
+			}
+		}
 		t.rows[r.Arch] = r.Utility
 		return nil
 	})
