@@ -3,6 +3,7 @@ package costgen
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/isocost/isocost/costgen/devicemodel"
 	"github.com/isocost/isocost/lut"
@@ -52,6 +53,8 @@ type PricedKernel struct {
 	// the total's variance that comes from this kernel.
 	Status devicemodel.Status `json:"status,omitempty"`
 	Share  float64            `json:"share,omitempty"`
+	// NoInterval says that the cost was published without its spread: Lo and Hi are Cost.
+	NoInterval bool `json:"no_interval,omitempty"`
 }
 
 // Missing is a part of a network that the table cannot price. Key is nil when no key describes it.
@@ -102,6 +105,9 @@ func (d *Predictor) Predict(name string, kernels []Kernel, unpriced []Unpriced, 
 		c := total(sum)
 		p.Total, p.Lo, p.Hi = &c.Value, &c.Lo, &c.Hi
 		p.Extrapolated = p.Extrapolated || c.Extrapolated
+		if slices.ContainsFunc(p.Kernels, func(k PricedKernel) bool { return k.NoInterval }) {
+			p.Lo, p.Hi = nil, nil // of a sum in which a part's spread is not known
+		}
 	}
 	return p, nil
 }
@@ -129,7 +135,7 @@ func (p *Prediction) byModel(m *devicemodel.Model, kernels []Kernel) devicemodel
 			continue
 		}
 		extrapolated := part.Status == devicemodel.Extrapolated
-		p.Kernels = append(p.Kernels, PricedKernel{k.Name, k.Op, part.Value / n, part.Lo / n, part.Hi / n, extrapolated, part.Status, part.Share / n})
+		p.Kernels = append(p.Kernels, PricedKernel{k.Name, k.Op, part.Value / n, part.Lo / n, part.Hi / n, extrapolated, part.Status, part.Share / n, false})
 		p.Extrapolated = p.Extrapolated || extrapolated
 		p.Basis[part.Status] += part.Value / n / e.Value
 	}
@@ -139,6 +145,7 @@ func (p *Prediction) byModel(m *devicemodel.Model, kernels []Kernel) devicemodel
 // byKnots prices kernels by the table's knots, and returns the half-widths of their sum.
 func (p *Prediction) byKnots(t *lut.Table, kernels []Kernel, extrapolate bool) (lower, upper float64) {
 	memory := t.File().Metric == lut.Memory
+	bare := slices.ContainsFunc(t.File().Warnings, func(w lut.Warning) bool { return w.Code == lut.NoVariance })
 	for i := range kernels {
 		k := &kernels[i]
 		c, err := t.Cost(k.Op)
@@ -149,7 +156,7 @@ func (p *Prediction) byKnots(t *lut.Table, kernels []Kernel, extrapolate bool) (
 			p.Missing = append(p.Missing, Missing{k.Name, &k.Op, err.Error()})
 			continue
 		}
-		p.Kernels = append(p.Kernels, PricedKernel{Name: k.Name, Key: k.Op, Cost: c.Value, Lo: c.Lo, Hi: c.Hi, Extrapolated: c.Extrapolated})
+		p.Kernels = append(p.Kernels, PricedKernel{Name: k.Name, Key: k.Op, Cost: c.Value, Lo: c.Lo, Hi: c.Hi, Extrapolated: c.Extrapolated, NoInterval: bare && c.Lo == c.Hi})
 		p.Extrapolated = p.Extrapolated || c.Extrapolated
 		if memory {
 			// Activations of a chain live one kernel at a time.

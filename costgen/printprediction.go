@@ -19,6 +19,9 @@ func PredictionFields(t *lut.Table, p *Prediction, net *nets.Network) map[string
 	var kernels []map[string]any
 	for _, k := range p.Kernels {
 		m := map[string]any{"name": k.Name, "key": k.Key, p.Unit: k.Cost, "lo" + unit: k.Lo, "hi" + unit: k.Hi}
+		if k.NoInterval {
+			m["lo"+unit], m["hi"+unit] = nil, nil
+		}
 		if k.Extrapolated {
 			m["extrapolated"] = true
 		}
@@ -76,7 +79,11 @@ func WritePrediction(w io.Writer, t *lut.Table, p *Prediction, net *nets.Network
 				}
 			}
 		}
-		fmt.Fprintf(&b, "%s: %.5g %s, 95 %% between %.5g and %.5g%s\n", p.Model, *p.Total, p.Unit, *p.Lo, *p.Hi, mark)
+		interval := "no interval: the table has costs that were published without their spread"
+		if p.Lo != nil {
+			interval = fmt.Sprintf("95 %% between %.5g and %.5g", *p.Lo, *p.Hi)
+		}
+		fmt.Fprintf(&b, "%s: %.5g %s, %s%s\n", p.Model, *p.Total, p.Unit, interval, mark)
 	} else {
 		fmt.Fprintf(&b, "%s: no total, %d kernels are missing; the others sum to %.5g %s\n", p.Model, len(p.Missing), p.Known, p.Unit)
 	}
@@ -138,7 +145,11 @@ func WritePrediction(w io.Writer, t *lut.Table, p *Prediction, net *nets.Network
 		case k.Extrapolated:
 			mark = " extrapolated"
 		}
-		fmt.Fprintf(&b, "  %10.4g %s  ±%.3g%s  %s  %s\n", k.Cost, p.Unit, (k.Hi-k.Lo)/2, mark, nets.Shown(k.Name), k.Key)
+		spread := fmt.Sprintf("±%.3g", (k.Hi-k.Lo)/2)
+		if k.NoInterval {
+			spread = "±?"
+		}
+		fmt.Fprintf(&b, "  %10.4g %s  %s%s  %s  %s\n", k.Cost, p.Unit, spread, mark, nets.Shown(k.Name), k.Key)
 	}
 	if len(p.Missing) > 0 {
 		writeMissing(&b, p.Missing, all)

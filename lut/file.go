@@ -113,6 +113,9 @@ type Overhead struct {
 	Records []string `json:"records"`
 }
 
+// NoVariance is the code of the warning that cells were published without their spread.
+const NoVariance = "no-variance"
+
 // Warning is a finding of the compiler: a violation larger than noise, records
 // left out, a missing variance.
 type Warning struct {

@@ -164,7 +164,7 @@ func build(p published, format string, data []byte, opt Options) (*lut.Table, er
 		i = j
 	}
 	if novar > 0 {
-		warnings = append(warnings, lut.Warning{Code: "no-variance", Detail: fmt.Sprintf("%d of %d cells were published without their spread: their intervals are empty", novar, len(good))})
+		warnings = append(warnings, lut.Warning{Code: lut.NoVariance, Detail: fmt.Sprintf("%d of %d cells were published without their spread: they have no interval", novar, len(good))})
 	}
 	slices.SortStableFunc(warnings, func(a, b lut.Warning) int {
 		return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Detail, b.Detail))

@@ -3,6 +3,7 @@ package exchange
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -27,16 +28,26 @@ var ofaConvs = map[string][2]int{
 
 func readOFA(data []byte, p lut.Precision) (published, error) {
 	var out published
-	var raw map[string]struct {
-		Mean  *float64
-		Std   float64
-		Count float64
+	type row struct {
+		Mean   *float64
+		Std    float64
+		Var    float64 // of milliseconds, as the published tables have it
+		Count  float64
+		Others map[string]any `yaml:",inline"`
 	}
+	var raw map[string]row
 	if err := yaml.Unmarshal(data, &raw); err != nil {
 		p := strictyaml.Problems(err)[0]
 		return out, fmt.Errorf("once-for-all table: line %d: %s", p.Line, p.Text)
 	}
+	others := map[string]int{}
 	for name, v := range raw {
+		for field := range v.Others {
+			others[field]++
+		}
+		if v.Std == 0 && v.Var > 0 {
+			v.Std = math.Sqrt(v.Var)
+		}
 		if v.Mean == nil {
 			return out, fmt.Errorf("once-for-all table: %s has no mean", name)
 		}
@@ -46,6 +57,9 @@ func readOFA(data []byte, p lut.Precision) (published, error) {
 			continue
 		}
 		out.entries = append(out.entries, entry{op: op, us: decimal(*v.Mean * 1000), std: math.Max(0, v.Std) * 1000, n: max(0, int(v.Count)), where: name})
+	}
+	for _, field := range slices.Sorted(maps.Keys(others)) {
+		out.warnings = append(out.warnings, lut.Warning{Code: "unknown-field", Detail: fmt.Sprintf("%q of %d entries is not known and was not read", field, others[field])})
 	}
 	return out, nil
 }

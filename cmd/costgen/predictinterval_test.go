@@ -1,0 +1,44 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Where a table has no interval a prediction has none either: not one of width 0.
+func TestPredictWithoutIntervals(t *testing.T) {
+	dir := t.TempDir()
+	const linear, gap = "linear/fp32@cin=32,cout=10,m=1", "gap/fp32@c=32,h=8,w=8"
+	model, csv, table := filepath.Join(dir, "net.onnx"), filepath.Join(dir, "t.csv"), filepath.Join(dir, "t.lut.json")
+	batchModel(t, model, 1, gap, linear)
+	for _, test := range []struct {
+		csv      string
+		interval bool
+	}{
+		{"key,us\n\"" + gap + "\",20\n\"" + linear + "\",10\n", false},
+		{"key,us,lo_us,hi_us,n\n\"" + gap + "\",20,19,21,9\n\"" + linear + "\",10,10,10,9\n", false},
+		{"key,us,lo_us,hi_us,n\n\"" + gap + "\",20,19,21,9\n\"" + linear + "\",10,9,11,9\n", true},
+	} {
+		if err := os.WriteFile(csv, []byte(test.csv), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, stderr, code := run("import", "--from", "csv", csv, "-o", table); code != 0 {
+			t.Fatalf("exit %d: %s", code, stderr)
+		}
+		stdout, stderr, code := run("predict", "--lut", table, model)
+		if code != 0 || !strings.Contains(stdout, "net.onnx: 30 us, ") || strings.Contains(stdout, "95 % between") != test.interval || strings.Contains(stdout, "no interval") == test.interval || strings.Contains(stdout, "±?") == test.interval {
+			t.Errorf("exit %d: %s%s", code, stdout, stderr)
+		}
+		var got struct {
+			Lo *float64 `json:"lo_us"`
+			Hi *float64 `json:"hi_us"`
+		}
+		stdout, _, _ = run("predict", "--lut", table, "--json", model)
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil || (got.Lo != nil) != test.interval || (got.Hi != nil) != test.interval {
+			t.Errorf("%v: %s", err, stdout)
+		}
+	}
+}
