@@ -335,7 +335,7 @@ func (s *server) openOne(ctx context.Context, m OpenModel, format agent.Format) 
 	}
 	t2 := s.clock.Now()
 	if err := session.Run(); err != nil {
-		return nil, fmt.Errorf("first run: %w", err)
+		return nil, madeUp(fmt.Errorf("first run: %w", err), model, opt.Inputs)
 	}
 	t3 := s.clock.Now()
 	if mem != nil {

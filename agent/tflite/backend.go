@@ -88,6 +88,9 @@ func (b *Backend) Open(ctx context.Context, model agent.Model, opt agent.Options
 		if s.thread != nil {
 			s.thread.stop()
 		}
+		if what := lacking(file, model.Signature); what != "" {
+			err = fmt.Errorf("%s: %w", what, err)
+		}
 		return nil, fmt.Errorf("open %s with %s on %s: %w", model.Name, b.lib.kind, opt.Provider, err)
 	}
 	if c, ok := s.native.(*classicSession); ok && c.ownOnly() {
