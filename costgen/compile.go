@@ -41,6 +41,11 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 		return nil, hint.Wrap(fmt.Errorf("%s: no usable %s of any cell: %s", sources[0].Name, opt.Metric, why),
 			"agent bench --plan measures cells; look at the validity of its records")
 	}
+	for _, name := range opt.Judge {
+		if !slices.ContainsFunc(c.audit, func(n network) bool { return n.title() == name }) {
+			return nil, hint.Wrap(fmt.Errorf("judge %q: no usable calibrating network has that name", name), "the names are those of the records' networks")
+		}
+	}
 	f := lut.File{
 		Format: lut.Format, Metric: opt.Metric, Unit: lut.Units[opt.Metric], Policy: opt.Policy, Inputs: c.inputs,
 	}

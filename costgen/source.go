@@ -114,8 +114,11 @@ func (o *Options) Validate() error {
 		errs = append(errs, errors.New("a model is of latency or energy: memory does not add up over kernels"))
 	}
 	for _, code := range o.Accept {
-		if record.Failure(code) || code == "" {
+		switch {
+		case record.Failure(code) || code == "":
 			errs = append(errs, fmt.Errorf("accept %q: such records carry no cost", code))
+		case !code.Known():
+			errs = append(errs, fmt.Errorf("accept %q: there is no such validity; there are %s", code, list(record.Costed())))
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })

@@ -235,6 +235,12 @@ func (o *benchOptions) freeBytes() int64 {
 }
 
 func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSet) error {
+	switch {
+	case o.MaxTime < 0:
+		return cli.Usagef("--max-time %v is negative", o.MaxTime)
+	case o.Memory < 0:
+		return cli.Usagef("--memory %d is negative", o.Memory)
+	}
 	protocol, err := o.protocol(flags)
 	if err != nil {
 		return err

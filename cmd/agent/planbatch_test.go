@@ -65,3 +65,13 @@ func TestPlanIsMeasuredAtItsBatch(t *testing.T) {
 		t.Errorf("exit %d: %s", code, talk)
 	}
 }
+
+func TestNegativeLimitsAreRefused(t *testing.T) {
+	for _, args := range [][]string{
+		{"bench", "net.onnx", "--max-time", "-5s"}, {"bench", "net.onnx", "--memory", "-5"}, {"runtimes", "--timeout", "-1s"}, {"device", "--probe", "-1s"},
+	} {
+		if _, stderr, code := agentMain("", args...); code != cli.ExitUsage || !strings.Contains(stderr, args[len(args)-2]) {
+			t.Errorf("%q: exit %d: %s", args, code, stderr)
+		}
+	}
+}

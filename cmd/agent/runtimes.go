@@ -75,6 +75,9 @@ type providerReport struct {
 
 func (o *runtimesOptions) run(ctx context.Context, env cli.Env, args []string) error {
 	verify := false
+	if o.Timeout <= 0 {
+		return cli.Usagef("--timeout %v is not above 0", o.Timeout)
+	}
 	if len(args) > 0 && (args[0] == "list" || args[0] == "verify") {
 		verify = args[0] == "verify"
 		args = args[1:]
