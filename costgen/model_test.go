@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks/role"
+	"github.com/isocost/isocost/costgen/devicemodel"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -103,5 +104,47 @@ func TestAModelPricesWhatWasNotMeasured(t *testing.T) {
 		if sum < 0.999999 || sum > 1.000001 || status["measured"] != 10 || k.total && (status["extrapolated"] != 1 || !p.Extrapolated) {
 			t.Errorf("it rests on %v, of kernels %v", p.Basis, status)
 		}
+	}
+}
+
+func TestAPlanNarrowsWhatItWasMadeFor(t *testing.T) {
+	tab, err := Compile([]Source{unseen(30)}, Options{Model: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	by, err := NewPredictor(tab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kernels []Kernel
+	for i, op := range (&device{}).ops()[:30] {
+		kernels = append(kernels, Kernel{fmt.Sprint(i), op})
+	}
+	p, err := by.Predict("net", kernels, nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, chosen, cannot, keyless, err := by.PlanNarrowing([]*Prediction{p}, 5, 1)
+	if err != nil || len(cannot) > 0 || keyless > 0 {
+		t.Fatal(err, cannot, keyless)
+	}
+	seconds := 0.0
+	for _, n := range chosen {
+		seconds += n.Seconds
+		i := slices.IndexFunc(p.Kernels, func(k PricedKernel) bool { return k.Key.String() == n.Op.String() })
+		if i < 0 || p.Kernels[i].Status == devicemodel.Measured || !(n.Gain > 0) {
+			t.Errorf("%s is chosen, which is measured or of another network, for a gain of %v", n.Op, n.Gain)
+		}
+	}
+	if len(chosen) == 0 || seconds > 5 || plan.Counts()[role.Cell] != len(chosen) {
+		t.Errorf("%d kernels of %.1f s are chosen for 5 s, the plan has %v", len(chosen), seconds, plan.Counts())
+	}
+	// A table prices beyond its knots by its model, for whoever asks the table itself.
+	wide := lut.NewOp("conv", lut.FP32, map[string]string{"k": "1", "s": "1"}, map[string]int{"cin": 64, "cout": 64, "h": 28, "w": 28})
+	if c, err := tab.Cost(wide); err != nil || !c.Extrapolated || !(c.Lo < c.Value && c.Value < c.Hi) {
+		t.Errorf("the table prices a kernel beyond its knots %+v, %v", c, err)
+	}
+	if _, err := tab.Cost(lut.NewOp("softmax", lut.FP32, nil, map[string]int{"m": 8, "n": 8})); err == nil {
+		t.Error("the table prices a kind that was never measured")
 	}
 }

@@ -100,7 +100,12 @@ func (p *Prediction) repeat(n int) {
 // keyless counts those that no key describes. The plan has no cells when nothing can be
 // planned.
 func PlanMissing(t *lut.Table, lacking []Missing, seed uint64) (plan *benchmarks.Plan, cannot []Missing, keyless int) {
-	planner := benchmarks.Planner{Seed: seed, Source: "missing from table " + t.Hash(), Cold: true}
+	planner, cannot, keyless := planMissing(t, lacking, seed)
+	return planner.Plan(), cannot, keyless
+}
+
+func planMissing(t *lut.Table, lacking []Missing, seed uint64) (planner *benchmarks.Planner, cannot []Missing, keyless int) {
+	planner = &benchmarks.Planner{Seed: seed, Source: "missing from table " + t.Hash(), Cold: true}
 	planner.Batch, _ = t.File().Protocol.Batch()
 	planned := map[string]bool{}
 	for _, m := range lacking {
@@ -118,5 +123,5 @@ func PlanMissing(t *lut.Table, lacking []Missing, seed uint64) (plan *benchmarks
 		}
 		planned[key] = true
 	}
-	return planner.Plan(), cannot, keyless
+	return planner, cannot, keyless
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 )
 
 // Table answers what operators and networks cost. It is safe for concurrent use.
@@ -11,6 +12,34 @@ type Table struct {
 	file     File
 	families []family
 	byGrid   map[string]int // by Op.Grid of a member
+	once     sync.Once
+	beyond   Pricer // by the model; nil without one
+}
+
+// Pricer prices an operator by a table's model of the device; ok is false where the model knows
+// nothing of its kind.
+type Pricer func(op Op) (c Cost, ok bool)
+
+var newPricer func(*Model) (Pricer, error)
+
+// RegisterPricer says how tables price by their models; costgen/devicemodel does when it is
+// imported, as image formats are registered. A program without it answers by knots alone.
+func RegisterPricer(f func(*Model) (Pricer, error)) { newPricer = f }
+
+// byModel is the price by the table's model, where there is one and a program that reads it.
+func (t *Table) byModel(op Op) (Cost, bool) {
+	if t.file.Model == nil || newPricer == nil {
+		return Cost{}, false
+	}
+	t.once.Do(func() {
+		if p, err := newPricer(t.file.Model); err == nil {
+			t.beyond = p
+		}
+	})
+	if t.beyond == nil {
+		return Cost{}, false
+	}
+	return t.beyond(op)
 }
 
 // Cost is the cost of an operator or a network in the table's unit with a 95 %
@@ -54,9 +83,20 @@ func (k Knot) cost() Cost {
 // File returns the table's data; it must not be changed.
 func (t *Table) File() *File { return &t.file }
 
-// Cost is the marginal cost of one operator. It fails with ErrUnknownOp or
-// ErrOutOfRange; it never guesses.
+// Cost is the marginal cost of one operator: by its knot, between knots, else by the table's model
+// of the device (see RegisterPricer). It fails with ErrUnknownOp or ErrOutOfRange; it never
+// guesses.
 func (t *Table) Cost(op Op) (Cost, error) {
+	c, err := t.byKnots(op)
+	if err != nil {
+		if m, ok := t.byModel(op); ok {
+			return m, nil
+		}
+	}
+	return c, err
+}
+
+func (t *Table) byKnots(op Op) (Cost, error) {
 	fam, err := t.family(op)
 	if err != nil {
 		return Cost{}, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/ortmodel"
@@ -14,7 +15,6 @@ import (
 	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
-	"github.com/isocost/isocost/lut"
 )
 
 type predictOptions struct {
@@ -22,6 +22,7 @@ type predictOptions struct {
 	dims        modelfile.Dims
 	signature   string
 	emitPlan    string
+	minutes     float64
 	seed        uint64
 	extrapolate bool
 	scaleBatch  bool
@@ -41,7 +42,10 @@ folded, nodes fused by rules; or its kernels are taken from what agent lower wro
 which had the runtime itself do it. A .tflite model, whose converter has folded and
 fused, is read as LiteRT runs it. Each kernel is looked up; the sum is calibrated. What
 the table lacks is listed, never counted as nothing: a model with a missing kernel
-has no total, and --emit-plan writes the plan that would measure what is missing.
+has no total, and --emit-plan writes the plan that would measure what is missing. By a
+table with a model of the device (costgen compile --model) each kernel is measured,
+interpolated or extrapolated, and --minutes fills the plan with what would narrow the
+predictions most.
 By a memory table the total is the peak of an ONNX model's own schedule, its buffers
 shared and freed as the runtime plans them; of the kernels that agent lower wrote it
 is exact.
@@ -59,6 +63,7 @@ With --json one object a model is printed:
 			f.VarP(&o.dims, "dim", "f", modelfile.DimHelp)
 			f.StringVar(&o.signature, "signature", "", modelfile.SignatureHelp)
 			f.StringVar(&o.emitPlan, "emit-plan", "", "write the plan that measures what is missing to this `FILE`")
+			f.Float64Var(&o.minutes, "minutes", 0, "fill that plan up to so many `MINUTES` of device time with the kernels that would narrow the predictions most; for tables with a model of the device (0: only what is missing)")
 			f.Uint64Var(&o.seed, "seed", 1, "seed of that plan's order")
 			f.BoolVar(&o.extrapolate, "extrapolate", false, "extrapolate keys outside the measured range, and mark them")
 			f.BoolVar(&o.scaleBatch, "scale-batch", false, "price a model of several times the table's batch as so many inferences, and mark it")
@@ -77,6 +82,9 @@ func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) er
 	if err := cli.NewOutput("--emit-plan", o.emitPlan, append(args, o.lut)...); err != nil {
 		return err
 	}
+	if o.minutes < 0 || o.minutes > 0 && o.emitPlan == "" {
+		return cli.Usagef("--minutes %v is no time for a plan: say how many minutes, and where with --emit-plan", o.minutes)
+	}
 	if o.trace {
 		return o.traceModels(ctx, env, args)
 	}
@@ -91,7 +99,7 @@ func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) er
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.lut, err)
 	}
-	var lacking []costgen.Missing
+	var made []*costgen.Prediction
 	incomplete, unreadable, printed := 0, 0, 0
 	for _, path := range args {
 		if err := ctx.Err(); err != nil {
@@ -108,8 +116,8 @@ func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) er
 		}
 		if len(p.Missing) > 0 {
 			incomplete++
-			lacking = append(lacking, p.Missing...)
 		}
+		made = append(made, p)
 		if o.json {
 			err = writeJSON(env.Stdout, costgen.PredictionFields(t, p, net))
 		} else {
@@ -124,7 +132,7 @@ func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) er
 		printed++
 	}
 	if o.emitPlan != "" && printed > 0 {
-		if err := o.writePlan(env, t, lacking); err != nil {
+		if err := o.writePlan(env, by, made); err != nil {
 			return err
 		}
 	}
@@ -218,10 +226,31 @@ func (o *predictOptions) predict(env cli.Env, by *costgen.Predictor, path string
 	return p, net, nil
 }
 
-// writePlan writes a plan of the missing keys. What the catalogue cannot build is
-// named on stderr.
-func (o *predictOptions) writePlan(env cli.Env, t *lut.Table, lacking []costgen.Missing) error {
-	plan, cannot, keyless := costgen.PlanMissing(t, lacking, o.seed)
+// writePlan writes a plan of the missing keys, and with --minutes of what would narrow the predictions.
+// What the catalogue cannot build is named on stderr.
+func (o *predictOptions) writePlan(env cli.Env, by *costgen.Predictor, made []*costgen.Prediction) error {
+	var plan *benchmarks.Plan
+	var cannot []costgen.Missing
+	var keyless int
+	if o.minutes > 0 {
+		var chosen []costgen.Narrowing
+		var err error
+		if plan, chosen, cannot, keyless, err = by.PlanNarrowing(made, 60*o.minutes, o.seed); err != nil {
+			return err
+		}
+		for i, n := range chosen[:min(5, len(chosen))] {
+			if i == 0 {
+				fmt.Fprintf(env.Stderr, "costgen: %d kernels would narrow the predictions most, first\n", len(chosen))
+			}
+			fmt.Fprintf(env.Stderr, "  %s\n", n.Op)
+		}
+	} else {
+		var lacking []costgen.Missing
+		for _, p := range made {
+			lacking = append(lacking, p.Missing...)
+		}
+		plan, cannot, keyless = costgen.PlanMissing(by.Table(), lacking, o.seed)
+	}
 	for _, m := range cannot {
 		fmt.Fprintf(env.Stderr, "costgen: warning: cannot plan %s: %s\n", m.Key, m.Reason)
 	}

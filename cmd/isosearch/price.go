@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	_ "github.com/isocost/isocost/costgen/devicemodel" // tables price by their models of the device
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
