@@ -42,6 +42,10 @@ accuracy: setup build ## predicted against measured networks, on this machine �
 accuracy-models: setup build ## the same for 24 exported networks, fp32 and int8 → docs/results/accuracy-models.md (12 minutes; wants torch for the export)
 	scripts/studies/accuracy-models.sh
 
+.PHONY: accuracy-unseen
+accuracy-unseen: setup build ## tables of this machine made in 10 minutes, judged by networks of which nothing was measured → docs/results/accuracy-unseen.md (30 minutes; wants torch for the export)
+	scripts/studies/accuracy-unseen.sh
+
 .PHONY: accuracy-tflite
 accuracy-tflite: setup build ## the same for .tflite networks on LiteRT (12 minutes; wants tensorflow for the export)
 	RUNTIME=litert scripts/studies/accuracy-models.sh

@@ -28,6 +28,13 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 	if err := oneCampaign(all); err != nil {
 		return nil, err
 	}
+	if opt.Level {
+		levelled, err := level(sources, opt.Calibrate, opt.Audit)
+		if err != nil {
+			return nil, err
+		}
+		sources, opt.Calibrate, opt.Audit = levelled[0], levelled[1], levelled[2]
+	}
 	c := clean(sources, opt)
 	if len(c.cells) == 0 {
 		why := "it holds no cells"

@@ -69,6 +69,9 @@ type Options struct {
 	// Model also fits a model of the device, which prices kernels that were not measured. It
 	// is of latency or energy.
 	Model bool
+	// Level brings all campaigns to the speed of the earliest before anything else: for
+	// hosts whose speed changes from campaign to campaign.
+	Level bool
 	// Judge names calibrating networks that audit instead: the table never sees them.
 	Judge []string
 }

@@ -20,8 +20,7 @@ const (
 	JournalFile     = "journal.jsonl"
 	CertificateFile = "certificate.json"
 	BestFile        = "best.json"
-	InputsDir       = "inputs"  // copies of space and tables, for verify
-	MeasureDir      = "measure" // plans and records of measurements, a folder per table
+	InputsDir       = "inputs" // copies of space and tables, for verify
 )
 
 // Driver runs a search in a run directory: it evaluates, keeps the budget and
@@ -80,7 +79,9 @@ func (d *Driver) Check() error {
 	} else if err != nil {
 		return err
 	}
-	d.Header.Format = j.Header.Format // as it began: what it claims is said as then
+	if j.Header.Format == journalV1 { // as it began: what it claims is said as then
+		d.Header.Format = journalV1
+	}
 	return sameRun(path, j.Header, d.Header)
 }
 
@@ -177,7 +178,7 @@ func (r *recorder) run(ctx context.Context) (*Certificate, error) {
 	if measured(r.d.Header) {
 		p.Admit = r.admit
 	}
-	res, err := Search(ctx, p, r.d.Header.rules(), r.ask, r.event)
+	res, err := Search(ctx, p, r.d.Header.Settings, r.ask, r.event)
 	if err == nil {
 		err = r.tape.err
 	}
@@ -388,7 +389,7 @@ func evalEntry(q Request, o Outcome) Entry {
 
 // event writes the search's steps down and passes them on.
 func (r *recorder) event(e Event) {
-	if e.Kind == EventExplore || e.Kind == EventLayer || e.Kind == EventStep || e.Kind == EventFresh || e.Kind == EventCalibrate { // the others do not say how far it is
+	if e.Kind == EventExplore || e.Kind == EventLayer || e.Kind == EventStep { // the others do not say how far it is
 		r.last = e
 	}
 	if entry, ok := eventEntry(e); ok {

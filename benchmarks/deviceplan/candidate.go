@@ -10,7 +10,6 @@ import (
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/benchmarks/ortmodel"
-	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -24,7 +23,7 @@ type Candidate struct {
 
 	name  string           // of a sum: FAMILY/NETWORK.N
 	chain benchmarks.Chain // of a sum; nil for a marginal cost
-	set   role.Set
+	long  bool             // as much of its network as can be
 }
 
 // IsSum says that the candidate is a chain of several kernels.
@@ -91,7 +90,7 @@ func models(chain benchmarks.Chain, s benchmarks.Schedule) (all, run float64, ok
 // sum is a chain as a candidate: its kernels are those that ONNX Runtime makes of it, by the
 // reader's rules. ok is false where they are not all known, or one is among those never
 // planned.
-func sum(name string, set role.Set, chain benchmarks.Chain, never map[string]bool, s benchmarks.Schedule) (c Candidate, ok bool) {
+func sum(name string, long bool, chain benchmarks.Chain, never map[string]bool, s benchmarks.Schedule) (c Candidate, ok bool) {
 	if len(chain) < shortestChain {
 		return c, false
 	}
@@ -107,7 +106,7 @@ func sum(name string, set role.Set, chain benchmarks.Chain, never map[string]boo
 	if err != nil || len(net.Unpriced) > 0 || len(net.Kernels) < shortestChain {
 		return c, false
 	}
-	c = Candidate{Ops: net.Ops(), name: name, set: set, chain: chain}
+	c = Candidate{Ops: net.Ops(), name: name, long: long, chain: chain}
 	for _, op := range c.Ops {
 		if never[op.String()] {
 			return c, false
@@ -130,20 +129,20 @@ func (r *Request) sums(rng *rand.Rand, weight func(lut.Op) float64) []Candidate 
 	}
 	var out []Candidate
 	have := map[string]bool{}
-	draw := func(n *census.Network, k, most int, set role.Set) {
+	draw := func(n *census.Network, k, most int) {
 		chain := n.Without(never).Walk(rng, most, weigh)
 		if key := chain.String(); chain != nil && !have[key] {
 			have[key] = true
-			if c, ok := sum(fmt.Sprintf("%s/%s.%s.%d.%d", n.Family, n.Name, n.Precision, r.Seed, k), set, chain, never, r.Schedule); ok {
+			if c, ok := sum(fmt.Sprintf("%s/%s.%s.%d.%d", n.Family, n.Name, n.Precision, r.Seed, k), k == 0, chain, never, r.Schedule); ok {
 				out = append(out, c)
 			}
 		}
 	}
 	for i := range r.Census.Networks {
 		n := &r.Census.Networks[i]
-		draw(n, 0, len(n.Kernels), role.Calibrate)
+		draw(n, 0, len(n.Kernels))
 		for k := 1; k <= r.PerNetwork; k++ {
-			draw(n, k, 4+rng.IntN(21), "")
+			draw(n, k, 4+rng.IntN(21))
 		}
 	}
 	return out

@@ -31,6 +31,8 @@ type Request struct {
 	// kernel is, in the same unit for all; chains are drawn through what is in doubt.
 	Gains func([]Candidate) []float64
 	Doubt func(lut.Op) float64
+	// Links are chains of an earlier plan to measure again: see Links.
+	Links []Link
 	// Most bounds how many kernels are considered, those of the greatest share; 0 is all.
 	Most int
 }
@@ -97,6 +99,16 @@ func Plan(r Request) (*benchmarks.Plan, error) {
 	rng := rand.New(rand.NewPCG(r.Seed, 0x73756d73)) // "sums"
 	chains := r.sums(rng, doubt)
 	p := &picker{planner: &benchmarks.Planner{Seed: r.Seed, Cold: true}, schedule: r.Schedule}
+	for _, l := range r.Links {
+		s, err := r.Schedule.ModelSeconds(l.chain)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.add(&Candidate{Ops: l.c.Ops, name: l.c.Name, chain: l.chain, Seconds: s}); err != nil {
+			return nil, err
+		}
+	}
+	p.chains = 0 // what follows is new
 	if err := p.fill(r, want, cells, chains); err != nil {
 		return nil, err
 	}
@@ -105,6 +117,44 @@ func Plan(r Request) (*benchmarks.Plan, error) {
 	}
 	p.planner.Source = fmt.Sprintf("device: %d kernels and %d chains of a census of %d networks", p.kernels, p.chains, len(r.Census.Networks))
 	return p.planner.Plan(), nil
+}
+
+// Link is a chain of an earlier plan.
+type Link struct {
+	c     benchmarks.Case
+	chain benchmarks.Chain
+}
+
+// Links are up to n chains of a plan, from the cheapest to the most expensive in even steps: campaigns that measure
+// the same chains can be brought to one speed by them.
+func Links(plan *benchmarks.Plan, n int) ([]Link, error) {
+	type sized struct {
+		link Link
+		s    float64
+	}
+	chains := map[string]benchmarks.Chain{}
+	for _, m := range plan.Models {
+		chains[m.ID] = m.Chain
+	}
+	var all []sized
+	for _, c := range plan.Cases {
+		if c.Role != role.Network || len(c.Terms) != 1 || len(chains[c.Terms[0].Model]) == 0 {
+			continue
+		}
+		l := Link{c, chains[c.Terms[0].Model]}
+		s, err := benchmarks.Seconds(l.chain)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, sized{l, s})
+	}
+	slices.SortStableFunc(all, func(a, b sized) int { return cmp.Compare(a.s, b.s) })
+	all = all[:(len(all)*3+3)/4] // the longest take too much of a short campaign
+	var out []Link
+	for i := range min(n, len(all)) {
+		out = append(out, all[i*len(all)/min(n, len(all))].link)
+	}
+	return out, nil
 }
 
 // picker fills a plan up to a time.
@@ -120,7 +170,7 @@ type picker struct {
 // add plans a candidate.
 func (p *picker) add(c *Candidate) error {
 	if c.IsSum() {
-		if err := p.planner.Sum(c.set, c.name, c.chain, benchmarks.Chain(c.Ops)); err != nil {
+		if err := p.planner.Sum(role.Calibrate, c.name, c.chain, benchmarks.Chain(c.Ops)); err != nil {
 			return err
 		}
 		p.chains++
@@ -163,7 +213,7 @@ func (p *picker) until(seconds float64, candidates []Candidate, order []int) err
 func (p *picker) fill(r Request, want []census.Kernel, cells, chains []Candidate) error {
 	var long, short []int
 	for i := range chains {
-		if chains[i].set == role.Calibrate {
+		if chains[i].long {
 			long = append(long, i)
 		} else {
 			short = append(short, i)

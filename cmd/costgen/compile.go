@@ -54,6 +54,7 @@ hold all three. The same records in any order give the same bytes.`,
 			f.StringSliceVar(&o.audit, "audit", nil, "further record files, whose networks audit")
 			f.StringSliceVar(&o.Judge, "judge", nil, "names of calibrating `networks` that audit instead")
 			f.BoolVar(&o.Traffic, "traffic", false, "also try calibrations that price the bytes a network moves, for predicting exported models (isosearch prices without)")
+			f.BoolVar(&o.Level, "level", false, "bring all record files to the speed of the earliest: by the networks that they share, else by the drift reference and the model")
 			f.BoolVar(&o.Model, "model", false, "also fit a model of the device, by which costgen predict prices kernels that were not measured")
 			cli.Group(f, "Networks", "calibrate", "audit", "judge", "traffic")
 			f.StringVar((*string)(&o.Policy), "policy", string(costgen.Defaults.Policy), "how families are made monotone: isotonic (smooths noise, keeps significant falls), regime (splits the axis there), strict (smooths all) or raw")

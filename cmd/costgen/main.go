@@ -19,6 +19,7 @@ func program() *cli.Program {
 		Short:   "compiles measurements into an audited cost table and queries it",
 		Version: version,
 		Commands: []cli.Command{
+			buildCommand(),
 			censusCommand(),
 			compileCommand(),
 			auditCommand(),

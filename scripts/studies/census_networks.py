@@ -142,7 +142,8 @@ def own(name, make, side, seeds):
 FAMILIES = {
     "mobilenetv1": timm("mobilenetv1_100", "mobilenetv1_125"),
     "mobilenetv2": tv("mobilenet_v2") + timm("mobilenetv2_050", "mobilenetv2_140"),
-    "mobilenetv3": tv("mobilenet_v3_large", "mobilenet_v3_small") + timm("mobilenetv3_large_075", "mobilenetv3_small_050"),
+    "mobilenetv3": tv("mobilenet_v3_large", "mobilenet_v3_small") + timm("mobilenetv3_large_075", "mobilenetv3_small_050")
+    + [("lraspp_mobilenet_v3", "seg", "lraspp_mobilenet_v3_large", 320, {"weights_backbone": None})],
     "mobilenetv4": timm("mobilenetv4_conv_small", "mobilenetv4_conv_medium", "mobilenetv4_hybrid_medium"),
     "edgetpu": timm("mobilenet_edgetpu_100", "mobilenet_edgetpu_v2_xs", "mobilenet_edgetpu_v2_s", "efficientnet_es"),
     "efficientnet": tv("efficientnet_b0", "efficientnet_b1") + timm("tf_efficientnet_lite0", "tf_efficientnet_lite2", "tinynet_a", "tinynet_e")
@@ -205,7 +206,6 @@ FAMILIES = {
     "shvit": timm("shvit_s1", "shvit_s2"),
     "swiftformer": timm("swiftformer_xs"),
     "xception": timm("legacy_xception", side=299) + timm("xception41", side=299),
-    "segmentation": [("lraspp_mobilenet_v3", "seg", "lraspp_mobilenet_v3_large", 320, {"weights_backbone": None})],
 }
 
 

@@ -1,0 +1,262 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/census"
+	"github.com/isocost/isocost/benchmarks/deviceplan"
+	"github.com/isocost/isocost/benchmarks/role"
+	"github.com/isocost/isocost/costgen"
+	"github.com/isocost/isocost/costgen/devicemodel"
+	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/record"
+)
+
+// Outcome is a table and how it was made.
+type Outcome struct {
+	Table    *lut.Table
+	Progress Progress
+	// Stages are the tables' progress after each campaign: the learning curve.
+	Stages []Progress
+	// Interrupted says that the build was to go on: the same call does.
+	Interrupted bool
+}
+
+// Run builds a table, or goes on with it. When ctx ends, the outcome is the table so far;
+// it fails when nothing was finished until then.
+func Run(ctx context.Context, o Options) (*Outcome, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	f, err := open(&o)
+	if err != nil {
+		return nil, err
+	}
+	defer f.lock.Close()
+	b := &builder{Options: o, folder: f, out: &Outcome{}, now: Progress{Campaigns: len(ends(o.Seconds)), Seconds: o.Seconds, Error: math.NaN()}}
+	for k := range ends(o.Seconds) {
+		if b.enough() {
+			break
+		}
+		if err := b.campaign(ctx, k); err != nil {
+			if ctx.Err() == nil {
+				return nil, err
+			}
+			if b.out.Table == nil {
+				return nil, hint.Wrap(ctx.Err(), "no campaign was finished yet; the same command goes on")
+			}
+			b.out.Interrupted = true
+			break
+		}
+	}
+	b.tell("")
+	b.out.Progress = b.now
+	return b.out, nil
+}
+
+// builder is a build under way.
+type builder struct {
+	Options
+	folder  *folder
+	sources []costgen.Source
+	model   *devicemodel.Model
+	speed   float64 // how much of the work planned a campaign's time was enough for; 0: unknown
+	noise   float64 // relative, of one model's estimate; 0: unknown
+	now     Progress
+	out     *Outcome
+}
+
+func (b *builder) enough() bool { return b.Error > 0 && b.now.Priced > 0.99 && b.now.Error <= b.Error }
+
+func (b *builder) tell(next string) {
+	if b.Tell != nil {
+		p := b.now
+		p.Next = next
+		b.Tell(p)
+	}
+}
+
+// campaign plans the k-th campaign if that was not done, measures what is not measured, and
+// fits.
+func (b *builder) campaign(ctx context.Context, k int) error {
+	seconds := ends(b.Seconds)[k]
+	if k > 0 {
+		seconds -= ends(b.Seconds)[k-1]
+	}
+	plan, err := b.folder.plan(k, func() (*benchmarks.Plan, error) { return b.plan(k, seconds) })
+	if err != nil {
+		return err
+	}
+	counts := plan.Counts()
+	b.tell(fmt.Sprintf("%d kernels, %d chains, %d models", counts[role.Cell], counts[role.Network], len(plan.Models)))
+	file, err := b.folder.measure(ctx, k, seconds, &b.Options)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil && file.End == nil {
+		return err
+	}
+	b.sources = append(b.sources, costgen.FromFile(file))
+	b.learn(file, seconds)
+	return b.fit(counts)
+}
+
+// learn takes from a campaign how fast the device is and how noisy.
+func (b *builder) learn(f *record.File, seconds float64) {
+	var rounds, noise []float64
+	for _, e := range f.Records {
+		r := e.Record
+		if r == nil || r.EstimateUS == nil {
+			continue
+		}
+		rounds = append(rounds, float64(r.Rounds))
+		for _, t := range r.Terms {
+			if t.EstimateUS > 0 {
+				noise = append(noise, (t.CI95US[1]-t.CI95US[0])/(2*1.96*t.EstimateUS))
+			}
+		}
+	}
+	if len(rounds) == 0 || len(noise) == 0 {
+		return
+	}
+	slices.Sort(rounds)
+	slices.Sort(noise)
+	made := rounds[len(rounds)/2] / roundsWanted
+	if b.speed > 0 {
+		made *= b.speed
+	}
+	b.speed = min(max(made, 0.1), 3)
+	b.noise = max(noise[len(noise)/2], 1e-3)
+	b.now.Spent += seconds
+	if f.End != nil {
+		b.now.Spent += f.End.DeviceS - seconds
+	}
+}
+
+// fit compiles what was measured so far.
+func (b *builder) fit(counts map[role.Role]int) error {
+	opt := b.Compile
+	opt.Model, opt.Traffic, opt.Level = true, true, true
+	opt.Accept = []record.Validity{record.Drift, record.Noisy} // levelled, and with intervals that say how little they are worth
+	table, err := costgen.Compile(b.sources, opt)
+	if err != nil {
+		return err
+	}
+	by, err := costgen.NewPredictor(table)
+	if err != nil {
+		return err
+	}
+	if by.Model() == nil {
+		return errors.New("the table has no model of the device")
+	}
+	b.model, b.out.Table = by.Model(), table
+	b.now.Campaign++
+	b.now.Kernels += counts[role.Cell]
+	b.now.Chains += counts[role.Network]
+	b.now.Error, b.now.Priced = expected(b.model, b.Census)
+	b.out.Stages = append(b.out.Stages, b.now)
+	return nil
+}
+
+// expected is the median relative standard deviation of the census's networks by the model,
+// of those that have a price, and the share of these.
+func expected(m *devicemodel.Model, c *census.Census) (sd, priced float64) {
+	var sds []float64
+	for i := range c.Networks {
+		e := m.Price(devicemodel.Terms(c.Networks[i].Kernels))
+		if e.Missing == 0 && e.Value > 0 {
+			sds = append(sds, (e.Hi-e.Lo)/(2*1.96*e.Value))
+		}
+	}
+	if len(sds) == 0 {
+		return math.NaN(), 0
+	}
+	slices.Sort(sds)
+	return sds[len(sds)/2], float64(len(sds)) / float64(len(c.Networks))
+}
+
+// Bounds of what is weighed before each campaign: kernels by share of time, and networks
+// whose intervals are to narrow, evenly over the census.
+const (
+	mostKernels  = 1500
+	mostNetworks = 48
+	shortChains  = 4 // per network
+)
+
+// plan chooses what the k-th campaign measures.
+func (b *builder) plan(k int, seconds float64) (*benchmarks.Plan, error) {
+	r := deviceplan.Request{
+		Census: b.Census, Unseen: b.Unseen, Seconds: share * max(seconds-beside, seconds/2), Schedule: schedule,
+		Seed: b.Seed<<16 | uint64(k), PerNetwork: shortChains,
+	}
+	if b.model == nil {
+		return deviceplan.Plan(r)
+	}
+	if b.speed > 0 {
+		r.Seconds *= b.speed
+	}
+	links, err := b.folder.links()
+	if err != nil {
+		return nil, err
+	}
+	r.Links = links
+	for _, s := range b.sources {
+		for _, l := range s.Records {
+			if l.Kind == role.Cell && l.EstimateUS != nil {
+				r.Measured = append(r.Measured, *l.Key)
+			}
+		}
+	}
+	r.Most = mostKernels
+	networks := b.targets()
+	r.Gains = func(cs []deviceplan.Candidate) []float64 {
+		ds := make([]devicemodel.Candidate, len(cs))
+		for i := range cs {
+			// Each of the models that are subtracted has a noise of its own.
+			ds[i] = devicemodel.Candidate{Terms: devicemodel.Terms(cs[i].Ops), Seconds: cs[i].Seconds, StdErr: b.noise * 1e6 * cs[i].Run}
+		}
+		gains := b.model.Gains(ds, networks)
+		for i, g := range gains {
+			if math.IsNaN(g) { // of a kind without a price: until one is measured nothing that has it is priced
+				gains[i] = 1e6 / cs[i].Seconds
+				if cs[i].IsSum() {
+					gains[i] = 0
+				}
+			}
+		}
+		return gains
+	}
+	weight := map[string]float64{}
+	for _, k := range b.Census.Kernels() {
+		weight[k.Op.String()] = k.Share
+	}
+	doubts := map[string]float64{}
+	r.Doubt = func(op lut.Op) float64 {
+		key := op.String()
+		d, ok := doubts[key]
+		if !ok {
+			if e := b.model.Price([]devicemodel.Term{{Op: op, Count: 1}}); e.Missing == 0 && e.Value > 0 {
+				d = (1e-5 + weight[key]) * (e.Hi - e.Lo) / e.Value
+			}
+			doubts[key] = d
+		}
+		return d
+	}
+	return deviceplan.Plan(r)
+}
+
+// targets are networks of the census whose intervals are to narrow.
+func (b *builder) targets() [][]devicemodel.Term {
+	n := len(b.Census.Networks)
+	var out [][]devicemodel.Term
+	for i := range min(n, mostNetworks) {
+		out = append(out, devicemodel.Terms(b.Census.Networks[i*n/min(n, mostNetworks)].Kernels))
+	}
+	return out
+}

@@ -1,0 +1,179 @@
+package costgen
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/isocost/isocost/benchmarks/role"
+	"github.com/isocost/isocost/costgen/devicemodel"
+	"github.com/isocost/isocost/record"
+)
+
+// leastShared is how many networks two campaigns must share for their speeds to be
+// compared by them: the median of so many is not moved by one that a neighbour slowed.
+const leastShared = 4
+
+// level brings campaigns of one device to the speed of the earliest. A shared host runs
+// everything half as fast again for minutes at a time (six campaigns in ten minutes: the drift
+// reference took 224 to 352 µs), and a table of campaigns at different speeds is of no device. The
+// ratio of two campaigns is the median over the networks that both measured; where they
+// share too few it is the drift reference's, corrected by how far the campaign's networks then
+// lie from a model of all campaigns. It returns copies, in the order given; only latencies
+// are levelled.
+func level(groups ...[]Source) ([][]Source, error) {
+	var all []*Source
+	out := make([][]Source, len(groups))
+	for g := range groups {
+		out[g] = slices.Clone(groups[g])
+		for i := range out[g] {
+			all = append(all, &out[g][i])
+		}
+	}
+	if len(all) < 2 {
+		return out, nil
+	}
+	slices.SortStableFunc(all, func(a, b *Source) int {
+		return cmp.Or(cmp.Compare(a.Header.Started, b.Header.Started), cmp.Compare(a.Header.Plan, b.Header.Plan))
+	})
+	base := all[0]
+	networks, reference := speeds(base)
+	var loose []*Source // those that nothing but the reference ties to the base
+	for _, s := range all[1:] {
+		own, ownReference := speeds(s)
+		var ratios []float64
+		for id, v := range own {
+			if w, ok := networks[id]; ok {
+				ratios = append(ratios, v/w)
+			}
+		}
+		switch {
+		case len(ratios) >= leastShared:
+			s.scale(1 / median(ratios))
+		case reference > 0 && ownReference > 0:
+			s.scale(reference / ownReference)
+			loose = append(loose, s)
+		default:
+			loose = append(loose, s)
+		}
+	}
+	return out, tighten(all, loose)
+}
+
+// speeds are the latencies by which campaigns are compared: of networks, by their case, and
+// of the drift reference, 0 when it has none.
+func speeds(s *Source) (networks map[string]float64, reference float64) {
+	networks = map[string]float64{}
+	for i := range s.Records {
+		r := &s.Records[i].Record
+		if r.EstimateUS == nil || !(*r.EstimateUS > 0) || !usable(r, levelled, "latency") {
+			continue
+		}
+		switch r.Kind {
+		case role.Network:
+			networks[r.Case] = *r.EstimateUS
+		case role.Reference:
+			reference = *r.EstimateUS
+		}
+	}
+	return networks, reference
+}
+
+// levelled are what a record may say against itself and still tell a campaign's speed.
+var levelled = []record.Validity{record.Drift, record.Noisy}
+
+func median(xs []float64) float64 {
+	slices.Sort(xs)
+	return xs[len(xs)/2]
+}
+
+// tighten corrects the campaigns in loose by how their networks lie to a model of them all,
+// against the others.
+func tighten(all, loose []*Source) error {
+	if len(loose) == 0 {
+		return nil
+	}
+	var obs []devicemodel.Observation
+	cells := 0
+	for _, s := range all {
+		for i := range s.Records {
+			r := &s.Records[i].Record
+			if r.EstimateUS == nil || r.CI95US == nil || !usable(r, levelled, "latency") {
+				continue
+			}
+			v, se := *r.EstimateUS, (r.CI95US[1]-r.CI95US[0])/(2*1.96)
+			if !(se > 0) {
+				continue
+			}
+			switch {
+			case r.Kind == role.Cell && r.Key != nil:
+				obs = append(obs, devicemodel.One(*r.Key, v, se))
+				cells++
+			case r.Kind == role.Network && len(r.Ops) > 0 && v > 0:
+				obs = append(obs, devicemodel.Observation{Terms: devicemodel.Terms(r.Ops), Value: v, StdErr: math.Hypot(se, contextError*v)})
+			}
+		}
+	}
+	if cells < leastForModel {
+		return nil
+	}
+	m, err := devicemodel.Fit(obs, devicemodel.Options{})
+	if err != nil {
+		return err
+	}
+	off := func(s *Source) (float64, bool) {
+		var ratios []float64
+		for i := range s.Records {
+			r := &s.Records[i].Record
+			if r.Kind != role.Network || len(r.Ops) == 0 || r.EstimateUS == nil || !usable(r, levelled, "latency") {
+				continue
+			}
+			if e := m.Price(devicemodel.Terms(r.Ops)); e.Missing == 0 && e.Value > 0 && *r.EstimateUS > 0 {
+				ratios = append(ratios, *r.EstimateUS/e.Value)
+			}
+		}
+		if len(ratios) < leastShared {
+			return 1, false
+		}
+		return median(ratios), true
+	}
+	level, ok := off(all[0])
+	if !ok {
+		return nil
+	}
+	for _, s := range loose {
+		if own, ok := off(s); ok {
+			s.scale(level / own)
+		}
+	}
+	return nil
+}
+
+// scale multiplies the latencies of a campaign, in copies of its records.
+func (s *Source) scale(by float64) {
+	s.Records = slices.Clone(s.Records)
+	times := func(p **float64) {
+		if *p != nil {
+			v := **p * by
+			*p = &v
+		}
+	}
+	interval := func(i record.Interval) record.Interval { return record.Interval{i[0] * by, i[1] * by} }
+	for i := range s.Records {
+		r := &s.Records[i].Record
+		times(&r.EstimateUS)
+		times(&r.IsolatedUS)
+		times(&r.SecondContextUS)
+		times(&r.WithinUS)
+		times(&r.BetweenUS)
+		if r.CI95US != nil {
+			ci := interval(*r.CI95US)
+			r.CI95US = &ci
+		}
+		r.Terms = slices.Clone(r.Terms)
+		for k := range r.Terms {
+			r.Terms[k].EstimateUS *= by
+			r.Terms[k].CI95US = interval(r.Terms[k].CI95US)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# accuracy-unseen.sh: how well a table made in minutes prices networks of which no kernel
+# and no relative was measured; writes docs/results/accuracy-unseen.md. Stop other programs first.
+#
+# costgen build makes a table of this machine. The networks that judge it are measured
+# before and after, interleaved, beside the drift reference; none of their kernels is planned,
+# and nothing of their families is in the census that the plan covers. The tables that the build
+# would have made in less time are compiled from its first campaigns: the learning curve.
+#
+#   MODELS_DIR      exported models (default demo/models; those missing are exported by
+#                   scripts/export_models.py, which wants torch, torchvision, timm, onnx,
+#                   onnxscript and onnxruntime)
+#   PYTHON          the interpreter that has these (default python3)
+#   UNSEEN_DIR      where everything is kept (default demo/accuracy-unseen); it goes on where it was
+#   MINUTES         device time of each table (default 10)
+#   TRUTH_TIME      device time of each measurement of the networks (default 40s)
+#   NETWORKS        NAME=FAMILY… of the networks that judge (default: 24 and 10)
+#   PRECISIONS      default "fp32 int8"
+#   STEPS           some of "export measure page" (default: all)
+#   RESULTS         0 prints the page and leaves docs/results/ alone (default 1)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+models=${MODELS_DIR:-demo/models}
+python=${PYTHON:-python3}
+dir=${UNSEEN_DIR:-demo/accuracy-unseen}
+minutes=${MINUTES:-10}
+truth=${TRUTH_TIME:-40s}
+steps=" ${STEPS:-export measure page} "
+# The networks of make accuracy-models, and ten of further families; families as the census has them.
+networks="mobilenet_v1=mobilenetv1 mobilenet_v2=mobilenetv2 mobilenet_v3_large=mobilenetv3 mnasnet1_0=mnasnet efficientnet_lite0=efficientnet resnet18=resnet resnet50=resnet squeezenet1_1=squeezenet deit_tiny=vit mobilevit_xs=mobilevit
+mobilenetv4_conv_small=mobilenetv4 hardcorenas_a=hardcorenas fbnetc_100=fbnet squeezenet1_0=squeezenet mixer_s32=mixer resnext50_32x4d=resnet mobilenet_v3_small=mobilenetv3 mnasnet0_5=mnasnet efficientnet_b0=efficientnet regnet_y_400mf=regnet repvgg_a0=repvgg mobileone_s0=mobileone googlenet=inception levit_128s=levit
+shufflenet_v2_x1_0=shufflenet densenet121=densenet ghostnet_100=ghostnet convnext_atto=convnext poolformer_s12=poolformer rexnet_100=rexnet efficientvit_b0=efficientvit starnet_s1=starnet lcnet_050=lcnet edgenext_xx_small=edgenext"
+read -ra networks <<<"$(tr '\n' ' ' <<<"${NETWORKS:-$networks}")"
+read -ra precisions <<<"${PRECISIONS:-fp32 int8}"
+
+form() { case $1 in fp32) echo script ;; int8) echo script.qdq ;; *) echo "accuracy-unseen.sh: precision $1 is neither fp32 nor int8" >&2; return 2 ;; esac; }
+allow_partial() {
+	local code=0
+	"$@" || code=$?
+	[ "$code" = 0 ] || [ "$code" = 3 ] || return "$code"
+}
+mkdir -p "$dir"
+
+# files PRECISION: the models that judge, those that were exported.
+files() {
+	for n in "${networks[@]}"; do
+		local f="$models/${n%%=*}.$(form "$1").onnx"
+		if [ -e "$f" ]; then echo "$f"; fi
+	done
+}
+
+if [[ $steps == *" export "* ]]; then
+	missing=()
+	for p in "${precisions[@]}"; do
+		for n in "${networks[@]}"; do
+			[ -e "$models/${n%%=*}.$(form "$p").onnx" ] || missing+=("${n%%=*}")
+		done
+	done
+	if [ ${#missing[@]} -gt 0 ]; then allow_partial "$python" scripts/export_models.py -o "$models" --forms script,qdq "${missing[@]}"; fi
+	for p in "${precisions[@]}"; do
+		rm -f "$dir/$p.unseen.gz"
+		for n in "${networks[@]}"; do
+			f="$models/${n%%=*}.$(form "$p").onnx"
+			if [ ! -e "$f" ]; then continue; fi
+			with=()
+			if [ -e "$dir/$p.unseen.gz" ]; then with=(--with "$dir/$p.unseen.gz"); fi
+			bin/costgen census "$f" --family "${n#*=}" --precision "$p" --dim N=1 "${with[@]}" -o "$dir/$p.unseen.gz" 2>/dev/null
+		done
+	done
+fi
+
+# The protocol of the networks: as costgen build's.
+cat >"$dir/protocol.yaml" <<END
+format: isocost/protocol/v1
+threads: 1
+estimator: quantile
+quantile: 0.25
+model_warmup: {runs: 3, max_seconds: 0.03}
+sample: {min_seconds: 0.0003, per_visit: 2, discard: 1}
+stop: {interval: 0.00001, min_rounds: 12, max_rounds: 100000, min_samples: 24, max_seconds: 3600}
+check: {placement: false, numeric: false}
+drift: {correct: false, allow: 1, limit: 10}
+END
+
+measure() { # PRECISION WHEN
+	local list
+	mapfile -t list < <(files "$1")
+	allow_partial bin/agent bench "${list[@]}" --dim N=1 --protocol "$dir/protocol.yaml" --max-time "$truth" -o "$dir/$1.$2.rec.jsonl" >/dev/null
+}
+
+if [[ $steps == *" measure "* ]]; then
+	for p in "${precisions[@]}"; do
+		measure "$p" before
+		bin/costgen build --minutes "$minutes" --precision "$p" --unseen "$dir/$p.unseen.gz" -o "$dir/$p.lut.json"
+		measure "$p" after
+	done
+fi
+
+if [[ $steps == *" page "* ]]; then
+	predict() { # PRECISION TABLE OUT
+		local list
+		mapfile -t list < <(files "$1")
+		allow_partial bin/costgen predict --json --lut "$2" --dim N=1 "${list[@]}" >"$3" 2>/dev/null
+	}
+	for p in "${precisions[@]}"; do
+		[ -e "$dir/$p.lut.json" ] || continue
+		predict "$p" "$dir/$p.lut.json" "$dir/$p.predict.jsonl"
+		stage=()
+		for rec in "$dir/$p.run/"*.rec.jsonl; do
+			stage+=("$rec")
+			k=${#stage[@]}
+			if bin/costgen compile "${stage[@]}" --level --accept drift,noisy --model --traffic -o "$dir/$p.$k.lut.json" >/dev/null 2>&1; then
+				predict "$p" "$dir/$p.$k.lut.json" "$dir/$p.$k.predict.jsonl"
+			fi
+		done
+	done
+	text=$("$python" scripts/studies/accuracy_unseen.py --minutes "$minutes" "$dir" "${precisions[@]}")
+	echo "$text"
+	if [ "${RESULTS:-1}" = 1 ]; then scripts/studies/results.sh accuracy-unseen 'make accuracy-unseen' <<<"$text"; fi
+fi
