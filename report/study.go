@@ -117,7 +117,7 @@ func gains(r *study.Results, table string) page.Section {
 			outside.Mark = "warn"
 		}
 		rows.Rows = append(rows.Rows, []page.Cell{page.Str(m.Method), optional(m.Gain), optional(m.GainSD), optional(m.Beyond), optional(m.Optimism),
-			{Text: percent(m.Deviation), Value: m.Deviation}, {Text: signed(m.Worst), Value: m.Worst}, outside, page.Num(m.Samples, ""), {Text: fmt.Sprintf("%d of %d", m.Certified, m.Units), Value: float64(m.Certified)}})
+			{Text: percent(m.Deviation), Value: m.Deviation}, {Text: signed(m.Worst), Value: m.Worst}, outside, page.Num(m.Samples, ""), {Text: certified(m), Value: float64(m.Certified)}})
 	}
 	add(&perMethod, mean, beyond)
 	s.Blocks = append(s.Blocks, page.Figures{scatter, perMethod}, rows,
@@ -163,7 +163,7 @@ func selectors(r *study.Results) page.Section {
 
 // studyFronts compares what the methods' finals from all anchors cover together.
 func studyFronts(r *study.Results) page.Section {
-	s := page.Section{Title: "Fronts", Lead: "A method's finals from all anchors: the share of the box around all finals and anchors that they dominate (hypervolume), and how many of them a final of any method dominates."}
+	s := page.Section{Title: "Fronts", Lead: "A method's finals from all anchors: the share of the box around all finals and anchors that they dominate (hypervolume, from a point a tenth of the box beyond its worst corner), and how many of them a final of any method dominates."}
 	names := methodsOf(r)
 	chart := plot.Chart{Title: "Hypervolume", Width: 980, X: plot.Axis{Label: "method", Categories: names}, Y: plot.Axis{Label: "share of the box", FromZero: true}}
 	rows := page.Table{Columns: []page.Column{{Name: "table"}, {Name: "method"}, {Name: "hypervolume", Numeric: true}, {Name: "dominated", Numeric: true}}}
@@ -220,4 +220,13 @@ func searches(r *study.Results) page.Section {
 		rows.Rows = append(rows.Rows, []page.Cell{page.Str(u.Table), page.Str(u.Method), page.Str(u.Anchor), page.Num(float64(u.Seed), ""), page.Str(u.Final), optional(gain), deviation, page.Num(float64(u.Samples), ""), page.Num(float64(u.Moves), ""), optional(u.EpsilonHat), page.Str(u.Stop)})
 	}
 	return page.Section{Title: "Every search", Blocks: []page.Block{rows}}
+}
+
+// certified counts a method's certificates, and its claims that are none.
+func certified(m study.MethodRow) string {
+	text := fmt.Sprintf("%d of %d", m.Certified, m.Units)
+	if m.Vacuous > 0 {
+		text += fmt.Sprintf(", %d vacuous", m.Vacuous)
+	}
+	return text
 }

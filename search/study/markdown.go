@@ -42,12 +42,25 @@ func (r *Results) Markdown() string {
 			gain += fmt.Sprintf(" ± %.3g", *m.GainSD)
 		}
 		rows = append(rows, []string{m.Table, m.Method, gain, num(m.Beyond), num(m.Optimism), fmt.Sprintf("%.2f %%", 100*m.Deviation),
-			fmt.Sprintf("%+.2f %%", 100*m.Worst), fmt.Sprintf("%d/%d", m.Outside, m.Units), fmt.Sprintf("%.0f", m.Samples), fmt.Sprintf("%d/%d", m.Certified, m.Units)})
+			fmt.Sprintf("%+.2f %%", 100*m.Worst), fmt.Sprintf("%d/%d", m.Outside, m.Units), fmt.Sprintf("%.0f", m.Samples), fmt.Sprintf("%d/%d", m.Certified, m.Units) + vacuous(m.Vacuous)})
 	}
 	table("table|method|gain|beyond control|optimism|mean cost dev.|worst|outside ±τ|evaluations|certified", rows)
 	b.WriteString("Gain: final over anchor on fresh samples, mean ± deviation over anchors and seeds. Beyond control: over the anchor rescaled to the\n" +
 		"final's cost (the anchor itself where its space cannot rescale). Optimism: the search's own mean of its final less the fresh one.\n" +
 		"Costs are the table's.\n\n")
+	if len(r.Differences) > 0 {
+		fmt.Fprintf(&b, "### Gain less that of %s\n\n", r.Differences[0].Against)
+		rows = nil
+		for _, d := range r.Differences {
+			interval := "–"
+			if d.Lo != nil {
+				interval = fmt.Sprintf("[%.3g, %.3g]", *d.Lo, *d.Hi)
+			}
+			rows = append(rows, []string{d.Table, d.Method, fmt.Sprintf("%+.3g", d.Mean), interval, fmt.Sprint(d.Pairs)})
+		}
+		table("table|method|difference|95 % interval|pairs", rows)
+		b.WriteString("Paired by anchor and seed; intervals by Student's t.\n\n")
+	}
 	if len(r.Selectors) > 0 {
 		b.WriteString("### Selectors\n\n")
 		rows = nil
@@ -103,4 +116,12 @@ func num(v *float64) string {
 		return "–"
 	}
 	return fmt.Sprintf("%+.3g", *v)
+}
+
+// vacuous counts the claims that are none.
+func vacuous(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d vacuous", n)
 }

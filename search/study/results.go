@@ -11,8 +11,17 @@ import (
 	"github.com/isocost/isocost/search/pareto"
 )
 
-// Format is the first field of results.json and study.json.
-const Format = "isocost/study/v1"
+// Format is the first field of results.json and study.json. Version 1 is read, and gone
+// on with: it has no differences, and its hypervolumes have the worst corner of the box
+// as their reference, at which the best final by one measure covers nothing.
+const (
+	Format   = "isocost/study/v2"
+	formatV1 = "isocost/study/v1"
+)
+
+// beyond is how far beyond the box of all finals and anchors the reference point of a
+// hypervolume lies, as a share of its sides: the ends of a front count, too.
+const beyond = 0.1
 
 // Header holds what a study directory is of. Methods, seeds and anchors are not in
 // it: they may be added.
@@ -35,10 +44,12 @@ type Header struct {
 // Results is results.json.
 type Results struct {
 	Header
-	Anchors   []string      `json:"anchors"`
-	Methods   []MethodRow   `json:"methods"`
-	Fronts    []FrontRow    `json:"fronts"`
-	Transfers []TransferRow `json:"transfers"`
+	Anchors []string    `json:"anchors"`
+	Methods []MethodRow `json:"methods"`
+	// Differences are paired by anchor and seed; absent in version 1.
+	Differences []DifferenceRow `json:"differences,omitempty"`
+	Fronts      []FrontRow      `json:"fronts"`
+	Transfers   []TransferRow   `json:"transfers"`
 	// Selectors compares them where a study has several; absent otherwise.
 	Selectors []SelectorRow `json:"selectors,omitempty"`
 	Fidelity  *Fidelity     `json:"fidelity,omitempty"`
@@ -60,6 +71,7 @@ type MethodRow struct {
 	Outside   int      `json:"outside"`
 	Samples   float64  `json:"samples"` // mean, in samples of full fidelity
 	Certified int      `json:"certified"`
+	Vacuous   int      `json:"vacuous,omitempty"` // claims about fewer than three neighbours
 	// Measured sums up what the devices said of the finals; nil without.
 	Measured *MeasuredRow `json:"measured,omitempty"`
 }
@@ -118,7 +130,7 @@ func DecodeResults(name string, data []byte) (*Results, error) {
 	if err := decodeJSON(name, data, &r); err != nil {
 		return nil, err
 	}
-	if r.Format != Format {
+	if r.Format != Format && r.Format != formatV1 {
 		return nil, fmt.Errorf("%s:1: format is %.80q, not %q", name, r.Format, Format)
 	}
 	again := r
@@ -145,7 +157,11 @@ func (r *Results) distinct(f func(Unit) string) (out []string) {
 
 // summarise computes every table from the units.
 func (r *Results) summarise() {
-	r.Methods, r.Fronts, r.Transfers, r.Selectors = []MethodRow{}, []FrontRow{}, []TransferRow{}, nil
+	r.Methods, r.Fronts, r.Transfers, r.Selectors, r.Differences = []MethodRow{}, []FrontRow{}, []TransferRow{}, nil, nil
+	margin := beyond
+	if r.Format == formatV1 {
+		margin = 0
+	}
 	methods := r.distinct(func(u Unit) string { return u.Method })
 	for _, table := range r.distinct(func(u Unit) string { return u.Table }) {
 		var units []Unit
@@ -158,7 +174,10 @@ func (r *Results) summarise() {
 			r.Methods = append(r.Methods, methodRow(table, m, units))
 		}
 		r.Selectors = append(r.Selectors, selectorRows(table, methods, units)...)
-		r.Fronts = append(r.Fronts, fronts(table, methods, units)...)
+		if r.Format != formatV1 {
+			r.Differences = append(r.Differences, differences(table, methods, units)...)
+		}
+		r.Fronts = append(r.Fronts, fronts(table, methods, units, margin)...)
 		for _, to := range r.Tables {
 			if to.Name == table {
 				continue
@@ -188,6 +207,9 @@ func methodRow(table, method string, units []Unit) MethodRow {
 		}
 		if u.Certified {
 			row.Certified++
+		}
+		if u.Vacuous {
+			row.Vacuous++
 		}
 		if m := u.Measured; m != nil {
 			if row.Measured == nil {
@@ -245,7 +267,7 @@ func average(x []float64) *float64 {
 	return finite(stats.Mean(x))
 }
 
-func fronts(table string, methods []string, units []Unit) []FrontRow {
+func fronts(table string, methods []string, units []Unit, margin float64) []FrontRow {
 	// Measured costs are compared with measured costs only.
 	measured := len(units) > 0
 	for _, u := range units {
@@ -273,6 +295,7 @@ func fronts(table string, methods []string, units []Unit) []FrontRow {
 		span(anchor, u.AnchorUtility)
 	}
 	best, worst := pareto.Box(all)
+	worst = pareto.Point{Cost: worst.Cost + margin*(worst.Cost-best.Cost), Utility: worst.Utility - margin*(best.Utility-worst.Utility)}
 	rows := make([]FrontRow, len(methods))
 	finals := make([]int, len(methods))
 	for i, m := range methods {

@@ -15,8 +15,8 @@ type SelectorRow struct {
 	Table     string          `json:"table"`
 	Selector  search.Selector `json:"selector"`
 	Units     int             `json:"units"`
-	Certified int             `json:"certified"`
-	Spent     float64         `json:"spent"` // mean, in samples of full fidelity
+	Certified int             `json:"certified"` // vacuous ones among them: they were paid for
+	Spent     float64         `json:"spent"`     // mean, in samples of full fidelity
 	// Pairs are the anchors and seeds from which both this selector and the default one
 	// certified; Ratio is the geometric mean over them of what this one spent over what
 	// the default one did, Lo and Hi its 95 % interval (Student's t of the logarithms).
@@ -35,7 +35,7 @@ func selectorRows(table string, methods []string, units []Unit) (rows []Selector
 	}
 	base := map[start]float64{}
 	for _, u := range units {
-		if u.Method == Isocost && u.Certified && u.spent() > 0 {
+		if u.Method == Isocost && (u.Certified || u.Vacuous) && u.spent() > 0 {
 			base[start{u.Anchor, u.Seed}] = u.spent()
 		}
 	}
@@ -52,7 +52,7 @@ func selectorRows(table string, methods []string, units []Unit) (rows []Selector
 			}
 			row.Units++
 			row.Spent += u.spent()
-			if !u.Certified {
+			if !(u.Certified || u.Vacuous) {
 				continue
 			}
 			row.Certified++

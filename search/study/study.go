@@ -188,12 +188,15 @@ func (r *runner) directory() error {
 	if err := os.MkdirAll(filepath.Join(r.Dir, UnitsDir), 0o755); err != nil {
 		return err
 	}
-	want, err := encodeJSON(r.header)
-	if err != nil {
-		return err
-	}
 	path := filepath.Join(r.Dir, HeaderFile)
 	got, err := os.ReadFile(path)
+	if strings.Contains(string(got), formatV1) { // it goes on as it began
+		r.header.Format = formatV1
+	}
+	want, werr := encodeJSON(r.header)
+	if werr != nil {
+		return werr
+	}
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		err = atomicfile.Write(path, want, 0o644)
@@ -457,7 +460,8 @@ func (r *runner) search(ctx context.Context, u *Unit, o *search.Opened, ev searc
 			return space.Arch{}, err
 		}
 		u.Samples, u.Archs, u.Moves, u.Stop = res.Samples, res.Archs, len(res.Moves), string(res.Stop)
-		u.Certified, u.Naive = res.Reached, finite(res.Final.Mean)
+		u.Vacuous = res.Reached && res.Vacuous()
+		u.Certified, u.Naive = res.Reached && !u.Vacuous, finite(res.Final.Mean)
 		if len(s.Fidelities) > 0 {
 			u.Spent = finite(res.Cost)
 		}

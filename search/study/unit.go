@@ -24,11 +24,14 @@ type Unit struct {
 	Inside     bool    `json:"inside"`
 	Samples    int     `json:"samples"`
 	// Spent holds what the samples cost in full ones, where some are of low fidelity.
-	Spent      *float64 `json:"spent,omitempty"`
-	Archs      int      `json:"archs"`
-	Moves      int      `json:"moves"`
-	Naive      *float64 `json:"naive,omitempty"` // the final's mean by the search's own samples
-	Certified  bool     `json:"certified,omitempty"`
+	Spent     *float64 `json:"spent,omitempty"`
+	Archs     int      `json:"archs"`
+	Moves     int      `json:"moves"`
+	Naive     *float64 `json:"naive,omitempty"` // the final's mean by the search's own samples
+	Certified bool     `json:"certified,omitempty"`
+	// Vacuous says that every neighbour was retired and there were fewer than three: it is
+	// no certificate.
+	Vacuous    bool     `json:"vacuous,omitempty"`
 	EpsilonHat *float64 `json:"epsilon_hat,omitempty"`
 	Lambda     float64  `json:"lambda,omitempty"`
 	Stop       string   `json:"stop"`

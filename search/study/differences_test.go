@@ -1,0 +1,62 @@
+package study
+
+import (
+	"math"
+	"strings"
+	"testing"
+)
+
+// made are two methods from two anchors at one seed each.
+func made(format string) *Results {
+	unit := func(method, anchor string, anchorUtility, utility, cost float64) Unit {
+		return Unit{Method: method, Table: "t", Anchor: anchor, Seed: 1, Final: method + anchor, AnchorCost: 10, Cost: cost, Inside: true,
+			AnchorUtility: &Estimate{N: 2, Mean: anchorUtility}, Utility: &Estimate{N: 2, Mean: utility}}
+	}
+	r := &Results{Header: Header{Format: format}, Anchors: []string{"a", "b"},
+		Units: []Unit{unit("one", "a", 1, 2, 10), unit("one", "b", 1, 4, 10), unit("two", "a", 1, 4, 9), unit("two", "b", 1, 5, 9)}}
+	r.Units[0].Vacuous = true
+	r.Units[1].Certified = true
+	r.summarise()
+	return r
+}
+
+// Differences are paired: by hand they are 2 and 1.
+func TestDifferencesArePaired(t *testing.T) {
+	r := made(Format)
+	if len(r.Differences) != 1 {
+		t.Fatalf("%+v", r.Differences)
+	}
+	d := r.Differences[0]
+	half := 12.7062 * math.Sqrt(0.5) / math.Sqrt2 // Student's t at one degree of freedom
+	if d.Method != "two" || d.Against != "one" || d.Pairs != 2 || d.Mean != 1.5 || math.Abs(*d.Hi-1.5-half) > 1e-3 || math.Abs(1.5-*d.Lo-half) > 1e-3 {
+		t.Errorf("%+v, want 1.5 ± %.4f", d, half)
+	}
+	if m := r.Methods[0]; m.Certified != 1 || m.Vacuous != 1 {
+		t.Errorf("%+v", m)
+	}
+	if text := r.Markdown(); !strings.Contains(text, "1/2, 1 vacuous") || !strings.Contains(text, "Gain less that of one") {
+		t.Errorf("%s", text)
+	}
+}
+
+// The finals that are best in one of the two measures count in the hypervolume of version
+// 2; results of version 1 keep theirs, and are read.
+func TestVersion1OfResults(t *testing.T) {
+	now, then := made(Format), made(formatV1)
+	if then.Fronts[0].Hypervolume != 0 || now.Fronts[0].Hypervolume <= 0 {
+		t.Errorf("hypervolumes %g and, in version 1, %g", now.Fronts[0].Hypervolume, then.Fronts[0].Hypervolume)
+	}
+	for _, r := range []*Results{now, then} {
+		data, err := r.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := DecodeResults("results.json", data)
+		if err != nil || back.Format != r.Format {
+			t.Errorf("%s: %v", r.Format, err)
+		}
+	}
+	if then.Differences != nil {
+		t.Error("version 1 has differences")
+	}
+}
