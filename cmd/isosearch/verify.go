@@ -49,6 +49,96 @@ several anchors every search is verified, and pareto.json recomputed.`,
 	}
 }
 
+type verifyOptions struct {
+	json                     bool
+	ask                      int
+	evaluator, agent, ortLib string
+}
+
+func (o *verifyOptions) run(ctx context.Context, env cli.Env, args []string) error {
+	if len(args) != 1 {
+		return cli.Usagef("name one run directory, not %d", len(args))
+	}
+	if o.ask < 0 {
+		return cli.Usagef("--ask %d: a number of samples is not negative", o.ask)
+	}
+	dir := args[0]
+	if anchors.IsSet(dir) {
+		return o.several(ctx, dir, env)
+	}
+	v, err := search.Verify(dir, func(h search.Header) (search.Problem, error) { return search.OpenRun(dir, h) })
+	if err != nil {
+		return err
+	}
+	asked, err := o.again(ctx, dir, v.Certificate.Header, env)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return json.NewEncoder(env.Stdout).Encode(findings(v, asked))
+	}
+	fmt.Fprintf(env.Stdout, "verified     %d journal entries, %d evaluations, %d neighbours:\n             every number recomputed\n", v.Entries, v.Outcomes, len(v.Certificate.Neighbours))
+	if asked > 0 {
+		fmt.Fprintf(env.Stdout, "asked again  %d samples, all as in the journal\n", asked)
+	}
+	if v.Records > 0 {
+		fmt.Fprintf(env.Stdout, "records      of %d measurements, all as they were measured\n", v.Records)
+	}
+	c := v.Certificate
+	fmt.Fprintf(env.Stdout, "claim        %s\n", wrap(strings.ReplaceAll(c.Claim.Text, c.Final.Arch, "the final"), 13))
+	return nil
+}
+
+// again asks a run's evaluator for samples again: a table of whose content the run has a
+// copy for all of them, any other for as many as are wanted. It returns how many.
+func (o *verifyOptions) again(ctx context.Context, dir string, h search.Header, env cli.Env) (int, error) {
+	spec, n := h.Evaluator.Spec, o.ask
+	if rest, ok := strings.CutPrefix(spec, "table:"); ok && o.evaluator == "" {
+		path, options, _ := strings.Cut(rest, ",")
+		if copied := search.EvaluatorTable(dir); exists(copied) {
+			path, n = copied, -1
+		}
+		spec = "table:" + path
+		if options != "" {
+			spec += "," + options
+		}
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	if name, _, ok := strings.Cut(spec, " (ort "); ok && strings.HasPrefix(spec, "onnx") { // the library's version is no option
+		spec = name
+	}
+	if o.evaluator != "" {
+		spec = o.evaluator
+	}
+	p, err := search.OpenRun(dir, h)
+	if err != nil {
+		return 0, err
+	}
+	networks := p.Space
+	per, _ := networks.(*space.PerDevice)
+	if per != nil {
+		networks = per.Base()
+	}
+	ev, err := evaluator.Open(ctx, spec, evaluator.Options{Space: networks, Seed: h.Settings.Seed, Workers: 1, Agent: o.agent, ORTLib: o.ortLib, Stderr: env.Stderr})
+	if err != nil {
+		return 0, err
+	}
+	if c, ok := ev.(evaluator.Closer); ok {
+		defer c.Close()
+	}
+	if per != nil {
+		ev = evaluator.PerDevice(ev, per)
+	}
+	return search.Reask(ctx, dir, ev, n, h.Settings.Seed)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // findings return what verifying one search found, for programs.
 func findings(v *search.Verification) map[string]any {
 	return map[string]any{
