@@ -20,7 +20,8 @@ const (
 	JournalFile     = "journal.jsonl"
 	CertificateFile = "certificate.json"
 	BestFile        = "best.json"
-	InputsDir       = "inputs" // copies of space and tables, for verify
+	BestModel       = "best.onnx" // of a space of modules
+	InputsDir       = "inputs"    // copies of space and tables, for verify
 )
 
 // Driver runs a search in a run directory: it evaluates, keeps the budget and
@@ -120,8 +121,9 @@ func (d *Driver) Run(ctx context.Context) (*Certificate, error) {
 	return cert, atomicfile.Write(filepath.Join(d.Dir, CertificateFile), text, 0o644)
 }
 
-// bestFiles are the final architecture by file name: best.json, and where layers
-// have a precision per device one more per table, best-TABLE.json.
+// bestFiles are the final architecture by file name: best.json, of a space of modules the
+// network itself, best.onnx, and where layers have a precision per device one more of
+// each per table, best-TABLE.json.
 func bestFiles(s space.Space, c *Certificate) (map[string][]byte, error) {
 	a, err := space.ParseArch(c.Final.Arch)
 	if err != nil {
@@ -131,11 +133,23 @@ func bestFiles(s space.Space, c *Certificate) (map[string][]byte, error) {
 	if out[BestFile], err = space.EncodeArch(s, a); err != nil {
 		return nil, err
 	}
-	if p, ok := s.(*space.PerDevice); ok {
-		for i, t := range c.Header.Tables {
-			if out["best-"+t.Name+".json"], err = space.EncodeArch(p.Base(), p.Project(a, i)); err != nil {
-				return nil, err
-			}
+	model := func(name string, s space.Space, a space.Arch) error {
+		if m, ok := s.(*space.Modules); ok {
+			out[name], err = m.Model(a)
+		}
+		return err
+	}
+	p, ok := s.(*space.PerDevice)
+	if !ok {
+		return out, model(BestModel, s, a)
+	}
+	for i, t := range c.Header.Tables {
+		own := p.Project(a, i)
+		if out["best-"+t.Name+".json"], err = space.EncodeArch(p.Base(), own); err != nil {
+			return nil, err
+		}
+		if err := model("best-"+t.Name+".onnx", p.Base(), own); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil

@@ -302,6 +302,15 @@ func readSpace(path string) (space.Space, []input, error) {
 		return sp, []input{{name, data}}, nil
 	}
 	files := []input{{name, data}}
+	if m, ok := sp.(*space.Modules); ok {
+		for _, f := range m.Files() {
+			data, err := os.ReadFile(filepath.Join(filepath.Dir(path), filepath.FromSlash(f)))
+			if err != nil {
+				return nil, nil, err
+			}
+			files = append(files, input{f, data})
+		}
+	}
 	if _, ok := sp.(*space.Tabular); ok {
 		var f struct {
 			Table string `yaml:"table"`

@@ -21,16 +21,19 @@ func Example() *Space {
 		}
 	}
 	plain := func(cin, cout, side, stride int) func(int) benchmarks.Chain {
-		conv := func(i, o, side int) lut.Op {
-			return lut.NewOp("conv", lut.FP32, map[string]string{"k": "1", "act": "relu"}, map[string]int{"cin": i, "cout": o, "h": side, "w": side})
+		conv := func(attrs map[string]string, i, o, side int) lut.Op {
+			return lut.NewOp("conv", lut.FP32, attrs, map[string]int{"cin": i, "cout": o, "h": side, "w": side})
 		}
+		// Without an activation at its end: both blocks hand on numbers of either sign, as
+		// layers do that are quantised together.
+		expand, project := map[string]string{"k": "1", "act": "relu"}, map[string]string{"k": "1"}
 		depthwise := map[string]string{"k": "5"}
 		if stride == 2 {
 			depthwise["s"] = "2"
 		}
 		return func(width int) benchmarks.Chain {
-			return benchmarks.Chain{conv(cin, width, side),
-				lut.NewOp("dwconv", lut.FP32, depthwise, map[string]int{"c": width, "h": side, "w": side}), conv(width, cout, side/stride)}
+			return benchmarks.Chain{conv(expand, cin, width, side),
+				lut.NewOp("dwconv", lut.FP32, depthwise, map[string]int{"c": width, "h": side, "w": side}), conv(project, width, cout, side/stride)}
 		}
 	}
 	s := &Space{

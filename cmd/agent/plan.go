@@ -70,7 +70,8 @@ type planOptions struct {
 	Unseen  string
 	Minutes float64
 
-	kernels modelplan.Kernels
+	kernels  modelplan.Kernels
+	cautions []string // of the space
 }
 
 func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
@@ -189,7 +190,7 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 	if err := o.summarise(env, plan, p.Modules); err != nil {
 		return err
 	}
-	lines := o.kernels.Talk()
+	lines := append(o.kernels.Talk(), o.cautions...)
 	if d, err := device.Open("/"); err == nil { // a plan may be for another machine: this one's absence is not an error
 		lines = append(lines, cautions(plan, d.Identity(), filepath.Dir(o.Output))...)
 	}
@@ -215,6 +216,9 @@ func (o *planOptions) fromSpace(p *benchmarks.Planner) error {
 	p.Source = fmt.Sprintf("space %s sha256:%s", s.Name(), s.Hash())
 	if p.Modules, err = space.ModulesOf(s).Beside(o.Output); err != nil {
 		return err
+	}
+	if m, ok := s.(*space.Modules); ok {
+		o.cautions = m.Cautions()
 	}
 	cells := net.Cells()
 	if o.Knots > 0 {

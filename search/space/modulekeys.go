@@ -9,6 +9,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/onnxmodule"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -228,6 +230,75 @@ func (m *Modules) Step(a Arch, i int, in benchmarks.Layout, first bool) (benchma
 	}
 	keys, out := step(m.partOp(a, m.parts[i]), in, first)
 	return keys, out, nil
+}
+
+// Files are the paths of the space's files below its folder.
+func (m *Modules) Files() []string {
+	var paths []string
+	for _, f := range m.spec.files {
+		paths = append(paths, f.path)
+	}
+	return paths
+}
+
+// Model is the network a as one ONNX model of batch 1: the nodes of its modules, one after
+// another. It fails like Lower, and where modules are of versions that do not go together.
+func (m *Modules) Model(a Arch) ([]byte, error) {
+	chain, err := m.Lower(a)
+	if err != nil {
+		return nil, err
+	}
+	g, err := benchmarks.Build(chain, benchmarks.BuildOptions{Modules: &m.lib})
+	if err != nil {
+		return nil, err
+	}
+	return onnxwriter.Write(g)
+}
+
+// Cautions are what fits and is still worth a word: neighbours in int8 that quantise the
+// tensor between them about different zeros, or one of which leaves it float. Between
+// grids of one zero ONNX Runtime leaves one conversion out; between these it does not, and
+// that is in no module's cost.
+func (m *Modules) Cautions() []string {
+	type end struct {
+		name string
+		grid *onnxmodule.Grid
+	}
+	pairs, differ, example := 0, 0, ""
+	var before []end
+	for _, p := range m.parts {
+		ops, name := []lut.Op{p.op}, p.op.Attr("name")
+		var after []end
+		if p.layer >= 0 {
+			l := &m.spec.Layers[p.layer]
+			ops, name = nil, l.Name
+			for _, widths := range p.ops {
+				ops = append(ops, slices.Concat(widths...)...)
+			}
+			if l.Skip {
+				after = before
+			}
+		}
+		for _, op := range ops {
+			x, err := m.lib.Module(op)
+			if err != nil || op.Precision != lut.INT8 {
+				continue
+			}
+			for _, e := range before {
+				if pairs++; e.grid == nil || x.InGrid == nil || e.grid.Zero != x.InGrid.Zero {
+					differ++
+					example = fmt.Sprintf("%s and %s of %s", e.name, op.Attr("name"), name)
+				}
+			}
+			after = append(after[:len(after):len(after)], end{op.Attr("name"), x.OutGrid})
+		}
+		before = after
+	}
+	if differ == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d of %d pairs of int8 neighbours quantise the tensor between them about different zeros (%s): the conversion is in no module's cost; "+
+		"let all modules of an interface quantise it alike, symmetrically or calibrated on the same data", differ, pairs, example)}
 }
 
 // Cells lists every key any architecture can ask for, without doubles, sorted by their
