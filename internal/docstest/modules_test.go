@@ -36,7 +36,7 @@ func TestASpaceOfModulesFromPlanToModel(t *testing.T) {
 		"costgen next --lut modules.lut.json --space space/space.yaml -n 3 -o more.jsonl",
 		"isosearch run --space space/space.yaml --lut modules.lut.json --tau 0.2 --evaluator '" + evaluator + "' --epsilon 0.9 --budget 200 -o run || [ $? = 3 ]",
 		"isosearch verify run",
-		"isosearch price --space space/space.yaml --lut modules.lut.json --measure local --measure-arg=--max-time=8s run || [ $? = 3 ]",
+		"isosearch price --space space/space.yaml --lut modules.lut.json --measure local --measure-arg=--max-time=40s -o measured run || [ $? = 3 ]",
 	} {
 		if code, out := shell(t, dir, line); code != 0 {
 			t.Fatalf("%s\nexit code %d\n%s", line, code, out)
