@@ -48,9 +48,10 @@ type ModelProcess struct {
 	Learned   Floats `json:"learned"`
 }
 
-// ModelPrices are the physics of a group in one precision: a price per dispatch, multiply-add
-// and byte.
+// ModelPrices are the physics of a kind in one precision: a price per dispatch, multiply-add and
+// byte. Kind "" stands for the group's other kinds.
 type ModelPrices struct {
+	Kind      string             `json:"kind"`
 	Precision Precision          `json:"precision"`
 	Per       map[string]float64 `json:"per"`
 }

@@ -128,7 +128,17 @@ func meanOf(a search.CertArch) string {
 	if a.Mean == nil {
 		return "not sampled"
 	}
-	return fmt.Sprintf("%s (n = %d)", plot.Number(*a.Mean), a.N)
+	text := fmt.Sprintf("%s (n = %d", plot.Number(*a.Mean), a.N)
+	if a.Median != nil {
+		text = fmt.Sprintf("median %s, mean %s (n = %d", plot.Number(*a.Median), plot.Number(*a.Mean), a.N)
+	}
+	if a.Failed > 0 {
+		text += fmt.Sprintf(", %d failed", a.Failed)
+	}
+	if a.Outliers > 0 {
+		text += fmt.Sprintf(", %d outliers", a.Outliers)
+	}
+	return text + ")"
 }
 
 // band puts predicted and measured cost of anchor, incumbents and final on one
@@ -206,7 +216,7 @@ func neighbours(r Run) page.Section {
 	s := page.Section{Title: "Candidates at equal cost", Lead: "Every feasible proposal of the last sweep: its mean difference to the final architecture, and the upper bound of it that holds at any time. A candidate retires when that bound is, or once was, at most ε."}
 	retired := plot.Series{Name: "retired", Colour: 2}
 	open := plot.Series{Name: "not retired", Colour: 1}
-	table := page.Table{Columns: []page.Column{{Name: "layer", Numeric: true}, {Name: "change"}, {Name: "becomes"}, {Name: "cost", Numeric: true}, {Name: "difference", Numeric: true}, {Name: "upper end", Numeric: true}, {Name: "n", Numeric: true}, {Name: "state"}}}
+	table := page.Table{Columns: []page.Column{{Name: "layer", Numeric: true}, {Name: "change"}, {Name: "becomes"}, {Name: "cost", Numeric: true}, {Name: "difference", Numeric: true}, {Name: "upper end", Numeric: true}, {Name: "n", Numeric: true}, {Name: "failed", Numeric: true}, {Name: "outliers", Numeric: true}, {Name: "state"}}}
 	var names []string
 	for i, n := range c.Neighbours {
 		state := page.Cell{Text: "retired", Mark: "good"}
@@ -220,7 +230,7 @@ func neighbours(r Run) page.Section {
 		if len(n.Dev) > 0 {
 			dev = page.Cell{Text: signed(n.Dev[0]), Value: n.Dev[0]}
 		}
-		table.Rows = append(table.Rows, []page.Cell{page.Num(float64(n.Layer), ""), page.Str(n.Choice), page.Str(field(n.Arch, n.Layer)), dev, optional(n.D), optional(n.Upper), page.Num(float64(n.N), ""), state})
+		table.Rows = append(table.Rows, []page.Cell{page.Num(float64(n.Layer), ""), page.Str(n.Choice), page.Str(field(n.Arch, n.Layer)), dev, optional(n.D), optional(n.Upper), page.Num(float64(n.N), ""), page.Num(float64(n.Failed), ""), page.Num(float64(n.Strays), ""), state})
 		names = append(names, fmt.Sprintf("%d: %s", n.Layer, n.Choice))
 		if n.D == nil || n.W == nil {
 			continue
@@ -347,6 +357,14 @@ func provenance(r Run) page.Section {
 func noise(c *search.Certificate) string {
 	if c.Sigma.Source == "unknown" {
 		return "not known: the search ended before it was calibrated"
+	}
+	switch s := c.Header.Settings; {
+	case s.Noise == search.NoisePerNetwork:
+		return "each network's own, by its own samples"
+	case s.Robust != "":
+		return "not needed: medians are compared"
+	case s.UtilityRange != nil:
+		return fmt.Sprintf("not needed: utilities from %g to %g", s.UtilityRange[0], s.UtilityRange[1])
 	}
 	return fmt.Sprintf("%s (%s)", plot.Number(c.Sigma.Value), c.Sigma.Source)
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/stats"
@@ -14,11 +15,15 @@ import (
 )
 
 // CertificateFormat is the first field of every certificate; those of journals of
-// version 1 are of version 1.
+// an earlier version are of that version.
 const (
-	CertificateFormat = "isocost/certificate/v2"
+	CertificateFormat = "isocost/certificate/v3"
 	certificateV1     = "isocost/certificate/v1"
+	certificateV2     = "isocost/certificate/v2"
 )
+
+// certificateFormats lists those of the versions of journals.
+var certificateFormats = []string{certificateV1, certificateV2, CertificateFormat}
 
 // Verdict says what came of a search's claim.
 type Verdict string
@@ -99,8 +104,12 @@ type CertArch struct {
 	Dev    []float64 `json:"deviation"` // ĝ/B − 1, one per table
 	N      int       `json:"n"`
 	Failed int       `json:"failed,omitempty"` // samples that could not be had; absent in version 1
-	Mean   *float64  `json:"mean,omitempty"`
-	Spread *float64  `json:"spread,omitempty"`
+	// Outliers are samples far from the others (evidence.Arm.Outliers); absent in
+	// versions 1 and 2.
+	Outliers int      `json:"outliers,omitempty"`
+	Mean     *float64 `json:"mean,omitempty"`
+	Median   *float64 `json:"median,omitempty"` // where the claim is about medians
+	Spread   *float64 `json:"spread,omitempty"`
 }
 
 // CertArm is one feasible neighbour of the final architecture.
@@ -112,7 +121,10 @@ type CertArm struct {
 	Costs   []Bounds  `json:"costs"`
 	Dev     []float64 `json:"deviation"`
 	N       int       `json:"n"`
+	Failed  int       `json:"failed,omitempty"`   // samples that could not be had; absent in versions 1 and 2, as
+	Strays  int       `json:"outliers,omitempty"` // samples far from the others
 	Mean    *float64  `json:"mean,omitempty"`
+	Median  *float64  `json:"median,omitempty"` // where the claim is about medians
 	Index   int       `json:"comparison"`
 	Delta   float64   `json:"delta"`
 	D       *float64  `json:"d,omitempty"`
@@ -207,7 +219,7 @@ type CertMeasured struct {
 // NewCertificate states what a result may claim.
 func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state json.RawMessage, measured []Measured) *Certificate {
 	c := &Certificate{
-		Format: CertificateFormat, Header: h, Sigma: r.Sigma,
+		Format: certificateFormats[h.version()-1], Header: h, Sigma: r.Sigma,
 		Anchor: certArch(r.Anchor), Final: certArch(r.Final),
 		Moves: append([]Move{}, r.Moves...), Neighbours: []CertArm{}, Infeasible: []CertMiss{},
 		Comparisons: r.Comparisons, Samples: r.Samples, Failures: r.Failures, Archs: r.Archs,
@@ -227,6 +239,9 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 			Layer: n.Layer, Choice: n.Choice, Arch: n.Key, Drift: n.Drift, Costs: n.Costs, Dev: relative(n.Dev),
 			N: n.N, Mean: finite(n.Mean), Index: n.Index, Delta: n.Delta, Upper: finite(n.Upper), Lower: finite(n.Lower),
 			Retired: n.Retired, Dead: n.Dead, More: n.More,
+		}
+		if h.version() > 2 {
+			a.Failed, a.Strays, a.Median = n.Failed, n.Strays, finite(n.Median)
 		}
 		if n.Index > 0 {
 			if a.W = finite(n.W); a.W != nil {
@@ -264,7 +279,7 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 	for _, p := range r.Infeasible {
 		c.Infeasible = append(c.Infeasible, CertMiss{p.Layer, p.Choice, p.Reason, p.Key, relative(p.Dev), p.Refused})
 	}
-	if c.Gain = r.Gain; c.Gain != nil && !c.v1() {
+	if c.Gain = r.Gain; c.Gain != nil && c.Gain.df > 0 && !c.v1() {
 		c.Gain.within(stats.StudentQuantile(0.95, c.Gain.df))
 	}
 	c.Claim.Stop, c.Claim.EpsilonHat = r.Stop, finite(r.EpsilonHat)
@@ -275,6 +290,9 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 	c.restsOnSamples(r)
 	if !c.v1() {
 		c.rare(r)
+	}
+	if s := h.Settings; h.version() > 2 && s.Validation == "" && strings.HasPrefix(h.Evaluator.Spec, "exec:") {
+		c.Claim.Rests = append(c.Claim.Rests, "what the evaluator judges by, as its validation images: the seeds are what is sampled, not the data")
 	}
 	if c.Exploration = r.Explored; c.Exploration != nil && c.Exploration.Plan != nil {
 		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("none of the exploration's %d evaluations: they chose where the certifying search began", c.Exploration.Evaluations))
@@ -290,7 +308,6 @@ func NewCertificate(h Header, r *Result, f *CertFidelity, ledger string, state j
 		c.Claim.Rests = append(c.Claim.Rests, f.rests(h))
 	}
 	if c.v1() {
-		c.Format = certificateV1
 		c.Claim.Text = c.text(r)
 		return c
 	}
@@ -322,6 +339,10 @@ func unpriced(infeasible []Proposal) (n int, why string) {
 // rare says how often the final fails, and how often it may without having been seen.
 func (c *Certificate) rare(r *Result) {
 	c.Anchor.Failed, c.Final.Failed = r.Anchor.Failed, r.Final.Failed
+	if c.Header.version() > 2 {
+		c.Anchor.Outliers, c.Final.Outliers = r.Anchor.Strays, r.Final.Strays
+		c.rates(r)
+	}
 	n := r.Final.N + r.Final.Failed
 	switch {
 	case r.Final.Failed > 0:
@@ -330,6 +351,39 @@ func (c *Certificate) rare(r *Result) {
 		c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("what shows in %d samples of the final: a failure or an outlier rarer than %.2g %% of its samples could not have been seen (1 − %g^(1/%d))",
 			n, 100*-math.Expm1(math.Log(r.Settings.Delta)/float64(n)), r.Settings.Delta, n))
 	}
+}
+
+// rates says how many of the compared architectures have failures and outliers, and
+// which has the most of each.
+func (c *Certificate) rates(r *Result) {
+	type count struct {
+		archs, worst, of int
+		who              string
+	}
+	var failed, strays count
+	see := func(k *count, n, of int, who string) {
+		if n == 0 {
+			return
+		}
+		k.archs++
+		if n*max(k.of, 1) > k.worst*of { // the larger share
+			k.worst, k.of, k.who = n, of, who
+		}
+	}
+	see(&failed, r.Final.Failed, r.Final.N+r.Final.Failed, "the final")
+	see(&strays, r.Final.Strays, r.Final.N, "the final")
+	for _, n := range r.Neighbours {
+		see(&failed, n.Failed, n.N+n.Failed, n.Key)
+		see(&strays, n.Strays, n.N, n.Key)
+	}
+	say := func(k count, what string) {
+		if k.archs > 0 {
+			c.Claim.Rests = append(c.Claim.Rests, fmt.Sprintf("%s of %d of the %d architectures compared, at most %.2g %% of one's samples (%d of %d of %s)",
+				what, k.archs, 1+len(r.Neighbours), 100*float64(k.worst)/float64(k.of), k.worst, k.of, k.who))
+		}
+	}
+	say(failed, "what did not fail: there are failed samples")
+	say(strays, fmt.Sprintf("noise whose outliers are as assumed: there are samples over %d robust standard deviations from their median", evidence.FarOff))
 }
 
 // restsOnSamples says what is assumed of the noise, and what could not be had or
@@ -358,7 +412,7 @@ func (c *Certificate) restsOnSamples(r *Result) {
 }
 
 func certArch(s Summary) CertArch {
-	a := CertArch{Arch: s.Key, Costs: s.Costs, Dev: relative(s.Dev), N: s.N, Mean: finite(s.Mean)}
+	a := CertArch{Arch: s.Key, Costs: s.Costs, Dev: relative(s.Dev), N: s.N, Mean: finite(s.Mean), Median: finite(s.Median)}
 	if s.N > 1 {
 		a.Spread = finite(s.Spread)
 	}
@@ -464,8 +518,14 @@ func (c *Certificate) measure(table int, path []Visited, ms []Measured) {
 func (c *Certificate) text(r *Result) string {
 	s := c.Header.Settings
 	what := "the evaluator's expected utility"
+	if s.Robust == RobustMedian {
+		what = "the evaluator's median utility"
+	}
+	if s.Validation != "" {
+		what += " on " + s.Validation
+	}
 	if s.PerDevice {
-		what = "the evaluator's expected utility, as the mean over the devices' precisions,"
+		what += ", as the mean over the devices' precisions,"
 	}
 	if c.Pool() {
 		what = "the mean of the table's own samples"
@@ -515,7 +575,7 @@ func (c *Certificate) text(r *Result) string {
 }
 
 // v1 says that the search was begun by a version that wrote journals of version 1.
-func (c *Certificate) v1() bool { return c.Header.Format == journalV1 }
+func (c *Certificate) v1() bool { return c.Header.version() == 1 }
 
 // proposals counts the final's, feasible or not.
 func (c *Certificate) proposals() int { return len(c.Neighbours) + len(c.Infeasible) }
@@ -558,7 +618,7 @@ func DecodeCertificate(name string, data []byte) (*Certificate, error) {
 	if err := strictjson.Known(data, c); err != nil {
 		return nil, hint.Wrap(strictjson.In(name, err), remade)
 	}
-	if c.Format != CertificateFormat && c.Format != certificateV1 {
+	if !slices.Contains(certificateFormats, c.Format) {
 		return nil, hint.Wrap(fmt.Errorf("%s:1: format is %.80q, not %q", name, c.Format, CertificateFormat), remade)
 	}
 	back, err := c.Encode()

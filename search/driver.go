@@ -22,6 +22,7 @@ const (
 	BestFile        = "best.json"
 	BestModel       = "best.onnx" // of a space of modules
 	InputsDir       = "inputs"    // copies of space and tables, for verify
+	MeasureDir      = "measure"   // plans and records of measurements, a folder per table
 )
 
 // Driver runs a search in a run directory: it evaluates, keeps the budget and
@@ -80,9 +81,7 @@ func (d *Driver) Check() error {
 	} else if err != nil {
 		return err
 	}
-	if j.Header.Format == journalV1 { // as it began: what it claims is said as then
-		d.Header.Format = journalV1
-	}
+	d.Header.Format = j.Header.Format // as it began: what it claims is said as then
 	return sameRun(path, j.Header, d.Header)
 }
 
@@ -192,7 +191,7 @@ func (r *recorder) run(ctx context.Context) (*Certificate, error) {
 	if measured(r.d.Header) {
 		p.Admit = r.admit
 	}
-	res, err := Search(ctx, p, r.d.Header.Settings, r.ask, r.event)
+	res, err := Search(ctx, p, r.d.Header.rules(), r.ask, r.event)
 	if err == nil {
 		err = r.tape.err
 	}
@@ -403,7 +402,7 @@ func evalEntry(q Request, o Outcome) Entry {
 
 // event writes the search's steps down and passes them on.
 func (r *recorder) event(e Event) {
-	if e.Kind == EventExplore || e.Kind == EventLayer || e.Kind == EventStep { // the others do not say how far it is
+	if e.Kind == EventExplore || e.Kind == EventLayer || e.Kind == EventStep || e.Kind == EventFresh || e.Kind == EventCalibrate { // the others do not say how far it is
 		r.last = e
 	}
 	if entry, ok := eventEntry(e); ok {

@@ -55,7 +55,7 @@ var (
 	_ Evidence = (*evidence.Comparisons)(nil)
 	_ Evidence = (*evidence.CommonSeeds)(nil)
 	_ Evidence = (*evidence.Fidelities)(nil)
-	_ Evidence = (*evidence.Bounded)(nil)
+	_ Evidence = (*evidence.Separate)(nil)
 )
 
 // Selector is a name of --selector: how candidates are chosen, and by which
@@ -106,6 +106,10 @@ func newEvidence(b *evidence.Base, s *Settings) Evidence {
 		return &evidence.Comparisons{Base: b, Delta: s.SelectionDelta()}
 	case s.UtilityRange != nil:
 		return evidence.NewBounded(b, s.UtilityRange[0], s.UtilityRange[1])
+	case s.Robust == RobustMedian:
+		return evidence.NewMedian(b)
+	case s.Noise == NoisePerNetwork:
+		return evidence.NewPerNetwork(b)
 	case len(s.Fidelities) > 0:
 		return evidence.NewFidelities(b, s.Fidelities)
 	}
@@ -128,6 +132,31 @@ func (r *searcher) epochDelta() float64 {
 		d = anytime.Delta(d, r.hood.refused+1)
 	}
 	return d
+}
+
+// checkNoise says what is wrong with how noise is bounded.
+func (s *Settings) checkNoise() error {
+	var problems []error
+	if s.Noise != "" && s.Noise != NoisePerNetwork {
+		problems = append(problems, fmt.Errorf("noise %q is neither %s nor %s", s.Noise, NoiseShared, NoisePerNetwork))
+	}
+	if s.Robust != "" && s.Robust != RobustMedian {
+		problems = append(problems, fmt.Errorf("robust %q is not %s", s.Robust, RobustMedian))
+	}
+	what := "noise " + string(NoisePerNetwork)
+	switch {
+	case s.Noise == "" && s.Robust == "":
+		return nil
+	case s.Noise != "" && s.Robust != "":
+		problems = append(problems, fmt.Errorf("robust %s assumes no noise at all: noise %s does not go with it", s.Robust, s.Noise))
+	case s.Robust != "":
+		what = "robust " + string(s.Robust)
+	}
+	if s.Sigma != nil || s.UtilityRange != nil || s.Selector == Paired || s.Selector == MultiFidelity || s.Schedule != ScheduleEpochs || s.Published || s.Pool {
+		problems = append(problems, fmt.Errorf("%s bounds each network by its own samples: it goes with selectors %s, %s and %s, schedule %s, and samples without end; not with sigma or a utility range",
+			what, LUCB, Elimination, Uniform, ScheduleEpochs))
+	}
+	return errors.Join(problems...)
 }
 
 // checkRange says what is wrong with a declared range of utilities.

@@ -74,7 +74,10 @@ func (r *searcher) explore(ctx context.Context, anchor, start *evidence.Arm) ([]
 	if r.s.Explore == nil {
 		return []explore.Candidate{{Arch: start.Arch, Score: math.NaN()}}, nil
 	}
-	n := r.s.Explore.Evaluations
+	n, auto := r.s.Explore.Evaluations, r.s.Explore.Auto
+	if auto {
+		n = explore.AutoLeast
+	}
 	band := r.bandOf(start)
 	if all, ok := band.All(); ok && len(all) < 2 { // there is nothing to find
 		return []explore.Candidate{{Arch: start.Arch, Score: math.NaN()}}, nil
@@ -86,6 +89,13 @@ func (r *searcher) explore(ctx context.Context, anchor, start *evidence.Arm) ([]
 		next = append(next, start)
 	}
 	for {
+		if auto && r.base.Samples+r.failures >= n { // how long it is worth is settled once
+			if ranked := e.Ranked(); len(ranked) > 0 {
+				neighbours, _ := r.comp.Neighbourhood(ranked[0].Arch)
+				n = max(n, r.s.Explore.Worth(e.Noise(), r.s.Epsilon, r.s.SelectionDelta(), len(neighbours)))
+			}
+			auto = false
+		}
 		if left := n - r.base.Samples - r.failures; len(next) > left {
 			next = next[:left]
 		}
@@ -98,9 +108,16 @@ func (r *searcher) explore(ctx context.Context, anchor, start *evidence.Arm) ([]
 			return e.Ranked(), err
 		}
 		ranked := e.Ranked()
-		p := Event{Kind: EventExplore, Samples: r.base.Samples, Arms: len(r.order), Failures: r.failures, Need: n - r.base.Samples - r.failures, EpsHat: math.Inf(1), Layer: -1}
+		p := Event{Kind: EventExplore, Samples: r.base.Samples, Arms: len(r.order), Failures: r.failures, Need: n - r.base.Samples - r.failures, EpsHat: math.Inf(1), Layer: -1,
+			Best: math.NaN(), Anchor: r.base.Center(anchor)}
 		if len(ranked) > 0 {
 			p.D, p.To = ranked[0].Score, ranked[0].Arch.Key()
+			p.Best = p.D
+			// The certificate comes after it: that much is still to be done as well.
+			neighbours, _ := r.comp.Neighbourhood(ranked[0].Arch)
+			if more := explore.Certificate(e.Noise(), r.s.Epsilon, r.s.SelectionDelta(), len(neighbours)); more >= 0 {
+				p.Need += more
+			}
 		}
 		r.emit(p)
 		next = next[:0]
@@ -132,9 +149,17 @@ func (r *searcher) evaluate(ctx context.Context, arms []*evidence.Arm) ([]explor
 	return told, err
 }
 
+// wholeBand is the size up to which an explorer looks at all of a band on file: with
+// 3000 networks a proposal takes milliseconds.
+const wholeBand = 3000
+
 // bandOf is the problem's band as an explorer sees it.
 func (r *searcher) bandOf(start *evidence.Arm) *explore.Band {
-	return &explore.Band{Space: r.p.Space, Start: start.Arch, Excess: r.comp.Excess}
+	b := &explore.Band{Space: r.p.Space, Start: start.Arch, Excess: r.comp.Excess}
+	if r.s.early == 0 {
+		b.Whole = wholeBand
+	}
+	return b
 }
 
 // firstAdmitted is the most promising architecture that can be evaluated and that

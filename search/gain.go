@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 
+	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/search/evidence"
 )
 
@@ -23,6 +24,8 @@ func (r *searcher) fresh(ctx context.Context) (*CertGain, error) {
 				Seed: SampleSeed(r.s.Seed, StreamFresh, a.Key, i), Fidelity: 1})
 		}
 	}
+	r.emit(Event{Kind: EventFresh, Layer: -1, From: r.x.Key, Samples: r.base.Samples, Need: len(reqs), EpsHat: r.epsilonHat(),
+		Failures: r.failures, Best: r.base.Center(r.x), Anchor: r.base.Center(anchor), Moves: len(r.moves)})
 	out, err := r.ask(ctx, reqs)
 	if err != nil {
 		return nil, err
@@ -41,6 +44,9 @@ func (r *searcher) fresh(ctx context.Context) (*CertGain, error) {
 	if len(was.Values) < 2 || len(is.Values) < 2 {
 		return nil, nil
 	}
+	if r.base.Medians() {
+		return medianGain(&was, &is, r.x.Median()-anchor.Median()), nil
+	}
 	g := &CertGain{N: min(len(was.Values), len(is.Values)), Gain: is.Mean() - was.Mean(), Naive: r.x.Mean() - anchor.Mean()}
 	a, b := is.Spread()*is.Spread()/float64(len(is.Values)), was.Spread()*was.Spread()/float64(len(was.Values))
 	g.se, g.df = math.Sqrt(a+b), 1
@@ -50,6 +56,20 @@ func (r *searcher) fresh(ctx context.Context) (*CertGain, error) {
 	}
 	g.within(1.96)
 	return g, nil
+}
+
+// medianGain is the difference of two medians. Either has an interval between order
+// statistics that misses it with a probability of at most 2.5 %; the gain's lies
+// between their ends and is the longer for it.
+func medianGain(was, is *evidence.Arm, naive float64) *CertGain {
+	g := &CertGain{N: min(len(was.Values), len(is.Values)), Gain: is.Median() - was.Median(), Naive: naive}
+	a, b, ok1 := stats.MedianInterval(was.Values, 0.975)
+	c, d, ok2 := stats.MedianInterval(is.Values, 0.975)
+	if !ok1 || !ok2 {
+		return nil // too few samples for an interval
+	}
+	g.Lo, g.Hi = c-b, d-a
+	return g
 }
 
 // within sets the interval to so many standard errors on either side.

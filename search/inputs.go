@@ -327,24 +327,25 @@ func readSpace(path string) (space.Space, []input, error) {
 	return sp, files, nil
 }
 
+// EvaluatorTable is the copy of an evaluator's table in a run directory.
+func EvaluatorTable(dir string) string { return filepath.Join(dir, InputsDir, evaluatorFile) }
+
 // evaluatorFile is the copy of an evaluator's table in a run directory.
 const evaluatorFile = "evaluator.jsonl"
 
-// Attach names the evaluator in the header. A pooled one has its table copied
-// and the sizes of its pools given to the search.
+// Attach names the evaluator in the header. A table is copied, so that it can be asked
+// again; of a pooled one the search gets the sizes of its pools.
 func (o *Opened) Attach(e Evaluator) error {
 	o.Header.Evaluator = e.Identity()
 	f, ok := e.(interface{ Table() []byte })
 	if !ok {
 		return nil
 	}
-	p, ok := e.(Pooled)
-	if !ok || p.PoolSize(o.Problem.Anchor) == 0 {
-		return nil
-	}
-	o.Header.Settings.Pool = true
-	o.Problem.PoolSize = p.PoolSize
 	o.files = append(o.files, input{evaluatorFile, f.Table()})
+	if p, ok := e.(Pooled); ok && p.PoolSize(o.Problem.Anchor) > 0 {
+		o.Header.Settings.Pool = true
+		o.Problem.PoolSize = p.PoolSize
+	}
 	return nil
 }
 

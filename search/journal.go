@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/isocost/isocost/internal/filelock"
@@ -19,13 +20,28 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// JournalFormat is the first field of every journal. Those of journalV1 are read and
-// continued: their claims do not say how large the neighbourhood is, and a claim
-// about hardly any neighbour counts as reached.
+// JournalFormat is the first field of every journal. Those of earlier versions are read
+// and continued as they began. Claims of journalV1 do not say how large the
+// neighbourhood is, and one about hardly any neighbour counts as reached. In journalV2
+// the prior of a bound may depend on what the first of its samples cost; its
+// certificates list no failures of neighbours and no outliers, and its measurements
+// do not name the records they are from.
 const (
-	JournalFormat = "isocost/journal/v2"
+	JournalFormat = "isocost/journal/v3"
 	journalV1     = "isocost/journal/v1"
+	journalV2     = "isocost/journal/v2"
 )
+
+// journalFormats lists the formats that are read, the oldest first.
+var journalFormats = []string{journalV1, journalV2, JournalFormat}
+
+// version is a journal's, from 1; the newest where the header does not say.
+func (h *Header) version() int {
+	if i := slices.Index(journalFormats, h.Format); i >= 0 {
+		return i + 1
+	}
+	return len(journalFormats)
+}
 
 // Header is the first line of a journal: everything that determines the search
 // but the evaluator's answers.
@@ -138,6 +154,9 @@ type Measurement struct {
 	// Reference is the anchor's value in the same interleaved campaign; 0 when it has
 	// no valid one. Ratios to it are free of drift between campaigns.
 	Reference float64 `json:"reference,omitempty"`
+	// Records is the SHA-256 of the file of records that it was read from, in measure/;
+	// absent in versions 1 and 2.
+	Records string `json:"records,omitempty"`
 }
 
 // Valid says that there is a cost and nothing against it: one that is noisy, drifted
@@ -241,7 +260,7 @@ func DecodeJournal(name string, data []byte) (*Journal, error) {
 			if err := strict(object, &j.Header); err != nil {
 				return fail(err)
 			}
-			if f := j.Header.Format; f != JournalFormat && f != journalV1 {
+			if !slices.Contains(journalFormats, j.Header.Format) {
 				return fail(fmt.Errorf("format is %.80q, not %q", j.Header.Format, JournalFormat))
 			}
 		} else {

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
+	"path/filepath"
 	"slices"
 
+	"github.com/isocost/isocost/internal/filehash"
+	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/search/space"
 )
 
@@ -47,6 +51,39 @@ func refusal(h Header, ms []Measured) string {
 
 // withinTau says whether a deviation g/g(x0) − 1 is in the band of tolerance tau.
 func withinTau(d, tau float64) bool { return math.Abs(math.Log1p(d)) <= math.Log1p(tau)+slack }
+
+// checkRecords holds the record files of a run directory against the hashes in its
+// measurements: each that is named has to be there unless none is. It returns how many
+// measurements rest on files that are there.
+func (t *tape) checkRecords(dir string) (int, error) {
+	there := map[string]bool{}
+	root := filepath.Join(dir, MeasureDir)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".jsonl" {
+			return err
+		}
+		sum, err := filehash.SHA256(path)
+		there[sum] = true
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) { // the run was copied without them
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	n := 0
+	for id, m := range t.measures {
+		switch {
+		case m.Records == "":
+		case !there[m.Records]:
+			return 0, hint.Wrap(fmt.Errorf("the measurement of %s for table %d is of records %.12s…, and no file in %s is", id.arch, id.table, m.Records, root),
+				"the records were changed after the search, or are another campaign's")
+		default:
+			n++
+		}
+	}
+	return n, nil
+}
 
 // admit is the driver's Admit: what the journal has not, the devices measure,
 // beside the anchor.
@@ -131,6 +168,9 @@ func (r *recorder) measure(ctx context.Context, table int, archs []space.Arch) e
 			continue // the anchor, again
 		}
 		m := got[i]
+		if r.d.Header.version() < 3 {
+			m.Records = ""
+		}
 		if got[0].Valid() {
 			m.Reference = got[0].Value
 		}

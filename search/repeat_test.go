@@ -151,6 +151,20 @@ func TestSearchesRepeatToTheByte(t *testing.T) {
 		variant{name: "v2-random-pool", change: explored("random:9", ""), pool: 6},
 		variant{name: "v2-gp-budget", change: explored("gp:30", ""), budget: 21},
 	)
+	for i := range variants {
+		if strings.HasPrefix(variants[i].name, "v2") {
+			variants[i].format = journalV2
+		}
+	}
+	variants = append(variants,
+		variant{name: "v3"},
+		variant{name: "v3-per-network-fails", change: func(s *Settings, _ *planted) { s.Sigma, s.Noise = nil, NoisePerNetwork }, fails: true},
+		variant{name: "v3-median", change: func(s *Settings, _ *planted) { s.Sigma, s.Robust = nil, RobustMedian }},
+		variant{name: "v3-range", change: func(s *Settings, _ *planted) {
+			s.Sigma, s.UtilityRange, s.Epsilon = nil, &[2]float64{-20, 20}, 8
+		}},
+		variant{name: "v3-gp-exchange-measured", change: explored("gp:12", NeighboursExchange), measured: true},
+	)
 	var got strings.Builder
 	for _, v := range variants {
 		for seed := range uint64(3) {

@@ -13,7 +13,10 @@ import (
 type Neighbour struct {
 	Proposal
 	N       int
+	Failed  int     // samples that could not be had
+	Strays  int     // outliers among the samples
 	Mean    float64 // NaN without samples
+	Median  float64 // NaN but where the claim is about medians
 	Index   int     // i of its comparison with the final architecture, 0 without one
 	Delta   float64 // its share of δ
 	D, W    float64 // f(neighbour) − f(final): estimate and half-width now
@@ -36,7 +39,9 @@ type Summary struct {
 	Dev    []float64 // ln(ĝ/B)
 	N      int
 	Failed int     // samples that could not be had
+	Strays int     // outliers among the search samples
 	Mean   float64 // of the search samples, NaN without
+	Median float64 // of them, NaN but where the claim is about medians
 	Spread float64
 }
 
@@ -95,7 +100,7 @@ func (r *searcher) result(stop Stop) *Result {
 	var gaps []float64
 	for i, z := range r.hood.arms {
 		c := r.evidence.Compare(r.x, z, true)
-		n := Neighbour{Proposal: r.hood.feasible[i], N: len(z.Values), Mean: z.Mean(), Index: c.Index, Delta: c.Delta,
+		n := Neighbour{Proposal: r.hood.feasible[i], N: len(z.Values), Failed: z.Failures, Strays: z.Outliers(), Mean: z.Mean(), Median: r.median(z), Index: c.Index, Delta: c.Delta,
 			D: c.D, W: c.W, Upper: c.Upper, Lower: c.Lower, Retired: c.Upper <= r.s.Epsilon, Low: c.Low, By: c.By}
 		if z.Dead() {
 			n.Dead, n.Retired = z.Reason, false
@@ -125,8 +130,16 @@ func (r *searcher) result(stop Stop) *Result {
 	return res
 }
 
+// median of an arm's samples, where the claim is about medians.
+func (r *searcher) median(a *evidence.Arm) float64 {
+	if !r.base.Medians() {
+		return math.NaN()
+	}
+	return a.Median()
+}
+
 func (r *searcher) summary(a *evidence.Arm) Summary {
-	s := Summary{Arch: a.Arch, Key: a.Key, N: len(a.Values), Failed: a.Failures, Mean: a.Mean(), Spread: a.Spread()}
+	s := Summary{Arch: a.Arch, Key: a.Key, N: len(a.Values), Failed: a.Failures, Strays: a.Outliers(), Mean: a.Mean(), Median: r.median(a), Spread: a.Spread()}
 	_, s.Costs, s.Dev, _ = r.comp.Inside(a.Arch) // priced when it was proposed
 	if s.N == 0 {
 		s.Mean = math.NaN()

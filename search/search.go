@@ -52,15 +52,17 @@ type EventKind string
 
 // Kinds of events.
 const (
-	EventExplore EventKind = "explore" // the band is being explored
-	EventStart   EventKind = "start"   // the first incumbent, when it is not simply the anchor
-	EventSigma   EventKind = "sigma"   // the noise is known
-	EventLayer   EventKind = "layer"   // a scope is looked at
-	EventStep    EventKind = "step"    // some samples later
-	EventRetire  EventKind = "retire"
-	EventMove    EventKind = "move"
-	EventRefuse  EventKind = "refuse" // the device refused a candidate
-	EventEnd     EventKind = "end"
+	EventExplore   EventKind = "explore" // the band is being explored
+	EventStart     EventKind = "start"   // the first incumbent, when it is not simply the anchor
+	EventSigma     EventKind = "sigma"   // the noise is known
+	EventLayer     EventKind = "layer"   // a scope is looked at
+	EventStep      EventKind = "step"    // some samples later
+	EventRetire    EventKind = "retire"
+	EventMove      EventKind = "move"
+	EventRefuse    EventKind = "refuse"    // the device refused a candidate
+	EventCalibrate EventKind = "calibrate" // the noise is being calibrated
+	EventFresh     EventKind = "fresh"     // anchor and final are sampled at fresh seeds
+	EventEnd       EventKind = "end"
 )
 
 // Event is a step of the search, for journals and progress.
@@ -78,6 +80,10 @@ type Event struct {
 	EpsHat   float64
 	Failures int
 	Need     int // evaluations still needed at this incumbent, an estimate; -1 when unknown
+	// Best is the estimated utility of the best network of the anchor's cost so far, Anchor
+	// that of the anchor; NaN without samples.
+	Best, Anchor float64
+	Moves        int // so far
 }
 
 // searcher is the search in progress. It is a deterministic function of problem,
@@ -236,6 +242,9 @@ func (r *searcher) adopt(a *evidence.Arm) error {
 	// is no evidence for it: the certificate rests on what is sampled from now on.
 	if r.base.Epoch.Incumbent > 1 {
 		r.evidence.LeaveBehind(r.order)
+	}
+	if r.s.early == 0 {
+		r.base.Settle(r.x)
 	}
 	return nil
 }
@@ -452,7 +461,7 @@ const progressEvery = 32
 // progress describes where the search is.
 func (r *searcher) progress(kind EventKind, l int) Event {
 	e := Event{Kind: kind, Layer: l, From: r.x.Key, Samples: r.base.Samples, Arms: len(r.order), Open: r.open(),
-		EpsHat: r.epsilonHat(), Failures: r.failures}
+		EpsHat: r.epsilonHat(), Failures: r.failures, Best: r.base.Center(r.x), Anchor: r.base.Center(r.arms[r.p.Anchor.Key()]), Moves: len(r.moves)}
 	incumbent := 0
 	for _, z := range r.hood.arms {
 		if r.evidence.Retired(r.x, z) || z.Dead() {

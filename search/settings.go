@@ -33,6 +33,13 @@ type Settings struct {
 	// UtilityRange are the least and the largest value a utility can have: bounds then
 	// assume no noise level (evidence.Bounded); nil for sub-Gaussian noise.
 	UtilityRange *[2]float64 `json:"utility_range,omitempty"`
+	// Noise is "" for NoiseShared, or NoisePerNetwork.
+	Noise Noise `json:"noise,omitempty"`
+	// Robust is RobustMedian for a claim about median utilities; "" for expected ones.
+	Robust Robust `json:"robust,omitempty"`
+	// Validation says what the evaluator judges every sample by, the same for all, as in
+	// “the 10,000 validation images”; "" where nothing is fixed or it is not known.
+	Validation string `json:"validation,omitempty"`
 	// Calibration: so many architectures, so many samples each; the upper bound
 	// fails with probability SigmaBeta, which is taken out of Delta.
 	SigmaArchs   int     `json:"sigma_archs,omitempty"`
@@ -72,7 +79,33 @@ type Settings struct {
 	Pool bool `json:"pool,omitempty"`
 
 	Seed uint64 `json:"seed"`
+
+	early int // the version of a journal that began before the present one; 0 for none
 }
+
+// rules are a header's settings with what the version of its journal means for them.
+func (h *Header) rules() Settings {
+	s := h.Settings
+	if v := h.version(); v < len(journalFormats) {
+		s.early = v
+	}
+	return s
+}
+
+// Noise says whose size of noise a bound is computed from.
+type Noise string
+
+// Noises.
+const (
+	NoiseShared     Noise = "shared"      // one for all networks, declared or calibrated
+	NoisePerNetwork Noise = "per-network" // each network's own, from the samples its bound rests on
+)
+
+// Robust names a utility that hardly depends on rare samples.
+type Robust string
+
+// RobustMedian is the median of an evaluator's samples.
+const RobustMedian Robust = "median"
 
 // Scope says how much of the neighbourhood a search looks at between two moves.
 type Scope string
@@ -114,6 +147,9 @@ func (s *Settings) Complete() error {
 			bad("%s %g is not between %g and %g", name, v, lo, hi)
 		}
 	}
+	if s.Noise == NoiseShared {
+		s.Noise = ""
+	}
 	in("tau", s.Tau, 0, 1)
 	in("delta", s.Delta, 0, 1)
 	if !(s.Epsilon > 0) || math.IsInf(s.Epsilon, 0) {
@@ -140,7 +176,7 @@ func (s *Settings) Complete() error {
 			bad("sigma-diff is for selector paired")
 		}
 	}
-	problems = append(problems, s.checkFidelities(), s.checkExplore(), s.checkBandShare(), s.checkRange())
+	problems = append(problems, s.checkFidelities(), s.checkExplore(), s.checkBandShare(), s.checkRange(), s.checkNoise())
 	if s.Selector == Paired && s.Schedule != ScheduleEpochs {
 		bad("selector paired needs schedule %s", ScheduleEpochs)
 	}
@@ -183,7 +219,7 @@ func (s *Settings) calibrates() bool {
 	if s.Selector == Paired {
 		return s.SigmaDiff == nil
 	}
-	return s.Sigma == nil && s.UtilityRange == nil
+	return s.Sigma == nil && s.UtilityRange == nil && s.Noise == "" && s.Robust == ""
 }
 
 // SelectionDelta is the part of δ left for the comparisons; of finite pools each of

@@ -65,7 +65,7 @@ func (r *searcher) calibrate(ctx context.Context) error {
 		r.evidence = evidence.NewIndependent(r.base)
 		r.evidence.LeaveBehind(r.order)
 	}
-	if r.s.UtilityRange != nil {
+	if r.s.UtilityRange != nil || r.s.Noise == NoisePerNetwork || r.s.Robust != "" {
 		r.sigmaNote.Source = evidence.NotNeeded
 		return nil
 	}
@@ -86,6 +86,8 @@ func (r *searcher) calibrate(ctx context.Context) error {
 func (r *searcher) estimate(ctx context.Context) error {
 	arms := r.calibrationArms(r.s.SigmaArchs)
 	r.sigmaNote.Source = evidence.Unknown
+	r.emit(Event{Kind: EventCalibrate, Layer: -1, From: r.x.Key, Samples: r.base.Samples, Need: len(arms) * r.s.SigmaRepeats, EpsHat: math.Inf(1),
+		Failures: r.failures, Best: r.base.Center(r.x), Anchor: r.base.Center(r.arms[r.p.Anchor.Key()])})
 	if err := r.sample(ctx, arms, slices.Repeat(each(arms), r.s.SigmaRepeats)); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search/anytime"
 	"github.com/isocost/isocost/search/evidence"
+	"github.com/isocost/isocost/search/explore"
 )
 
 // simulation is P(not ε-locally optimal) over many planted problems, and what
@@ -338,6 +339,9 @@ func TestUnequalCostsAreWeighed(t *testing.T) {
 						}
 						spent += cost
 						out[i].Utility = p.utility(r.Arch) + 4*p.noise(r)
+						if r.Key == anchor && r.Index == 0 { // so that the search begins there
+							out[i].Utility += 15
+						}
 						if known {
 							out[i].Seconds = cost
 						}
@@ -347,6 +351,8 @@ func TestUnequalCostsAreWeighed(t *testing.T) {
 				s := simulationSettings()
 				four := 4.0
 				s.Sigma, s.Seed, s.Epsilon, s.MoveScore = &four, uint64(run), 6, 99
+				// What samples cost has to be known before the incumbent's time.
+				s.Explore = &explore.Plan{Method: explore.Random, Evaluations: 8}
 				res, err := Search(context.Background(), prob, s, ask, nil)
 				if err != nil || !res.Reached {
 					t.Fatalf("%v, %+v", err, res)

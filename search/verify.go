@@ -19,6 +19,7 @@ type Verification struct {
 	Entries     int // journal lines
 	Outcomes    int // evaluations the search used
 	Unused      int // evaluations of a batch that was never completed
+	Records     int // measurements whose record file is there and is the one
 }
 
 // Verify recomputes a run directory: the journal's chain, every decision, every
@@ -59,7 +60,11 @@ func Verify(dir string, open func(h Header) (Problem, error)) (*Verification, er
 	if err := checkBest(dir, p, cert); err != nil {
 		return nil, err
 	}
-	return &Verification{Certificate: stored, Entries: len(j.Entries), Outcomes: r.taken, Unused: r.unused}, nil
+	records, err := r.checkRecords(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &Verification{Certificate: stored, Entries: len(j.Entries), Outcomes: r.taken, Unused: r.unused, Records: records}, nil
 }
 
 // finishedJournal reads the journal of a search that was not killed.
@@ -90,7 +95,7 @@ func (r *replay) certificate(p Problem) (*Certificate, error) {
 	if measured(r.header) {
 		p.Admit = r.admit
 	}
-	res, err := Search(context.Background(), p, r.header.Settings, r.answer, r.decided)
+	res, err := Search(context.Background(), p, r.header.rules(), r.answer, r.decided)
 	if err == nil {
 		err = r.err
 	}

@@ -79,13 +79,14 @@ type runOptions struct {
 	TableTau   map[string]string
 	Precision  string
 	BenchArgs  []string
+	Report     string
 	JSON       bool
 	given      func(flag string) bool // on the command line
 }
 
-// defaultExplore is the exploration of a search that can explore. Thirty evaluations
-// halve what random sampling leaves (decision 0508).
-const defaultExplore = "gp:30"
+// defaultExplore is the exploration of a search that can explore: as long as the
+// certificate will take (decision 0513).
+const defaultExplore = "gp:auto"
 
 func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Space, "space", "", "search space to search, or a tabular one")
@@ -94,7 +95,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Final, "final", "", "evaluator of final utilities: how well --evaluator orders architectures in the band is measured after the search")
 	f.StringVarP(&o.Out, "output", "o", "", "directory to write the run to")
 	f.StringVar(&o.Anchor, "anchor", "", "architecture to start from, as its key (default: the space's)")
-	f.StringVar(&o.Explore, "explore", defaultExplore, "find a start in the whole band first, with N evaluations: gp:N, evolution:N, random:N or none")
+	f.StringVar(&o.Explore, "explore", defaultExplore, "find a start in the whole band first, with N evaluations: gp:N, evolution:N, random:N or none; auto for N explores about as long as the certificate will take, from 40 evaluations on")
 	f.StringVar(&o.Certify, "certify", "neighbours", "subject of the claim: neighbours, or band:P to claim as well that at most a share P of all networks of this cost is better")
 	f.StringVar(&o.Start, "start", "", "begin at this architecture of the anchor's band, as its key")
 	f.StringVar(&o.Known, "evaluations", "", "explore from the evaluations of an earlier search of the same space and evaluator, given as its run directory or journal")
@@ -109,6 +110,9 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.Float64Var(&o.Settings.MoveScore, "move-score", o.Settings.MoveScore, "number of standard errors by which an improvement must exceed --move; no claim rests on it, and 2 or 3 save measurements with --measure")
 	f.StringVar(&o.Sigma, "sigma", "", "standard deviation of one sample's noise; 0 for a deterministic evaluator (default: calibrated first)")
 	f.Float64SliceVar(&o.Range, "utility-range", nil, "least and largest utility there can be, `LO,HI`, as of an accuracy: bounds then assume no noise level")
+	f.StringVar((*string)(&o.Settings.Noise), "noise", string(search.NoiseShared), "whose size of noise bounds rest on: shared (one for all networks, declared or calibrated) or per-network (each one's own, from the samples its bound rests on; nothing is declared or calibrated)")
+	f.StringVar((*string)(&o.Settings.Robust), "robust", "", "compare median utilities, given as median: rare diverged samples hardly count, and no noise level is assumed")
+	f.StringVar(&o.Settings.Validation, "validation", "", "name of the data that every sample is judged by, as in \"the 10,000 validation images\": the claim says so")
 	f.StringVar(&o.SigmaDiff, "sigma-diff", "", "standard deviation of a difference at a common seed, for the selector paired (default: calibrated first)")
 	f.StringVar(&o.Fidelities, "fidelities", "", "fidelities of the selector multi-fidelity, VALUE[:BIAS[:SIGMA]],… rising; without a bias bound they only order")
 	f.IntVar(&o.Settings.SigmaArchs, "sigma-archs", o.Settings.SigmaArchs, "number of architectures to calibrate the noise on")
@@ -131,13 +135,14 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.ORTLib, "ort-lib", "", "ONNX Runtime library to hand on to agent")
 	f.StringSliceVar(&o.Measure, "measure", nil, "measure each candidate before it is accepted, and refuse it outside the band: local, adb:SERIAL or ssh:USER@HOST; one per table, none for no device")
 	f.StringArrayVar(&o.BenchArgs, "measure-arg", nil, "hand this `ARGUMENT` to agent bench too, such as --max-time=20s; may be repeated")
+	f.StringVar(&o.Report, "report", "", "HTML `file` to write the report to, also while the search is under way: at most every 10 s, by a page that loads itself again")
 	f.BoolVar(&o.JSON, "json", false, "print the certificate")
 	cli.Group(f, "Anchors", "anchor", "anchors")
 	cli.Group(f, "Exploration", "explore", "start", "evaluations")
 	cli.Group(f, "Claim", "tau", "table-tau", "epsilon", "delta", "enforce-true-band", "interval-band", "neighbours", "certify", "as-published")
 	cli.Group(f, "Sampling", "selector", "scope", "schedule", "fidelities", "batch", "move", "move-score", "fresh")
-	cli.Group(f, "Noise", "sigma", "sigma-diff", "sigma-archs", "sigma-repeats", "utility-range")
-	cli.Group(f, "Evaluator", "evaluator", "final", "workers", "timeout", "retries", "agent", "ort-lib")
+	cli.Group(f, "Noise", "sigma", "sigma-diff", "sigma-archs", "sigma-repeats", "noise", "utility-range", "robust")
+	cli.Group(f, "Evaluator", "evaluator", "final", "validation", "workers", "timeout", "retries", "agent", "ort-lib")
 	cli.Group(f, "Measured costs", "measure", "measure-arg")
 }
 
@@ -234,6 +239,9 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	if err := anchors.CheckOne(o.Out); err != nil {
 		return err
 	}
+	if err := cli.NewOutput("--report", o.Report, filesOf([]string{o.Out})...); err != nil {
+		return err
+	}
 	o.goOn(o.Out)
 	in, err := o.openInputs(o.Anchor)
 	if err != nil {
@@ -245,7 +253,8 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	}
 	defer ev.close()
 	bar := cli.NewProgress(env.Stderr, env.Getenv)
-	d, err := o.driver(in, ev, o.Out, env, func(s cli.State) { bar.Show(s) })
+	page := o.newLive(o.Out, env)
+	d, err := o.driver(in, ev, o.Out, env, page, func(s cli.State) { bar.Show(s) })
 	if err != nil {
 		return err
 	}
@@ -262,6 +271,10 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	cert, err := d.Run(ctx)
 	bar.Done()
 	if err != nil {
+		page.write(err.Error())
+		return err
+	}
+	if err := o.report(); err != nil {
 		return err
 	}
 	if o.JSON {
@@ -285,6 +298,18 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 		return cli.Partial(err)
 	}
 	return nil
+}
+
+// evaluatorLog is the file of a run directory, or of one of several anchors, that keeps
+// what an outside evaluator prints between its answers.
+const evaluatorLog = "evaluator.log"
+
+// report writes the page of what has ended.
+func (o *runOptions) report() error {
+	if o.Report == "" {
+		return nil
+	}
+	return writePage(o.Report, func(w io.Writer) error { return drawRuns(w, []string{o.Out}) })
 }
 
 // goOn has a search that was begun in dir go on as it began where --explore is not
@@ -334,6 +359,7 @@ func (o *runOptions) openEvaluator(ctx context.Context, env cli.Env, in *search.
 		networks = per.Base()
 	}
 	ev, err := evaluator.Open(ctx, spec, evaluator.Options{
+		Log:   &logFile{path: filepath.Join(o.Out, evaluatorLog)},
 		Space: networks, Seed: o.Settings.Seed, Workers: o.Workers, Timeout: o.Timeout, Retries: o.Retries,
 		Agent: o.Agent, ORTLib: o.ORTLib, Stderr: env.Stderr, Note: func(s string) { fmt.Fprintf(env.Stderr, "isosearch: note: %s\n", s) },
 	})
@@ -344,7 +370,7 @@ func (o *runOptions) openEvaluator(ctx context.Context, env cli.Env, in *search.
 }
 
 // driver is the search of the inputs in a run directory.
-func (o *runOptions) driver(in *search.Opened, ev evaluators, dir string, env cli.Env, show func(cli.State)) (*search.Driver, error) {
+func (o *runOptions) driver(in *search.Opened, ev evaluators, dir string, env cli.Env, page *live, show func(cli.State)) (*search.Driver, error) {
 	if err := in.Attach(ev.proxy); err != nil {
 		return nil, err
 	}
@@ -365,14 +391,21 @@ func (o *runOptions) driver(in *search.Opened, ev evaluators, dir string, env cl
 	return &search.Driver{
 		Dir: dir, Problem: in.Problem, Header: in.Header, Evaluator: ev.proxy, Final: ev.final,
 		Workers: o.Workers, Budget: o.Budget, Now: time.Now, Measurers: measurers,
-		Progress: func(p search.Progress) { show(searchState(p, o.Budget)) },
+		Progress: func(p search.Progress) {
+			show(searchState(p, o.Budget))
+			page.show(p)
+		},
 	}, nil
 }
 
 // notCertified returns the error of a search that ends without a certificate.
 func notCertified(c *search.Certificate) error {
 	if c.Claim.Verdict != search.Vacuous {
-		return fmt.Errorf("the claim was not reached: %s", unreached(c))
+		err := fmt.Errorf("the claim was not reached: %s", unreached(c))
+		if slices.ContainsFunc(c.Alarms, func(a string) bool { return strings.HasPrefix(a, "heteroscedastic") }) {
+			err = hint.Wrap(err, "--noise per-network bounds each network by its own noise, in a run of its own (-o)")
+		}
+		return err
 	}
 	err := fmt.Errorf("the claim is vacuous: the final has %d neighbours of its cost", len(c.Neighbours))
 	if c.Header.Settings.Neighbours == search.NeighboursExchange {
@@ -463,35 +496,55 @@ func (o *runOptions) measurers(in *search.Opened, dir string, env cli.Env) ([]se
 			fmt.Fprintf(env.Stderr, "isosearch: note: table %s does not hold its protocol: measuring under agent's own; compile it again to change that\n", band.Name)
 		}
 		out = append(out, &measure.Agent{Space: low, Project: project, Program: program, Args: args, Target: target, Table: *file,
-			Dir: filepath.Join(dir, "measure", band.Name), Stderr: cli.Behind(env.Stderr)})
+			Dir: filepath.Join(dir, search.MeasureDir, band.Name), Stderr: cli.Behind(env.Stderr)})
 	}
 	return out, nil
 }
 
+// searchState is what the progress bar shows: the phase, the best utility so far at the
+// anchor's cost, and what is still needed.
 func searchState(p search.Progress, budget int) cli.State {
-	s := cli.State{Label: "searching", Left: p.Left, Valid: p.Samples, Failed: p.Failures}
+	s := cli.State{Label: "searching", Left: p.Left, Valid: p.Samples, Failed: p.Failures, Note: phase(p)}
 	if p.Need >= 0 {
 		s.Done = float64(p.Samples) / float64(max(p.Samples+p.Need, 1))
 	}
 	if budget > 0 {
 		s.Done = max(s.Done, float64(p.Samples)/float64(budget))
 	}
-	where := "all layers"
-	if p.Layer >= 0 {
-		where = fmt.Sprintf("layer %d", p.Layer)
-	}
-	s.Note = fmt.Sprintf("%s, %d open, %d samples, ε̂ %s", where, p.Open, p.Samples, short(p.EpsHat))
-	if p.Kind == "" {
-		s.Note = fmt.Sprintf("calibrating the noise, %d samples", p.Samples)
-	}
-	if p.Kind == search.EventExplore {
-		s.Note = fmt.Sprintf("exploring the band, %d evaluations, best so far %s", p.Samples, short(p.D))
-		s.Done = float64(p.Samples) / float64(max(p.Samples+p.Need, 1))
-	}
 	if p.Measured > 0 {
 		s.Note += fmt.Sprintf("; %d measured, %d refused, error ≤ %.2g %%", p.Measured, p.Outside, 100*p.Eta)
 	}
 	return s
+}
+
+// phase names what is under way.
+func phase(p search.Progress) string {
+	best := ""
+	if !math.IsNaN(p.Best) && p.Kind != "" {
+		best = fmt.Sprintf(", best %s (anchor %s)", short(p.Best), short(p.Anchor))
+	}
+	need := ""
+	if p.Need > 0 {
+		need = fmt.Sprintf(", about %d to go", p.Need)
+	}
+	switch p.Kind {
+	case "":
+		return fmt.Sprintf("beginning, %d samples", p.Samples)
+	case search.EventCalibrate:
+		return "calibrating the noise" + best + need
+	case search.EventExplore:
+		return "exploring the band" + best + need
+	case search.EventFresh:
+		return "fresh seeds for the gain" + best + need
+	}
+	where := "all layers"
+	if p.Layer >= 0 {
+		where = fmt.Sprintf("layer %d", p.Layer)
+	}
+	if p.Moves > 0 {
+		where += fmt.Sprintf(", move %d", p.Moves)
+	}
+	return fmt.Sprintf("certifying %s%s%s, %d open, ε̂ %s", where, best, need, p.Open, short(p.EpsHat))
 }
 
 func short(v float64) string {
@@ -514,7 +567,11 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 		} else {
 			fmt.Fprintf(w, "%-12s %s\n", name, wrap(grouped(a.Arch), 13))
 		}
-		fmt.Fprintf(w, "  utility    %s (n=%d)\n", opt(a.Mean, "%.5g"), a.N)
+		if a.Median != nil {
+			fmt.Fprintf(w, "  utility    median %.5g, mean %s (n=%d%s)\n", *a.Median, opt(a.Mean, "%.5g"), a.N, oddities(a))
+		} else {
+			fmt.Fprintf(w, "  utility    %s (n=%d%s)\n", opt(a.Mean, "%.5g"), a.N, oddities(a))
+		}
 		for i, t := range c.Header.Tables {
 			fmt.Fprintf(w, "  predicted  %.5g %s [%.5g, %.5g], %+.2f %% of x0's (%s)\n", a.Costs[i].Value, t.Unit, a.Costs[i].Lo, a.Costs[i].Hi, 100*a.Dev[i], t.Name)
 		}
@@ -560,6 +617,10 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 		fmt.Fprintln(w, "noise        not known: the search ended before it was calibrated")
 	case c.Header.Settings.UtilityRange != nil:
 		fmt.Fprintf(w, "noise        not needed: utilities from %g to %g\n", c.Header.Settings.UtilityRange[0], c.Header.Settings.UtilityRange[1])
+	case c.Header.Settings.Noise == search.NoisePerNetwork:
+		fmt.Fprintln(w, "noise        each network's own, by its own samples")
+	case c.Header.Settings.Robust != "":
+		fmt.Fprintln(w, "noise        not needed: medians are compared")
 	case d == nil || !d.Used:
 		fmt.Fprintf(w, "noise        σ %.4g (%s)\n", c.Sigma.Value, c.Sigma.Source)
 	}
@@ -601,6 +662,19 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 	}
 	// The full key is in the certificate; for people the final is named.
 	fmt.Fprintf(w, "claim        %s\n", wrap(strings.ReplaceAll(c.Claim.Text, c.Final.Arch, "the final"), 13))
+}
+
+// oddities are an architecture's failed samples and outliers, as they are counted
+// behind the number of its samples.
+func oddities(a search.CertArch) string {
+	text := ""
+	if a.Failed > 0 {
+		text += fmt.Sprintf(", %d failed", a.Failed)
+	}
+	if a.Outliers > 0 {
+		text += fmt.Sprintf(", %d outliers", a.Outliers)
+	}
+	return text
 }
 
 // explored prints where the certifying search began.

@@ -29,6 +29,9 @@ func (o *runOptions) runSeveral(ctx context.Context, env cli.Env) error {
 	if err := anchors.CheckSeveral(o.Out, len(keys)); err != nil {
 		return err
 	}
+	if err := cli.NewOutput("--report", o.Report, filesOf([]string{o.Out})...); err != nil {
+		return err
+	}
 	// What is wrong with the last anchor is said before the first is searched from.
 	o.goOn(filepath.Join(o.Out, anchors.RunName(0)))
 	var inputs []*search.Opened
@@ -52,7 +55,8 @@ func (o *runOptions) runSeveral(ctx context.Context, env cli.Env) error {
 			s.Done = (float64(i) + s.Done) / float64(len(keys))
 			bar.Show(s)
 		}
-		d, err := o.driver(in, ev, filepath.Join(o.Out, anchors.RunName(i)), env, show)
+		dir := filepath.Join(o.Out, anchors.RunName(i))
+		d, err := o.driver(in, ev, dir, env, o.newLive(dir, env), show)
 		if err != nil {
 			return err
 		}
@@ -83,6 +87,9 @@ func (o *runOptions) runSeveral(ctx context.Context, env cli.Env) error {
 	bar.Done()
 	set, err := anchors.Write(o.Out)
 	if err != nil {
+		return err
+	}
+	if err := o.report(); err != nil {
 		return err
 	}
 	if o.JSON {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -12,6 +14,8 @@ import (
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/anchors"
+	"github.com/isocost/isocost/search/evaluator"
+	"github.com/isocost/isocost/search/space"
 )
 
 func verifyCommand() cli.Command {
@@ -20,31 +24,19 @@ func verifyCommand() cli.Command {
 		Args:  "RUN",
 		Short: "recomputes every number of a run from its journal",
 		Long: `
-Checks the journal's chain of check sums and the hashes of space and tables, repeats every decision and every bound
-from the journalled evaluations, and compares the certificate byte for byte. Nothing is evaluated. Of a directory of
-several anchors every search is verified, and pareto.json recomputed.`,
-		Example: "isosearch verify run/",
+Checks the journal's chain of check sums and the hashes of space, tables and measurement records, repeats every
+decision and every bound from the journalled evaluations, and compares the certificate byte for byte. A table of
+utilities is asked again for every sample; any other evaluator only with --ask. Of a directory of several anchors
+every search is verified, and pareto.json recomputed. docs/formats/verify.md says how to verify without this program.`,
+		Example: "isosearch verify run/ --ask 20",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
-			asJSON := flags.Bool("json", false, "print the findings as JSON")
-			return func(ctx context.Context, env cli.Env, args []string) error {
-				if len(args) != 1 {
-					return cli.Usagef("name one run directory, not %d", len(args))
-				}
-				if anchors.IsSet(args[0]) {
-					return verifySeveral(args[0], *asJSON, env.Stdout)
-				}
-				v, err := search.Verify(args[0], func(h search.Header) (search.Problem, error) { return search.OpenRun(args[0], h) })
-				if err != nil {
-					return err
-				}
-				if *asJSON {
-					return json.NewEncoder(env.Stdout).Encode(findings(v))
-				}
-				fmt.Fprintf(env.Stdout, "verified     %d journal entries, %d evaluations, %d neighbours:\n             every number recomputed\n", v.Entries, v.Outcomes, len(v.Certificate.Neighbours))
-				c := v.Certificate
-				fmt.Fprintf(env.Stdout, "claim        %s\n", wrap(strings.ReplaceAll(c.Claim.Text, c.Final.Arch, "the final"), 13))
-				return nil
-			}
+			var o verifyOptions
+			flags.BoolVar(&o.json, "json", false, "print the findings as JSON")
+			flags.IntVar(&o.ask, "ask", 0, "number of samples, drawn at random, to ask the evaluator for again")
+			flags.StringVar(&o.evaluator, "evaluator", "", "evaluator to ask, where its files lie elsewhere now (default: the journal's)")
+			flags.StringVar(&o.agent, "agent", "", "agent program to run (default: beside this one, else in the path)")
+			flags.StringVar(&o.ortLib, "ort-lib", "", "ONNX Runtime library to hand on to agent")
+			return o.run
 		},
 	}
 }
@@ -140,31 +132,46 @@ func exists(path string) bool {
 }
 
 // findings return what verifying one search found, for programs.
-func findings(v *search.Verification) map[string]any {
+func findings(v *search.Verification, asked int) map[string]any {
 	return map[string]any{
-		"verified": true, "entries": v.Entries, "evaluations": v.Outcomes, "unused": v.Unused,
+		"verified": true, "entries": v.Entries, "evaluations": v.Outcomes, "unused": v.Unused, "asked_again": asked, "records": v.Records,
 		"neighbours": len(v.Certificate.Neighbours), "reached": v.Certificate.Claim.Reached, "claim": v.Certificate.Claim.Text,
 	}
 }
 
-// verifySeveral verifies a directory of several anchors.
-func verifySeveral(dir string, asJSON bool, w io.Writer) error {
+// several verifies a directory of several anchors.
+func (o *verifyOptions) several(ctx context.Context, dir string, env cli.Env) error {
 	v, err := anchors.Verify(dir)
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	asked := make([]int, len(v.Runs))
+	for i, a := range v.Set.Anchors {
+		if asked[i], err = o.again(ctx, filepath.Join(dir, a.Run), v.Runs[i].Certificate.Header, env); err != nil {
+			return err
+		}
+	}
+	if o.json {
 		runs := map[string]any{}
 		for i, a := range v.Set.Anchors {
-			runs[a.Run] = findings(v.Runs[i])
+			runs[a.Run] = findings(v.Runs[i], asked[i])
 		}
-		return json.NewEncoder(w).Encode(map[string]any{"verified": true, "runs": runs})
+		return json.NewEncoder(env.Stdout).Encode(map[string]any{"verified": true, "runs": runs})
 	}
+	o.print(env.Stdout, v, asked)
+	return nil
+}
+
+func (o *verifyOptions) print(w io.Writer, v *anchors.Verification, asked []int) {
+	total := 0
 	for i, a := range v.Set.Anchors {
 		one := v.Runs[i]
+		total += asked[i]
 		fmt.Fprintf(w, "%-12s %d journal entries, %d evaluations, %d neighbours:\n             every number recomputed; claim %s\n",
 			a.Run, one.Entries, one.Outcomes, len(one.Certificate.Neighbours), reached(a.Reached))
 	}
 	fmt.Fprintf(w, "verified     %d searches, and %s recomputed from them\n", len(v.Runs), anchors.ParetoFile)
-	return nil
+	if total > 0 {
+		fmt.Fprintf(w, "asked again  %d samples, all as in the journals\n", total)
+	}
 }

@@ -17,13 +17,20 @@ type Held struct {
 	StdErr      float64 // of the value's logarithm, before any widening
 }
 
+// foldsMost bounds how many fits with sums leave families out: of more families, several are left out at once,
+// which judges a little too sternly.
+const foldsMost = 12
+
+// heldRounds of linearisation suffice from where the whole fit ended.
+const heldRounds = 2
+
 // HeldOut are the networks of families, each as priced without its family; nil when fewer than two
 // families were observed.
 func (m *Model) HeldOut() []Held { return m.held }
 
 // conform prices each family of networks without it, by sizes of the covariance that were
 // learned with it – they are few –, and sets the width of intervals by how far off that was.
-func (f *fitter) conform(obs []Observation) {
+func (f *fitter) conform(obs []Observation, eta []float64) {
 	of := map[string][]int{} // networks by family
 	in := map[int][]string{} // families by kernel
 	for i, o := range f.all {
@@ -41,23 +48,37 @@ func (f *fitter) conform(obs []Observation) {
 		return
 	}
 	families := slices.Sorted(maps.Keys(of))
-	held := make([][]Held, len(families))
-	each(indices(len(families)), func(n int) {
-		family := families[n]
+	folds := len(families)
+	if f.m.sums > 0 { // which make a fit expensive
+		folds = min(folds, foldsMost)
+	}
+	held := make([][]Held, folds)
+	each(indices(folds), func(n int) {
+		out := map[string]bool{}
+		for i := n; i < len(families); i += folds {
+			out[families[i]] = true
+		}
 		use := make([]bool, len(f.all))
 		for i, o := range f.all {
-			only := len(o.terms) == 1 && len(in[o.terms[0].site]) == 1 && in[o.terms[0].site][0] == family
-			use[i] = !o.silent && o.family != family && !only
+			use[i] = !o.silent && !out[o.family]
+			if fs := in[o.terms[0].site]; len(o.terms) == 1 && len(fs) > 0 {
+				use[i] = use[i] && slices.ContainsFunc(fs, func(family string) bool { return !out[family] })
+			}
 		}
 		m := &Model{processes: map[string]*process{}, widen: 1}
 		for g, p := range f.m.processes {
 			q := *p
 			m.processes[g] = &q
 		}
-		f.settle(m, use)
-		for _, i := range of[family] {
-			e := m.Price(obs[i].Terms)
-			held[n] = append(held[n], Held{i, family, e.Value, e.StdErr})
+		f.settle(m, use, eta, heldRounds)
+		for _, family := range families {
+			if !out[family] {
+				continue
+			}
+			for _, i := range of[family] {
+				e := m.Price(obs[i].Terms)
+				held[n] = append(held[n], Held{i, family, e.Value, e.StdErr})
+			}
 		}
 	})
 	f.m.held, f.m.families = slices.Concat(held...), len(families)

@@ -1,6 +1,7 @@
 package devicemodel
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,12 +33,15 @@ func (m *Model) Data() *lut.Model {
 
 func (p *process) data() lut.ModelProcess {
 	d := lut.ModelProcess{Group: p.name, Spread: p.spread, Own: p.own, Bias: p.bias, Mean: single(p.mean), Learned: single(p.sums.a)}
-	for _, precision := range slices.Sorted(maps.Keys(p.prices)) {
+	tariffs := slices.SortedFunc(maps.Keys(p.prices), func(a, b tariff) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.precision, b.precision))
+	})
+	for _, t := range tariffs {
 		per := map[string]float64{}
-		for i, v := range p.prices[precision] {
+		for i, v := range p.prices[t] {
 			per[physicsNames[i]] = v
 		}
-		d.Prices = append(d.Prices, lut.ModelPrices{Precision: precision, Per: per})
+		d.Prices = append(d.Prices, lut.ModelPrices{Kind: t.kind, Precision: t.precision, Per: per})
 	}
 	for i, f := range p.active {
 		d.Features = append(d.Features, lut.ModelFeature{Name: featureNames[f], Centre: p.centre[i], Inverse: p.inverse[i], Lo: p.lo[i], Hi: p.hi[i]})
@@ -74,7 +78,7 @@ func FromData(d *lut.Model) (*Model, error) {
 }
 
 func fromData(d *lut.ModelProcess, sums int) (*process, error) {
-	p := &process{name: d.Group, spread: d.Spread, own: d.Own, bias: d.Bias, mean: double(d.Mean), prices: map[lut.Precision][physicsTerms]float64{}}
+	p := &process{name: d.Group, spread: d.Spread, own: d.Own, bias: d.Bias, mean: double(d.Mean), prices: map[tariff][physicsTerms]float64{}}
 	for _, x := range d.Prices {
 		var v [physicsTerms]float64
 		for i, name := range physicsNames {
@@ -85,7 +89,7 @@ func fromData(d *lut.ModelProcess, sums int) (*process, error) {
 				return nil, fmt.Errorf("a price per %q is not known", name)
 			}
 		}
-		p.prices[x.Precision] = v
+		p.prices[tariff{x.Kind, x.Precision}] = v
 	}
 	for _, x := range d.Features {
 		f := slices.Index(featureNames[:], x.Name)

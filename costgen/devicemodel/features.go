@@ -2,6 +2,7 @@ package devicemodel
 
 import (
 	"math"
+	"strconv"
 
 	"github.com/isocost/isocost/lut"
 )
@@ -18,6 +19,7 @@ const (
 	fWindow
 	fStride
 	fGroups
+	fOutOfGroup
 	fIntensity
 	fTail4In // what padding channels to blocks of 4, 8, 16 adds
 	fTail8In
@@ -25,6 +27,8 @@ const (
 	fTail4Out
 	fTail8Out
 	fTail16Out
+	fTail64Out // … and of 64 and 256: groups of threads
+	fTail256Out
 	fTailWidth // what padding the map's width to tiles of 4 adds
 	fAxis0     // the key's own axes
 	fAxis1
@@ -39,8 +43,8 @@ const (
 const physicsTerms = 6
 
 // featureNames are what tables call the features; a name stays with its meaning.
-var featureNames = [features]string{"macs", "read", "written", "weights", "rows", "cin", "cout", "window", "stride", "groups", "intensity",
-	"tail4_in", "tail8_in", "tail16_in", "tail4_out", "tail8_out", "tail16_out", "tail_width", "axis0", "axis1", "axis2", "axis3", "axis4", "axis5"}
+var featureNames = [features]string{"macs", "read", "written", "weights", "rows", "cin", "cout", "window", "stride", "groups", "out_of_group", "intensity",
+	"tail4_in", "tail8_in", "tail16_in", "tail4_out", "tail8_out", "tail16_out", "tail64_out", "tail256_out", "tail_width", "axis0", "axis1", "axis2", "axis3", "axis4", "axis5"}
 
 // physicsNames are what tables call the quantities that the mean prices.
 var physicsNames = [physicsTerms]string{"dispatch", "mac", "byte_read", "byte_written", "byte_of_weights", "far_byte_of_weights"}
@@ -60,14 +64,16 @@ const farWeights = 512 << 10
 
 func newSite(op lut.Op) site {
 	w := workOf(op)
-	s := site{op: op, group: groupOf(op)}
+	s := site{op: op, group: groupOf(op.Kind, &w)}
 	log := func(v float64) float64 { return math.Log(max(v, 1)) }
 	s.x[fMACs], s.x[fRead], s.x[fWritten], s.x[fWeights] = log(w.macs), log(w.read), log(w.written), log(w.weights)
 	s.x[fRows], s.x[fCin], s.x[fCout] = log(w.rows), log(w.cin), log(w.cout)
 	s.x[fWindow], s.x[fStride], s.x[fGroups] = log(w.window), log(w.stride), log(w.groups)
+	s.x[fOutOfGroup] = log(w.cout / w.groups)
 	s.x[fIntensity] = log(w.macs) - log(w.read+w.written+w.weights)
 	s.x[fTail4In], s.x[fTail8In], s.x[fTail16In] = tail(w.cin, 4), tail(w.cin, 8), tail(w.cin, 16)
 	s.x[fTail4Out], s.x[fTail8Out], s.x[fTail16Out] = tail(w.cout, 4), tail(w.cout, 8), tail(w.cout, 16)
+	s.x[fTail64Out], s.x[fTail256Out] = tail(w.cout, 64), tail(w.cout, 256)
 	s.x[fTailWidth] = tail(w.width, 4)
 	if w.macs == 0 || op.Kind != "conv" && op.Kind != "dwconv" && op.Kind != "linear" {
 		for i, c := range op.At[:min(len(op.At), 6)] {
@@ -76,12 +82,60 @@ func newSite(op lut.Op) site {
 	}
 	s.physics = [physicsTerms]float64{1, w.macs, w.read, w.written, w.weights, max(0, w.weights-farWeights)}
 	s.cats = append(s.cats, lut.Attr{Name: "precision", Value: string(op.Precision)})
+	if s.group == moves {
+		s.cats = append(s.cats, lut.Attr{Name: "kind", Value: op.Kind})
+	}
 	for _, a := range op.Attrs {
-		if a.Name != "p" { // what padding does is in the sizes
+		if a.Name != "p" && a.Name != "g" { // what padding and groups do is in the sizes
 			s.cats = append(s.cats, a)
 		}
 	}
+	if w.window > 0 && (op.Kind == "conv" || op.Kind == "dwconv") {
+		s.cats = append(s.cats, lut.Attr{Name: "path", Value: path(op, &w)})
+	}
 	return s
+}
+
+// path guesses which of its algorithms a runtime takes for a convolution, from the rules that
+// are public; where a device has others, all convolutions of a path are alike in something else, and
+// its weight is learned. Blocked layouts want each group's channels in whole blocks, of 16 or
+// 8 floats on x86 and 4 elsewhere (ONNX Runtime, core/optimizer/nchwc_transformer.cc); TensorFlow
+// Lite's GPU delegate takes Winograd's 4×4 tiles for dense 3×3 windows of stride 1 from 32
+// slices of four channels on both sides and 128 tiles on an Adreno 6xx, and keeps
+// weights of up to 3.5 kB in constant memory (tasks/winograd and conv_constants; Li, Paolieri and
+// Golubchik, "Inference Latency Prediction at the Edge", 2022).
+func path(op lut.Op, w *work) string {
+	whole := w.cout / w.groups
+	if op.Kind == "conv" {
+		for _, n := range []float64{16, 8, 4} {
+			if math.Mod(w.cin, n) == 0 && math.Mod(whole, n) == 0 {
+				whole = n
+				break
+			}
+		}
+		if whole != 16 && whole != 8 && whole != 4 {
+			whole = 1
+		}
+	} else {
+		whole = 1
+		for _, n := range []float64{4, 8, 16} {
+			if math.Mod(w.cout, n) == 0 {
+				whole = n
+			}
+		}
+	}
+	slices := func(c float64) float64 { return math.Ceil(c / 4) }
+	side := math.Ceil(w.width / 4)
+	switch {
+	case w.groups > 1 && op.Kind == "conv":
+		return "grouped" + strconv.Itoa(int(whole))
+	case op.Kind == "conv" && w.window == 9 && w.stride == 1 && pair(op.Attr("d")) == [2]int{1, 1} &&
+		slices(w.cin) >= 32 && slices(w.cout) >= 32 && side*side >= 128:
+		return "winograd"
+	case op.Kind == "conv" && 4*slices(w.cin)*4*slices(w.cout)*w.window*2 <= 3584:
+		return "constants" + strconv.Itoa(int(whole))
+	}
+	return "blocks" + strconv.Itoa(int(whole))
 }
 
 // tail is the logarithm of what rounding up to a multiple of n adds.
@@ -89,5 +143,14 @@ func tail(v float64, n float64) float64 {
 	return math.Log(math.Ceil(v/n) * n / max(v, 1))
 }
 
-// groupOf says which kernels share a process: those of a kind.
-func groupOf(op lut.Op) string { return op.Kind }
+// moves is the group of all kinds that multiply no matrices: what they have in common is
+// memory, and a network has many kinds of them that a short campaign measures once or never.
+const moves = "moves"
+
+// groupOf says which kernels share a process: those of a kind, or those that only move.
+func groupOf(kind string, w *work) string {
+	if w.macs == 0 {
+		return moves
+	}
+	return kind
+}

@@ -97,13 +97,13 @@ func Fit(obs []Observation, opt Options) (*Model, error) {
 	use := f.vocal()
 	f.learn(slices.Clone(f.base))
 	f.place()
-	eta := f.settle(f.m, use)
+	eta := f.settle(f.m, use, f.base, rounds)
 	if f.noisy() { // residuals of noisy kernels were taken around the physics
 		f.learn(eta)
 		f.place()
-		f.settle(f.m, use)
+		eta = f.settle(f.m, use, f.base, rounds)
 	}
-	f.conform(obs)
+	f.conform(obs, eta)
 	return f.m, nil
 }
 
@@ -244,10 +244,11 @@ func (f *fitter) place() {
 const rounds = 6
 
 // settle computes the posterior given the observations in use, into m, whose processes are
-// shaped and placed. It returns the expected logarithm of each kernel's cost.
-func (f *fitter) settle(m *Model, use []bool) []float64 {
+// shaped and placed, in some rounds of linearisation from the logarithms of cost at start. It returns
+// the expected ones.
+func (f *fitter) settle(m *Model, use []bool, start []float64, passes int) []float64 {
 	own := f.directs(use)
-	eta := slices.Clone(f.base)
+	eta := slices.Clone(start)
 	var sums []sum
 	for i, o := range f.all {
 		if use[i] && len(o.terms) > 1 {
@@ -257,11 +258,10 @@ func (f *fitter) settle(m *Model, use []bool) []float64 {
 	m.sums = len(sums)
 	m.known = map[string]*knowledge{}
 	known := make([]*knowledge, len(f.sites))
-	passes := rounds
 	if len(sums) == 0 && !f.noisy() {
 		passes = 1
 	}
-	for range passes {
+	for pass := range passes {
 		for i := range f.sites {
 			known[i] = &knowledge{noise: f.rest[i]}
 		}
@@ -303,7 +303,7 @@ func (f *fitter) settle(m *Model, use []bool) []float64 {
 			return out
 		}
 		if len(sums) > 0 {
-			f.assimilate(m, sums, known, expect(), eta)
+			f.assimilate(m, sums, known, expect(), eta, pass == passes-1)
 		}
 		next := expect()
 		for i := range eta {
@@ -320,15 +320,19 @@ func (f *fitter) settle(m *Model, use []bool) []float64 {
 }
 
 // assimilate updates the posterior of single kernels by sums, which couple processes. Costs are
-// linear around eta; the mean before is at mean.
-func (f *fitter) assimilate(m *Model, sums []sum, known []*knowledge, mean, eta []float64) {
+// linear around eta; the mean before is at mean. Covariances are only wanted of the last pass.
+func (f *fitter) assimilate(m *Model, sums []sum, known []*knowledge, mean, eta []float64, last bool) {
 	n := len(sums)
-	slopes := make([][]count, n) // by kernel
 	gap := make([]float64, n)
 	g := newMatrix(n, n)
-	parts := map[string]matrix{} // of each process: L⁻¹·Hᵀ, a row per sum
+	// Of each process: the sums that hold kernels of it, and for each L⁻¹·Hᵀ.
+	type part struct {
+		sums []int
+		rows matrix
+	}
+	parts := map[string]*part{}
 	for name, p := range m.processes {
-		parts[name] = newMatrix(n, len(p.inducing)+1)
+		parts[name] = &part{rows: matrix{m: len(p.inducing) + 1}}
 	}
 	uses := map[int][]count{} // of each kernel: which sums, how steeply
 	for a, s := range sums {
@@ -336,21 +340,29 @@ func (f *fitter) assimilate(m *Model, sums []sum, known []*knowledge, mean, eta 
 		for _, t := range s.terms {
 			level := t.count * math.Exp(eta[t.site])
 			gap[a] -= level * (1 + mean[t.site] - eta[t.site])
-			slopes[a] = append(slopes[a], count{t.site, level})
-			axpy(level*(1-known[t.site].trust), f.phi[t.site], parts[f.sites[t.site].group].row(a))
+			p := parts[f.sites[t.site].group]
+			if k := len(p.sums); k == 0 || p.sums[k-1] != a {
+				p.sums = append(p.sums, a)
+				p.rows.a = append(p.rows.a, make([]float64, p.rows.m)...)
+				p.rows.n++
+			}
+			axpy(level*(1-known[t.site].trust), f.phi[t.site], p.rows.row(p.rows.n-1))
 			uses[t.site] = append(uses[t.site], count{a, level})
 		}
 		g.a[a*n+a] = s.stdErr * s.stdErr
 	}
 	names := slices.Sorted(maps.Keys(parts))
-	for _, name := range names {
-		t := parts[name]
-		for a := range n {
+	each(names, func(name string) {
+		t := parts[name].rows
+		for a := range t.n {
 			m.processes[name].post.solve(t.row(a))
 		}
-		for a := range n {
-			for b := range a + 1 {
-				g.a[a*n+b] += dot(t.row(a), t.row(b))
+	})
+	for _, name := range names {
+		p := parts[name]
+		for x, a := range p.sums {
+			for y, b := range p.sums[:x+1] {
+				g.a[a*n+b] += dot(p.rows.row(x), p.rows.row(y))
 			}
 		}
 	}
@@ -367,33 +379,41 @@ func (f *fitter) assimilate(m *Model, sums []sum, known []*knowledge, mean, eta 
 	alpha := slices.Clone(gap)
 	g.solve(alpha)
 	g.solveT(alpha)
-	for _, name := range names {
+	each(names, func(name string) {
 		p, t := m.processes[name], parts[name]
-		d := len(p.inducing) + 1
-		p.sums = newMatrix(d, n)
-		for a := range n {
-			p.post.solveT(t.row(a)) // the weights' covariance with the sum
-			axpy(alpha[a], t.row(a), p.mean)
-			for j, x := range t.row(a) {
-				p.sums.a[j*n+a] = x
+		d := t.rows.m
+		if last {
+			p.sums = newMatrix(d, n)
+		}
+		for x, a := range t.sums {
+			row := t.rows.row(x)
+			p.post.solveT(row) // the weights' covariance with the sum
+			axpy(alpha[a], row, p.mean)
+			if last {
+				for j, v := range row {
+					p.sums.a[j*n+a] = v
+				}
 			}
 		}
-		for j := range d {
-			g.solve(p.sums.row(j))
+		if last && len(t.sums) > 0 {
+			for j := range d {
+				g.solve(p.sums.row(j))
+			}
 		}
-	}
-	for i := range f.sites {
+	})
+	each(slices.Sorted(maps.Keys(uses)), func(i int) {
 		k := known[i]
-		if len(uses[i]) == 0 {
-			continue
-		}
-		k.sums = make([]float64, n)
 		for _, a := range uses[i] {
-			k.sums[a.site] = k.noise * a.count
 			k.shift += k.noise * a.count * alpha[a.site]
 		}
-		g.solve(k.sums)
-	}
+		if last {
+			k.sums = make([]float64, n)
+			for _, a := range uses[i] {
+				k.sums[a.site] = k.noise * a.count
+			}
+			g.solve(k.sums)
+		}
+	})
 }
 
 // finish prepares what predictions need of a process.

@@ -2,8 +2,6 @@ package devicemodel
 
 import (
 	"math"
-
-	"github.com/isocost/isocost/lut"
 )
 
 // misfit says how far the physics may be from a measurement, relative: what weighs an exact
@@ -11,18 +9,18 @@ import (
 const misfit = 0.2
 
 // pricesOf fits the physics of all groups to the observations at once, none negative. Each
-// group and precision has prices of its own as far as its observations tell; what they do not
+// kind and precision has prices of its own as far as its observations tell; what they do not
 // tell is as for all kernels together.
-func pricesOf(sites []*site, obs []sum) map[string]map[lut.Precision][physicsTerms]float64 {
+func pricesOf(sites []*site, obs []sum) map[string]map[tariff][physicsTerms]float64 {
 	type block struct {
 		group string
-		p     lut.Precision
+		tariff
 	}
 	index := map[block]int{}
 	var blocks []block
 	of := make([]int, len(sites))
 	for i, s := range sites {
-		b := block{s.group, s.op.Precision}
+		b := block{s.group, tariff{s.op.Kind, s.op.Precision}}
 		if _, ok := index[b]; !ok {
 			index[b] = len(blocks)
 			blocks = append(blocks, b)
@@ -32,12 +30,13 @@ func pricesOf(sites []*site, obs []sum) map[string]map[lut.Precision][physicsTer
 	// The common prices first, then each block's around them.
 	common := solvePrices(sites, obs, make([]int, len(sites)), 1, nil)
 	theta := solvePrices(sites, obs, of, len(blocks), common)
-	out := map[string]map[lut.Precision][physicsTerms]float64{}
+	out := map[string]map[tariff][physicsTerms]float64{}
 	for i, b := range blocks {
 		if out[b.group] == nil {
-			out[b.group] = map[lut.Precision][physicsTerms]float64{}
+			out[b.group] = map[tariff][physicsTerms]float64{}
 		}
-		out[b.group][b.p] = [physicsTerms]float64(theta[i*physicsTerms:])
+		out[b.group][b.tariff] = [physicsTerms]float64(theta[i*physicsTerms:])
+		out[b.group][tariff{"", b.precision}] = [physicsTerms]float64(common)
 	}
 	return out
 }

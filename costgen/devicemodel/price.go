@@ -15,6 +15,9 @@ type placement struct {
 	cov    []float64 // covariances with the inducing points
 	rest   float64   // variance that the inducing points leave, what is its own included
 	status Status    // where it was not observed itself
+	// The variance of the kernel alone: of φᵀw, of what is its own beyond the noise, and twice
+	// their covariance, all as sums left them.
+	shared, own, both float64
 }
 
 // placed remembers placements by key: networks repeat their kernels, and searches their
@@ -36,7 +39,7 @@ func (m *Model) place(op lut.Op, key string) *placement {
 	if ok {
 		return pl
 	}
-	pl = m.locate(op)
+	pl = m.locate(op, m.known[key])
 	m.cache.mu.Lock()
 	if m.cache.at == nil || len(m.cache.at) >= placedMost {
 		m.cache.at = map[string]*placement{}
@@ -46,24 +49,40 @@ func (m *Model) place(op lut.Op, key string) *placement {
 	return pl
 }
 
-func (m *Model) locate(op lut.Op) *placement {
-	p := m.processes[groupOf(op)]
+func (m *Model) locate(op lut.Op, k *knowledge) *placement {
+	s := newSite(op)
+	p := m.processes[s.group]
 	if p == nil {
 		return nil
 	}
-	if _, ok := p.prices[op.Precision]; !ok {
+	if _, ok := p.prices[tariff{"", op.Precision}]; !ok {
 		return nil
 	}
-	s := newSite(op)
 	pt, unseen := p.embed(&s)
 	pl := &placement{p: p, base: math.Log(max(p.physics(&s), 1e-12)), cov: make([]float64, len(p.inducing)), status: Interpolated}
 	for i := range p.inducing {
 		pl.cov[i] = p.covariance(&pt, &p.inducing[i])
 	}
-	phi := slices.Clone(pl.cov)
-	p.lu.solve(phi)
-	left := max(0, p.spread-dot(phi, phi))
+	n := len(p.inducing)
+	phi := append(slices.Clone(pl.cov), math.Sqrt(p.bias))
+	p.lu.solve(phi[:n])
+	left := max(0, p.spread-dot(phi[:n], phi[:n]))
 	pl.rest = p.own + left
+	if m.sums > 0 {
+		taught := make([]float64, m.sums)
+		for j, x := range phi {
+			if p.sums.m > 0 {
+				axpy(x, p.sums.row(j), taught)
+			}
+		}
+		pl.shared = -dot(taught, taught)
+		if k != nil {
+			pl.own = -dot(k.sums, k.sums)
+			pl.both = -2 * dot(k.sums, taught[:len(k.sums)])
+		}
+	}
+	p.post.solve(phi)
+	pl.shared += dot(phi, phi)
 	if unseen > 0 || left > p.spread/2 || p.beyond(&s) {
 		pl.status = Extrapolated
 	}
@@ -103,7 +122,7 @@ func (m *Model) Price(terms []Term) Estimate {
 		}
 		part.Status, part.Value = l.status(), l.level
 		part.Share = j.covariance(l, l.level) / j.variance
-		part.Lo, part.Hi = m.interval(l.level, m.alone(l))
+		part.Lo, part.Hi = m.interval(l.level, l.alone())
 	}
 	return e
 }
@@ -192,6 +211,12 @@ func (j *joint) covariance(l *live, shared float64) float64 {
 	return cov
 }
 
+// Interval is the 95 % interval of a value whose logarithm the posterior knows to stdErr, widened as
+// Conform has it.
+func (m *Model) Interval(value, stdErr float64) (lo, hi float64) {
+	return m.interval(value, stdErr*stdErr*value*value)
+}
+
 // interval is the 95 % interval of a positive value with that variance: normal in its logarithm.
 func (m *Model) interval(value, variance float64) (lo, hi float64) {
 	half := normal95 * math.Sqrt(m.widen*m.widen*max(0, variance)/(value*value)+m.context*m.context)
@@ -244,17 +269,6 @@ func (l *load) learned(p *process, taught []float64) {
 }
 
 // alone is the variance of one term.
-func (m *Model) alone(t *live) float64 {
-	own := t.level * t.level * t.own
-	if t.coef < 1e-6*t.level {
-		return own
-	}
-	l := load{cov: make([]float64, len(t.pl.cov)), bias: t.coef * math.Sqrt(t.pl.p.bias)}
-	axpy(t.coef, t.pl.cov, l.cov)
-	taught := make([]float64, m.sums)
-	if t.k != nil {
-		axpy(t.level, t.k.sums, taught[:len(t.k.sums)])
-	}
-	v := own + l.variance(t.pl.p, taught)
-	return max(0, v-dot(taught, taught))
+func (l *live) alone() float64 {
+	return l.level*l.level*(l.own+l.pl.own) + l.coef*l.coef*l.pl.shared + l.coef*l.level*l.pl.both
 }

@@ -13,7 +13,7 @@ import (
 // two kernels differ, plus a bias that all kernels of the group share.
 type process struct {
 	name    string
-	prices  map[lut.Precision][physicsTerms]float64
+	prices  map[tariff][physicsTerms]float64
 	active  []int     // features that vary among the observed kernels
 	centre  []float64 // of the active features
 	inverse []float64 // their inverse length scales
@@ -29,6 +29,13 @@ type process struct {
 	mean     []float64 // posterior mean of the weights
 	sums     matrix    // what sums taught: the weights' covariance falls by sums·sumsᵀ
 	alpha    []float64 // mean as a function of covariances with the inducing points
+}
+
+// tariff is whose prices they are: of a kind in a precision, or, of kind "", of the group's other
+// kinds in that precision.
+type tariff struct {
+	kind      string
+	precision lut.Precision
 }
 
 // category is a categorical property: kernels that differ in it are apart by weight.
@@ -147,7 +154,7 @@ func (p *process) shape(sites []*site) {
 }
 
 // inducingMost bounds the inducing points of a process, hence the time of a prediction.
-const inducingMost = 96
+const inducingMost = 160
 
 // induce chooses inducing points among the group's kernels: each next one is the kernel that
 // the ones before explain least (pivoted Cholesky; Fine and Scheinberg 2001).
@@ -217,9 +224,9 @@ func (p *process) weights(pt *point) (phi []float64, rest float64) {
 
 // physics is the mean cost of a kernel by its kind's prices.
 func (p *process) physics(s *site) float64 {
-	price, ok := p.prices[s.op.Precision]
+	price, ok := p.prices[tariff{s.op.Kind, s.op.Precision}]
 	if !ok {
-		price = p.prices[""]
+		price = p.prices[tariff{"", s.op.Precision}]
 	}
 	v := 0.0
 	for i, x := range s.physics {

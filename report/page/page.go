@@ -27,6 +27,7 @@ type Page struct {
 	Subtitle string
 	Sections []Section
 	Footer   string
+	Refresh  int // seconds after which the page loads itself again; 0 for never
 }
 
 // Section is a headed part of the page, in the table of contents by its title.

@@ -97,7 +97,8 @@ func TestTableGaussianNoise(t *testing.T) {
 const goodProgram = `while read line; do
   id=$(echo "$line" | sed 's/.*"id":"\([^"]*\)".*/\1/'); seed=$(echo "$line" | sed 's/.*"seed":\([0-9]*\).*/\1/')
   case $seed in
-  1) echo "garbage";;
+  1) echo "{garbage";;
+  12) echo "epoch 1: loss 0.3"; echo "{'epoch': 2}"; echo; echo "{\"id\":\"$id\",\"utility\":12}";;
   2) exit 3;;
   3) sleep 60;;
   4) echo "{\"id\":\"$id\",\"error\":\"out of memory\"}";;
@@ -116,7 +117,8 @@ func TestExecSurvivesEverything(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var mu sync.Mutex
 	var notes []string
-	e, err := NewExec(ExecOptions{Command: goodProgram, Workers: 2, Timeout: time.Minute, Retries: 1,
+	var log strings.Builder
+	e, err := NewExec(ExecOptions{Command: goodProgram, Workers: 2, Timeout: time.Minute, Retries: 1, Log: &log,
 		Note: func(s string) { mu.Lock(); notes = append(notes, s); mu.Unlock() }})
 	if err != nil {
 		t.Fatal(err)
@@ -158,6 +160,21 @@ func TestExecSurvivesEverything(t *testing.T) {
 	if len(notes) == 0 {
 		t.Error("no failed attempt was reported")
 	}
+	if len(log.String()) > 0 {
+		t.Errorf("kept as talk before there was any: %q", log.String())
+	}
+	noted := len(notes)
+	for range 2 {
+		if a, err := ask(12); err != nil || a.Utility != 12 {
+			t.Errorf("an answer behind talk: %+v, %v", a, err)
+		}
+	}
+	if want := strings.Repeat("epoch 1: loss 0.3\n{'epoch': 2}\n\n", 2); log.String() != want {
+		t.Errorf("the log keeps %q, want %q", log.String(), want)
+	}
+	if len(notes) != noted+1 || !strings.Contains(notes[noted], "standard error") || !strings.Contains(notes[noted], "epoch 1") {
+		t.Errorf("talk is noted as %q", notes[noted:])
+	}
 	if a, err := ask(41); err != nil || a.Utility != 41.5 {
 		t.Errorf("after all that: %+v, %v", a, err)
 	}
@@ -188,7 +205,7 @@ func TestExecLeavesALingeringChild(t *testing.T) {
 	if err != nil {
 		t.Skip("no setsid here")
 	}
-	for name, then := range map[string]string{"garbage": "read l; echo garbage; read l", "end": "read l; exit 7"} {
+	for name, then := range map[string]string{"garbage": "read l; echo {garbage; read l", "end": "read l; exit 7"} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			e, err := NewExec(ExecOptions{Command: setsid + ` sh -c 'echo $$ > pid; exec sleep 600' & until [ -s pid ]; do sleep 0.01; done; ` + then})

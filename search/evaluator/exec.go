@@ -27,6 +27,7 @@ type ExecOptions struct {
 	Timeout time.Duration // of one request; 0 for none
 	Retries int           // further attempts after a failed one
 	Stderr  io.Writer     // where the program's own talk goes; nil to drop it
+	Log     io.Writer     // keeps what it prints between its answers; nil to drop it
 	// Note is told of every failed attempt; it may be called concurrently.
 	Note func(string)
 }
@@ -40,7 +41,8 @@ type ExecOptions struct {
 //
 // A program that begins with a hello may take several requests at a time and answer them
 // in any order; of any other there is one process per worker, which is asked one thing at
-// a time. The same arch, seed and fidelity must give the same utility. A process that
+// a time. Lines that are not JSON objects are the program's talk: the first is noted, all
+// go to the log. The same arch, seed and fidelity must give the same utility. A process that
 // dies, answers garbage or takes longer than the timeout is killed with all its
 // children and started anew; the request is tried again. After the retries the
 // sample counts as failed and the search goes on.
@@ -50,6 +52,7 @@ type Exec struct {
 	fleet    *fleet
 	mu       sync.Mutex
 	next     int
+	talked   bool // it has been noted that the program prints what is no answer
 	ever     bool // some request has been answered
 	hello    execHello
 }
@@ -62,6 +65,7 @@ func NewExec(o ExecOptions) (*Exec, error) {
 	}
 	e := &Exec{o: o, fleet: newFleet(o.Workers, func() *exec.Cmd { return shell(o.Command) })}
 	e.fleet.timeout, e.fleet.stderr, e.fleet.greeted = o.Timeout, o.Stderr, e.greeted
+	e.fleet.talk = e.talk
 	h := sha256.New()
 	fmt.Fprintf(h, "isocost/exec/v1\n%s\n", o.Command)
 	for _, word := range strings.Fields(o.Command) {

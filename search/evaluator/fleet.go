@@ -25,7 +25,8 @@ type fleet struct {
 	// and is enough; one that says nothing takes one. A program once known to write no
 	// hello is not waited for.
 	patience time.Duration
-	greeted  func(execHello) // told of every hello; may be called concurrently
+	talk     func(line []byte) bool // takes a line that is no answer and says that it is none; nil where all are
+	greeted  func(execHello)        // told of every hello; may be called concurrently
 
 	room chan struct{} // holds one token per request under way, at most one per worker
 
@@ -176,6 +177,10 @@ func (f *fleet) write(m *member) {
 // read hands a process's lines to those who wait for them, until its output ends.
 func (f *fleet) read(m *member) {
 	for line := range m.p.lines {
+		if f.talk != nil && f.talk(line) {
+			m.p.said = string(line)
+			continue
+		}
 		if err := f.line(m, line); err != nil {
 			f.end(m, err)
 			return

@@ -26,6 +26,7 @@ type process struct {
 	gone  chan struct{} // closed when the process is reaped
 	once  sync.Once
 	tail  *tail
+	said  string // the last line of its output that was no answer
 }
 
 // start runs a program whose own talk goes to stderr, nil to drop it.
@@ -117,7 +118,11 @@ func (p *process) died() error {
 	if p.cmd.ProcessState != nil {
 		text += ": " + p.cmd.ProcessState.String()
 	}
-	if last := p.tail.last(); last != "" {
+	last := p.tail.last()
+	if last == "" {
+		last = brief(p.said)
+	}
+	if last != "" {
 		text += "; its last words: " + last
 	}
 	return errors.New(text)
@@ -162,7 +167,11 @@ func (t *tail) last() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	lines := strings.Split(strings.TrimSpace(string(t.buf)), "\n")
-	s := lines[len(lines)-1]
+	return brief(lines[len(lines)-1])
+}
+
+// brief is the beginning of a line.
+func brief(s string) string {
 	if len(s) > 200 {
 		s = s[:200] + "…"
 	}

@@ -3,6 +3,7 @@ package evidence
 import (
 	"math"
 
+	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/search/anytime"
 	"github.com/isocost/isocost/search/space"
 )
@@ -26,6 +27,9 @@ type Arm struct {
 	next    int     // index of the next sample; failed ones are used up too
 	low     []*draw // at the low fidelities
 	seconds float64
+
+	middle   float64 // median of the values
+	middleOf int     // values it was computed from
 
 	// base is the number of values taken before the present incumbent's time: they
 	// guide the search, and the certificate does not rest on them.
@@ -60,6 +64,14 @@ func (a *Arm) Mean() float64 {
 	return a.sum / float64(len(a.Values))
 }
 
+// Median of the samples; NaN without any.
+func (a *Arm) Median() float64 {
+	if a.middleOf != len(a.Values) || a.middleOf == 0 {
+		a.middle, a.middleOf = stats.Median(a.Values), len(a.Values)
+	}
+	return a.middle
+}
+
 // Evidence is the number of samples that the present incumbent's bounds may rest on.
 func (a *Arm) Evidence() int { return a.recent.N }
 
@@ -84,6 +96,30 @@ func Spread(values []float64) float64 {
 	}
 	return math.Sqrt(ss / float64(n-1))
 }
+
+// Outliers is the number of samples that lie far from the architecture's others: more
+// than FarOff robust standard deviations (1.4826 times the median absolute
+// deviation, Hampel 1974) from their median. 0 for fewer than outlierLeast samples and
+// where more than half of them are equal.
+func (a *Arm) Outliers() int {
+	if len(a.Values) < outlierLeast {
+		return 0
+	}
+	m, spread := stats.Median(a.Values), 1.4826*stats.MAD(a.Values)
+	count := 0
+	for _, v := range a.Values {
+		if spread > 0 && math.Abs(v-m) > FarOff*spread {
+			count++
+		}
+	}
+	return count
+}
+
+// FarOff is how many robust standard deviations from the median an outlier is: one in
+// 10⁹ normal samples, were the spread known.
+const FarOff = 6
+
+const outlierLeast = 8 // samples that a robust spread takes
 
 // Add takes a value without an index: of samples that no bound rests on.
 func (a *Arm) Add(value float64) {

@@ -8,7 +8,9 @@
 //   - Comparisons: the same samples, a share of δ for each distinct comparison.
 //   - CommonSeeds: incumbent and candidates are evaluated at common seeds and the
 //     differences' own noise counts (decision 0504).
-//   - Bounded: utilities between two declared values, of any distribution.
+//   - Separate: each network bounded by its own samples alone, where no common noise
+//     level is assumed – utilities between two declared values, normal noise of each
+//     network's own size, or medians (decisions 0511 and 0512).
 //   - Fidelities: cheap forms of the evaluator order candidates, or retire them
 //     where the bias is bounded (decision 0505).
 package evidence
@@ -71,6 +73,10 @@ type Base struct {
 	Varies  bool    // some repeat differed from the first
 
 	comparisons map[[2]string]*Comparison
+	median      bool // centres are medians
+	// noise is the size of an arm's noise where half-widths of two arms add up; nil where
+	// their squares do, at a common size.
+	noise func(a *Arm) float64
 }
 
 // NewBase returns the base of a search whose noise is not known yet.
@@ -178,9 +184,14 @@ func (b *Base) Rests(onTrust, all int) []string { return nil }
 // from there; "" for nothing.
 func (b *Base) Condition() string { return "" }
 
-// prior is that of the present incumbent's bounds, settled at the first look at
-// one. What samples cost may enter it: costs are taken to say nothing about the
-// noise of utilities.
+// Settle settles the prior of the new incumbent's bounds from the samples before its
+// time: a mixture has to be fixed before the first of the samples it speaks about.
+func (b *Base) Settle(x *Arm) { b.prior(x) }
+
+// prior is that of the present incumbent's bounds. Where Settle has not been called, as
+// in searches of earlier versions, it is settled at the first look at a bound: costs of
+// samples that the bound rests on enter it, taken to say nothing about the noise of
+// utilities.
 func (b *Base) prior(x *Arm) anytime.Prior {
 	e := &b.Epoch
 	if e.prior == (anytime.Prior{}) {
@@ -198,8 +209,20 @@ func (b *Base) lead(x, z *Arm) float64 {
 		return math.Inf(-1)
 	}
 	se := b.Sigma * math.Sqrt(x.meanVariance()+z.meanVariance())
-	return z.Mean() - x.Mean() - b.MoveScore*se
+	return b.Center(z) - b.Center(x) - b.MoveScore*se
 }
+
+// Center is the mean of an arm's samples, their median where the claim is about
+// medians; NaN without samples.
+func (b *Base) Center(a *Arm) float64 {
+	if b.median {
+		return a.Median()
+	}
+	return a.Mean()
+}
+
+// Medians says that the claim is about medians.
+func (b *Base) Medians() bool { return b.median }
 
 // AlarmLevel is the probability of a false heteroscedasticity alarm in a run.
 const AlarmLevel = 0.0001

@@ -85,7 +85,7 @@ func (b *Base) Plan(l *Look, c selector.Choice) []Want {
 	case c.Every:
 		pull := b.pull(l)
 		for _, i := range c.Sample {
-			pull += b.Weight(l.Z[i]) * float64(2*l.Z[i].recent.N+1)
+			pull += b.Weight(l.Z[i]) * (b.weighed(l.Z[i], 1) - b.weighed(l.Z[i], 0))
 		}
 		n := min(b.short(l.X, pull), maxRound)
 		if n == 0 && len(c.Sample) == 0 && l.X.Left() != 0 {
@@ -145,9 +145,19 @@ func unsampled(l *Look, candidates []int) []int {
 func (b *Base) pull(l *Look) float64 {
 	sum := 0.0
 	for _, z := range l.Z {
-		sum += b.Weight(z) * float64(z.recent.N) * float64(z.recent.N)
+		sum += b.Weight(z) * b.weighed(z, 0)
 	}
 	return sum * (float64(b.Epoch.Neighbours) / float64(max(len(l.Z), 1)))
+}
+
+// weighed is an arm's part of the pull with so many samples more: n², and n^1.5 over the
+// noise where the half-widths of two arms add up (Lagrange, as in short).
+func (b *Base) weighed(a *Arm, more int) float64 {
+	n := float64(a.recent.N + more)
+	if b.noise == nil {
+		return n * n
+	}
+	return math.Pow(n, 1.5) / b.noise(a)
 }
 
 // short says how many samples the incumbent is short of its share. The cheapest
@@ -160,6 +170,9 @@ func (b *Base) short(x *Arm, pull float64) int {
 		return 0
 	}
 	n := Balance(pull, b.Weight(x), x.recent.N)
+	if b.noise != nil {
+		n = max(0, int(math.Ceil(math.Pow(pull*b.noise(x)/b.Weight(x), 2./3)-1e-9))-x.recent.N)
+	}
 	if left > 0 {
 		n = min(n, left)
 	}

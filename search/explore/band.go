@@ -15,6 +15,9 @@ type Band struct {
 	// Excess says how far outside the band an architecture is, 0 inside; +Inf or NaN
 	// when it cannot be priced.
 	Excess func(a space.Arch) float64
+	// Whole is up to how many architectures a band on file is looked at as a whole; of a
+	// larger one, and of spaces that are not on file, a sample is.
+	Whole int
 	// Start is an architecture of the band: walks begin there when draws fail.
 	Start space.Arch
 

@@ -219,7 +219,7 @@ func (e *bayes) pool() (pool []candidate) {
 		seen[key] = true
 		pool = append(pool, candidate{arch: a, x: e.enc.encode(a)})
 	}
-	if all, ok := e.band.All(); ok && len(all) <= 2*poolDraws {
+	if all, ok := e.band.All(); ok && len(all) <= max(e.band.Whole, 2*poolDraws) {
 		for _, a := range all {
 			add(a)
 		}
@@ -244,6 +244,18 @@ func (e *bayes) pool() (pool []candidate) {
 		}
 	}
 	return pool
+}
+
+// Noise implements Explorer: as declared, else what the process takes for noise.
+func (e *bayes) Noise() float64 {
+	if e.sigma != nil {
+		return *e.sigma
+	}
+	if who, _ := e.values(); len(who) < firstDraws {
+		return math.NaN()
+	}
+	p, _ := e.process()
+	return math.Sqrt(e.ratio * p.signal)
 }
 
 // Ranked implements Explorer by the process's mean.

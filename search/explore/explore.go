@@ -6,6 +6,7 @@ package explore
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -29,20 +30,60 @@ const maxEvaluations = 2000
 // Plan says how a search explores: so many evaluations by a method.
 type Plan struct {
 	Method      Method `json:"method"`
-	Evaluations int    `json:"evaluations"`
+	Evaluations int    `json:"evaluations"` // at most, where Auto
+	// Auto explores about as long as the certificate will take (Worth), AutoLeast
+	// evaluations at least.
+	Auto bool `json:"auto,omitempty"`
 }
 
-// Parse reads METHOD:N, as in gp:30; nil for none.
+// Bounds of an exploration whose length is not given.
+const (
+	AutoLeast = 40
+	autoMost  = 160
+)
+
+// Certificate is about how many evaluations a certificate takes over k neighbours of one
+// noise: 2(ln 1/δ + 3)·(σ/ε)²·(1+√k)², √k times as many of the incumbent as of a
+// neighbour, whose difference is then within ε. -1 where the noise is not known.
+func Certificate(sigma, epsilon, delta float64, k int) int {
+	root := 1 + math.Sqrt(float64(k))
+	n := 2 * (math.Log(1/delta) + 3) * (sigma / epsilon) * (sigma / epsilon) * root * root
+	if !(n < 1e9) { // NaN, too
+		return -1
+	}
+	return int(n)
+}
+
+// Worth is how long an exploration is worth being where it is not given: as long as the
+// certificate at the end will take, since that much is spent in any case and a better
+// start makes it shorter. What is known of the utilities is no
+// better guide: stopping when the process expects little more stops where the process
+// is wrong (decision 0513).
+func (p *Plan) Worth(sigma, epsilon, delta float64, k int) int {
+	if !p.Auto {
+		return p.Evaluations
+	}
+	n := Certificate(sigma, epsilon, delta, k)
+	if n < 0 || n > p.Evaluations {
+		return p.Evaluations
+	}
+	return max(n, min(AutoLeast, p.Evaluations))
+}
+
+// Parse reads METHOD:N, as in gp:30, or METHOD:auto; nil for none.
 func Parse(text string) (*Plan, error) {
 	if text == "none" {
 		return nil, nil
 	}
 	name, count, ok := strings.Cut(text, ":")
-	n, err := strconv.Atoi(count)
-	if !ok || err != nil {
-		return nil, fmt.Errorf("%q is not none, gp:N, evolution:N or random:N", text)
+	p := &Plan{Method: Method(name), Auto: count == "auto", Evaluations: autoMost}
+	if !p.Auto {
+		n, err := strconv.Atoi(count)
+		if !ok || err != nil {
+			return nil, fmt.Errorf("%q is not none, gp:auto, gp:N, evolution:N or random:N", text)
+		}
+		p.Evaluations = n
 	}
-	p := &Plan{Method(name), n}
 	return p, p.Check()
 }
 
@@ -64,6 +105,9 @@ func (p *Plan) String() string {
 	if p == nil {
 		return "none"
 	}
+	if p.Auto {
+		return fmt.Sprintf("%s:auto", p.Method)
+	}
 	return fmt.Sprintf("%s:%d", p.Method, p.Evaluations)
 }
 
@@ -83,6 +127,9 @@ type Explorer interface {
 	Propose(n int) []space.Arch
 	// Tell takes evaluations, of proposals or of anything else in the space.
 	Tell(evaluations []Evaluation)
+	// Noise estimates the standard deviation of one evaluation's noise; NaN when it
+	// cannot.
+	Noise() float64
 	// Ranked lists the evaluated architectures of the band, the most promising first.
 	Ranked() []Candidate
 }
@@ -164,6 +211,9 @@ func (r *record) ranked(score func(*sampled) float64) []Candidate {
 	sortStable(out, func(a, b Candidate) bool { return a.Score > b.Score })
 	return out
 }
+
+// Noise implements Explorer: means of single evaluations do not tell.
+func (r *record) Noise() float64 { return math.NaN() }
 
 // Ranked implements Explorer by the mean of the samples.
 func (r *record) Ranked() []Candidate { return r.ranked((*sampled).mean) }

@@ -182,7 +182,7 @@ func TestSmallBands(t *testing.T) {
 }
 
 func TestExplorersAreParsed(t *testing.T) {
-	for _, text := range []string{"gp:30", "random:1", "evolution:200", "none"} {
+	for _, text := range []string{"gp:30", "random:1", "evolution:200", "none", "gp:auto"} {
 		p, err := explore.Parse(text)
 		if err != nil || p.String() != text {
 			t.Errorf("%s reads as %s, %v", text, p, err)

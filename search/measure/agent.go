@@ -95,7 +95,8 @@ func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measu
 	if err := atomicfile.Write(path, plan.Encode(), 0o644); err != nil {
 		return nil, err
 	}
-	args := []string{"bench", "--plan", path, "-o", filepath.Join(a.Dir, "rec-"+plan.SHA256()[:12]+".jsonl"), "--json"}
+	records := filepath.Join(a.Dir, "rec-"+plan.SHA256()[:12]+".jsonl")
+	args := []string{"bench", "--plan", path, "-o", records, "--json"}
 	if b := a.Table.Runtime.Backend; b != "" {
 		args = append(args, "--backend", b)
 	}
@@ -137,6 +138,9 @@ func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measu
 		return nil, hint.Wrap(fmt.Errorf("measured on device %s, but the table is of %s (%s)", device, want, a.Table.Device.Model),
 			"name the table's own device with --measure")
 	}
+	if err == nil {
+		err = sealed(got, records)
+	}
 	return got, err
 }
 
@@ -174,6 +178,18 @@ func (a *Agent) copyModules(plan *benchmarks.Plan) error {
 		}
 	}
 	return nil
+}
+
+// sealed notes in measurements the hash of the file they were read from.
+func sealed(ms []search.Measurement, records string) error {
+	sum, err := filehash.SHA256(records)
+	if errors.Is(err, os.ErrNotExist) { // an agent that wrote none
+		return nil
+	}
+	for i := range ms {
+		ms[i].Records = sum
+	}
+	return err
 }
 
 // read pairs the results with the architectures by name; metric is the table's.
