@@ -171,7 +171,7 @@ func (r *recorder) measure(ctx context.Context, table int, archs []space.Arch) e
 		if r.d.Header.version() < 3 {
 			m.Records = ""
 		}
-		if got[0].Valid() {
+		if m.Reference == 0 && got[0].Valid() { // a measurer of several campaigns names its own
 			m.Reference = got[0].Value
 		}
 		if err := r.w.append(Entry{Kind: EntryMeasure, Arch: id.arch, Table: table, Measured: &m}); err != nil {

@@ -57,6 +57,9 @@ type Campaign struct {
 	Caution func(benchmarks.Model) string
 	// Progress, when set, is called between batches.
 	Progress func(Progress)
+	// Notice, when set, is told what goes wrong while something can be done about it, and
+	// what that is ("" when nothing needs to be).
+	Notice func(what, cure string)
 	// Now stamps the header.
 	Now func() time.Time
 }
@@ -109,6 +112,7 @@ type run struct {
 	deaths    int                    // children lost in a row without an offender
 	info      agent.Info
 	overdue   bool // the present group's share of the campaign's time is over
+	away      bool // the drift reference is beyond its limit, and Notice knows
 	gateShut  bool // the round began hotter than the thermal gate allows
 	warm      bool // the device has been warmed up in this child
 	looked    bool // this child has been checked

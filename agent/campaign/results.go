@@ -144,11 +144,7 @@ func (r *run) record(k benchmarks.Case, g int, a *analysis.Group, contexts analy
 	if ratio, ok := a.ReferenceRatio(); ok {
 		ratio = float64(int(ratio*1e4+0.5)) / 1e4
 		rec.ReferenceRatio = &ratio
-		limit := r.Protocol.Drift.Limit
-		if !r.Protocol.Drift.Correct && r.Protocol.Estimator != agent.EstimatorMin {
-			limit = r.Protocol.Drift.Allow
-		}
-		if ratio > 1+limit || ratio < 1/(1+limit) {
+		if limit := r.driftLimit(); ratio > limit || ratio < 1/limit {
 			rec.Validity = append(rec.Validity, record.Drift)
 		}
 	}
@@ -185,18 +181,22 @@ func (r *run) tooShort(g, rounds int) string {
 	return "too few undisturbed samples for an interval"
 }
 
-// roundCodes says what the rounds that count tell of the device: throttling that
-// outlasted every redo, a gate that did not open, a battery near its end.
+// roundCodes says what the rounds that count tell of the device: slow ones that outlasted
+// every redo, with or without evidence of throttling, a gate that did not open, a battery
+// near its end.
 func (r *run) roundCodes(g int) []record.Validity {
 	var codes []record.Validity
-	slow, good := 0, 0
+	slow, throttled, good := 0, 0, 0
 	for i := range r.j.roundsClosed(g) {
 		c := r.j.rounds[[2]int{g, i}]
 		if c.Void != "" {
 			continue
 		}
 		good++
-		if c.ReferenceRatio > 1+r.Protocol.Thermal.Slowdown || c.State != nil && c.State.Throttled != "" {
+		switch {
+		case slowness(c.State) == record.Throttled:
+			throttled++
+		case c.ReferenceRatio > 1+r.Protocol.Thermal.Slowdown:
 			slow++
 		}
 		if c.Gate != "" {
@@ -206,8 +206,10 @@ func (r *run) roundCodes(g int) []record.Validity {
 			codes = append(codes, record.LowBattery)
 		}
 	}
-	if slow > r.slowAllowed(good) {
+	if allowed := r.slowAllowed(good); throttled > allowed || throttled > 0 && throttled+slow > allowed {
 		codes = append(codes, record.Throttled)
+	} else if slow > allowed {
+		codes = append(codes, record.Drift)
 	}
 	return codes
 }

@@ -101,6 +101,7 @@ func (r *run) measureGroup(ctx context.Context, g int) error {
 		if len(active) == 0 {
 			return nil
 		}
+		r.noticeDrift(g)
 		if err := r.waitForGate(ctx); err != nil {
 			return err
 		}
@@ -341,9 +342,19 @@ func (r *run) closeRound(g, round int, taken ...*record.Visit) record.Line {
 	// For min and quantile a slow round does no harm: the fastest ones count.
 	slow := ok && r.Protocol.Estimator == agent.EstimatorMedian && ratio > 1+r.Protocol.Thermal.Slowdown
 	if slow && r.voids(g) < r.voidsAllowed() {
-		out.Void = record.Throttled
+		out.Void = slowness(out.State)
 	}
 	return record.Line{Round: &out}
+}
+
+// slowness is what a slow round is called: throttled by the device's own word alone – a clock
+// held back, a thermal counter. A slow drift reference without it is drift: on a shared
+// host somebody else's work.
+func slowness(s *record.State) record.Validity {
+	if s != nil && s.Throttled != "" {
+		return record.Throttled
+	}
+	return record.Drift
 }
 
 // voids says how many of the closed rounds of a group are void.

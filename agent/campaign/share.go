@@ -15,6 +15,13 @@ import (
 // any other, so that each case is known about as well, and none is begun that cannot have
 // the fewest its cases need. All of it is a function of the journal.
 
+// TooShort is the error of a campaign whose time cannot give every case an interval. NeedS
+// device seconds would.
+type TooShort struct {
+	error
+	NeedS float64
+}
+
 // openSeconds is what opening a model takes, by how long it took the first time.
 func (r *run) openSeconds(model string) float64 {
 	if o := r.j.opens[model]; o != nil {
@@ -95,8 +102,9 @@ func (r *run) openingTakesTooLong(all []string, opened int) error {
 	for _, m := range all[:opened] {
 		seconds += 2*r.openSeconds(m) + 1.5*float64(r.fewestRounds())*r.visitSeconds(m)
 	}
-	return hint.Wrap(fmt.Errorf("opening the models takes longer than the %.3g s of the campaign: %d of %d were open after %.3g s", r.MaxSeconds, opened, len(all), now),
-		"give --max-time %s or more, or plan less", wholeSeconds(now+seconds*float64(len(all))/float64(opened)))
+	err := fmt.Errorf("opening the models takes longer than the %.3g s of the campaign: %d of %d were open after %.3g s", r.MaxSeconds, opened, len(all), now)
+	need := math.Ceil(now + seconds*float64(len(all))/float64(opened))
+	return hint.Wrap(&TooShort{err, need}, "give --max-time %s or more, or plan less", wholeSeconds(need))
 }
 
 // affordable is the error of a campaign that cannot give every case its fewest rounds in
@@ -137,9 +145,12 @@ func (r *run) affordable(cases []benchmarks.Case, groups []record.Line, now floa
 		fit++
 	}
 	// Half as much again: the machine was at its fastest when the models were opened.
-	return hint.Wrap(err, "give --max-time %s, or plan less: about the first %d cases fit into %.3g s",
-		wholeSeconds(now+open+1.5*need*round), fit, r.MaxSeconds)
+	enough := math.Ceil(now + open + 1.5*need*round)
+	return hint.Wrap(&TooShort{err, enough}, "give --max-time %s, or plan less: about the first %d cases fit into %.3g s",
+		wholeSeconds(enough), fit, r.MaxSeconds)
 }
 
 // wholeSeconds writes a duration of so many seconds, rounded up.
 func wholeSeconds(s float64) string { return (time.Duration(math.Ceil(s)) * time.Second).String() }
+
+func (e *TooShort) Unwrap() error { return e.error }

@@ -25,7 +25,7 @@ func TestValidityCodes(t *testing.T) {
 		{want: record.OK},
 		{want: record.Drift, device: "drift: {per_hour: 2000}\n", protocol: func(q *agent.Protocol) { q.Stop.MinRounds = 40 }},
 		{want: record.Drift, device: "drift: {per_hour: 400}\n", protocol: func(q *agent.Protocol) { q.Stop.MinRounds, q.Drift.Correct = 40, false }},
-		{want: record.Throttled, device: "throttle: [{after_s: 0.1, for_s: 1000, slowdown: 1.4}]\n", protocol: func(q *agent.Protocol) { q.Thermal.Redo, q.Stop.MinRounds = 0, 20 }},
+		{want: record.Drift, device: "throttle: [{after_s: 0.1, for_s: 1000, slowdown: 1.4}]\n", protocol: func(q *agent.Protocol) { q.Thermal.Redo, q.Stop.MinRounds = 0, 20 }},
 		{want: record.Throttled, change: func(k *campaign.Campaign) {
 			k.Sense = func() *record.State { return &record.State{Throttled: "policy0 is capped"} }
 		}},
@@ -51,6 +51,9 @@ func TestValidityCodes(t *testing.T) {
 				}
 				if r.EstimateUS == nil || r.CI95US == nil {
 					t.Errorf("%s: the number that was measured is lost", r.Name)
+				}
+				if k.Sense == nil && slices.Contains(r.Validity, record.Throttled) {
+					t.Errorf("%s: throttled without evidence", r.Name)
 				}
 			}
 		})
@@ -142,23 +145,29 @@ func TestAdaptiveStoppingIsTenTimesCheaper(t *testing.T) {
 func TestQuantileOutlastsThrottling(t *testing.T) {
 	p := planOf(someOps(6)...)
 	for _, c := range []struct {
-		device    string
-		throttled bool
+		device string
+		slow   record.Validity
+		says   string
 	}{
-		{"noise: {jitter: 0.004}\nthrottle: [{after_s: 3, for_s: 3, slowdown: 1.3}]\n", false},
-		{"noise: {jitter: 0.004}\nthrottle: [{after_s: 3, for_s: 1000, slowdown: 1.3}]\n", true},
+		{"noise: {jitter: 0.004}\nthrottle: [{after_s: 3, for_s: 3, slowdown: 1.3}]\n", "", ""},
+		{"noise: {jitter: 0.004}\nthrottle: [{after_s: 3, for_s: 1000, slowdown: 1.3}]\n", record.Drift, ""},
+		{"noise: {jitter: 0.004}\nthrottle: [{after_s: 3, for_s: 1000, slowdown: 1.3}]\n", record.Throttled, "policy0 is capped"},
 	} {
 		d := simDevice(t, c.device)
-		out := runCampaign(t, newCampaign(t, p, d, func(q *agent.Protocol) {
+		k := newCampaign(t, p, d, func(q *agent.Protocol) {
 			q.Estimator, q.Drift.Correct, q.Drift.Allow, q.Drift.Limit = agent.EstimatorQuantile, false, 1, 1
 			q.Sample.MinSeconds = 0.01
 			q.Stop.MinRounds, q.Stop.MaxRounds = 30, 30
-		}))
-		if off := worst(t, d, p, out.Records); !c.throttled && off > 0.01 {
+		})
+		if c.says != "" {
+			k.Sense = func() *record.State { return &record.State{Throttled: c.says} }
+		}
+		out := runCampaign(t, k)
+		if off := worst(t, d, p, out.Records); c.slow == "" && off > 0.01 {
 			t.Errorf("throttled for 3 of %.0f s, the quantile is off by %.2f %%", out.End.DeviceS, off*100)
 		}
 		for _, r := range out.Records {
-			if slices.Contains(r.Validity, record.Throttled) != c.throttled {
+			if slices.Contains(r.Validity, record.Throttled) != (c.slow == record.Throttled) || slices.Contains(r.Validity, record.Drift) != (c.slow == record.Drift) {
 				t.Errorf("%s on %q: validity %v", r.Name, c.device, r.Validity)
 			}
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -320,8 +321,21 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 		}
 		progress.Show(s)
 	}
+	c.Notice = func(what, cure string) {
+		progress.Done()
+		fmt.Fprintf(env.Stderr, "agent: warning: %s\n", what)
+		if cure != "" {
+			fmt.Fprintf(env.Stderr, "agent: hint: %s\n", cure)
+		}
+	}
 	out, err := c.Run(ctx)
 	progress.Done()
+	var short *campaign.TooShort
+	if errors.As(err, &short) && o.JSON {
+		if err := json.NewEncoder(env.Stdout).Encode(map[string]float64{"need_s": short.NeedS}); err != nil {
+			return err
+		}
+	}
 	if err != nil {
 		if ctx.Err() != nil && o.Output == "" {
 			return hint.Wrap(ctx.Err(), "nothing was kept: with -o FILE an interrupted campaign goes on")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -54,7 +56,8 @@ table, in one interleaved campaign per table. With --sample the tables are compa
 			flags.BoolVar(&o.markdown, "markdown", false, "print Markdown tables")
 			flags.BoolVar(&o.json, "json", false, "print as JSON")
 			cli.Group(flags, "Comparing tables", "tau", "recompensate", "sample", "seed")
-			cli.Group(flags, "Measured costs", "measure", "measure-arg", "output", "agent")
+			flags.DurationVar(&o.again, "measure-again", measureAgain, measureAgainHelp)
+			cli.Group(flags, "Measured costs", "measure", "measure-arg", "measure-again", "output", "agent")
 			return o.run
 		},
 	}
@@ -64,6 +67,7 @@ type priceOptions struct {
 	space, measure, out, agent   string
 	tensor                       string
 	tables, benchArgs            []string
+	again                        time.Duration
 	tau                          float64
 	sample                       int
 	seed                         uint64
@@ -318,15 +322,15 @@ func (o *priceOptions) measured(ctx context.Context, env cli.Env, in *search.Ope
 			return cli.Usagef("--measure needs compiled tables, and %s is none", b.Name)
 		}
 		agent := &measure.Agent{Space: low, Program: program, Args: o.benchArgs, Target: o.measure, Table: *cost.Compiled().File(),
-			Dir: filepath.Join(o.out, b.Name), Stderr: cli.Behind(env.Stderr)}
+			Dir: filepath.Join(o.out, b.Name), Stderr: cli.Behind(env.Stderr), Again: o.again}
 		ms, err := agent.Measure(ctx, archs)
 		if err != nil {
 			return fmt.Errorf("table %s: %w", b.Name, err)
 		}
 		for j := range r.Archs {
 			s := priceSample{Measurement: ms[seen[r.Archs[j].Arch]]}
-			if s.Value > 0 && ms[0].Value > 0 { // x0 is the first
-				d := s.Value/ms[0].Value - 1
+			if ref := cmp.Or(s.Reference, ms[0].Value); s.Value > 0 && ref > 0 { // x0 is the first
+				d := s.Value/ref - 1
 				s.Deviation = &d
 			}
 			r.Archs[j].Costs[i].Measured = &s

@@ -80,8 +80,10 @@ type runOptions struct {
 	Precision  string
 	BenchArgs  []string
 	Report     string
-	JSON       bool
-	given      func(flag string) bool // on the command line
+	// MeasureAgain bounds the time for measuring again.
+	MeasureAgain time.Duration
+	JSON         bool
+	given        func(flag string) bool // on the command line
 }
 
 // defaultExplore is the exploration of a search that can explore: as long as the
@@ -143,7 +145,8 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	cli.Group(f, "Sampling", "selector", "scope", "schedule", "fidelities", "batch", "move", "move-score", "fresh")
 	cli.Group(f, "Noise", "sigma", "sigma-diff", "sigma-archs", "sigma-repeats", "noise", "utility-range", "robust")
 	cli.Group(f, "Evaluator", "evaluator", "final", "validation", "workers", "timeout", "retries", "agent", "ort-lib")
-	cli.Group(f, "Measured costs", "measure", "measure-arg")
+	f.DurationVar(&o.MeasureAgain, "measure-again", measureAgain, measureAgainHelp)
+	cli.Group(f, "Measured costs", "measure", "measure-arg", "measure-again")
 }
 
 func (o *runOptions) validate(args []string) error {
@@ -465,6 +468,11 @@ func (o *runOptions) target(i int) string {
 	return noDevice
 }
 
+// measureAgain is how long a search may wait for a device to come to rest.
+const measureAgain = 5 * time.Minute
+
+const measureAgainHelp = "longest time in all to spend on measuring again, now and then, what came back noisy or of a drifting device; 0 takes the first answer"
+
 // measurers makes the devices of the measured tables, for a search in dir.
 func (o *runOptions) measurers(in *search.Opened, dir string, env cli.Env) ([]search.Measurer, error) {
 	var out []search.Measurer
@@ -496,7 +504,7 @@ func (o *runOptions) measurers(in *search.Opened, dir string, env cli.Env) ([]se
 			fmt.Fprintf(env.Stderr, "isosearch: note: table %s does not hold its protocol: measuring under agent's own; compile it again to change that\n", band.Name)
 		}
 		out = append(out, &measure.Agent{Space: low, Project: project, Program: program, Args: args, Target: target, Table: *file,
-			Dir: filepath.Join(dir, search.MeasureDir, band.Name), Stderr: cli.Behind(env.Stderr)})
+			Dir: filepath.Join(dir, search.MeasureDir, band.Name), Stderr: cli.Behind(env.Stderr), Again: o.MeasureAgain})
 	}
 	return out, nil
 }

@@ -12,7 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/isocost/isocost/benchmarks"
@@ -37,6 +39,12 @@ type Agent struct {
 	Project func(space.Arch) space.Arch
 	Table   lut.File // whose metric, backend, provider and protocol are used
 	Stderr  io.Writer
+	// Again bounds the time that all calls of Measure together spend on measuring once more
+	// what came back noisy or of a drifting device; 0 takes the first answer.
+	Again time.Duration
+	again time.Duration // spent
+	// Wait sleeps between two campaigns; nil waits by the clock.
+	Wait func(context.Context, time.Duration) error
 }
 
 // report is the part of "agent bench --json" that is read.
@@ -68,7 +76,9 @@ type report struct {
 }
 
 // Measure implements search.Measurer. One measurement per architecture comes
-// back, in order; one that failed has value 0 and says why in its validity.
+// back, in order, the first's value in the same campaign beside it; one that failed has
+// value 0 and says why in its validity. What comes back noisy or of a drifting device is
+// measured again with the first, for up to Again.
 func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measurement, error) {
 	if a.Project != nil {
 		own := make([]space.Arch, len(archs))
@@ -77,6 +87,156 @@ func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measu
 		}
 		archs = own
 	}
+	out, err := a.campaign(ctx, archs, 0)
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		if out[0].Valid() {
+			out[i].Reference = out[0].Value
+		}
+	}
+	return out, a.repeat(ctx, archs, out)
+}
+
+// The wait before a campaign is measured again: what disturbs a host comes and goes in
+// minutes, so each wait is twice the one before, from firstWait to longestWait.
+const (
+	firstWait   = 5 * time.Second
+	longestWait = time.Minute
+)
+
+// repeat measures what is not known beside the first until it is, or Again is over, and says
+// how long that took.
+func (a *Agent) repeat(ctx context.Context, archs []space.Arch, out []search.Measurement) error {
+	wait, attempts, before := firstWait, 0, a.again
+	say := func(format string, args ...any) {
+		if a.Stderr != nil {
+			fmt.Fprintf(a.Stderr, "isosearch: "+format+"\n", args...)
+		}
+	}
+	spent := func() time.Duration { return (a.again - before).Round(time.Second) }
+	for {
+		open := unknown(out)
+		switch {
+		case len(open) == 0 && attempts > 0:
+			say("measured again %s in %s: every ratio is known", times(attempts), spent())
+			return nil
+		case len(open) == 0:
+			return nil
+		case a.again+wait > a.Again:
+			if attempts > 0 {
+				say("measured again %s in %s: %d of %d are still without a ratio", times(attempts), spent(), len(open), len(out))
+			}
+			return nil
+		}
+		again := []space.Arch{archs[0]}
+		for _, i := range open {
+			if i > 0 {
+				again = append(again, archs[i])
+			}
+		}
+		say("%d of %d measured %s: again in %s", len(open), len(out), why(out, open), wait)
+		if err := a.wait(ctx, wait); err != nil {
+			return err
+		}
+		a.again += wait
+		attempts++
+		wait = min(2*wait, longestWait)
+		began := time.Now()
+		got, err := a.campaign(ctx, again, attempts)
+		if err != nil {
+			return err
+		}
+		a.again += time.Since(began)
+		if out[0].Value == 0 || !out[0].Valid() && got[0].Valid() {
+			out[0] = got[0]
+			if got[0].Valid() {
+				out[0].Reference = got[0].Value
+			}
+		}
+		at := 0
+		for _, i := range open {
+			if i == 0 {
+				continue
+			}
+			at++
+			if m := got[at]; m.Valid() || !out[i].Valid() {
+				out[i] = m
+				if got[0].Valid() {
+					out[i].Reference = got[0].Value
+				}
+			}
+		}
+	}
+}
+
+// unknown lists the architectures whose ratio to the first is not known although measuring
+// again might tell it; the first alone when it is the only one.
+func unknown(ms []search.Measurement) (open []int) {
+	for i := range ms {
+		if m := &ms[i]; !(m.Valid() && m.Reference > 0) && (passing(m) || m.Valid() && passing(&ms[0])) {
+			open = append(open, i)
+		}
+	}
+	return open
+}
+
+// ofTheMoment are the validity codes (docs/formats.md) of a device that had other things to do.
+var ofTheMoment = []string{"noisy", "drift", "throttled", "preempted", "thermal-timeout"}
+
+// passing reports whether what is against a measurement is of the moment, not of the
+// architecture.
+func passing(m *search.Measurement) bool {
+	if len(m.Validity) == 0 {
+		return false
+	}
+	for _, v := range m.Validity {
+		if !slices.Contains(ofTheMoment, v) {
+			return false
+		}
+	}
+	return true
+}
+
+// why lists what is against the measurements of a list, each code once.
+func why(ms []search.Measurement, list []int) string {
+	var codes []string
+	for _, i := range list {
+		for _, v := range ms[i].Validity {
+			if v != "ok" && !slices.Contains(codes, v) {
+				codes = append(codes, v)
+			}
+		}
+	}
+	if len(codes) == 0 {
+		return "beside an anchor without a cost"
+	}
+	return strings.Join(codes, ", ")
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+func (a *Agent) wait(ctx context.Context, d time.Duration) error {
+	if a.Wait != nil {
+		return a.Wait(ctx, d)
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// campaign measures architectures in one campaign; of the second and later attempts the
+// records stand beside those of the first.
+func (a *Agent) campaign(ctx context.Context, archs []space.Arch, attempt int) ([]search.Measurement, error) {
 	planner := &benchmarks.Planner{Seed: 1, Source: a.Space.Hash(), Modules: a.modules()}
 	for _, x := range archs {
 		chain, err := a.Space.Lower(x)
@@ -95,7 +255,11 @@ func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measu
 	if err := atomicfile.Write(path, plan.Encode(), 0o644); err != nil {
 		return nil, err
 	}
-	records := filepath.Join(a.Dir, "rec-"+plan.SHA256()[:12]+".jsonl")
+	records := filepath.Join(a.Dir, "rec-"+plan.SHA256()[:12])
+	if attempt > 0 {
+		records += fmt.Sprintf("-%d", attempt+1)
+	}
+	records += ".jsonl"
 	args := []string{"bench", "--plan", path, "-o", records, "--json"}
 	if b := a.Table.Runtime.Backend; b != "" {
 		args = append(args, "--backend", b)
@@ -118,8 +282,35 @@ func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measu
 	if a.Target != "" && a.Target != "local" {
 		args = append(args, "--target", a.Target)
 	}
+	args = append(args, a.Args...)
+	text, err := a.bench(ctx, args)
+	// A time too short for any interval, as it is on a busy host, is refused with what would
+	// do: that much of what may be spent on measuring again is spent at once.
+	var short struct {
+		NeedS float64 `json:"need_s"`
+	}
+	if err != nil && json.Unmarshal(text, &short) == nil && short.NeedS > 0 && short.NeedS <= (a.Again-a.again).Seconds() {
+		a.again += time.Duration(short.NeedS * float64(time.Second))
+		text, err = a.bench(ctx, append(args, fmt.Sprintf("--max-time=%gs", short.NeedS)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	got, device, err := read(text, archs, a.Table.Metric)
+	if want := a.Table.Device.ID; err == nil && want != "" && device != want {
+		return nil, hint.Wrap(fmt.Errorf("measured on device %s, but the table is of %s (%s)", device, want, a.Table.Device.Model),
+			"name the table's own device with --measure")
+	}
+	if err == nil {
+		err = sealed(got, records)
+	}
+	return got, err
+}
+
+// bench runs the agent program and returns what it printed.
+func (a *Agent) bench(ctx context.Context, args []string) ([]byte, error) {
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, a.Program, append(args, a.Args...)...)
+	cmd := exec.CommandContext(ctx, a.Program, args...)
 	cmd.Stdout, cmd.Stderr = &out, a.Stderr
 	// Interrupted, agent writes down what it has; killed outright it would too, but
 	// leave its measuring child to notice.
@@ -131,17 +322,9 @@ func (a *Agent) Measure(ctx context.Context, archs []space.Arch) ([]search.Measu
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, hint.Wrap(fmt.Errorf("%s bench: %w", a.Program, err), "run it by hand: %s", cmd)
+		return out.Bytes(), hint.Wrap(fmt.Errorf("%s bench: %w", a.Program, err), "run it by hand: %s", cmd)
 	}
-	got, device, err := read(out.Bytes(), archs, a.Table.Metric)
-	if want := a.Table.Device.ID; err == nil && want != "" && device != want {
-		return nil, hint.Wrap(fmt.Errorf("measured on device %s, but the table is of %s (%s)", device, want, a.Table.Device.Model),
-			"name the table's own device with --measure")
-	}
-	if err == nil {
-		err = sealed(got, records)
-	}
-	return got, err
+	return out.Bytes(), nil
 }
 
 // modules are the space's, with files in a folder of the plan's own: a plan is pushed to

@@ -1,0 +1,43 @@
+package campaign_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/record"
+)
+
+// TestDriftIsSaidWhileMeasuring: a campaign whose records would be refused says so while it
+// runs, with what can be done, and says when the device is back.
+func TestDriftIsSaidWhileMeasuring(t *testing.T) {
+	p := planOf(someOps(4)...)
+	for _, c := range []struct {
+		phase   string
+		notices int
+		drift   bool
+	}{
+		{"", 0, false},
+		{"throttle: [{after_s: 6, for_s: 1000, slowdown: 1.27}]\n", 1, true},
+		{"throttle: [{after_s: 5, for_s: 4, slowdown: 1.27}]\n", 2, false},
+	} {
+		k := newCampaign(t, p, simDevice(t, "noise: {jitter: 0.01}\n"+c.phase), func(q *agent.Protocol) {
+			q.Estimator, q.Drift.Correct, q.Drift.Allow = agent.EstimatorQuantile, false, 0.1
+			q.Stop.Interval, q.Stop.MaxRounds, q.Stop.MaxSeconds = 1e-5, 200, 1000
+		})
+		var said []string
+		k.Notice = func(what, cure string) {
+			if said = append(said, what); len(said) == 1 && (cure == "" || !strings.Contains(what, "refused as drift")) {
+				t.Errorf("%q, %q: no consequence or no cure", what, cure)
+			}
+		}
+		drift := false
+		for _, r := range runCampaign(t, k).Records {
+			drift = drift || slices.Contains(r.Validity, record.Drift)
+		}
+		if len(said) != c.notices || drift != c.drift {
+			t.Errorf("%q: drift %t, said %q", c.phase, drift, said)
+		}
+	}
+}
