@@ -18,6 +18,8 @@ type File struct {
 	End     *End    // nil while the campaign is unfinished
 	// Torn is a last line that a crash cut off; it is not part of the file.
 	Torn []byte
+	// Chain goes on where the file's last whole line ended.
+	Chain Chain
 }
 
 // Entry is a line and where it stands.
@@ -46,8 +48,8 @@ func Read(paths ...string) ([]*File, error) {
 }
 
 // Decode reads one record file's content; name stands for the file in errors.
-// The lines behind the header may stand in any order: each says which round or case
-// it is of. That none is lost, the end says, which counts the cases.
+// Of FormatV1 the lines behind the header may stand in any order: each says which round or
+// case it is of. That none is lost, the sums say, and the end, which counts the cases.
 func Decode(name string, data []byte) (*File, error) {
 	f := &File{Path: name}
 	whole := bytes.LastIndexByte(data, '\n') + 1
@@ -60,33 +62,13 @@ func Decode(name string, data []byte) (*File, error) {
 		return nil, hint.Wrap(fmt.Errorf("%s:1: no header: the file is empty or its only line is cut off", name),
 			"delete it and run agent bench again")
 	}
-	cases := map[string]int{}
-	visits := map[[3]int]int{}
-	end := 0 // the line that ends the campaign
+	d := decoder{name: name, f: f, cases: map[string]int{}, visits: map[[3]int]int{}}
 	for n := 1; len(data) > 0; n++ {
 		var line []byte
 		line, data, _ = bytes.Cut(data, []byte{'\n'})
-		at := func(err error) error {
-			return hint.Wrap(fmt.Errorf("%s:%d: %w", name, n, err), "%s", orElse(hint.Of(err),
-				"the file was changed or damaged; measure again into a new one"))
-		}
 		if n == 1 {
-			if bytes.HasSuffix(line, []byte{'\r'}) {
-				return nil, hint.Wrap(fmt.Errorf("%s:1: lines end in CR LF: something rewrote the file as text of Windows", name),
-					"copy it as binary, or strip the CRs: tr -d '\\r'")
-			}
-			if !bytes.HasPrefix(line, []byte(`{"format":"`+Format+`"`)) {
-				return nil, hint.Wrap(fmt.Errorf("%s:1: not a record file: the first line has no format %q", name, Format),
-					"agent bench -o FILE writes record files")
-			}
-			if err := strictjson.Known(line, &f.Header); err != nil {
-				return nil, at(fmt.Errorf("header: %w", err))
-			}
-			if err := f.Header.Validate(); err != nil {
-				return nil, at(fmt.Errorf("header: %w", err))
-			}
-			if err := canonical(line, f.Header); err != nil {
-				return nil, at(err)
+			if err := d.header(line); err != nil {
+				return nil, err
 			}
 			continue
 		}
@@ -94,43 +76,104 @@ func Decode(name string, data []byte) (*File, error) {
 			return nil, hint.Wrap(fmt.Errorf("%s:%d: a second header: several files run together", name, n),
 				"name them one by one; costgen compile takes any number of files")
 		}
-		e := Entry{Row: n}
-		if err := strictjson.Known(line, &e.Line); err != nil {
-			return nil, at(err)
+		if _, err := d.line(n, line); err != nil {
+			return nil, hint.Wrap(fmt.Errorf("%s:%d: %w", name, n, err), "%s", orElse(hint.Of(err), cureOfDamage(name)))
 		}
-		if err := e.Line.Validate(); err != nil {
-			return nil, at(err)
-		}
-		if err := canonical(line, e.Line); err != nil {
-			return nil, at(err)
-		}
-		switch {
-		case e.Record != nil:
-			if first := cases[e.Record.Case]; first > 0 {
-				return nil, at(fmt.Errorf("case %s has a record already, on line %d", e.Record.Case, first))
-			}
-			cases[e.Record.Case] = n
-			f.Records = append(f.Records, e)
-			continue
-		case e.Visit != nil:
-			id := [3]int{e.Visit.Group, e.Visit.Round, e.Visit.Seq}
-			if first := visits[id]; first > 0 {
-				return nil, at(fmt.Errorf("visit %d of round %d was taken already, on line %d", id[2], id[1], first))
-			}
-			visits[id] = n
-		case e.End != nil:
-			if f.End != nil {
-				return nil, at(fmt.Errorf("the campaign ended already, on line %d", end))
-			}
-			f.End, end = e.End, n
-		}
-		f.Journal = append(f.Journal, e)
 	}
 	if f.End != nil && f.End.Cases != len(f.Records) {
-		return nil, hint.Wrap(fmt.Errorf("%s:%d: the campaign ended with %d cases, and the file holds the records of %d", name, end, f.End.Cases, len(f.Records)),
-			"lines were taken out or added; measure again into a new file")
+		return nil, hint.Wrap(fmt.Errorf("%s:%d: the campaign ended with %d cases, and the file holds the records of %d", name, d.end, f.End.Cases, len(f.Records)),
+			"%s", cureOfDamage(name))
 	}
+	f.Chain = d.chain
 	return f, nil
+}
+
+// decoder reads the lines of one record file.
+type decoder struct {
+	name   string
+	chain  Chain
+	f      *File
+	cases  map[string]int
+	visits map[[3]int]int
+	end    int // the line that ends the campaign
+}
+
+// header reads the first line.
+func (d *decoder) header(line []byte) error {
+	if bytes.HasSuffix(line, []byte{'\r'}) {
+		return hint.Wrap(fmt.Errorf("%s:1: lines end in CR LF: something rewrote the file as text of Windows", d.name),
+			"copy it as binary, or strip the CRs: tr -d '\\r'")
+	}
+	switch {
+	case bytes.HasPrefix(line, []byte(`{"format":"`+Format+`"`)):
+	case bytes.HasPrefix(line, []byte(`{"format":"`+FormatV1+`"`)):
+		d.chain.Plain = true
+	default:
+		return hint.Wrap(fmt.Errorf("%s:1: not a record file: the first line has no format %q", d.name, Format),
+			"agent bench -o FILE writes record files")
+	}
+	at := func(err error) error {
+		return hint.Wrap(fmt.Errorf("%s:1: header: %w", d.name, err), "%s", orElse(hint.Of(err), cureOfDamage(d.name)))
+	}
+	object, err := d.chain.open(line)
+	if err != nil {
+		return at(err)
+	}
+	if err := strictjson.Known(object, &d.f.Header); err != nil {
+		return at(err)
+	}
+	if err := d.f.Header.Validate(); err != nil {
+		return at(err)
+	}
+	if err := canonical(object, d.f.Header); err != nil {
+		return at(err)
+	}
+	return nil
+}
+
+// line reads the n-th line and takes it into the file.
+func (d *decoder) line(n int, line []byte) (Entry, error) {
+	e := Entry{Row: n}
+	object, err := d.chain.open(line)
+	if err != nil {
+		return e, err
+	}
+	if err := strictjson.Known(object, &e.Line); err != nil {
+		return e, err
+	}
+	if err := e.Line.Validate(); err != nil {
+		return e, err
+	}
+	if err := canonical(object, e.Line); err != nil {
+		return e, err
+	}
+	switch {
+	case e.Record != nil:
+		if first := d.cases[e.Record.Case]; first > 0 {
+			return e, fmt.Errorf("case %s has a record already, on line %d", e.Record.Case, first)
+		}
+		d.cases[e.Record.Case] = n
+		d.f.Records = append(d.f.Records, e)
+		return e, nil
+	case e.Visit != nil:
+		id := [3]int{e.Visit.Group, e.Visit.Round, e.Visit.Seq}
+		if first := d.visits[id]; first > 0 {
+			return e, fmt.Errorf("visit %d of round %d was taken already, on line %d", id[2], id[1], first)
+		}
+		d.visits[id] = n
+	case e.End != nil:
+		if d.f.End != nil {
+			return e, fmt.Errorf("the campaign ended already, on line %d", d.end)
+		}
+		d.f.End, d.end = e.End, n
+	}
+	d.f.Journal = append(d.f.Journal, e)
+	return e, nil
+}
+
+// cureOfDamage is what to do about a file that is not as it was written.
+func cureOfDamage(name string) string {
+	return fmt.Sprintf("the file was changed or damaged: agent records --recover %s -o FILE keeps what is whole, or measure again into a new one", name)
 }
 
 func orElse(s, other string) string {

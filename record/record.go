@@ -11,8 +11,8 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// Format is the first field of every record file.
-const Format = "isocost/records/v1"
+// Format is the first field of every record file; see FormatV1 for older ones.
+const Format = "isocost/records/v2"
 
 // Validity says what is known against a record. An empty list never occurs: a good
 // record says "ok".

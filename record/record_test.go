@@ -41,28 +41,51 @@ func goodRecord(id string) Record {
 	}
 }
 
-func file(t testing.TB, lines ...Line) []byte {
-	h, err := EncodeHeader(goodHeader())
+// file encodes a record file.
+func file(t testing.TB, header Header, lines ...Line) []byte {
+	t.Helper()
+	chain := Chain{Plain: header.Format == FormatV1}
+	h, err := EncodeHeader(header)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := append(h, '\n')
+	out := append(chain.Seal(h), '\n')
 	for _, l := range lines {
 		b, err := EncodeLine(l)
 		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(append(out, b...), '\n')
+		out = append(append(out, chain.Seal(b)...), '\n')
 	}
 	return out
 }
 
-func good(t testing.TB) []byte {
+// linesOf are the lines of a file behind its header.
+func linesOf(f *File) []Line {
+	all := append(slices.Clone(f.Journal), f.Records...)
+	slices.SortFunc(all, func(a, b Entry) int { return a.Row - b.Row })
+	var out []Line
+	for _, e := range all {
+		out = append(out, e.Line)
+	}
+	return out
+}
+
+// good is a whole file, old the same of FormatV1, without sums.
+func good(t testing.TB) []byte { return example(t, goodHeader()) }
+
+func old(t testing.TB) []byte {
+	h := goodHeader()
+	h.Format = FormatV1
+	return example(t, h)
+}
+
+func example(t testing.TB, header Header) []byte {
 	r, failed := goodRecord("c1"), goodRecord("c2")
 	failed.Validity, failed.Detail = []Validity{"crashed:SIGSEGV"}, "signal <11> & more"
 	failed.EstimateUS, failed.CI95US, failed.MedianUS, failed.MADUS, failed.Terms, failed.N = nil, nil, nil, nil, nil, 0
 	failed.Stop = "failed"
-	return file(t,
+	return file(t, header,
 		Line{Group: &Group{Models: []string{"a", "b"}}},
 		Line{Start: &Start{What: "open", Models: []string{"a"}}},
 		Line{Open: &Open{Model: "a", LoadUS: 10, FirstUS: 5, WarmRuns: 10, WarmRule: "count", Repeat: 3}},
@@ -91,12 +114,7 @@ func TestRecordsRoundTrip(t *testing.T) {
 	if got := f.Records[1].Row; got != 9 {
 		t.Errorf("second record in line %d", got)
 	}
-	var lines []Line
-	for _, e := range f.Journal[:6] {
-		lines = append(lines, e.Line)
-	}
-	lines = append(lines, f.Records[0].Line, f.Records[1].Line, f.Journal[6].Line)
-	if again := file(t, lines...); !bytes.Equal(again, data) {
+	if again := file(t, f.Header, linesOf(f)...); !bytes.Equal(again, data) {
 		t.Errorf("encoding again gives other bytes:\n%s\n%s", again, data)
 	}
 }
@@ -130,7 +148,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			data := string(good(t))
+			data := string(old(t)) // without sums: what is wrong is found all the same
 			changed := strings.Replace(data, c.old, c.new, 1)
 			if changed == data {
 				t.Fatalf("%q does not occur", c.old)
@@ -152,9 +170,9 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// Lines behind the header may be shuffled: the file says the same.
+// Lines behind the header may be shuffled where no sums chain them: the file says the same.
 func TestLinesMayStandInAnyOrder(t *testing.T) {
-	lines := bytes.SplitAfter(good(t), []byte("\n"))
+	lines := bytes.SplitAfter(old(t), []byte("\n"))
 	body := lines[1 : len(lines)-1]
 	slices.Reverse(body)
 	f, err := Decode("rec.jsonl", bytes.Join(lines, nil))
@@ -166,10 +184,13 @@ func TestLinesMayStandInAnyOrder(t *testing.T) {
 	}
 }
 
+func encoded(t testing.TB, f *File) []byte { return file(t, f.Header, linesOf(f)...) }
+
 func FuzzDecode(f *testing.F) {
 	data := good(f)
 	f.Add(data)
 	f.Add(data[:len(data)/2])
+	f.Add(old(f))
 	f.Add([]byte("{}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := Decode("f", data)
@@ -177,22 +198,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		// What was accepted encodes to the same bytes: nothing is lost or guessed.
-		out, err := EncodeHeader(file.Header)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, '\n')
-		all := map[int]Line{}
-		for _, e := range append(append([]Entry{}, file.Journal...), file.Records...) {
-			all[e.Row] = e.Line
-		}
-		for row := 2; row < 2+len(all); row++ {
-			b, err := EncodeLine(all[row])
-			if err != nil {
-				t.Fatal(err)
-			}
-			out = append(append(out, b...), '\n')
-		}
+		out := encoded(t, file)
 		if out = append(out, file.Torn...); !bytes.Equal(out, data) {
 			t.Fatalf("decoded and encoded differ:\n%q\n%q", data, out)
 		}

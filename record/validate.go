@@ -37,7 +37,7 @@ func isHash(s string) bool {
 
 // Validate checks everything about a header that it can know by itself.
 func (h *Header) Validate() error {
-	if h.Format != Format {
+	if h.Format != Format && h.Format != FormatV1 {
 		err := fmt.Errorf("format is %.60q, not %q", h.Format, Format)
 		if strings.HasPrefix(h.Format, "isocost/") {
 			return hint.Wrap(err, "this is another kind or version of file; record files are written by agent bench")

@@ -32,10 +32,13 @@ ldflags="-s -w -X main.version=$version"
 tags=netgo,osusergo # no C resolver: one binary for every distribution
 extld=
 old=
-work=$(mktemp -d)
+# Compilers' flags are lists parted by blanks: what is named in them is named below a folder
+# without one, wherever this copy and TMPDIR are.
+work=$(mktemp -d /tmp/build-agent.XXXXXX)
 trap 'rm -rf "$work"' EXIT
+ln -s "$(pwd)" "$work/root"
 export CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations" # of what runs here, as in the Makefile
-root=$(pwd)
+root=$work/root
 
 case $target in
 linux-amd64)
@@ -60,6 +63,11 @@ android-arm64)
 		for bin in "$ANDROID_NDK_HOME"/toolchains/llvm/prebuilt/*/bin/aarch64-linux-android24-clang; do cc=$bin; done
 	fi
 	if [ -n "$cc" ] && ! command -v "$cc" >/dev/null; then cc= named=" (ANDROID_NDK_HOME or CC_ANDROID names none that runs)"; fi
+	case $cc in *" "*) # the NDK's wrapper finds its clang beside itself, so that the folder is linked
+		ln -s "$(dirname "$cc")" "$work/ndk"
+		cc=$work/ndk/$(basename "$cc")
+		;;
+	esac
 	extld="-Wl,-z,max-page-size=16384" # phones with 16 KiB pages
 	;;
 -h | --help) usage ;;
@@ -82,7 +90,7 @@ fi
 echo "build-agent: compiling the agent for $os/$arch" >&2
 buildmode=
 [ $os = android ] && buildmode=-buildmode=pie # Android refuses anything else
-CGO_ENABLED=1 GOOS=$os GOARCH=$arch CC=$cc CGO_CFLAGS="$cflags" \
+CGO_ENABLED=1 GOOS=$os GOARCH=$arch CC="$cc" CGO_CFLAGS="$cflags" \
 	go build -trimpath $buildmode -tags "$tags" \
 	-ldflags "$ldflags -linkmode external -extldflags '$extld'" -o "$work/agent" ./cmd/agent
 

@@ -92,7 +92,7 @@ sys/class/devfreq/*/governor sys/class/devfreq/*/available_frequencies
 sys/class/kgsl/kgsl-3d0/gpu_model sys/class/misc/mali0/device/gpuinfo
 sys/devices/platform/*gpu/devfreq/*/cur_freq sys/devices/platform/*.ga10b/devfreq/*/cur_freq
 sys/devices/platform/*.gv11b/devfreq/*/cur_freq sys/devices/platform/*.gp10b/devfreq/*/cur_freq
-sys/devices/platform/soc/soc:firmware/get_throttled
+sys/devices/platform/soc*/soc*:firmware/get_throttled sys/class/hwmon/hwmon[0-9]*/in0_lcrit_alarm
 sys/bus/i2c/drivers/ina3221/*/hwmon/hwmon*/in[1-7]_* sys/bus/i2c/drivers/ina3221/*/hwmon/hwmon*/curr[1-4]_input
 sys/bus/i2c/drivers/ina3221x/*/iio:device*/rail_name_* sys/bus/i2c/drivers/ina3221x/*/iio:device*/in_*_input
 sys/bus/i2c/drivers/ina238/*/hwmon/hwmon*/power1_input sys/bus/i2c/drivers/ina238/*/hwmon/hwmon*/in1_*

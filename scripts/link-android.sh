@@ -34,7 +34,7 @@ done
 cat >"$work/clang" <<WRAPPER
 #!/bin/sh
 for a in "\$@"; do
-	case \$a in -c | -E | -S) exec $clang -isystem $include -I$root/scripts/android-vet -D__errno_location=__errno "\$@" ;; esac
+	case \$a in -c | -E | -S) exec $clang -isystem $include -I"$root/scripts/android-vet" -D__errno_location=__errno "\$@" ;; esac
 done
 exec $clang -fuse-ld=lld -nostdlib -L$work -Wno-unused-command-line-argument -isystem $include -D__errno_location=__errno $work/start.o "\$@" $work/compiler-rt.o -lc -lm -ldl
 WRAPPER

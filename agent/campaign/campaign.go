@@ -1,10 +1,12 @@
 package campaign
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/isocost/isocost/agent"
@@ -284,8 +286,31 @@ func (r *run) survive(ctx context.Context, err error) error {
 		if err := r.strike(f); err != nil {
 			return err
 		}
+		if err := r.nothingOpens(f); err != nil {
+			return err
+		}
 	}
 	return r.relaunch(ctx)
+}
+
+// maxCrashes: so many models that take the child down as they are opened, all alike and none
+// ever opened, are the library's fault – one that loads its parts when it is first used, say.
+const maxCrashes = 3
+
+// nothingOpens is the one error of a campaign all of whose models would be records of the
+// same crash; last is the latest.
+func (r *run) nothingOpens(last *child.Failure) error {
+	alike := 0
+	for _, f := range r.j.faults {
+		if f.Validity == last.Validity && strings.HasPrefix(string(f.Validity), record.CrashedPrefix) {
+			alike++
+		}
+	}
+	if len(r.j.opens) > 0 || alike < maxCrashes || alike < len(r.j.faults) {
+		return nil
+	}
+	return hint.Wrap(fmt.Errorf("backend %s opens no model: the first %d end its process alike: %s: %s", r.Backend.Name, alike, last.Validity, cmp.Or(last.Detail, "it says nothing")),
+		"agent runtimes verify says whether the library runs at all; a part of it may be missing or built for another machine")
 }
 
 // relaunch replaces the child. The campaign's time goes on by a millisecond, less

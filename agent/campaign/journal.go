@@ -23,6 +23,7 @@ type journal struct {
 	path        string // "" in memory
 	size, whole int64  // bytes of the file when it was read, and of its whole lines
 	log         *atomicfile.Log
+	chain       record.Chain // of the file's lines
 	lock        io.Closer
 
 	header   record.Header
@@ -82,7 +83,7 @@ func readJournal(path string) (*journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j.header, j.resumed = f.Header, true
+	j.header, j.chain, j.resumed = f.Header, f.Chain, true
 	j.size, j.whole = int64(len(data)), int64(len(data)-len(f.Torn))
 	for _, e := range f.Journal {
 		j.apply(e.Line)
@@ -132,7 +133,7 @@ func (j *journal) begin(header record.Header) error {
 	}
 	line, err := record.EncodeHeader(header)
 	if err == nil {
-		err = j.log.Append(line)
+		err = j.log.Append(j.chain.Seal(line))
 	}
 	if err != nil {
 		return fmt.Errorf("begin records: %w", err)
@@ -142,7 +143,7 @@ func (j *journal) begin(header record.Header) error {
 
 // tornHeader reports whether data is a part of a header line and nothing else.
 func tornHeader(data []byte) bool {
-	const head = `{"format":"` + record.Format
+	const head = `{"format":"isocost/records/v`
 	for _, b := range data {
 		if b == '\n' {
 			return false
@@ -193,7 +194,7 @@ func (j *journal) write(lines ...record.Line) error {
 		if err != nil {
 			return fmt.Errorf("journal: %w", err)
 		}
-		texts = append(texts, text)
+		texts = append(texts, j.chain.Seal(text))
 	}
 	if j.log != nil {
 		if err := j.log.AppendLines(texts...); err != nil {

@@ -389,3 +389,14 @@ func TestThreadsOfAChildAreCheckedOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestBrokenLibraryIsOneError: a library that takes the process down whatever it opens ends the
+// campaign with one error, not with a crash per case.
+func TestBrokenLibraryIsOneError(t *testing.T) {
+	text := deviceHead + "faults:\n  - {match: '.', at: open, kind: exit1}\n"
+	k := processCampaign(t, planOf(someOps(8)...), text, nil)
+	_, err := k.Run(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "opens no model") || !strings.Contains(err.Error(), "driver: giving up") || !strings.Contains(hint.Of(err), "agent runtimes verify") {
+		t.Errorf("%v, hint %q", err, hint.Of(err))
+	}
+}

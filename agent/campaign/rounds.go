@@ -273,7 +273,12 @@ func (r *run) warmUp(ctx context.Context, batch []visitPlan) error {
 		return nil
 	}
 	var failed *child.Failure
-	_, err := r.talk.Ask(ctx, child.Request{Warm: &child.Warm{Model: on}}, r.visitPatience()+seconds(r.Protocol.Warmup.MaxSeconds), func(rep child.Report) error {
+	// Where clocks never settle the protocol's longest time would be all of a short campaign.
+	most := 0.0
+	if r.MaxSeconds > 0 {
+		most = max(r.Protocol.Warmup.Seconds, (r.MaxSeconds-r.talk.Now())/4)
+	}
+	_, err := r.talk.Ask(ctx, child.Request{Warm: &child.Warm{Model: on, AtMostS: most}}, r.visitPatience()+seconds(r.Protocol.Warmup.MaxSeconds), func(rep child.Report) error {
 		if rep.Failed != nil {
 			failed = rep.Failed
 		}

@@ -146,6 +146,9 @@ func (r *run) affordable(cases []benchmarks.Case, groups []record.Line, now floa
 	}
 	// Half as much again: the machine was at its fastest when the models were opened.
 	enough := math.Ceil(now + open + 1.5*need*round)
+	if fit >= len(cases) {
+		return hint.Wrap(&TooShort{err, enough}, "give --max-time %s", wholeSeconds(enough))
+	}
 	return hint.Wrap(&TooShort{err, enough}, "give --max-time %s, or plan less: about the first %d cases fit into %.3g s",
 		wholeSeconds(enough), fit, r.MaxSeconds)
 }

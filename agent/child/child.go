@@ -383,7 +383,11 @@ func (s *server) warm(q Warm) (rule record.WarmRule, err error) {
 	if err := s.send(Report{Begin: true, Model: q.Model}); err != nil {
 		return "", err
 	}
-	_, rule, err = warmDevice(o.session, s.clock, s.protocol.Warmup)
+	w := s.protocol.Warmup
+	if q.AtMostS > 0 {
+		w.MaxSeconds = min(w.MaxSeconds, q.AtMostS)
+	}
+	_, rule, err = warmDevice(o.session, s.clock, w)
 	if err != nil {
 		return "", s.send(Report{Model: q.Model, Failed: failure(q.Model, err)})
 	}

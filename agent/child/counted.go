@@ -3,12 +3,11 @@ package child
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/benchmarks/ortmodel"
+	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
@@ -84,7 +83,7 @@ func (s *server) plan(ctx context.Context, o agent.Optimiser, model agent.Model,
 	}
 	read := onnxreader.Options{Dims: model.Dims, Lowered: true, Target: ortmodel.On(lut.Runtime{Features: s.features})}
 	if model.Path != "" {
-		read.Root = os.DirFS(filepath.Dir(model.Path))
+		read.Root = onnx.Folder(model.Path)
 	}
 	net, err := onnxreader.Read(data, read)
 	if err != nil || net.PeakBytes == 0 {

@@ -48,6 +48,8 @@ type OpenModel struct {
 // Warm warms the device up on a model; see agent.Warmup.
 type Warm struct {
 	Model string `json:"model"`
+	// AtMostS, when set, ends it earlier than the protocol does: a campaign of a few seconds.
+	AtMostS float64 `json:"at_most_s,omitempty"`
 }
 
 // Measure takes visits, in order.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -154,11 +155,19 @@ func joinDetail(a, b string) string {
 	return record.CleanDetail(strings.TrimSpace(a + " " + firstLines(b)))
 }
 
-// firstLines keeps a Go crash's first words and drops its goroutine dump.
+// firstLines keeps a Go crash's first words and drops its goroutine dump, and what runtimes
+// say at every start.
 func firstLines(s string) string {
 	head, _, _ := strings.Cut(s, "\n\ngoroutine ")
+	if said := strings.TrimSpace(banner.ReplaceAllString(head, "")); said != "" {
+		return said
+	}
 	return head
 }
+
+// banner matches the lines that TensorFlow and TensorFlow Lite write to standard error when
+// nothing is wrong: of level INFO, about the processor, and before their logging is set up.
+var banner = regexp.MustCompile(`(?m)^(INFO: |I\d{4} |[IW]0000 |\d{4}-\d\d-\d\d [0-9:.]+: I |To enable the following instructions: |WARNING: All log messages before absl::InitializeLog).*\n?`)
 
 func (t *Talk) kill() {
 	t.process.Kill()

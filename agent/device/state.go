@@ -2,6 +2,7 @@ package device
 
 import (
 	"fmt"
+	"io/fs"
 	"math"
 	"path"
 	"slices"
@@ -105,6 +106,9 @@ func (d *Device) Snapshot() State {
 	s.ThermalLevel = d.thermalLevel()
 	if v, err := d.piThrottled(); err == nil {
 		s.PiThrottled = &v
+	} else if model, _ := d.fs.String("proc/device-tree/model"); strings.HasPrefix(model, "Raspberry Pi") {
+		s.Absent = append(s.Absent, Absence{What: "under-voltage", Reason: err.Error(),
+			Cure: "vcgencmd get_throttled says it where the kernel does not; the firmware's driver is part of Raspberry Pi's own kernels"})
 	}
 	s.StealTicks = d.steal()
 	return s
@@ -324,12 +328,24 @@ func (d *Device) charger() bool {
 	return false
 }
 
+// piThrottled reads what a Raspberry Pi's firmware says of its supply and clocks: its own
+// word, in hexadecimal, below the firmware's node – soc:firmware up to a Pi 4, and since the
+// Pi 5's device tree has addresses in such names soc@107c000000:firmware –, or else the
+// under-voltage alarm that the hwmon driver rpi_volt (raspberrypi-hwmon.c) makes of it.
 func (d *Device) piThrottled() (int64, error) {
-	s, err := d.fs.String("sys/devices/platform/soc/soc:firmware/get_throttled")
-	if err != nil {
-		return 0, err
+	for _, name := range d.fs.Glob("sys/devices/platform/soc*/soc*:firmware/get_throttled") {
+		s, err := d.fs.String(name)
+		if err != nil {
+			return 0, err
+		}
+		return strconv.ParseInt(strings.TrimPrefix(s, "0x"), 16, 64)
 	}
-	return strconv.ParseInt(strings.TrimPrefix(s, "0x"), 16, 64)
+	for _, dir := range d.fs.Glob("sys/class/hwmon/hwmon[0-9]*") {
+		if name, err := d.fs.String(dir + "/name"); err == nil && name == "rpi_volt" {
+			return d.fs.Int(dir + "/in0_lcrit_alarm")
+		}
+	}
+	return 0, fmt.Errorf("neither the firmware's get_throttled nor the hwmon driver rpi_volt is there: %w", fs.ErrNotExist)
 }
 
 // steal reads the eighth figure of the cpu line of /proc/stat (proc_stat(5)).

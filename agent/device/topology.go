@@ -177,6 +177,12 @@ func (d *Device) clusters(cpus []CPU) []Cluster {
 	}))
 }
 
+// binned is the factor below which the speeds of two groups of one design of core are one
+// cluster: parts of a die that reach their clock with less voltage are let go a little
+// higher (RK3588: 2.256 and 2.304 GHz). A cluster that is meant to be another is further
+// off (Snapdragon 765G: 2.2 and 2.4 GHz).
+const binned = 1.07
+
 // groupBy returns one cluster a distinct speed, slowest first.
 func groupBy(cpus []CPU, speed func(CPU) float64) []Cluster {
 	bySpeed := map[float64]*Cluster{}
@@ -193,8 +199,14 @@ func groupBy(cpus []CPU, speed func(CPU) float64) []Cluster {
 	}
 	slices.Sort(speeds)
 	var out []Cluster
-	for _, s := range speeds {
-		out = append(out, *bySpeed[s])
+	for i, s := range speeds {
+		cl := *bySpeed[s]
+		if n := len(out); n > 0 && cl.Core != "" && cl.Core == out[n-1].Core && s < binned*speeds[i-1] {
+			cl.CPUs = append(out[n-1].CPUs, cl.CPUs...).sorted()
+			out[n-1] = cl // named by the faster part
+			continue
+		}
+		out = append(out, cl)
 	}
 	return out
 }

@@ -1,6 +1,8 @@
 package device
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,5 +89,84 @@ func TestThrottlingCountsOnlyWhatIsNew(t *testing.T) {
 	}
 	if e := Throttling(after, after); len(e) != 0 {
 		t.Errorf("old news is evidence: %v", e)
+	}
+}
+
+// TestBinnedCoresAreOneCluster: four cores of one design whose pairs differ by two percent in
+// speed are one cluster; a faster pair by nine is another, and so are two designs.
+func TestBinnedCoresAreOneCluster(t *testing.T) {
+	for _, c := range []struct {
+		mhz  [2]int // of CPUs 4 and 5, 6 and 7
+		part [2]string
+		want string
+	}{
+		{[2]int{2256, 2304}, [2]string{"0xd0b", "0xd0b"}, "little 0-3 big 4-7 "},
+		{[2]int{2200, 2400}, [2]string{"0xd0b", "0xd0b"}, "little 0-3 mid 4-5 big 6-7 "},
+		{[2]int{2256, 2304}, [2]string{"0xd0a", "0xd0b"}, "little 0-3 mid 4-5 big 6-7 "},
+	} {
+		root := t.TempDir()
+		put(t, root, "sys/devices/system/cpu/present", "0-7\n")
+		info := ""
+		for i := range 8 {
+			khz, part := 1800000, "0xd05"
+			if i > 3 {
+				khz, part = 1000*c.mhz[i/6], c.part[i/6]
+			}
+			dir := fmt.Sprintf("sys/devices/system/cpu/cpu%d/", i)
+			put(t, root, dir+"cpu_capacity", fmt.Sprintln(khz/2250))
+			put(t, root, dir+"cpufreq/cpuinfo_max_freq", fmt.Sprintln(khz))
+			info += fmt.Sprintf("processor\t: %d\nCPU implementer\t: 0x41\nCPU part\t: %s\n\n", i, part)
+		}
+		put(t, root, "proc/cpuinfo", info)
+		d, err := Open(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, cl := range d.Topology().Clusters {
+			got += fmt.Sprintf("%s %v ", cl.Name, cl.CPUs)
+		}
+		if got != c.want {
+			t.Errorf("%v %v: %s, want %s", c.mhz, c.part, got, c.want)
+		}
+	}
+}
+
+// TestUnderVoltageOfAPi: where the firmware's word stands on a Pi 5, what the hwmon driver
+// makes of it, and that neither is there.
+func TestUnderVoltageOfAPi(t *testing.T) {
+	for _, c := range []struct {
+		path, text string
+		evidence   int
+	}{
+		{"sys/devices/platform/soc/soc:firmware/get_throttled", "50005\n", 2},
+		{"sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled", "0x50005\n", 2},
+		{"sys/class/hwmon/hwmon2/in0_lcrit_alarm", "1\n", 1},
+		{"sys/class/hwmon/hwmon2/in0_lcrit_alarm", "0\n", 0},
+		{"", "", -1},
+	} {
+		root := t.TempDir()
+		put(t, root, "proc/device-tree/model", "Raspberry Pi 5 Model B Rev 1.0\x00")
+		put(t, root, "sys/class/hwmon/hwmon2/name", "rpi_volt\n")
+		if c.path == "" {
+			put(t, root, "sys/class/hwmon/hwmon2/name", "rp1_adc\n")
+		} else {
+			put(t, root, c.path, c.text)
+		}
+		d, err := Open(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := d.Snapshot()
+		if c.evidence < 0 {
+			said := slices.ContainsFunc(s.Absent, func(a Absence) bool { return a.What == "under-voltage" && a.Reason != "" && a.Cure != "" })
+			if s.PiThrottled != nil || !said {
+				t.Errorf("nothing tells of the supply, and the state is %v, absent %v", s.PiThrottled, s.Absent)
+			}
+			continue
+		}
+		if e := Throttling(s, s); len(e) != c.evidence || c.evidence > 0 && e[0] != "the supply voltage is too low" {
+			t.Errorf("%s %q: evidence %q", c.path, c.text, e)
+		}
 	}
 }

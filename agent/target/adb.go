@@ -165,12 +165,12 @@ func (c *adbConn) explain(err error, said string) error {
 	case has("No space left", "ENOSPC"):
 		return fmt.Errorf("%w: %s", ErrNoSpace, said)
 	case has("not found", "no devices"):
-		return hint.Wrap(fmt.Errorf("%w: %s: %w", ErrLost, c.d, errNoDevice), "adb devices lists what is connected")
+		return hint.Wrap(fmt.Errorf("%w: %s: %w", ErrLost, c.d, errNoDevice), "adb devices lists what is connected; after adb tcpip or adb usb, which end all that was started through adb, the same command goes on")
 	}
 	if said == "" {
 		return fmt.Errorf("%w: %s: adb: %w", ErrLost, c.d, err)
 	}
-	return hint.Wrap(fmt.Errorf("%w: %s: %s", ErrLost, c.d, said), "adb devices lists what is connected")
+	return hint.Wrap(fmt.Errorf("%w: %s: %s", ErrLost, c.d, said), "adb devices lists what is connected; after adb tcpip or adb usb, which end all that was started through adb, the same command goes on")
 }
 
 // withoutServer drops what adb says about its server ("* daemon started

@@ -2,14 +2,13 @@ package modelfile
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
 	"github.com/isocost/isocost/benchmarks/ortmodel"
 	"github.com/isocost/isocost/benchmarks/tflitereader"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -26,7 +25,7 @@ type Use struct {
 }
 
 func (f *File) onnxOptions(use Use) onnxreader.Options {
-	return onnxreader.Options{Dims: f.Own(use.Dims), Batch: use.Batch, Name: f.Name, Root: os.DirFS(filepath.Dir(f.Path)), Target: use.On, Trace: use.Trace}
+	return onnxreader.Options{Dims: f.Own(use.Dims), Batch: use.Batch, Name: f.Name, Root: onnx.Folder(f.Path), Target: use.On, Trace: use.Trace}
 }
 
 // Kernels are the kernels that the model's runtime makes of it: ONNX Runtime's CPU

@@ -35,8 +35,12 @@ func Parts(path string) ([]string, error) {
 		if !filepath.IsLocal(local) {
 			return nil, fmt.Errorf("%s keeps tensors in %q, outside of its folder", path, p)
 		}
-		if _, err := os.Stat(filepath.Join(filepath.Dir(path), local)); err != nil {
-			return nil, hint.Wrap(fmt.Errorf("%s keeps tensors in another file: %w", path, err), "the two belong together: copy %s beside the model", p)
+		if err := onnx.CheckFolder(path, filepath.ToSlash(filepath.Clean(local))); err != nil {
+			how := hint.Of(err)
+			if how == "" {
+				how = "the two belong together: copy " + p + " beside the model"
+			}
+			return nil, hint.Wrap(fmt.Errorf("%s keeps tensors in another file, %s: %w", path, p, err), "%s", how)
 		}
 		parts[i] = local
 	}

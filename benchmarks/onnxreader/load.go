@@ -57,7 +57,7 @@ func ReadFile(path string, opt Options) (*network.Network, error) {
 		return nil, err
 	}
 	if opt.Root == nil {
-		opt.Root = os.DirFS(filepath.Dir(path))
+		opt.Root = onnx.Folder(path)
 	}
 	if opt.Name == "" {
 		opt.Name = strings.TrimSuffix(filepath.Base(path), ".onnx")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -289,7 +290,7 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 	}
 	c := &campaign.Campaign{
 		Plan: plan, PlanHash: plan.SHA256(), Protocol: protocol, Backend: spec, Path: output, Agent: version,
-		Boot: bootID(), MaxSeconds: o.MaxTime.Seconds(), MemoryBytes: o.Memory, Now: time.Now,
+		Boot: bootID(), MaxSeconds: o.MaxTime.Seconds(), MemoryBytes: o.Memory, Now: time.Now, Flags: map[string]string{},
 	}
 	// Before the device's state is read: what the policy sets is not throttling.
 	if o.Backend != "sim" {
@@ -302,7 +303,7 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 			return err
 		}
 		if evidence != "" {
-			c.Flags = map[string]string{"clock": protocol.Clock + ", " + evidence}
+			c.Flags["clock"] = protocol.Clock + ", " + evidence
 		}
 		defer release()
 	}
@@ -411,6 +412,19 @@ func shortOfTime(records []*record.Record) string {
 	return detail
 }
 
+// limits are what the process may use where that is less than what the machine has, for the
+// record file's header; the CPUs it may run on are the device's cores.
+func limits(s device.State) map[string]string {
+	out := map[string]string{}
+	if s.CPUQuota != nil {
+		out["cpu_quota"] = fmt.Sprintf("%.3g CPUs' worth of time", *s.CPUQuota)
+	}
+	if s.MemoryLimit != nil {
+		out["memory_limit"] = fmt.Sprintf("%d bytes", *s.MemoryLimit)
+	}
+	return out
+}
+
 // onDevice fills in what is known of the machine: the simulated device has its
 // own identity and no sensors here.
 func (o *benchOptions) onDevice(env cli.Env, c *campaign.Campaign, p agent.Protocol) error {
@@ -441,6 +455,7 @@ func (o *benchOptions) onDevice(env cli.Env, c *campaign.Campaign, p agent.Proto
 	if w := crowded(p.Threads, set, d.Snapshot().CPUQuota); w != "" {
 		fmt.Fprintf(env.Stderr, "agent: warning: %s\n", w)
 	}
+	maps.Copy(c.Flags, limits(d.Snapshot()))
 	c.Device = dev
 	c.Caution = o.caution(d, c.Backend)
 	c.Sense = sense(d)

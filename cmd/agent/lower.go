@@ -58,6 +58,24 @@ func (o *lowerOptions) AddFlags(flags *pflag.FlagSet) {
 	o.backendOptions.AddFlags(flags)
 }
 
+// replacesPart is the error of an output that is a file in which one of the models keeps its
+// tensors.
+func (o *lowerOptions) replacesPart(models []string) error {
+	for _, m := range models {
+		parts, err := modelfile.Parts(m)
+		if err != nil {
+			return err
+		}
+		for i, p := range parts {
+			parts[i] = filepath.Join(filepath.Dir(m), p)
+		}
+		if err := cli.NewOutput("-o", o.Output, parts...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) error {
 	if len(models) == 0 {
 		return cli.Usagef("no model is named")
@@ -90,6 +108,9 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 	}
 	if err := modelfile.CheckDims(o.Dims, files); err != nil {
 		return cli.Usage(err)
+	}
+	if err := o.replacesPart(models); err != nil {
+		return err
 	}
 	options, err := o.providerOptions()
 	if err != nil {

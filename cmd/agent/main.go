@@ -28,6 +28,7 @@ func program() *cli.Program {
 			jobCommand(),
 			forwardCommand(),
 			compareCommand(),
+			recordsCommand(),
 			lowerCommand(),
 			runtimesCommand(),
 			runtimeProbeCommand(),

@@ -28,17 +28,24 @@ func runtimesCommand() cli.Command {
 		Long: `
 list only looks: it reports each runtime's library, where its path comes from, its hash, licence and, where the hash is a pinned
 one, version. verify also loads each in a process of its own and opens and runs a small convolution on every provider:
-what it reports as running has run and computed the same as the CPU. For a missing runtime it says how to get it.`,
+what it reports as running has run and computed the same as the CPU. For a missing runtime it says how to get it.
+With --target it asks about the libraries of the bundle on another device.`,
 		Example: "agent runtimes verify onnxruntime",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o runtimesOptions
 			o.AddFlags(flags)
-			return func(ctx context.Context, env cli.Env, args []string) error { return o.run(ctx, env, args) }
+			return func(ctx context.Context, env cli.Env, args []string) error {
+				if o.remote() {
+					return o.runThere(ctx, env, append(remoteArgs("runtimes", flags), args...))
+				}
+				return o.run(ctx, env, args)
+			}
 		},
 	}
 }
 
 type runtimesOptions struct {
+	targetOptions
 	JSON    bool
 	Timeout time.Duration
 }
@@ -46,6 +53,7 @@ type runtimesOptions struct {
 func (o *runtimesOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.JSON, "json", false, "print one JSON object per runtime")
 	flags.DurationVar(&o.Timeout, "timeout", time.Minute, "longest time to load a library or try a provider")
+	o.targetOptions.AddFlags(flags)
 }
 
 // nativeReport holds what is known about one runtime.

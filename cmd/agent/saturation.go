@@ -77,7 +77,7 @@ func saturationOf(path string, exact bool) string {
 	if err != nil {
 		return ""
 	}
-	layers, err := saturation.Layers(m, os.DirFS(filepath.Dir(path)))
+	layers, err := saturation.Layers(m, onnx.Folder(path))
 	if err != nil {
 		return fmt.Sprintf("whether its integer products saturate on this processor, which has no VNNI, is not known: %v", err)
 	}

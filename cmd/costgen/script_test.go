@@ -38,17 +38,18 @@ func TestCostgenScripts(t *testing.T) {
 func campaign(audit int) []byte {
 	rng := rand.New(rand.NewPCG(1, 2))
 	h := record.Header{
-		Format: record.Format, Agent: "test", Started: "2024-01-01T00:00:00Z", Plan: hash("plan"),
+		Format: record.FormatV1, Agent: "test", Started: "2024-01-01T00:00:00Z", Plan: hash("plan"),
 		Protocol: lut.Protocol{SHA256: hash("p: 1\n"), YAML: "p: 1\n"},
 		Device:   lut.Device{ID: "dev", Model: "m", CPU: "made-up", OS: "linux", Arch: "amd64", Cores: "0"},
 		Runtime:  lut.Runtime{Library: lut.Library{Backend: "sim", Version: "1", SHA256: hash("lib"), Provider: "cpu"}, Threads: 1},
 	}
 	var b bytes.Buffer
+	chain := record.Chain{Plain: true} // scripts change and shuffle lines
 	line := func(data []byte, err error) {
 		if err != nil {
 			panic(err)
 		}
-		b.Write(data)
+		b.Write(chain.Seal(data))
 		b.WriteByte('\n')
 	}
 	line(record.EncodeHeader(h))
@@ -84,6 +85,7 @@ func campaign(audit int) []byte {
 		}
 		put(r, v)
 	}
+	line(record.EncodeLine(record.Line{End: &record.End{Cases: n}}))
 	return b.Bytes()
 }
 

@@ -17,6 +17,8 @@ const grace = time.Second
 func (p *Program) Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// A second signal ends the process at once: the first one's handling is over by then.
+	context.AfterFunc(ctx, stop)
 	return p.runInterruptible(ctx, os.Args[1:], Env{os.Stdin, os.Stdout, os.Stderr, os.Getenv})
 }
 
