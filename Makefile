@@ -54,6 +54,11 @@ accuracy-tflite: setup build ## the same for .tflite networks on LiteRT (12 minu
 differential: setup ## what the reader folds against ONNX Runtime, 20,000 random graphs (3 minutes)
 	ISOCOST_REQUIRE_NATIVE=onnxruntime ISOCOST_DIFFERENTIAL=20000 $(GO) test -count=1 -timeout 30m -v -run FoldsAgree ./agent/ort
 
+.PHONY: torture
+torture: setup ## damaged files, kills, two at once, full disks, limits and every fuzz target → docs/results/torture.md (10 minutes; TORTURE=short: less than one, no page)
+	ISOCOST_TORTURE=$(or $(TORTURE),long) ISOCOST_STUDY=$(CURDIR)/.study.md $(GO) test -count=1 -timeout 60m -v ./internal/torture
+	@if [ "$(or $(TORTURE),long)" = long ]; then scripts/studies/results.sh torture 'make torture' < .study.md; fi; rm -f .study.md
+
 .PHONY: memory
 memory: setup build ## peak memory predicted against what ONNX Runtime asks for, a space and (MODELS_DIR=…) exported networks → docs/results/memory.md (a minute, and 4 s a network)
 	scripts/studies/memory.sh

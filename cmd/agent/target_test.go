@@ -112,6 +112,7 @@ func TestTargetWrongUse(t *testing.T) {
 		{"unknown kind", 2, []string{"device", "--target", "usb:1"}},
 		{"is not a host name", 2, []string{"bench", model, "--target", "ssh:u@$(reboot)"}},
 		{"serial number", 2, []string{"bench", model, "--target", "adb:; reboot"}},
+		{"not in known_hosts", 1, []string{"runtimes", "verify", "--target", "ssh:u@localhost:1", "--ssh-known-hosts", os.DevNull}},
 		{"not in known_hosts", 1, []string{"device", "--target", "ssh:u@localhost:1", "--ssh-known-hosts", os.DevNull}},
 	} {
 		out, talk, code := agentMain("", c.args...)

@@ -54,11 +54,7 @@ func (r *reader) err() error {
 		lines = append(lines, fmt.Sprintf("%s:%d: %s", r.file, p.line, p.text))
 		fix = cmp.Or(fix, p.fix)
 	}
-	err := errors.New(strings.Join(lines, "\n"))
-	if fix != "" {
-		return hint.Wrap(err, "%s", fix)
-	}
-	return err
+	return hint.Wrap(errors.New(strings.Join(lines, "\n")), "%s", cmp.Or(fix, "examples/mobile-cnn/space.yaml shows the form, docs/formats/space.md every field"))
 }
 
 // parse returns the document's root mapping, nil when there is none (a problem
