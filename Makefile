@@ -98,7 +98,7 @@ test-python-reading: build ## the Python package without torch: formats, protoco
 
 .PHONY: test-python
 test-python: setup build ## the Python package with torch and Ray: types, own modules, gradients, a cluster whose nodes die (3 minutes; the first time 6 GB are installed beside the checkout)
-	python="$$(scripts/setup-python.sh torch)" && cd python && "$$python" -m mypy && ISOCOST_BIN=$(CURDIR)/bin "$$python" -m pytest --durations=5
+	python="$$(scripts/setup-python.sh torch)" && cd python && "$$python" -c 'import onnxruntime, pandas, ray, torch' && "$$python" -m mypy && ISOCOST_BIN=$(CURDIR)/bin "$$python" -m pytest --durations=5
 
 .PHONY: python-requirements
 python-requirements: ## pin the packages of python/requirements/*.in anew, by version and hash

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import re
 
 import pytest
 
 import isocost
-from isocost import Arch, IsocostError
+from isocost import Arch, IsocostError, programs
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch", reason="make test-python has torch")
@@ -63,6 +65,21 @@ def test_files_are_listed_by_their_content(saved):
     assert len(listed) == 2 + 6 + 4
 
 
+def test_go_reads_what_is_written(saved, tmp_path):
+    """isosearch counts the network's parameters, and agent plans its modules."""
+    import onnx
+
+    space, path = saved
+    said = json.loads(programs.run("isosearch", ["price", "--space", path, "--lut", "space:params", "--json"]))
+    assert said["architectures"][0]["arch"] == space.default.key
+    # The files hold as many: batch norm is folded into biases, and equal biases are kept once.
+    want = sum(math.prod(t.dims) for f in composed(path, space.default) for t in onnx.load(path.parent / f).graph.initializer)
+    assert said["architectures"][0]["costs"][0]["predicted"]["value"] == want
+    programs.run("agent", ["plan", "--space", path, "--calibrate", "2", "--audit", "2", "--seed", "1", "-o", tmp_path / "plan.jsonl"])
+    plan = (tmp_path / "plan.jsonl").read_text()
+    assert plan.count("name=block") > 0 and plan.count("name=conv") > 0
+
+
 def test_writing_again_changes_nothing(saved, tmp_path):
     _, path = saved
     again = make().save(tmp_path / "s")
@@ -72,10 +89,8 @@ def test_writing_again_changes_nothing(saved, tmp_path):
     assert not (tmp_path / "s" / "modules" / "stale.onnx").exists()
 
 
-def compose(path, arch, x):
-    """Runs the files of an architecture one after another."""
-    import onnxruntime
-
+def composed(path, arch):
+    """The files of an architecture, first to last."""
     text = path.read_text()
     forms = []
     forms += re.findall(r"name: stem, out: .*, form: (\S+)}", text)
@@ -87,8 +102,14 @@ def compose(path, arch, x):
         width = ["8", "16"][layer.width]
         line = re.search(rf"{width}: {{(.*)}}", lines) or re.search(r"{(.*)}", lines)
         forms.append(re.search(rf"{layer.precision}: (\S+?)[,}}]", line[0] + "}")[1])
-    forms += re.findall(r"name: classifier, out: .*, form: (\S+)}", text)
-    for f in forms:
+    return forms + re.findall(r"name: classifier, out: .*, form: (\S+)}", text)
+
+
+def compose(path, arch, x):
+    """Runs the files of an architecture one after another."""
+    import onnxruntime
+
+    for f in composed(path, arch):
         session = onnxruntime.InferenceSession(str(path.parent / f), providers=["CPUExecutionProvider"])
         x = session.run(["y"], {"x": x})[0]
     return x
