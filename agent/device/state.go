@@ -333,8 +333,8 @@ func (d *Device) charger() bool {
 // Pi 5's device tree has addresses in such names soc@107c000000:firmware –, or else the
 // under-voltage alarm that the hwmon driver rpi_volt (raspberrypi-hwmon.c) makes of it.
 func (d *Device) piThrottled() (int64, error) {
-	for _, name := range d.fs.Glob("sys/devices/platform/soc*/soc*:firmware/get_throttled") {
-		s, err := d.fs.String(name)
+	if found := d.fs.Glob("sys/devices/platform/soc*/soc*:firmware/get_throttled"); len(found) > 0 {
+		s, err := d.fs.String(found[0])
 		if err != nil {
 			return 0, err
 		}

@@ -25,7 +25,7 @@ Each line of a record file carries a sum of itself and of the line before, so th
 dropped or moved is told from one as it was written. Without --recover the files are checked: what they hold is
 printed, and what is wrong with a damaged one, line by line, is the error. With --recover the whole lines of one file
 go into another, which says in its header how much was lost; agent bench continues it, or costgen compiles it.`,
-		Example: "agent records --recover rec.jsonl -o whole.jsonl",
+		Example: "agent records rec.jsonl",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var recover bool
 			var output string

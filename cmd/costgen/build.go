@@ -53,9 +53,8 @@ networks that nobody has measured (costgen predict).
 Interrupted, it writes the table so far. The same command goes on, also after a kill, and
 ends with the table it would have made undisturbed: plans and records are kept in a folder
 beside the table. Several targets are measured side by side, each with a table of its own;
--o names their folder then.`,
-		Example: `costgen build --target ssh:pi@raspberrypi --minutes 10 -o pi.lut.json
-  costgen build --target adb:39111FDJG --target adb:R5CT20 --minutes 10 -o phones/`,
+-o names their folder then: --target ssh:pi@raspberrypi --target adb:39111FDJG -o boards/.`,
+		Example: "costgen build --backend sim --sim-device examples/sim-device.yaml --minutes 1 -o sim.lut.json",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o buildOptions
 			f.StringArrayVar(&o.targets, "target", []string{"local"}, "device to measure: local, adb:SERIAL, ssh:USER@HOST; may be repeated")

@@ -34,7 +34,7 @@ A census holds, for each network, its kernels as keys, first to last. agent plan
 built-in census of public networks. The models given are added, as one family, to the
 census that --with names, or make one of their own. Without models the census is
 summarised: of --with, else the built-in one.`,
-		Example: "costgen census net-a.onnx net-b.onnx --family mine --dim N=1 -o mine.census.jsonl.gz",
+		Example: "costgen census net.onnx other.onnx --family mine --dim batch=1 -o mine.census.jsonl.gz",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o censusOptions
 			f.StringVar(&o.family, "family", "", "name of the family that the models are of")

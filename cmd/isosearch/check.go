@@ -25,7 +25,7 @@ func checkCommand() cli.Command {
 Asks the evaluator about the space's default and random architectures at several seeds, and about some of it again of
 a process that was started anew: whether it keeps to the protocol, whether it answers the same when asked the same,
 how far its seeds spread, how long it takes. From that it says how many evaluations certify a result at --epsilon.`,
-		Example:  `isosearch check --space space.yaml --evaluator "exec:python3 evaluator.py" --epsilon 0.005`,
+		Example:  "isosearch check --space examples/study/space.yaml --evaluator table:examples/study/toy.jsonl,noise=gaussian --epsilon 0.5",
 		Finishes: true,
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o checkOptions
