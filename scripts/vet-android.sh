@@ -13,5 +13,5 @@ if ! command -v "$cc" >/dev/null; then
 	CGO_ENABLED=0 exec go vet $(CGO_ENABLED=0 go list ./... | grep -v '/benchmarks$')
 fi
 # -O0: nothing runs. The two tags are build-agent.sh's.
-CGO_ENABLED=1 CC=$cc CGO_CFLAGS="-O0 -Wno-deprecated-declarations -I'$(pwd)/scripts/android-vet'" \
+CGO_ENABLED=1 CC=$cc CGO_CFLAGS="-O0 -Wno-deprecated-declarations '-I$(pwd)/scripts/android-vet'" \
 	exec go vet -tags netgo,osusergo ./...

@@ -261,11 +261,16 @@ func (f *fitter) settle(m *Model, use []bool, start []float64, passes int) []flo
 	if len(sums) == 0 && !f.noisy() {
 		passes = 1
 	}
+	means := map[string][]float64{} // of the pass before
 	for pass := range passes {
 		for i := range f.sites {
 			known[i] = &knowledge{noise: f.rest[i]}
 		}
 		for g, p := range m.processes {
+			means[g] = p.mean
+			if pass == 0 {
+				means[g] = nil
+			}
 			n := len(p.inducing) + 1
 			p.post = newMatrix(n, n)
 			b := make([]float64, n)
@@ -279,6 +284,10 @@ func (f *fitter) settle(m *Model, use []bool, start []float64, passes int) []flo
 				z, v := own[i].working(eta[i])
 				r := z - f.base[i]
 				phi, k := f.phi[i], known[i]
+				if last := means[g]; last != nil {
+					off := r - dot(phi, last)
+					v *= outlying(off*off, f.rest[i]+v)
+				}
 				k.trust = f.rest[i] / (f.rest[i] + v)
 				k.shift, k.noise = k.trust*r, f.rest[i]*(1-k.trust)
 				w := 1 / (f.rest[i] + v)

@@ -8,6 +8,19 @@ import (
 // measurement against others.
 const misfit = 0.2
 
+// pricePasses are enough for the weights to come to rest.
+const pricePasses = 6
+
+// freedom is the degrees of freedom of Student's t, as which noise is distributed: some
+// measurements of a shared host are far outside their stated error.
+const freedom = 4
+
+// outlying is the factor, at least 1, by which a measurement that lies off its expectation of
+// this variance is less certain than it says (Lange, Little and Taylor 1989).
+func outlying(squared, variance float64) float64 {
+	return max(1, (freedom+squared/variance)/(freedom+1))
+}
+
 // pricesOf fits the physics of all groups to the observations at once, none negative. Each
 // kind and precision has prices of its own as far as its observations tell; what they do not
 // tell is as for all kernels together.
@@ -47,7 +60,7 @@ func solvePrices(sites []*site, obs []sum, of []int, blocks int, around []float6
 	n := blocks * physicsTerms
 	var theta []float64
 	row := make([]float64, n)
-	for range 3 {
+	for range pricePasses {
 		a, b := newMatrix(n, n), make([]float64, n)
 		for i := range obs {
 			o := &obs[i]
@@ -57,11 +70,13 @@ func solvePrices(sites []*site, obs []sum, of []int, blocks int, around []float6
 					row[of[t.site]*physicsTerms+j] += t.count * x
 				}
 			}
-			level := math.Abs(o.value)
+			level, off := math.Abs(o.value), 0.0
 			if theta != nil {
-				level = max(dot(row, theta), 0.2*level)
+				expected := dot(row, theta)
+				level, off = max(expected, 0.2*level), o.value-expected
 			}
-			w := 1 / (o.stdErr*o.stdErr + misfit*misfit*level*level)
+			variance := o.stdErr*o.stdErr + misfit*misfit*level*level
+			w := 1 / (variance * outlying(off*off, variance))
 			for j, x := range row {
 				if x != 0 {
 					axpy(w*x, row, a.row(j))
