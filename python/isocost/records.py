@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Records"]
 
-FORMAT = "isocost/records/v1"
+FORMATS = ("isocost/records/v2", "isocost/records/v1")
 
 
 class Records:
@@ -22,7 +22,7 @@ class Records:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.header = read_lines(self.path, FORMAT)[0]  #: device, runtime, protocol, agent of the campaign
+        self.header = read_lines(self.path, *FORMATS)[0]  #: device, runtime, protocol, agent of the campaign
 
     @property
     def device(self) -> dict[str, Any]:
@@ -37,7 +37,7 @@ class Records:
     def frame(self) -> "pd.DataFrame":
         """One row per case: kind, case, name, key, validity (codes joined by a blank; ``ok``), estimate_us with its 95 % interval lo_us hi_us, n samples, median_us, mad_us, rounds, stop. A failed case has no estimate: NaN."""
         rows = []
-        for line in read_lines(self.path, FORMAT)[1]:
+        for line in read_lines(self.path, *FORMATS)[1]:
             r = line.get("record")
             if r is None:
                 continue
@@ -50,7 +50,7 @@ class Records:
     def samples(self) -> "pd.DataFrame":
         """One row per raw sample: group, round, seq (the visit within the round), model, at_s (seconds since the campaign began), us per run, preempted (the sample was marked and left out)."""
         rows = []
-        for line in read_lines(self.path, FORMAT)[1]:
+        for line in read_lines(self.path, *FORMATS)[1]:
             v = line.get("visit")
             if v is None:
                 continue

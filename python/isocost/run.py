@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
-JOURNALS = ("isocost/journal/v2", "isocost/journal/v1")
-CERTIFICATES = ("isocost/certificate/v2", "isocost/certificate/v1")
+JOURNALS = ("isocost/journal/v3", "isocost/journal/v2", "isocost/journal/v1")
+CERTIFICATES = ("isocost/certificate/v3", "isocost/certificate/v2", "isocost/certificate/v1")
 
 
 class Run:
