@@ -154,7 +154,9 @@ func (j *judges) conform(m *devicemodel.Model, held []heldOut, predicted []float
 	var errs, sds []float64
 	ss := 0.0
 	for i, h := range held {
-		e := math.Log(j.c.calibrate[h.index].value / predicted[i])
+		// A calibration can take a network to nothing or below: that is as far off as can be said.
+		value := j.c.calibrate[h.index].value
+		e := math.Log(value / max(predicted[i], value/20))
 		errs, sds = append(errs, e), append(sds, h.stdErr)
 		ss += e * e / float64(len(held))
 	}

@@ -121,7 +121,8 @@ func (m *Model) Conform(errs, sds []float64) {
 	for i, e := range errs {
 		z[i] = math.Abs(e) / math.Sqrt(widen*widen*sds[i]*sds[i]+context*context+1e-8)
 		ss += z[i] * z[i]
-		off += math.Expm1(-e) * math.Expm1(-e)
+		relative := math.Expm1(min(-e, 5)) // a price beyond bounds is a finite error
+		off += relative * relative
 	}
 	scale := math.Sqrt(ss/float64(n)*(1+1/float64(n))) * stats.StudentQuantile(0.95, n-1) / normal95
 	if k, ok := stats.ConformalRank(n, 0.95); ok {

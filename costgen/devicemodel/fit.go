@@ -233,6 +233,7 @@ func (f *fitter) place() {
 			points[k], _ = p.embed(f.sites[i])
 		}
 		p.induce(points)
+		p.mean = nil // it was of other points
 		for k, i := range f.members[g] {
 			f.phi[i], f.rest[i] = p.weights(&points[k])
 		}
@@ -261,16 +262,13 @@ func (f *fitter) settle(m *Model, use []bool, start []float64, passes int) []flo
 	if len(sums) == 0 && !f.noisy() {
 		passes = 1
 	}
-	means := map[string][]float64{} // of the pass before
+	means := map[string][]float64{} // of the pass before, or of the fit that this one starts from
 	for pass := range passes {
 		for i := range f.sites {
 			known[i] = &knowledge{noise: f.rest[i]}
 		}
 		for g, p := range m.processes {
 			means[g] = p.mean
-			if pass == 0 {
-				means[g] = nil
-			}
 			n := len(p.inducing) + 1
 			p.post = newMatrix(n, n)
 			b := make([]float64, n)

@@ -76,7 +76,10 @@ func solvePrices(sites []*site, obs []sum, of []int, blocks int, around []float6
 				level, off = max(expected, 0.2*level), o.value-expected
 			}
 			variance := o.stdErr*o.stdErr + misfit*misfit*level*level
-			w := 1 / (variance * outlying(off*off, variance))
+			if around != nil { // kinds differ: around the common prices nothing is an outlier
+				variance *= outlying(off*off, variance)
+			}
+			w := 1 / variance
 			for j, x := range row {
 				if x != 0 {
 					axpy(w*x, row, a.row(j))
