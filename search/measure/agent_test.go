@@ -84,7 +84,7 @@ func TestAgentMeasures(t *testing.T) {
 	}
 	sum := sha256.Sum256(text)
 	protocol := lut.Protocol{SHA256: hex.EncodeToString(sum[:]), YAML: string(text)}
-	a := &Agent{Space: s, Program: program, Args: []string{"--ort-lib", lib, "--max-time", "1s"}, Target: "local", Dir: filepath.Join(dir, "m"),
+	a := &Agent{Space: s, Program: program, Args: []string{"--ort-lib", lib, "--max-time", "10s"}, Target: "local", Dir: filepath.Join(dir, "m"),
 		Table: lut.File{Metric: lut.Latency, Runtime: lut.Runtime{Library: lut.Library{Backend: "ort", Provider: "cpu"}, Threads: 1}, Protocol: protocol}, Stderr: os.Stderr}
 	got, err := a.Measure(context.Background(), []space.Arch{s.Default(), small})
 	if err != nil {
