@@ -117,7 +117,7 @@ func tighten(all, loose []*Source) error {
 	if cells < leastForModel {
 		return nil
 	}
-	m, err := devicemodel.Fit(obs, devicemodel.Options{})
+	m, err := devicemodel.Fit(obs)
 	if err != nil {
 		return err
 	}

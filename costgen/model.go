@@ -37,9 +37,9 @@ func (c *campaign) observations(sums []float64) []devicemodel.Observation {
 	return obs
 }
 
-// FamilyOfNetwork is the family that a network's name tells: the letters it begins with, so that
-// resnet18 and resnet50 are of one family and mobilenetv2_100 and mobilenetv3_small are of another.
-// A network without such a name is a family of its own.
+// FamilyOfNetwork returns the family that a network's name tells: the letters it begins with, so
+// that resnet18 and resnet50 are of one family, and mobilenetv2 and mobilenetv3 too. A network
+// without such a name is a family of its own.
 func FamilyOfNetwork(name string) string {
 	end := strings.IndexFunc(name, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') })
 	if end < 0 {
@@ -60,7 +60,7 @@ func fitModel(f *lut.File, c *campaign, traffic bool) error {
 		return hint.Wrap(fmt.Errorf("%d cells are too few for a model of the device, it needs %d", len(c.cells), leastForModel),
 			"agent plan --device plans enough, or compile without --model")
 	}
-	m, err := devicemodel.Fit(c.observations(nil), devicemodel.Options{})
+	m, err := devicemodel.Fit(c.observations(nil))
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func fitModel(f *lut.File, c *campaign, traffic bool) error {
 	for _, h := range held {
 		sums[h.index] = j.inverse(f.Calibration, c.calibrate[h.index])
 	}
-	taught, err := devicemodel.Fit(c.observations(sums), devicemodel.Options{})
+	taught, err := devicemodel.Fit(c.observations(sums))
 	if err != nil {
 		return err
 	}

@@ -179,7 +179,7 @@ func judgePhone(t *testing.T, phone string, rows, nets []map[string]string, fami
 		obs = append(obs, devicemodel.Observation{Terms: devicemodel.Terms(kernels[r["model"]]), Value: sums[r["model"]], StdErr: 1e-3 * sums[r["model"]],
 			Silent: true, Family: familyOf(r["model"])})
 	}
-	m, err := devicemodel.Fit(obs, devicemodel.Options{})
+	m, err := devicemodel.Fit(obs)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func network(r *rand.Rand, kernels int) (terms []Term, us float64) {
 
 func fitted(t testing.TB, obs []Observation) *Model {
 	t.Helper()
-	m, err := Fit(obs, Options{})
+	m, err := Fit(obs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestUnknownIsNeverZero(t *testing.T) {
 		t.Errorf("a kind, a precision and a size never seen are %v, %d missing", got, e.Missing)
 	}
 	for _, obs := range [][]Observation{nil, {{}}, {{Terms: []Term{{lut.Op{Kind: "conv"}, 1}}, Value: 1}}} {
-		if _, err := Fit(obs, Options{}); err == nil {
+		if _, err := Fit(obs); err == nil {
 			t.Errorf("%+v is fitted", obs)
 		}
 	}

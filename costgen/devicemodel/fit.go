@@ -67,7 +67,7 @@ type fitter struct {
 // Fit learns a device from observations. The same observations in any order of kernels give
 // the same model up to rounding. It fails on an observation without kernels, value or error,
 // and when there are none.
-func Fit(obs []Observation, opt Options) (*Model, error) {
+func Fit(obs []Observation) (*Model, error) {
 	if len(obs) == 0 {
 		return nil, hint.Wrap(errors.New("no observation to fit a device's model to"), "agent bench --plan measures kernels")
 	}

@@ -68,13 +68,6 @@ func (o *Observation) validate() error {
 	return nil
 }
 
-// Options choose how Fit learns. The zero value is sound.
-type Options struct {
-	// Prior is another device's model; it is used as far as held-out observations are
-	// predicted better with it.
-	Prior *Model
-}
-
 // Status holds what the price of a kernel rests on.
 type Status string
 
