@@ -98,7 +98,7 @@ SPACE
 "$bin/agent" plan --space "$work/space.yaml" --calibrate 6 --audit 4 --seed 1 -o "$work/plan.jsonl"
 bench() { # bench BACKEND NAME OUT: the plan on that runtime, there; its records here
 	local code=0
-	"$bin/agent" bench --plan "$work/plan.jsonl" --backend "$1" --estimator min --max-time "${E2E_TIME:-40s}" -o "$3" "${on[@]}" || code=$?
+	"$bin/agent" bench --plan "$work/plan.jsonl" --backend "$1" --estimator min --max-time "${E2E_TIME:-90s}" -o "$3" "${on[@]}" || code=$?
 	[ $code = 0 ] || [ $code = 3 ] || exit $code
 	python3 - "$3" "$1" "$2" "$code" <<'CHECK'
 import json, sys

@@ -89,7 +89,7 @@ SPACE
 "$bin/agent" plan --space space.yaml --calibrate 1 --audit 1 --seed 1 -o plan.jsonl
 for backend in ort tflite; do
 	# Few rounds: under emulation times mean nothing, and the records say so.
-	bundle/agent bench --plan plan.jsonl --backend $backend --estimator min --max-time 20s -o $backend.jsonl || [ $? = 3 ]
+	bundle/agent bench --plan plan.jsonl --backend $backend --estimator min --max-time 90s -o $backend.jsonl || [ $? = 3 ]
 	python3 - $backend.jsonl <<'CHECK'
 import json, sys
 lines = [json.loads(l) for l in open(sys.argv[1])]
