@@ -139,7 +139,7 @@ runtimes-table: setup-test test-tensorflow ## what each runtime really does, ope
 
 .PHONY: race
 race: setup-test ## the tests that share memory between goroutines, under the race detector (the others leave themselves out: internal/tier)
-	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -race -timeout 30m $(RACE)
+	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -race -timeout 30m $(RACEFLAGS) $(RACE)
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, import laws, a build without cgo, licences
