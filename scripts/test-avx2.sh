@@ -47,8 +47,8 @@ as_on_avx2() {
 
 if [ "${1:-}" = tensorflow ]; then # with the flags of scripts/setup-tensorflow.sh in CGO_LDFLAGS
 	tags=tensorflow
-	TF_ENABLE_ONEDNN_OPTS=0 ISOCOST_TEST_PROCESSOR="onednn=off isa=AVX2" as_on_avx2 ./agent/tensorflow TestProcessor
-	TF_ENABLE_ONEDNN_OPTS=1 ISOCOST_TEST_PROCESSOR="onednn=on isa=AVX2" as_on_avx2 ./agent/tensorflow TestProcessor
+	TF_ENABLE_ONEDNN_OPTS=0 ISOCOST_TEST_PROCESSOR="onednn=off isa=AVX2" as_on_avx2 ./agent/tensorflow TestChainsOnThisProcessor
+	TF_ENABLE_ONEDNN_OPTS=1 ISOCOST_TEST_PROCESSOR="onednn=on isa=AVX2" as_on_avx2 ./agent/tensorflow TestChainsOnThisProcessor
 	exit
 fi
 

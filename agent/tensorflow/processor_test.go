@@ -27,10 +27,10 @@ var processorChains = []string{
 	"matmul/fp16@b=4,k=24,m=16,n=8",
 }
 
-// TestProcessorFlagsAreRead runs the chains above on the processor it finds itself on.
+// TestChainsOnThisProcessor runs the chains above on the processor it finds itself on.
 // ISOCOST_TEST_PROCESSOR, where set, names the features that the library must report:
 // scripts/test-avx2.sh runs the test in an emulator and says there which processor it means.
-func TestProcessorFlagsAreRead(t *testing.T) {
+func TestChainsOnThisProcessor(t *testing.T) {
 	if want := os.Getenv("ISOCOST_TEST_PROCESSOR"); want != "" && features() != want {
 		t.Fatalf("the library's features are %q, want %q", features(), want)
 	}
