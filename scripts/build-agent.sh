@@ -34,7 +34,8 @@ extld=
 old=
 # Compilers' flags are lists parted by blanks: what is named in them is named below a folder
 # without one, wherever this copy and TMPDIR are.
-work=$(mktemp -d /tmp/build-agent.XXXXXX)
+case ${TMPDIR:-} in *" "*) unset TMPDIR ;; esac
+work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 ln -s "$(pwd)" "$work/root"
 export CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations" # of what runs here, as in the Makefile

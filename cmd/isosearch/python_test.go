@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/search"
 )
 
@@ -45,7 +46,7 @@ func resealed(lines []string) []byte {
 // find what was changed in them though the check sums fit.
 func TestVerifiedWithoutIsosearch(t *testing.T) {
 	if _, err := exec.LookPath("python3"); err != nil {
-		t.Skip("no python3 here")
+		nativelib.Missing(t, err)
 	}
 	if testing.Short() {
 		t.Skip("searches with every kind of evidence: make test")

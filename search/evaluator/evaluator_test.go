@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/space"
 )
@@ -203,7 +204,7 @@ func TestExecThatNeverWorksEndsTheRun(t *testing.T) {
 func TestExecLeavesALingeringChild(t *testing.T) {
 	setsid, err := exec.LookPath("setsid")
 	if err != nil {
-		t.Skip("no setsid here")
+		nativelib.Missing(t, err)
 	}
 	for name, then := range map[string]string{"garbage": "read l; echo {garbage; read l", "end": "read l; exit 7"} {
 		t.Run(name, func(t *testing.T) {
