@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/census"
 	"github.com/isocost/isocost/benchmarks/deviceplan"
+	"github.com/isocost/isocost/internal/agentprogram"
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/filelock"
 	"github.com/isocost/isocost/internal/hint"
@@ -155,22 +155,13 @@ func (f *folder) measure(ctx context.Context, k int, seconds float64, o *Options
 	if file, err := f.records(k); err != nil || file != nil && file.End != nil {
 		return file, err
 	}
-	args := []string{"bench", "--plan", f.planPath(k), "--protocol", f.path("protocol.yaml"), "-o", f.recordPath(k),
+	args := []string{"--plan", f.planPath(k), "--protocol", f.path("protocol.yaml"), "-o", f.recordPath(k),
 		"--max-time", time.Duration(seconds * float64(time.Second)).Round(time.Millisecond).String()}
 	if o.Target != "" && o.Target != "local" {
 		args = append(args, "--target", o.Target)
 	}
-	cmd := exec.CommandContext(ctx, o.Program, append(args, o.Args...)...)
-	cmd.Stderr = o.Stderr // its summary on stdout is of this campaign alone
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Second
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 3) { // 3: some cases failed, the others count
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, hint.Wrap(fmt.Errorf("%s bench: %w", o.Program, err), "its messages are above; run it by hand: %s", cmd)
+	if err := agentprogram.Bench(ctx, o.Program, append(args, o.Args...), nil, o.Stderr); err != nil { // its summary on stdout is of this campaign alone
+		return nil, err
 	}
 	file, err := f.records(k)
 	if err == nil && (file == nil || file.End == nil) {

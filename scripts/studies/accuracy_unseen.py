@@ -11,20 +11,12 @@ import re
 import statistics
 import sys
 
+from accuracy_models import objects
+
 
 def lines(path):
     with open(path) as f:
         return [json.loads(line) for line in f]
-
-
-def objects(path):
-    """The JSON objects of a file, one after another."""
-    with open(path) as f:
-        text = f.read().strip()
-    while text:
-        o, end = json.JSONDecoder().raw_decode(text)
-        yield o
-        text = text[end:].lstrip()
 
 
 def short(name):

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/role"
+	"github.com/isocost/isocost/internal/agentprogram"
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/filehash"
 	"github.com/isocost/isocost/internal/hint"
@@ -260,7 +260,7 @@ func (a *Agent) campaign(ctx context.Context, archs []space.Arch, attempt int) (
 		records += fmt.Sprintf("-%d", attempt+1)
 	}
 	records += ".jsonl"
-	args := []string{"bench", "--plan", path, "-o", records, "--json"}
+	args := []string{"--plan", path, "-o", records, "--json"}
 	if b := a.Table.Runtime.Backend; b != "" {
 		args = append(args, "--backend", b)
 	}
@@ -307,24 +307,11 @@ func (a *Agent) campaign(ctx context.Context, archs []space.Arch, attempt int) (
 	return got, err
 }
 
-// bench runs the agent program and returns what it printed.
+// bench runs agent bench and returns what it printed.
 func (a *Agent) bench(ctx context.Context, args []string) ([]byte, error) {
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, a.Program, args...)
-	cmd.Stdout, cmd.Stderr = &out, a.Stderr
-	// Interrupted, agent writes down what it has; killed outright it would too, but
-	// leave its measuring child to notice.
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Second
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 3) { // 3: some cases failed, the others count
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return out.Bytes(), hint.Wrap(fmt.Errorf("%s bench: %w", a.Program, err), "run it by hand: %s", cmd)
-	}
-	return out.Bytes(), nil
+	err := agentprogram.Bench(ctx, a.Program, args, &out, a.Stderr)
+	return out.Bytes(), err
 }
 
 // modules are the space's, with files in a folder of the plan's own: a plan is pushed to

@@ -5,17 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/isocost/isocost/benchmarks"
-	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -98,10 +94,8 @@ func ReadMeasured(name string, data []byte) (*Measured, error) {
 
 // OpenMeasured reads a space file of kind measured from disk.
 func OpenMeasured(path string) (*Measured, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, hint.Wrap(err, "name a space file, such as examples/mobile-cnn/space.yaml")
-	} else if err != nil {
+	data, err := spaceFile(path)
+	if err != nil {
 		return nil, err
 	}
 	return ReadMeasured(path, data)

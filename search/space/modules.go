@@ -81,10 +81,8 @@ func readModules(name string, data []byte, folder string, read func(path string)
 
 // OpenModules reads a space file of kind modules with its files from disk.
 func OpenModules(path string) (*Modules, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, hint.Wrap(err, "name a space file, such as examples/mobile-cnn/space.yaml")
-	} else if err != nil {
+	data, err := spaceFile(path)
+	if err != nil {
 		return nil, err
 	}
 	folder := filepath.Dir(path)

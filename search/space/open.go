@@ -16,10 +16,8 @@ import (
 // Open reads a space from disk: a space file of any kind, or (a name ending
 // in .jsonl) a bare table, whose layers and choices are then those of its rows.
 func Open(path string) (Space, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, hint.Wrap(err, "name a space file, such as examples/mobile-cnn/space.yaml")
-	} else if err != nil {
+	data, err := spaceFile(path)
+	if err != nil {
 		return nil, err
 	}
 	if strings.HasSuffix(path, ".jsonl") {
@@ -34,6 +32,15 @@ func Open(path string) (Space, error) {
 		return OpenModules(path)
 	}
 	return ReadMeasured(path, data)
+}
+
+// spaceFile reads a space's file.
+func spaceFile(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, hint.Wrap(err, "name a space file, such as examples/mobile-cnn/space.yaml")
+	}
+	return data, err
 }
 
 // kindOf peeks at the field "kind"; "" when there is none or the file is not YAML.

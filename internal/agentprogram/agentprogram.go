@@ -1,0 +1,36 @@
+// Package agentprogram runs the agent program for the programs that drive it.
+package agentprogram
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/isocost/isocost/internal/hint"
+)
+
+// someFailed is agent bench's exit code when some cases failed: the others count.
+const someFailed = 3
+
+// Bench runs agent bench with these arguments, "bench" not among them. The error is ctx's where
+// that ended the program. Failed cases are not an error.
+func Bench(ctx context.Context, program string, args []string, stdout, stderr io.Writer) error {
+	cmd := exec.CommandContext(ctx, program, append([]string{"bench"}, args...)...)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	// Interrupted, agent writes down what it has; killed outright it would too, but
+	// leave its measuring child to notice.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err == nil || errors.As(err, &exit) && exit.ExitCode() == someFailed {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return hint.Wrap(fmt.Errorf("%s bench: %w", program, err), "its messages are above; run it by hand: %s", cmd)
+}
