@@ -59,9 +59,9 @@ type Campaign struct {
 	Caution func(benchmarks.Model) string
 	// Progress, when set, is called between batches.
 	Progress func(Progress)
-	// Notice, when set, is told what goes wrong while something can be done about it, and
-	// what that is ("" when nothing needs to be).
-	Notice func(what, cure string)
+	// Notice, when set, is told when the device has changed so much that the records would be
+	// refused, while something can be done about it, and when it is back.
+	Notice func(Notice)
 	// Now stamps the header.
 	Now func() time.Time
 }

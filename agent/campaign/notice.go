@@ -1,10 +1,13 @@
 package campaign
 
-import (
-	"fmt"
+import "github.com/isocost/isocost/agent"
 
-	"github.com/isocost/isocost/agent"
-)
+// Notice says how the device has changed since a campaign began.
+type Notice struct {
+	Ratio float64 // the drift reference's time over what it took at the start
+	Limit float64 // beyond it, or below 1/Limit, records say drift
+	Back  bool    // it was away, and is within the limit again
+}
 
 // driftLimit is the ratio of the drift reference, at the end over at the start, beyond which
 // records say drift.
@@ -29,11 +32,10 @@ func (r *run) noticeDrift(g int) {
 	limit := r.driftLimit()
 	switch away := ratio > limit || ratio < 1/limit; {
 	case away && !r.away:
-		r.Notice(fmt.Sprintf("the drift reference takes %.2f of what it took at the start: beyond %.2f or below %.2f, as it is now, the records of this campaign would be refused as drift", ratio, limit, 1/limit),
-			"stop other work on the device and let it cool: the campaign goes on, and the end counts; if it stays so, interrupt and measure again later with another -o")
+		r.Notice(Notice{Ratio: ratio, Limit: limit})
 		r.away = true
 	case !away && r.away:
-		r.Notice(fmt.Sprintf("the drift reference is back at %.2f of what it took at the start", ratio), "")
+		r.Notice(Notice{Ratio: ratio, Limit: limit, Back: true})
 		r.away = false
 	}
 }

@@ -2,10 +2,10 @@ package campaign_test
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/campaign"
 	"github.com/isocost/isocost/record"
 )
 
@@ -26,10 +26,10 @@ func TestDriftIsSaidWhileMeasuring(t *testing.T) {
 			q.Estimator, q.Drift.Correct, q.Drift.Allow = agent.EstimatorQuantile, false, 0.1
 			q.Stop.Interval, q.Stop.MaxRounds, q.Stop.MaxSeconds = 1e-5, 200, 1000
 		})
-		var said []string
-		k.Notice = func(what, cure string) {
-			if said = append(said, what); len(said) == 1 && (cure == "" || !strings.Contains(what, "refused as drift")) {
-				t.Errorf("%q, %q: no consequence or no cure", what, cure)
+		var said []campaign.Notice
+		k.Notice = func(n campaign.Notice) {
+			if said = append(said, n); n.Back != (len(said) == 2) || (n.Ratio > n.Limit) == n.Back {
+				t.Errorf("notice %d says %+v", len(said), n)
 			}
 		}
 		drift := false
@@ -37,7 +37,7 @@ func TestDriftIsSaidWhileMeasuring(t *testing.T) {
 			drift = drift || slices.Contains(r.Validity, record.Drift)
 		}
 		if len(said) != c.notices || drift != c.drift {
-			t.Errorf("%q: drift %t, said %q", c.phase, drift, said)
+			t.Errorf("%q: drift %t, said %+v", c.phase, drift, said)
 		}
 	}
 }

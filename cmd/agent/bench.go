@@ -322,12 +322,9 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 		}
 		progress.Show(s)
 	}
-	c.Notice = func(what, cure string) {
+	c.Notice = func(n campaign.Notice) {
 		progress.Done()
-		fmt.Fprintf(env.Stderr, "agent: warning: %s\n", what)
-		if cure != "" {
-			fmt.Fprintf(env.Stderr, "agent: hint: %s\n", cure)
-		}
+		sayDrift(env.Stderr, n, o.Output != "")
 	}
 	out, err := c.Run(ctx)
 	progress.Done()
