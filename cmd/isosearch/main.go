@@ -23,6 +23,7 @@ func program() *cli.Program {
 			verifyCommand(),
 			priceCommand(),
 			checkCommand(),
+			exportCommand(),
 			studyCommand(),
 			reportCommand(),
 		},

@@ -269,7 +269,7 @@ func readArch(sp space.Space, arg string) (string, space.Arch, error) {
 		if name == "" {
 			name = filepath.Base(what)
 		}
-	case errors.Is(err, os.ErrNotExist) && path == what && strings.Contains(what, ":"):
+	case errors.Is(err, os.ErrNotExist) && path == what && strings.ContainsAny(what, ":|"):
 		if x, err = space.ParseArch(what); err == nil {
 			err = sp.Validate(x)
 		}

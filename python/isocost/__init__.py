@@ -8,6 +8,7 @@ docs/python.md.
 from typing import TYPE_CHECKING, Any
 
 from .arch import Arch, Layer
+from .compose import compose
 from .errors import IsocostError, ProgramError
 from .evaluator import Evaluator, evaluator
 from .predict import Prediction, predict
@@ -27,7 +28,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Arch", "Evaluator", "ExpectedCost", "IsocostError", "Layer", "Prediction", "ProgramError", "Records", "Run", "Space", "Table", "Tensor",
-    "evaluator", "predict", "price_tensor", "search", "serve", "tabular",
+    "compose", "evaluator", "predict", "price_tensor", "search", "serve", "tabular",
 ]
 
 
