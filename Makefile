@@ -60,7 +60,7 @@ torture: setup ## damaged files, kills, two at once, full disks, limits and ever
 	@if [ "$(or $(TORTURE),long)" = long ]; then scripts/studies/results.sh torture 'make torture' < .study.md; fi; rm -f .study.md
 
 .PHONY: memory
-memory: setup build ## peak memory predicted against what ONNX Runtime asks for, a space and (MODELS_DIR=…) exported networks → docs/results/memory.md (a minute, and 4 s a network)
+memory: setup build ## peak memory predicted against what ONNX Runtime asks for, a space and (MODELS_DIR=…) exported networks → docs/results/memory.md (a minute, and 4 s per network)
 	scripts/studies/memory.sh
 
 .PHONY: search-study

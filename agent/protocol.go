@@ -133,7 +133,7 @@ type Thermal struct {
 	GateCelsius float64 `yaml:"gate_celsius"`
 	GateSeconds float64 `yaml:"gate_seconds"` // wait at most
 	// Slowdown of the drift reference within a round that voids the round; the round is redone
-	// at most Redo times a group.
+	// at most Redo times per group.
 	Slowdown   float64 `yaml:"slowdown"`
 	Redo       int     `yaml:"redo"`
 	MinBattery float64 `yaml:"min_battery"` // percent

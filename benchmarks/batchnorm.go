@@ -47,7 +47,7 @@ func init() {
 	})
 }
 
-// batchNormTFLite is a product and a sum with a constant a channel, into which the four
+// batchNormTFLite is a product and a sum with a constant per channel, into which the four
 // parameters fold.
 func batchNormTFLite(w *tflitewriter.Writer, n *graph.Node) {
 	x, y := n.In[0], n.Out[0]

@@ -142,7 +142,7 @@ func (b *builder) conv(x *graph.Value, c convSpec) *graph.Value {
 }
 
 // convTFLite writes CONV_2D and DEPTHWISE_CONV_2D. Versions of DEPTHWISE_CONV_2D: 2 has dilation, 3 is
-// int8, 6 hybrid with a scale a channel.
+// int8, 6 hybrid with a scale per channel.
 func convTFLite(w *tflitewriter.Writer, n *graph.Node) {
 	if w.Classic() && n.Int("groups", 1) > 1 {
 		inGroups(w, n)

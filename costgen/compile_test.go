@@ -17,7 +17,7 @@ import (
 )
 
 // device is a made-up device whose true costs are known: a staircase in the
-// channels, a price a kernel, a fixed overhead, and a systematic factor between
+// channels, a price per kernel, a fixed overhead, and a systematic factor between
 // the sum and the whole.
 type device struct {
 	rng                       *rand.Rand

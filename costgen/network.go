@@ -9,7 +9,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// PredictOptions allow what is no plain look-up.
+// PredictOptions allow what is not a plain look-up.
 type PredictOptions struct {
 	// Extrapolate guesses keys outside the measured range, and marks them.
 	Extrapolate bool

@@ -102,7 +102,7 @@ func (f *Floats) UnmarshalText(text []byte) error {
 		return fmt.Errorf("numbers: %w", err)
 	}
 	if len(raw)%4 != 0 {
-		return fmt.Errorf("numbers: %d bytes are no whole number of floats", len(raw))
+		return fmt.Errorf("numbers: %d bytes are not a whole number of floats", len(raw))
 	}
 	*f = make(Floats, len(raw)/4)
 	for i := range *f {

@@ -5,7 +5,7 @@
 
 Needs TensorFlow (pip install tensorflow-cpu==2.21.0). For each network NAME.tflite (fp32)
 and NAME.int8.tflite: full integer by TensorFlow's own converter, calibrated on random
-images, inputs and outputs int8; of "tiny", which is no network but one of each form that
+images, inputs and outputs int8; of "tiny", which is not a network but one of each form that
 converters write, NAME.dyn.tflite with weights of bytes as well. Weights are random: they
 change no latency. Only NAME: with --only. Files of "tiny" belong into
 benchmarks/tflitereader/testdata.

@@ -189,7 +189,7 @@ func tensorTable(b Band) (TensorTable, opPrice, error) {
 			return v.Value, err
 		}, nil
 	}
-	return out, nil, hint.Wrap(errors.New("its costs are no sums over layers"), "--tensor wants compiled tables, space:flops or space:params")
+	return out, nil, hint.Wrap(errors.New("its costs are not sums over layers"), "--tensor wants compiled tables, space:flops or space:params")
 }
 
 // tensorWalk fills a tensor.

@@ -118,7 +118,7 @@ func New(p agent.Protocol, log Log, reference string) *Group {
 }
 
 // Extend looks at the group's rounds before upto, so that what is decided at the
-// beginning of a round is decided alike when it is resumed in its middle. Rounds that it
+// beginning of a round is decided the same when it is resumed in its middle. Rounds that it
 // has looked at must be closed.
 func (a *Group) Extend(upto int) *Group {
 	visits := a.log.Visits()

@@ -66,7 +66,7 @@ type plain struct {
 }
 
 // plainAnalyse looks at the group's rounds before upto, so that what is decided at the
-// beginning of a round is decided alike when it is resumed in its middle.
+// beginning of a round is decided the same when it is resumed in its middle.
 func plainAnalyse(p agent.Protocol, u *madeUp, upto int, reference string) *plain {
 	a := &plain{p: p, models: map[string]*plainModel{}, known: map[string]Estimate{}}
 	void := func(round int) bool {

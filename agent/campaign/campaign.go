@@ -293,7 +293,7 @@ func (r *run) survive(ctx context.Context, err error) error {
 	return r.relaunch(ctx)
 }
 
-// maxCrashes: so many models that take the child down as they are opened, all alike and none
+// maxCrashes: so many models that take the child down as they are opened, all in the same way and none
 // ever opened, are the library's fault – one that loads its parts when it is first used, say.
 const maxCrashes = 3
 

@@ -18,7 +18,7 @@ import (
 )
 
 // journal is a record file and what it says so far. Everything the campaign
-// decides is a function of it, so that a resumed campaign decides alike.
+// decides is a function of it, so that a resumed campaign decides the same.
 type journal struct {
 	path        string // "" in memory
 	size, whole int64  // bytes of the file when it was read, and of its whole lines

@@ -122,7 +122,7 @@ func (f *File) openTFLite(data []byte, signature string) error {
 	return nil
 }
 
-// Entrance says which of several signatures is used, "" where there is no choice.
+// Entrance says which of several signatures is used, "" where there is not a choice.
 func (f *File) Entrance() string {
 	if len(f.Signatures) < 2 {
 		return ""

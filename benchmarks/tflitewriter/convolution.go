@@ -54,7 +54,7 @@ func (w *Writer) Filter(n *graph.Node, l Layout, shape ...int32) (kernel, bias i
 }
 
 // Conv2D emits a CONV_2D. Versions: 3 is int8, 5 hybrid (float input, int8 kernel)
-// with a scale a channel.
+// with a scale per channel.
 func (w *Writer) Conv2D(x, kernel, bias, y int32, values map[string]float64) {
 	version := w.Version(x, 3)
 	if version == 1 && w.m.Tensors[kernel].Type == tflitefb.Int8 {

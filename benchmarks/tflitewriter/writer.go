@@ -44,7 +44,7 @@ func Write(g *graph.Graph) ([]byte, error) {
 }
 
 // WriteClassic is Write for libraries of TensorFlow Lite's classic C API, which may
-// be years older (2.9 on linux): a fully connected layer with a scale a channel is
+// be years older (2.9 on linux): a fully connected layer with a scale per channel is
 // written as the 1×1 convolution it is, a transposed convolution's activation as an
 // operator of its own, a convolution in groups as one for each.
 func WriteClassic(g *graph.Graph) ([]byte, error) {

@@ -54,7 +54,7 @@ With --trace it says instead what each stage of reading made of the model – lo
 inferred, folded, fused, laid out, planned, priced – which is where a wrong prediction
 is looked for.
 
-With --json one object a model is printed:
+With --json one object per model is printed:
 {"model","total_us","lo_us","hi_us","kernels":[{"name","key","us","lo_us","hi_us"}],"missing":[…]}`,
 		Example: "costgen predict --lut device.lut.json net.onnx --emit-plan missing.plan.jsonl",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
@@ -83,7 +83,7 @@ func (o *predictOptions) run(ctx context.Context, env cli.Env, args []string) er
 		return err
 	}
 	if o.minutes < 0 || o.minutes > 0 && o.emitPlan == "" {
-		return cli.Usagef("--minutes %v is no time for a plan: say how many minutes, and where with --emit-plan", o.minutes)
+		return cli.Usagef("--minutes %v is not a length of time for a plan: say how many minutes, and where with --emit-plan", o.minutes)
 	}
 	if o.trace {
 		return o.traceModels(ctx, env, args)

@@ -210,7 +210,7 @@ func (r *checkReport) write(w io.Writer, o *checkOptions) error {
 	if r.Between != nil {
 		line("networks", "standard deviation %.4g between architectures", *r.Between)
 	}
-	line("time", "%s an evaluation (the first %s)", span(r.Seconds), span(r.First))
+	line("time", "%s per evaluation (the first %s)", span(r.Seconds), span(r.First))
 	if c := r.Cost; c != nil && c.Neighbours == 0 {
 		line("search", "the default has no neighbour of its cost: a larger --tau has more of them")
 	} else if c != nil {

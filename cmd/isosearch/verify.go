@@ -98,7 +98,7 @@ func (o *verifyOptions) again(ctx context.Context, dir string, h search.Header, 
 	if n == 0 {
 		return 0, nil
 	}
-	if name, _, ok := strings.Cut(spec, " (ort "); ok && strings.HasPrefix(spec, "onnx") { // the library's version is no option
+	if name, _, ok := strings.Cut(spec, " (ort "); ok && strings.HasPrefix(spec, "onnx") { // the library's version is not an option
 		spec = name
 	}
 	if o.evaluator != "" {

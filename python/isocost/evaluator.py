@@ -52,7 +52,7 @@ class Evaluator:
 
     def __init__(self, train: Train, space: "Space | None" = None) -> None:
         if not callable(train):
-            raise TypeError(f"{train!r} is no function")
+            raise TypeError(f"{train!r} is not a function")
         try:
             inspect.signature(train).bind(None, 0, 1.0)
         except TypeError as err:

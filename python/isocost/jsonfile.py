@@ -12,7 +12,7 @@ __all__ = ["read_json", "read_lines"]
 
 
 def _refuse(word: str) -> float:
-    raise ValueError(f"{word} is no number of JSON")
+    raise ValueError(f"{word} is not a number of JSON")
 
 
 def _parse(text: str, where: str) -> dict[str, Any]:

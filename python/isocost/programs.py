@@ -58,7 +58,7 @@ def _folders() -> Iterator[Path]:
 def run(name: str, args: Sequence[str | os.PathLike[str]], *, partial: bool = False, talk: bool = False) -> str:
     """What a program prints on standard output.
 
-    partial: exit code 3 – finished, but some cases failed – is no error.
+    partial: exit code 3 – finished, but some cases failed – is not an error.
     talk: what the program says of its progress goes to standard error.
     Raises ProgramError with the program's own error and hint.
     """

@@ -132,7 +132,7 @@ class Space:
         choice, width = (default, None) if isinstance(default, str) or default is None else default
         choice = choice or next(iter(own))
         if choice not in own and not (skip and choice == SKIP):
-            raise ValueError(f"layer {label!r}: default {choice!r} is no choice")
+            raise ValueError(f"layer {label!r}: default {choice!r} is not a choice")
         if width is not None and width not in grid:
             raise ValueError(f"layer {label!r}: default width {width} is none of {list(grid)}")
         index = grid.index(width) if width is not None else max(len(grid) - 1, 0)
@@ -229,7 +229,7 @@ def _factory(given: Any) -> Factory:
 
 def _name(text: str, what: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
-        raise ValueError(f"{what} {text!r} is no name: letters, digits and . _ -, at most 64")
+        raise ValueError(f"{what} {text!r} is not a name: letters, digits and . _ -, at most 64")
     return text
 
 

@@ -52,7 +52,7 @@ type Exec struct {
 	fleet    *fleet
 	mu       sync.Mutex
 	next     int
-	talked   bool // it has been noted that the program prints what is no answer
+	talked   bool // it has been noted that the program prints what is not an answer
 	ever     bool // some request has been answered
 	hello    execHello
 }

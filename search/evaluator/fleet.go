@@ -25,7 +25,7 @@ type fleet struct {
 	// and is enough; one that says nothing takes one. A program once known to write no
 	// hello is not waited for.
 	patience time.Duration
-	talk     func(line []byte) bool // takes a line that is no answer and says that it is none; nil where all are
+	talk     func(line []byte) bool // takes a line that is not an answer and says that it is none; nil where all are
 	greeted  func(execHello)        // told of every hello; may be called concurrently
 
 	room chan struct{} // holds one token per request under way, at most one per worker

@@ -55,7 +55,7 @@ func OpenTable(spec string, seed uint64) (*Table, error) {
 	t.identity = search.Identity{Spec: "table:" + spec, SHA256: hex.EncodeToString(sum[:])}
 	err = space.ReadRows(path, data, func(line int, r space.Row) error {
 		for _, u := range r.Utility {
-			if math.Abs(u) > mostUtility { // sums and squares of such are no numbers
+			if math.Abs(u) > mostUtility { // sums and squares of such are not numbers
 				return hint.Wrap(fmt.Errorf("%s:%d: the utility %g of %.80s is beyond ±%g", path, line, u, r.Arch, mostUtility), "leave the row of a diverged training out")
 			}
 		}

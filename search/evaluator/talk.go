@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// talk says whether a line of a program is no answer: everything but what begins as a
+// talk says whether a line of a program is not an answer: everything but what begins as a
 // JSON object does ({' is how Python prints one of its own). Such lines are kept in the
 // log, and the first is noted.
 func (e *Exec) talk(line []byte) bool {
@@ -20,7 +20,7 @@ func (e *Exec) talk(line []byte) bool {
 	}
 	if !e.talked && e.o.Note != nil && len(text) > 0 {
 		e.talked = true
-		e.o.Note(fmt.Sprintf("the evaluator prints lines that are no answers, such as %.60q: they are passed over and kept in its log; hint: print them to standard error", text))
+		e.o.Note(fmt.Sprintf("the evaluator prints lines that are not answers, such as %.60q: they are passed over and kept in its log; hint: print them to standard error", text))
 	}
 	return true
 }

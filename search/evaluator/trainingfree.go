@@ -37,7 +37,7 @@ type trainingFree struct {
 //     in float32.
 //   - ACor: the correlation over features of the N inputs' responses in the last
 //     feature map; log det is 0 when responses are uncorrelated and falls as the
-//     network maps different inputs alike.
+//     network maps different inputs to the same outputs.
 func newTrainingFree(chain benchmarks.Chain, n int, seed uint64) (*trainingFree, error) {
 	g, err := benchmarks.Build(chain, benchmarks.BuildOptions{Batch: n, Seed: seed})
 	if err != nil {

@@ -285,7 +285,7 @@ func TestReadMeasuredRefuses(t *testing.T) {
 		{"no ratio 1", "min: 0.5, max: 1.5, step: 0.5", "ratios: [0.5, 1.5]", "space.yaml:4: no point of the width grid is 1", "add the ratio 1"},
 		{"descending", "min: 0.5, max: 1.5, step: 0.5", "ratios: [1, 0.5]", "space.yaml:4: ratio 0.5 is not above", ""},
 		{"endless grid", "step: 0.5", "step: 0.001", "space.yaml:4: width grid has over 64 points", ""},
-		{"unknown choice", "layers: 1, default: skip", "layers: 1, choices: [b]", "there is no choice \"b\"", "define it"},
+		{"unknown choice", "layers: 1, default: skip", "layers: 1, choices: [b]", "there is not a choice \"b\"", "define it"},
 		{"default does not fit", "{name: s1, channels: 32, layers: 1}", "{name: s1, channels: 32, layers: 1, default: skip}", "default choice \"skip\" is not one of layer 0", ""},
 		{"linear on a map", "[{op: gap}, ", "[", "space.yaml:12: linear: linear wants a pooled map", ""},
 		{"missing", "input: {channels: 3, height: 32, width: 32}\n", "", "field \"input\" is missing", ""},

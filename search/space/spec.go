@@ -328,7 +328,7 @@ func (r *reader) stage(n *yaml.Node, s *spec) stageSpec {
 			return true
 		}
 		if name != "" {
-			r.fail(n, "define it under choices", "%s: there is no choice %q", what, name)
+			r.fail(n, "define it under choices", "%s: there is not a choice %q", what, name)
 		}
 		return false
 	}

@@ -20,7 +20,7 @@ import (
 
 // Tabular is a space whose architectures are rows of a table: layers × named
 // choices, without widths or precisions. Any published benchmark can be searched
-// so. It is not a Lowerer: there is no network, only its utilities and costs.
+// so. It is not a Lowerer: there is not a network, only its utilities and costs.
 type Tabular struct {
 	spec  tabularSpec
 	text  []byte
