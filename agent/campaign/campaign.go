@@ -113,11 +113,12 @@ type run struct {
 	stops     map[string]record.Stop // case → why it stopped
 	deaths    int                    // children lost in a row without an offender
 	info      agent.Info
-	overdue   bool // the present group's share of the campaign's time is over
-	away      bool // the drift reference is beyond its limit, and Notice knows
-	gateShut  bool // the round began hotter than the thermal gate allows
-	warm      bool // the device has been warmed up in this child
-	looked    bool // this child has been checked
+	overdue   bool    // the present group's share of the campaign's time is over
+	away      bool    // the drift reference is beyond its limit, and Notice knows
+	steadyS   float64 // when that was last seen to be so
+	gateShut  bool    // the round began hotter than the thermal gate allows
+	warm      bool    // the device has been warmed up in this child
+	looked    bool    // this child has been checked
 }
 
 // Run measures what is not yet measured and returns every record of the plan.

@@ -18,24 +18,27 @@ func (r *run) driftLimit() float64 {
 	return 1 + r.Protocol.Drift.Limit
 }
 
+// settledS is how long a device must have changed before that is said, and how long it must be
+// back: one at the limit would otherwise be told of in every round.
+const settledS = 3
+
 // noticeDrift says, while there is time to do something about it, that the device has become
 // so much slower or faster that the group's records would be refused, and when it has come
 // back.
 func (r *run) noticeDrift(g int) {
-	if r.Notice == nil || r.j.roundsClosed(g)-r.voids(g) < r.fewestRounds() {
+	if r.Notice == nil {
 		return
 	}
+	now, limit := r.talk.Now(), r.driftLimit()
 	ratio, ok := r.analysis(g).ReferenceRatio()
-	if !ok {
+	ok = ok && r.j.roundsClosed(g)-r.voids(g) >= r.fewestRounds()
+	if away := ratio > limit || ratio < 1/limit; !ok || away == r.away {
+		r.steadyS = now
 		return
 	}
-	limit := r.driftLimit()
-	switch away := ratio > limit || ratio < 1/limit; {
-	case away && !r.away:
-		r.Notice(Notice{Ratio: ratio, Limit: limit})
-		r.away = true
-	case !away && r.away:
-		r.Notice(Notice{Ratio: ratio, Limit: limit, Back: true})
-		r.away = false
+	if now-r.steadyS < settledS {
+		return
 	}
+	r.away, r.steadyS = !r.away, now
+	r.Notice(Notice{Ratio: ratio, Limit: limit, Back: !r.away})
 }

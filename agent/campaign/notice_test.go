@@ -1,7 +1,9 @@
 package campaign_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/isocost/isocost/agent"
@@ -13,6 +15,10 @@ import (
 // runs, with what can be done, and says when the device is back.
 func TestDriftIsSaidWhileMeasuring(t *testing.T) {
 	p := planOf(someOps(4)...)
+	var flickers []string
+	for s := 5; s < 45; s += 2 {
+		flickers = append(flickers, fmt.Sprintf("{after_s: %d, for_s: 1, slowdown: 1.27}", s))
+	}
 	for _, c := range []struct {
 		phase   string
 		notices int
@@ -21,6 +27,7 @@ func TestDriftIsSaidWhileMeasuring(t *testing.T) {
 		{"", 0, false},
 		{"throttle: [{after_s: 6, for_s: 1000, slowdown: 1.27}]\n", 1, true},
 		{"throttle: [{after_s: 5, for_s: 4, slowdown: 1.27}]\n", 2, false},
+		{"throttle: [" + strings.Join(flickers, ", ") + "]\n", 0, false},
 	} {
 		k := newCampaign(t, p, simDevice(t, "noise: {jitter: 0.01}\n"+c.phase), func(q *agent.Protocol) {
 			q.Estimator, q.Drift.Correct, q.Drift.Allow = agent.EstimatorQuantile, false, 0.1
