@@ -42,7 +42,7 @@ Evaluators:
   table:FILE[,noise=gaussian|S]    a tabular benchmark; its samples are drawn without replacement, or simulated
                                    (common=SHARE of the noise at common seeds, bias=B of low fidelities)
   exec:CMD                         any program: JSON lines on standard input and output`,
-		Example:  "isosearch run --space examples/mobile-cnn/space.yaml --lut device.lut.json --evaluator onnx --epsilon 4 --budget 400 -o run/",
+		Example:  "isosearch run --space examples/mobile-cnn/space.yaml --lut device.lut.json --evaluator onnx --epsilon 4 --budget 200 -o run/",
 		Finishes: true,
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			o := runOptions{Settings: search.DefaultSettings()}

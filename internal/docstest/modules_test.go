@@ -31,12 +31,12 @@ func TestASpaceOfModulesFromPlanToModel(t *testing.T) {
 	evaluator := `exec:while read l; do echo "$l" | sed "s/^{\"id\":\(\"[^\"]*\"\).*\"seed\":[0-9]*\([0-9][0-9][0-9]\).*/{\"id\":\1,\"utility\":0.\2}/"; done`
 	for _, line := range []string{
 		"agent plan --space space/space.yaml --calibrate 16 --audit 29 -o plan.jsonl",
-		"agent bench --plan plan.jsonl --protocol examples/mobile-cnn/protocol.yaml --max-time 30s -o rec.jsonl || [ $? = 3 ]",
+		"agent bench --plan plan.jsonl --protocol examples/mobile-cnn/protocol.yaml --max-time 20s -o rec.jsonl || [ $? = 3 ]",
 		"costgen compile rec.jsonl --accept preempted,noisy,drift -o modules.lut.json", // on a busy machine
 		"costgen next --lut modules.lut.json --space space/space.yaml -n 3 -o more.jsonl",
 		"isosearch run --space space/space.yaml --lut modules.lut.json --tau 0.2 --evaluator '" + evaluator + "' --epsilon 0.9 --budget 200 -o run || [ $? = 3 ]",
 		"isosearch verify run",
-		"isosearch price --space space/space.yaml --lut modules.lut.json --measure local --measure-arg=--max-time=40s -o measured run || [ $? = 3 ]",
+		"isosearch price --space space/space.yaml --lut modules.lut.json --measure local --measure-arg=--max-time=12s -o measured run || [ $? = 3 ]",
 	} {
 		if code, out := shell(t, dir, line); code != 0 {
 			t.Fatalf("%s\nexit code %d\n%s", line, code, out)
