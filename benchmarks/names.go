@@ -67,6 +67,11 @@ func IsFunction(kind string) bool {
 	return ok
 }
 
+// IsPair reports that a kind is a function of two inputs, element by element.
+func IsPair(kind string) bool {
+	return slices.ContainsFunc(pairs, func(p pair) bool { return p.name == kind })
+}
+
 // IsClamp reports a function that cuts its input off at bounds and changes nothing between
 // them: the number format does that in int8.
 func IsClamp(function string) bool {

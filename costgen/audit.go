@@ -122,8 +122,13 @@ func audit(t *lut.Table, nets []network, sweep lut.Sweep, opt Options) (*lut.Aud
 		warnings = append(warnings, lut.Warning{Code: "uncovered", Detail: fmt.Sprintf(
 			"%d audit networks use operators the table lacks and were not judged: %s", len(lacking), sample(lacking))})
 	}
+	return auditOf(t, ps, sweep, opt), warnings, nil
+}
+
+// auditOf judges by networks that are priced, nil by none.
+func auditOf(t *lut.Table, ps []priced, sweep lut.Sweep, opt Options) *lut.Audit {
 	if len(ps) == 0 {
-		return nil, warnings, nil
+		return nil
 	}
 	n := len(ps)
 	truth, pred, raw, errs := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
@@ -161,7 +166,7 @@ func audit(t *lut.Table, nets []network, sweep lut.Sweep, opt Options) (*lut.Aud
 		a.Networks = append(a.Networks, lut.Network{Case: p.id, Name: p.name, Kernels: len(p.ops), Measured: stats.Significant(p.value),
 			Sum: stats.Significant(p.uncalibrated), Predicted: stats.Significant(p.predicted.Value), Lo: stats.Significant(p.predicted.Lo), Hi: stats.Significant(p.predicted.Hi)})
 	}
-	return a, warnings, nil
+	return a
 }
 
 func tausAround(tau float64) []float64 {

@@ -73,8 +73,10 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 	if o := c.overhead; o != nil {
 		f.Overhead = &lut.Overhead{Value: stats.Significant(o.value), Lo: stats.Significant(o.lo), Hi: stats.Significant(o.hi), N: o.n, Records: o.cases}
 	}
+	var fitted *fittedModel
 	if opt.Model {
-		if err := fitModel(&f, c, opt.Traffic && opt.Metric == lut.Latency); err != nil {
+		var err error
+		if fitted, err = fitModel(&f, c, opt.Traffic && opt.Metric == lut.Latency); err != nil {
 			return nil, err
 		}
 	}
@@ -110,6 +112,10 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 		return nil, err
 	}
 	f.Warnings = append(f.Warnings, warn...)
+	if f.Audit == nil && opt.CrossAudit && fitted != nil {
+		f.Audit = fitted.crossAudit(t, sweep, opt)
+		f.Warnings = append(f.Warnings, lut.Warning{Code: "cross-audit", Detail: "the audit's networks calibrate the table as well; each was priced by a model and a calibration that had not seen its family"})
+	}
 	sortWarnings(f.Warnings)
 	return lut.New(f)
 }

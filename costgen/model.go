@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/isocost/isocost/costgen/devicemodel"
+	_ "github.com/isocost/isocost/costgen/pricer" // tables answer by their models
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
 )
@@ -55,14 +56,14 @@ func FamilyOfNetwork(name string) string {
 // table. Cells alone teach the first model; the calibration is fitted to the networks as it prices
 // them without their families. A second model also learns from what that calibration leaves
 // of the networks, and stays if it prices families that it has not seen better.
-func fitModel(f *lut.File, c *campaign, traffic bool) error {
+func fitModel(f *lut.File, c *campaign, traffic bool) (*fittedModel, error) {
 	if len(c.cells) < leastForModel {
-		return hint.Wrap(fmt.Errorf("%d cells are too few for a model of the device, it needs %d", len(c.cells), leastForModel),
+		return nil, hint.Wrap(fmt.Errorf("%d cells are too few for a model of the device, it needs %d", len(c.cells), leastForModel),
 			"agent plan --device plans enough, or compile without --model")
 	}
 	m, err := devicemodel.Fit(c.observations(nil))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f.Model = m.Data()
 	j := judges{c: c, fixed: f.Overhead}
@@ -74,7 +75,7 @@ func fitModel(f *lut.File, c *campaign, traffic bool) error {
 	}
 	var predicted []float64
 	if f.Calibration, predicted = calibrate(points, traffic); f.Calibration == nil {
-		return nil
+		return nil, nil
 	}
 	off := j.conform(m, held, predicted)
 	f.Model = m.Data()
@@ -85,17 +86,18 @@ func fitModel(f *lut.File, c *campaign, traffic bool) error {
 	}
 	taught, err := devicemodel.Fit(c.observations(sums))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	held = j.held(taught)
+	heldBy := j.held(taught)
 	predicted = predicted[:0]
-	for _, h := range held {
+	for _, h := range heldBy {
 		predicted = append(predicted, j.apply(f.Calibration, h.raw, c.calibrate[h.index]))
 	}
-	if better := j.conform(taught, held, predicted); better < pays*off {
+	if better := j.conform(taught, heldBy, predicted); better < pays*off {
 		f.Model = taught.Data()
+		return &fittedModel{j, taught, heldBy}, nil
 	}
-	return nil
+	return &fittedModel{j, m, held}, nil
 }
 
 // judges are the networks that calibrate.
@@ -194,15 +196,5 @@ var errNoModel = errors.New("no kernel of its kind and precision was measured")
 
 // total is the calibrated cost of a network that the model priced.
 func (p *Predictor) total(sum float64, e devicemodel.Estimate, kernels int) lut.Cost {
-	if p.t.File().Model.Networks == 0 { // nothing has widened the model's interval
-		return p.t.Total(sum, e.Value-e.Lo, e.Hi-e.Value, kernels)
-	}
-	c := p.t.Total(sum, 0, 0, kernels)
-	slope := 1.0
-	if raw := p.t.Raw(sum); raw > 0 {
-		slope = c.Value / raw
-	}
-	// The model's interval holds what the calibration leaves: networks widened it.
-	c.Lo, c.Hi = max(0, c.Value-slope*(e.Value-e.Lo)), c.Value+slope*(e.Hi-e.Value)
-	return c
+	return p.t.TotalByModel(sum, lut.Cost{Value: e.Value, Lo: e.Lo, Hi: e.Hi}, kernels)
 }

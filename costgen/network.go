@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/gpudelegate"
 	nets "github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
@@ -43,8 +44,12 @@ func (d *Predictor) Network(file string, net *nets.Network, opt PredictOptions) 
 	if err != nil {
 		return nil, err
 	}
-	kernels := make([]Kernel, len(net.Kernels))
-	for i, k := range net.Kernels {
+	run := net.Kernels
+	if gpudelegate.Linked(d.t.File().Runtime) {
+		run = gpudelegate.Link(run)
+	}
+	kernels := make([]Kernel, len(run))
+	for i, k := range run {
 		kernels[i] = Kernel{Name: k.Name, Op: k.Op}
 	}
 	var unpriced []Unpriced

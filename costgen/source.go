@@ -72,6 +72,9 @@ type Options struct {
 	// Level brings all campaigns to the speed of the earliest before anything else: for
 	// hosts whose speed changes from campaign to campaign.
 	Level bool
+	// CrossAudit audits a table with a model by the networks that calibrate it, each priced by
+	// a model and a calibration that have not seen its family: where there are none to spare.
+	CrossAudit bool
 	// Judge names calibrating networks that audit instead: the table never sees them.
 	Judge []string
 }

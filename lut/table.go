@@ -16,30 +16,31 @@ type Table struct {
 	beyond   Pricer // by the model; nil without one
 }
 
-// Pricer prices an operator by a table's model of the device; ok is false where the model knows
-// nothing of its kind.
-type Pricer func(op Op) (c Cost, ok bool)
+// Pricer prices a sum of operators by a table's model of the device, with their joint
+// interval, and says of how many kernels it is; ok is false where the model knows nothing of
+// one's kind.
+type Pricer func(ops ...Op) (c Cost, kernels int, ok bool)
 
-var newPricer func(*Model) (Pricer, error)
+var newPricer func(*File) (Pricer, error)
 
-// RegisterPricer says how tables price by their models; costgen/devicemodel does when it is
+// RegisterPricer says how tables price by their models; costgen/pricer does when it is
 // imported, as image formats are registered. A program without it answers by knots alone.
-func RegisterPricer(f func(*Model) (Pricer, error)) { newPricer = f }
+func RegisterPricer(f func(*File) (Pricer, error)) { newPricer = f }
 
 // byModel is the price by the table's model, where there is one and a program that reads it.
-func (t *Table) byModel(op Op) (Cost, bool) {
+func (t *Table) byModel(ops ...Op) (c Cost, kernels int, ok bool) {
 	if t.file.Model == nil || newPricer == nil {
-		return Cost{}, false
+		return Cost{}, 0, false
 	}
 	t.once.Do(func() {
-		if p, err := newPricer(t.file.Model); err == nil {
+		if p, err := newPricer(&t.file); err == nil {
 			t.beyond = p
 		}
 	})
 	if t.beyond == nil {
-		return Cost{}, false
+		return Cost{}, 0, false
 	}
-	return t.beyond(op)
+	return t.beyond(ops...)
 }
 
 // Cost is the cost of an operator or a network in the table's unit with a 95 %
@@ -89,7 +90,7 @@ func (t *Table) File() *File { return &t.file }
 func (t *Table) Cost(op Op) (Cost, error) {
 	c, err := t.byKnots(op)
 	if err != nil {
-		if m, ok := t.byModel(op); ok {
+		if m, _, ok := t.byModel(op); ok {
 			return m, nil
 		}
 	}
@@ -121,9 +122,15 @@ func (t *Table) Extrapolate(op Op) (Cost, error) {
 	return fam.extrapolate(op), nil
 }
 
-// Network is the calibrated cost of a network that runs these operators. For a
-// memory table it is the largest, since a chain's operators live one at a time.
+// Network is the calibrated cost of a network that runs these operators: by the table's
+// model, if it has one that prices them all (see RegisterPricer), else the sum of what each
+// costs. For a memory table it is the largest, since a chain's operators live one at a time.
 func (t *Table) Network(ops []Op) (Cost, error) {
+	if c, kernels, ok := t.byModel(ops...); ok {
+		total := t.TotalByModel(c.Value, c, kernels)
+		total.Extrapolated = total.Extrapolated || c.Extrapolated
+		return total, nil
+	}
 	var sum, varLo, varHi float64
 	for _, op := range ops {
 		c, err := t.Cost(op)
@@ -163,6 +170,23 @@ func (t *Table) Total(sum, lower, upper float64, kernels int) Cost {
 	}
 	c.Lo = max(0, y-math.Hypot(slope*lower, rest))
 	c.Hi = y + math.Hypot(slope*upper, rest)
+	return c
+}
+
+// TotalByModel is Total of kernels that the table's model priced together: their sum, to
+// which what no kernel carries may have been added, and the model's own price with its
+// joint interval. Where networks have widened the model's intervals these hold what the
+// calibration leaves.
+func (t *Table) TotalByModel(sum float64, by Cost, kernels int) Cost {
+	if t.file.Model == nil || t.file.Model.Networks == 0 {
+		return t.Total(sum, by.Value-by.Lo, by.Hi-by.Value, kernels)
+	}
+	c := t.Total(sum, 0, 0, kernels)
+	slope := 1.0
+	if raw := t.Raw(sum); raw > 0 {
+		slope = c.Value / raw
+	}
+	c.Lo, c.Hi = max(0, c.Value-slope*(by.Value-by.Lo)), c.Value+slope*(by.Hi-by.Value)
 	return c
 }
 

@@ -229,7 +229,7 @@ func openBands(sp space.Space, anchor space.Arch, h *Header, get func(FileRef) (
 				now.Eta, now.Delta, now.Gamma = &eta, f.Audit.Delta, f.Audit.Gamma
 			}
 			cost = NewLUTCost(low, t)
-			if step, ok := low.(space.Stepper); ok && f.Metric != lut.Memory {
+			if step, ok := low.(space.Stepper); ok && f.Metric != lut.Memory && f.Model == nil { // whose parts a model prices together
 				if cost, err = FastLUTCost(step, t); err != nil {
 					return nil, err
 				}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	_ "github.com/isocost/isocost/costgen/devicemodel" // tables price by their models of the device
+	_ "github.com/isocost/isocost/costgen/pricer" // tables price by their models of the device
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"

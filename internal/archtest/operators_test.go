@@ -18,19 +18,21 @@ import (
 // a property of an operator is asked of its definition, or its change would be looked for
 // in many places.
 var naming = map[string]string{
-	"benchmarks/litertmodel/operators.go": "what LiteRT does with an operator",
-	"benchmarks/ortmodel/kinds.go":        "what ONNX Runtime does with a kind",
-	"benchmarks/ortmodel/operators.go":    "what ONNX Runtime does with an operator",
-	"agent/sidebyside/networks.go":        "networks written down as keys",
-	"agent/probe/once.go":                 "the operator that a provider is tried with",
-	"benchmarks/modulespace/example.go":   "networks written down as keys",
-	"costgen/devicemodel/features.go":     "the groups of kernels that a fitted model has",
-	"costgen/devicemodel/work.go":         "work by formula, where building an operator's graph is too slow for a search",
-	"costgen/exchange/fbnet.go":           "the operators of a published table",
-	"costgen/exchange/ofa.go":             "the operators of a published table",
-	"costgen/exchange/tfnas.go":           "the operators of a published table",
-	"search/space/spec.go":                "the layers of a space, which it lowers to keys",
-	"search/space/unit.go":                "the layers of a space, which it lowers to keys",
+	"benchmarks/gpudelegate/gpudelegate.go": "what TensorFlow Lite's GPU delegate does with an operator",
+	"benchmarks/litertmodel/operators.go":   "what LiteRT does with an operator",
+	"benchmarks/ortmodel/kinds.go":          "what ONNX Runtime does with a kind",
+	"benchmarks/ortmodel/operators.go":      "what ONNX Runtime does with an operator",
+	"agent/sidebyside/networks.go":          "networks written down as keys",
+	"agent/probe/once.go":                   "the operator that a provider is tried with",
+	"benchmarks/modulespace/example.go":     "networks written down as keys",
+	"costgen/devicemodel/features.go":       "the groups of kernels that a fitted model has",
+	"costgen/devicemodel/work.go":           "work by formula, where building an operator's graph is too slow for a search",
+	"costgen/exchange/fbnet.go":             "the operators of a published table",
+	"costgen/exchange/mobileml.go":          "the operators of published measurements",
+	"costgen/exchange/ofa.go":               "the operators of a published table",
+	"costgen/exchange/tfnas.go":             "the operators of a published table",
+	"search/space/spec.go":                  "the layers of a space, which it lowers to keys",
+	"search/space/unit.go":                  "the layers of a space, which it lowers to keys",
 }
 
 // homonyms are texts that mean something else.
