@@ -130,7 +130,7 @@ func TestImportOfPhones(t *testing.T) {
 		t.Errorf("the block costs %v, its kernels %v (%v)", c.Value, p.Known, err)
 	}
 	total, err := made[0].Table.Network([]lut.Op{block})
-	if err != nil || math.Abs(total.Value / *p.Total-1) > 1e-9 || math.Abs(total.Hi / *p.Hi-1) > 1e-9 {
+	if err != nil || math.Abs(total.Value / *p.Total - 1) > 1e-9 || math.Abs(total.Hi / *p.Hi - 1) > 1e-9 {
 		t.Errorf("as a network the block costs %+v, its kernels %v to %v (%v)", total, *p.Total, *p.Hi, err)
 	}
 
