@@ -79,7 +79,7 @@ func speeds(s *Source) (networks map[string]float64, reference float64) {
 	return networks, reference
 }
 
-// levelled are what a record may say against itself and still tell a campaign's speed.
+// levelled lists the validity codes with which a record still tells a campaign's speed.
 var levelled = []record.Validity{record.Drift, record.Noisy}
 
 func median(xs []float64) float64 {

@@ -20,7 +20,7 @@ const contextError = 0.03
 // leastForModel is how many cells a model is fitted to at least.
 const leastForModel = 20
 
-// observations are what the campaign says of kernels: cells with their noise, and the networks
+// observations returns the campaign's evidence about kernels: cells with their noise, and the networks
 // that calibrate, which either only judge or teach as sums: what the calibration leaves of them.
 func (c *campaign) observations(sums []float64) []devicemodel.Observation {
 	var obs []devicemodel.Observation
@@ -185,13 +185,13 @@ func NewPredictor(t *lut.Table) (*Predictor, error) {
 	return p, nil
 }
 
-// Table is what the predictor prices by.
+// Table returns the table the predictor prices by.
 func (p *Predictor) Table() *lut.Table { return p.t }
 
 // Model is the table's model of the device, nil where it has none.
 func (p *Predictor) Model() *devicemodel.Model { return p.m }
 
-// errNoModel is what a kernel that even the model cannot price is missing for.
+// errNoModel says why a kernel is missing that even the model cannot price.
 var errNoModel = errors.New("no kernel of its kind and precision was measured")
 
 // total is the calibrated cost of a network that the model priced.

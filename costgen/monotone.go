@@ -128,7 +128,7 @@ func monotone(cells []cell, policy lut.Policy) (lut.Family, lut.Sweep, []lut.War
 // order says which pairs of the product order of a family's axes stay in order against
 // the evidence; nil stands for all. Under the policy regime a significant fall splits its
 // axis for the whole family. Under isotonic it frees the points below it from those above,
-// but for those that a way around it leads to: the order is what the steps from point to
+// but for those that a way around it leads to: the order is given by the steps from point to
 // next point imply, without the falls among them.
 func order(fam lut.Family, bad []step, policy lut.Policy) func(i, j int) bool {
 	if len(bad) == 0 || policy == lut.PolicyStrict {

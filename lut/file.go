@@ -53,7 +53,7 @@ type File struct {
 	Families    []Family     `json:"-"` // sorted by name and axes; written one knot a line
 	Calibration *Calibration `json:"calibration,omitempty"`
 	Audit       *Audit       `json:"audit,omitempty"`
-	// Model is what was learned of the device beyond the knots, nil when nothing was.
+	// Model prices the device beyond the knots; nil where nothing was learned.
 	Model *Model `json:"-"` // written one process and one kernel a line
 }
 

@@ -11,7 +11,7 @@ import (
 // ModelVersion is the version of the section that a table's model stands in.
 const ModelVersion = 1
 
-// Model is what costgen/devicemodel learned of the device: the state of a Gaussian process per
+// Model holds what costgen/devicemodel learned of the device: the state of a Gaussian process per
 // group of kernels. A table carries and checks it, but answers by its knots alone;
 // costgen prices with it what was not measured. All costs are in the table's unit.
 type Model struct {

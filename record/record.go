@@ -101,7 +101,7 @@ type Record struct {
 	Stop           Stop      `json:"stop"`
 	ReferenceRatio *float64  `json:"anchor_ratio,omitempty"` // the drift reference at the end / at the start
 
-	// GroupRatio is what the drift reference took in this case's group over what it took in the
+	// GroupRatio is the drift reference's time in this case's group over its time in the
 	// first, by which the costs are divided; 0 in the first group.
 	GroupRatio float64 `json:"group_ratio,omitempty"`
 

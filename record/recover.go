@@ -14,7 +14,7 @@ type Damage struct {
 	Why string
 }
 
-// Recovered is what is whole of a damaged record file.
+// Recovered holds the whole entries of a damaged record file.
 type Recovered struct {
 	Text    []byte // a record file again; nil when nothing was damaged
 	Lines   int    // of the damaged file

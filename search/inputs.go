@@ -179,7 +179,7 @@ func (p *projected) Compiled() *lut.Table {
 }
 
 // openBands makes the band of every table. With fill the header's table fields
-// are filled in; otherwise they are what the tables must match.
+// are filled in; otherwise the tables must match them.
 func openBands(sp space.Space, anchor space.Arch, h *Header, get func(FileRef) ([]byte, error), fill bool) ([]Band, error) {
 	var bands []Band
 	per, _ := sp.(*space.PerDevice)

@@ -183,7 +183,7 @@ func (r *run) survey(ctx context.Context, cases []benchmarks.Case) error {
 	return nil
 }
 
-// bytesOf is what the child grew by as a model was opened for the first time.
+// bytesOf returns by how much the child grew when a model was first opened.
 func (r *run) bytesOf(model string) int64 {
 	if o := r.j.opens[model]; o != nil {
 		return o.RSSBytes
@@ -191,7 +191,7 @@ func (r *run) bytesOf(model string) int64 {
 	return 0
 }
 
-// openBytes is what the open models take, of a list or (nil) all.
+// openBytes returns the memory of the open models, of a list or (nil) all.
 func (r *run) openBytes(of []string) (bytes int64) {
 	for m := range r.open {
 		if of == nil || slices.Contains(of, m) {

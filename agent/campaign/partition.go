@@ -126,7 +126,7 @@ func (p *packing) left(cases []int) (left []int) {
 	return left
 }
 
-// further is what the models of cases take that are not in the group yet.
+// further returns the memory of those models of cases that are not in the group yet.
 func (p *packing) further(cases []int) (bytes int64) {
 	seen := map[string]bool{}
 	for _, i := range cases {

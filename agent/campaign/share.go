@@ -30,7 +30,7 @@ func (r *run) openSeconds(model string) float64 {
 	return 0
 }
 
-// visitSeconds is what a visit to a model takes at least, by its fastest run.
+// visitSeconds returns the least time a visit to a model takes, by its fastest run.
 func (r *run) visitSeconds(model string) float64 {
 	o := r.j.opens[model]
 	if o == nil {

@@ -168,7 +168,7 @@ type Verdict struct {
 	Advice  []string `json:"advice,omitempty"`
 }
 
-// Limits of the grades, in percent: good is what a ±1 % interval target (design
+// Limits of the grades, in percent: good allows a ±1 % interval target (design
 // 2.1) needs from the machine, fair what one common scale between campaigns still
 // mends (2–3.5 % between campaigns was measured on a shared virtual host).
 var (

@@ -15,7 +15,7 @@ import (
 	"github.com/isocost/isocost/agent"
 )
 
-// counted is a session without an arena: what it takes is what its kernels ask for.
+// counted is a session without an arena: it takes only what its kernels ask for.
 // ONNX Runtime's arena rounds up to powers of two and keeps what it cannot split, a
 // quarter to a half more; two networks' arenas cannot be compared to the byte.
 type counted struct {
@@ -54,7 +54,7 @@ func (l *library) openCounted(ctx context.Context, model agent.Model, opt agent.
 	return counted{s, before}, nil
 }
 
-// MemoryStats counts from when the session was opened: InUse is what it holds between
+// MemoryStats counts from when the session was opened: InUse counts what it holds between
 // runs, weights as the kernels keep them; MaxInUse the most since it was opened.
 // Inputs and outputs are the caller's and in neither.
 func (c counted) MemoryStats() (agent.MemoryStats, error) {

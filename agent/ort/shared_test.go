@@ -108,7 +108,7 @@ func TestLargeConstantsAreKeptOnce(t *testing.T) {
 	}
 }
 
-// residentKB is what the process has in memory.
+// residentKB returns the resident memory of the process.
 func residentKB(t *testing.T) int {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/status")

@@ -24,7 +24,7 @@ func sizeOf(v *graph.Value) (size int64, known bool) {
 type Plan []Use
 
 // Use are the bytes of activations in use while a kernel of a node runs, its own room
-// among them. Step is what is done before or after the node's own kernel, such as a
+// among them. Step names an operation before or after the node's own kernel, such as a
 // change of its input's layout; "" for that kernel.
 type Use struct {
 	Node  *graph.Node

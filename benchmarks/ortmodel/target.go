@@ -16,7 +16,7 @@ type Target struct {
 	Channels int
 }
 
-// Feature is what a runtime's features say of Channels: "nchwc=8".
+// Feature names Channels in a runtime's features: "nchwc=8".
 const Feature = "nchwc"
 
 // On is the machine that a table's costs are of, as far as the table says it.

@@ -409,7 +409,7 @@ func shortOfTime(records []*record.Record) string {
 	return detail
 }
 
-// limits are what the process may use where that is less than what the machine has, for the
+// limits returns what the process may use where that is less than the machine has, for the
 // record file's header; the CPUs it may run on are the device's cores.
 func limits(s device.State) map[string]string {
 	out := map[string]string{}

@@ -509,7 +509,7 @@ func (o *runOptions) measurers(in *search.Opened, dir string, env cli.Env) ([]se
 	return out, nil
 }
 
-// searchState is what the progress bar shows: the phase, the best utility so far at the
+// searchState returns the state for the progress bar: the phase, the best utility so far at the
 // anchor's cost, and what is still needed.
 func searchState(p search.Progress, budget int) cli.State {
 	s := cli.State{Label: "searching", Left: p.Left, Valid: p.Samples, Failed: p.Failures, Note: phase(p)}

@@ -28,7 +28,7 @@ import (
 // Format is the first field of a run's settings.
 const Format = "isocost/build/v1"
 
-// settings are what a build's decisions rest on besides its records.
+// settings holds what a build decides by, besides its records.
 type settings struct {
 	Format   string   `json:"format"`
 	Target   string   `json:"target"`

@@ -26,10 +26,10 @@ func ends(seconds float64) []float64 {
 	return append(out, seconds)
 }
 
-// schedule is what the package's protocol takes of a model, at the rounds wanted.
+// schedule tells how long the package's protocol takes for a model, at the rounds wanted.
 var schedule = benchmarks.Schedule{Rounds: roundsWanted, PerVisit: 2, MinSample: 0.0003, Discard: 1, ReferenceVisits: 3, WarmRuns: 3, WarmSeconds: 0.03}
 
-// beside is what a campaign takes besides its models: starting the child, warming up.
+// beside is the time a campaign takes besides its models: starting the child, warming up.
 const beside = 3.0 // seconds
 
 // share is how much of a campaign's time its plan fills by estimate.

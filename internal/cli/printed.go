@@ -70,7 +70,7 @@ func Raw(w io.Writer) io.Writer {
 	return w
 }
 
-// Behind is what a stream prints on, for a program of one's own that prints there itself.
+// Behind returns the stream that a stream prints on, for a program of one's own that prints there itself.
 func Behind(w io.Writer) io.Writer {
 	if p, ok := w.(*Printed); ok {
 		return p.To

@@ -11,7 +11,7 @@ import (
 	"github.com/isocost/isocost/internal/onnx"
 )
 
-// hostile is what a file's name, a node's or an option may hold: it sets the terminal's title,
+// hostile is a text that a file's name, a node's or an option may hold: it sets the terminal's title,
 // clears the screen, turns the direction of the text.
 const hostile = "\x1b]0;TITLE\x07\x1b[2J\u009b31m\u202e"
 

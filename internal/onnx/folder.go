@@ -10,7 +10,7 @@ import (
 	"github.com/isocost/isocost/internal/hint"
 )
 
-// Folder is what a model file may keep its tensors in: the files beside it. A symbolic link
+// Folder is where a model file may keep its tensors: the files beside it. A symbolic link
 // is followed as long as it leads to a file below the folder of the path the model is named
 // by, or below that of the file which that path really is – caches of model hubs link both
 // a model and its data into a folder of blobs. A link that leads anywhere else is an error,

@@ -226,13 +226,13 @@ func (r *Report) Sound() error {
 	return errors.Join(problems...)
 }
 
-// Cost is what a search would take.
+// Cost estimates what a search would take.
 type Cost struct {
 	Neighbours int     `json:"neighbours"`
 	Epsilon    float64 `json:"epsilon"`
 	Delta      float64 `json:"delta"`
 	// Samples certify a final whose neighbours are all exactly as good: the hardest case
-	// that there is. LowerBound is what any procedure needs for it.
+	// that there is. LowerBound is the least any procedure needs for it.
 	Samples    float64 `json:"samples"`
 	LowerBound float64 `json:"lower_bound"`
 }
