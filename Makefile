@@ -92,6 +92,10 @@ runtimes: setup-test build ## the runtimes' times in fp32 and int8, side by side
 test: setup-test test-python-reading ## all tests, on the real runtimes
 	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -timeout 15m ./...
 
+.PHONY: python
+python: setup build ## a search over modules of your own, from PyTorch to best.onnx: docs/python.md (4 minutes; the first time 6 GB are installed beside the checkout)
+	python="$$(scripts/setup-python.sh torch)" && ISOCOST_BIN=$(CURDIR)/bin PYTHONPATH=$(CURDIR)/python "$$python" python/examples/digits/run.py
+
 .PHONY: test-python-reading
 test-python-reading: build ## the Python package without torch: formats, protocol, numbers equal to the programs'
 	python="$$(scripts/setup-python.sh test)" && cd python && ISOCOST_BIN=$(CURDIR)/bin "$$python" -m pytest -m 'not torch and not ray'
@@ -99,6 +103,11 @@ test-python-reading: build ## the Python package without torch: formats, protoco
 .PHONY: test-python
 test-python: setup build ## the Python package with torch and Ray: types, own modules, gradients, a cluster whose nodes die (3 minutes; the first time 6 GB are installed beside the checkout)
 	python="$$(scripts/setup-python.sh torch)" && cd python && "$$python" -c 'import onnxruntime, pandas, ray, torch' && "$$python" -m mypy && ISOCOST_BIN=$(CURDIR)/bin "$$python" -m pytest --durations=5
+
+.PHONY: ray-overhead
+ray-overhead: ## what trainings on Ray cost beside themselves, against a bare loop of Ray → docs/results/ray-overhead.md (3 minutes)
+	python="$$(scripts/setup-python.sh torch)" && "$$python" scripts/studies/ray_overhead.py > .study.md
+	scripts/studies/results.sh ray-overhead 'make ray-overhead' < .study.md && rm .study.md
 
 .PHONY: python-requirements
 python-requirements: ## pin the packages of python/requirements/*.in anew, by version and hash

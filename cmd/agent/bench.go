@@ -160,7 +160,7 @@ func (o *benchOptions) plan(env cli.Env, p agent.Protocol) (plan *benchmarks.Pla
 				}
 			}
 		}
-		if _, err := benchmarks.OpenLibrary(plan.ModuleFiles(), dir); err != nil {
+		if err := o.modules(plan, dir); err != nil {
 			return nil, nil, "", err
 		}
 		return plan, nil, dir, nil
@@ -169,6 +169,20 @@ func (o *benchOptions) plan(env cli.Env, p agent.Protocol) (plan *benchmarks.Pla
 		return plan, inputs, "", err
 	}
 	return nil, nil, "", cli.Usagef("nothing to measure: give --plan FILE or --model FILE")
+}
+
+// modules checks that the plan's modules are at hand, and that the runtime can run them.
+func (o *benchOptions) modules(plan *benchmarks.Plan, dir string) error {
+	files := plan.ModuleFiles()
+	if _, err := benchmarks.OpenLibrary(files, dir); err != nil {
+		return err
+	}
+	if len(files) == 0 || o.Backend == "ort" || o.Backend == "sim" {
+		return nil
+	}
+	m := files[0]
+	return hint.Wrap(fmt.Errorf("plan %s is of modules, which are ONNX files, and the backend %s runs none: module %s, %s", o.Plan, o.Backend, m.Key.Attr("name"), m.File),
+		"--backend ort; .tflite forms are not put together to networks: agent bench a.tflite b.tflite measures them one by one")
 }
 
 // atBatch measures at the batch that the plan's keys were taken at. A protocol file that

@@ -97,3 +97,21 @@ func TestABlockCostsTheSameAsAModule(t *testing.T) {
 		t.Errorf("the median difference, %.2f %%, is beyond the noise floor of %.2f %%", 100*got, 100*noise)
 	}
 }
+
+// A runtime that cannot run modules says so before anything is measured.
+func TestModulesAreForONNXRuntime(t *testing.T) {
+	dir := t.TempDir()
+	if err := modulespace.Example().Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	plan := filepath.Join(dir, "plan.jsonl")
+	if out, talk, code := agentMain("", "plan", "--space", filepath.Join(dir, "space.yaml"), "-o", plan); code != 0 {
+		t.Fatalf("exit code %d\n%s%s", code, out, talk)
+	}
+	_, talk, code := agentMain("", "bench", "--plan", plan, "--backend", "tflite", "-o", filepath.Join(dir, "rec.jsonl"))
+	for _, want := range []string{"is of modules, which are ONNX files, and the backend tflite runs none: module ", "hint: --backend ort; .tflite forms are not put together"} {
+		if code != 1 || !strings.Contains(talk, want) {
+			t.Errorf("exit code %d, no %q in\n%s", code, want, talk)
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/onnx"
+	"github.com/isocost/isocost/lut"
 )
 
 // TestFlagsHandedOnToTheDevice checks what of a command line reaches the device, and that every
@@ -84,6 +85,17 @@ func TestFlagsHandedOnToTheDevice(t *testing.T) {
 	if agent.CheckFile("dir/models/a.onnx", before) == nil {
 		t.Error("other weights in the model's data file are not noticed")
 	}
+	// So do the modules of a space, from the plan's folder on.
+	plan = &benchmarks.Plan{Models: []benchmarks.Model{{Modules: []benchmarks.ModuleFile{{Key: lut.Op{Kind: "a"}, File: "space/modules/a.onnx"}, {Key: lut.Op{Kind: "b"}, File: "space/modules/b.onnx"}}}, {}}}
+	files, _, err = o.handOn(flags, plan)
+	if name := "space/modules/b.onnx"; err != nil || files[name] != filepath.Join("dir", "space", "modules", "b.onnx") {
+		t.Errorf("%v, %v", files, err)
+	}
+	plan.Models[0].Modules[0].File = "/elsewhere/a.onnx"
+	if _, _, err = o.handOn(flags, plan); err == nil || !strings.Contains(err.Error(), "outside of the plan's folder") || !strings.Contains(hint.Of(err), "make the plan in the space's folder") {
+		t.Errorf("a module outside of the plan's folder: %v", err)
+	}
+	plan = &benchmarks.Plan{Models: []benchmarks.Model{{}}}
 	plan.Models[0].File = "../secret"
 	if _, _, err = o.handOn(flags, plan); err == nil {
 		t.Error("a plan reached outside of its folder")

@@ -6,9 +6,9 @@ import json
 import os
 import sys
 import threading
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
-__all__ = ["FORMAT", "Channel"]
+__all__ = ["FORMAT", "Channel", "lines"]
 
 FORMAT = "isocost/exec/v2"
 
@@ -21,7 +21,7 @@ class Channel:
     """
 
     def __init__(self, requests: int, answers: int) -> None:
-        self._in = os.fdopen(requests, "r", encoding="utf-8")
+        self._in = requests
         self._out = answers
         self._lock = threading.Lock()
 
@@ -39,11 +39,10 @@ class Channel:
 
     def write(self, line: dict[str, Any]) -> None:
         """Writes one line, whole; any thread may. Raises BrokenPipeError when the search has gone."""
-        self.write_all([line])
+        self.write_bytes(json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n")
 
-    def write_all(self, lines: list[dict[str, Any]]) -> None:
-        """Writes lines one after another."""
-        data = "".join(json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n" for line in lines).encode()
+    def write_bytes(self, data: bytes) -> None:
+        """Writes lines as they are."""
         with self._lock:
             while data:
                 data = data[os.write(self._out, data) :]
@@ -54,6 +53,19 @@ class Channel:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Requests and cancels, until the search closes its end."""
-        for line in self._in:
-            if line.strip():
-                yield json.loads(line)
+        for batch in self.batches():
+            yield from map(json.loads, batch)
+
+    def batches(self) -> Iterator[list[bytes]]:
+        """The same as lines, as many as have come at a time."""
+        return lines(lambda: os.read(self._in, 1 << 16))
+
+
+def lines(read: Callable[[], bytes]) -> Iterator[list[bytes]]:
+    """The lines of a stream, as many as have come at a time, until it ends."""
+    rest = b""
+    while data := read():
+        *whole, rest = (rest + data).split(b"\n")
+        batch = [line for line in whole if line.strip()]
+        if batch:
+            yield batch

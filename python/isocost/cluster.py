@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
+import json
+import os
+import socket
 import sys
 import threading
-import uuid
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .arch import Arch
-from .channel import Channel
-from .desk import Desk
+from .channel import Channel, lines
+from .desk import Answer, Desk
 from .errors import IsocostError
 from .evaluator import Evaluator
 
@@ -38,14 +43,11 @@ class Cluster:
         self.train = train
         self.concurrency = concurrency
         # Ray itself tries again what a dead worker or node was at; an exception is an answer.
-        self.resources = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": retries, "retry_exceptions": False}
+        self.resources = {"num_cpus": cpus, "num_gpus": gpus, "max_restarts": -1, "max_task_retries": retries}
         self.name = name or default_name(train, self.resources)
         self.init = init
-        self.driver = uuid.uuid4().hex
-        self.lock = threading.Condition()
-        self.open: dict[str, tuple[str, int, float]] = {}  # requests without an answer
-        self.new: list[str] = []
-        self.cancelled: list[str] = []
+        self.lock = threading.Lock()
+        self.open: dict[str, bytes] = {}  # requests without an answer, by id
         self.ended = False
 
     def serve(self) -> None:
@@ -53,30 +55,76 @@ class Cluster:
         channel = Channel.take()
         ray = self.ray
         ray.init(**{"namespace": NAMESPACE, "logging_level": "warning", **self.init})
-        self.desk = self._desk()
-        threads = [threading.Thread(target=f, args=(channel,), daemon=True) for f in (self._send, self._take)]
-        for t in threads:
-            t.start()
+        self._visit()
+        passing = threading.Thread(target=self._pass_on, args=(channel,), daemon=True)
+        passing.start()
         try:
             channel.hello(self.concurrency)
-            for request in channel:
-                with self.lock:
-                    if "cancel" in request:
-                        self.open.pop(request["cancel"], None)
-                        self.cancelled.append(request["cancel"])
-                    else:
-                        id = request["id"]
-                        self.open[id] = (Arch.of(request["layers"]).key, request["seed"], request["fidelity"])
-                        self.new.append(id)
-                    self.lock.notify_all()
+            for batch in channel.batches():
+                self._ask(batch)
         except BrokenPipeError:
             pass
+        # What still runs is taken up when the search is started again.
         with self.lock:
             self.ended = True
-            self.lock.notify_all()
-        # What still runs is taken up when the search is started again.
-        if ray.get(self.desk.leave.remote(self.driver)):
+            with contextlib.suppress(OSError):
+                self.connection.shutdown(socket.SHUT_WR)
+        passing.join(10)
+        if ray.get(self.desk.idle.remote()):
             ray.kill(self.desk)
+
+    def _visit(self) -> None:
+        """Connects with the desk, a new one where there is none."""
+        while True:
+            self.desk = self._desk()
+            try:
+                host, port, token = self.ray.get(self.desk.where.remote())
+                break
+            except self.ray.exceptions.RayActorError:
+                time.sleep(0.2)  # its name is still that of one that has died
+        try:
+            self.connection = socket.create_connection((host, port), timeout=60)
+        except OSError as err:
+            raise IsocostError(f"no connection with the desk at {host}:{port}: {err}", "run the search where it reaches the cluster's nodes, as on one of them") from None
+        self.connection.settimeout(None)
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connection.sendall(b"\n".join([token.encode(), *self.open.values(), b""]))
+
+    def _ask(self, batch: list[bytes]) -> None:
+        """Hands requests and cancels to the desk."""
+        with self.lock:
+            for line in batch:
+                x = json.loads(line)
+                if "cancel" in x:
+                    self.open.pop(x["cancel"], None)
+                else:
+                    self.open[x["id"]] = line
+            try:
+                self.connection.sendall(b"\n".join([*batch, b""]))
+            except OSError:
+                pass  # the other thread finds out, and asks a new desk for all that is open
+
+    def _pass_on(self, channel: Channel) -> None:
+        """Passes answers on, and finds a new desk where the old one has died."""
+        while True:
+            try:
+                for batch in lines(partial(self.connection.recv, 1 << 16)):
+                    with self.lock:
+                        answers = [a for a in batch if self.open.pop(json.loads(a)["id"], None) is not None]
+                    channel.write_bytes(b"".join(a + b"\n" for a in answers))
+            except BrokenPipeError:
+                return
+            except OSError:
+                pass
+            with self.lock:
+                if self.ended:
+                    return
+                print(f"isocost: the desk {self.name} died; what it ran is run again", file=sys.stderr)
+                try:
+                    self._visit()
+                except BaseException as err:  # the search starts another process
+                    print(f"isocost: error: {err}", file=sys.stderr, flush=True)
+                    os._exit(1)
 
     def _desk(self) -> Any:
         """The desk of this evaluator, a new one where there is none."""
@@ -86,50 +134,16 @@ class Cluster:
         self.ray.cloudpickle.register_pickle_by_value(isocost)
         train = self.train
 
-        def outcome(arch: str, seed: int, fidelity: float) -> Any:
-            return train.outcome(Arch.parse(arch), seed, fidelity)
+        def answer(arch: str, seed: int, fidelity: float) -> Answer:
+            return train.outcome(Arch.parse(arch), seed, fidelity).answer()
 
         # With the head, which holds the cluster's own state: where it dies all is lost anyway.
         head = "node:__internal_head__"
         where = {"resources": {head: 0.001}} if head in self.ray.cluster_resources() else {}
         actor = self.ray.remote(Desk).options(
-            name=self.name, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0, max_concurrency=64, **where
+            name=self.name, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0, max_concurrency=8, **where
         )
-        return actor.remote(outcome, self.resources, LINGER)
-
-    def _send(self, channel: Channel) -> None:
-        """Hands requests to the desk, all that have come at a time."""
-        while True:
-            with self.lock:
-                self.lock.wait_for(lambda: self.new or self.cancelled or self.ended)
-                if self.ended:
-                    return
-                requests = [(id, *self.open[id]) for id in self.new if id in self.open]
-                cancelled, self.new, self.cancelled = self.cancelled, [], []
-                desk = self.desk
-            desk.submit.remote(self.driver, requests, cancelled)
-
-    def _take(self, channel: Channel) -> None:
-        """Passes answers on, and finds a new desk where the old one has died."""
-        ray = self.ray
-        while not self.ended:
-            try:
-                answers = ray.get(self.desk.take.remote(self.driver, 10.0))
-            except ray.exceptions.RayActorError as err:
-                if self.ended:
-                    return
-                print(f"isocost: the desk {self.name} died: {err}; what it ran is run again", file=sys.stderr)
-                with self.lock:
-                    self.desk = self._desk()
-                    self.new = list(self.open)
-                    self.lock.notify_all()
-                continue
-            with self.lock:
-                answers = [a for a in answers if self.open.pop(a["id"], None) is not None]
-            try:
-                channel.write_all(answers)
-            except BrokenPipeError:
-                return
+        return actor.remote(answer, self.resources, LINGER)
 
 
 def default_name(train: Evaluator, resources: dict[str, Any]) -> str:

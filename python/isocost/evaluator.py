@@ -35,12 +35,12 @@ class Outcome:
     error: str = ""
     final: bool = False  #: of an error: asked again, it would be the same
 
-    def line(self, id: str) -> dict[str, Any]:
-        """The answer to a request, as docs/formats/exec.md has it."""
+    def answer(self) -> dict[str, Any]:
+        """The answer to a request, as docs/formats/exec.md has it, without the request's id."""
         if self.error:
-            return {"id": id, "error": self.error, **({"final": True} if self.final else {})}
+            return {"error": self.error, **({"final": True} if self.final else {})}
         assert self.utility is not None
-        out: dict[str, Any] = {"id": id, "utility": self.utility if math.isfinite(self.utility) else None}
+        out: dict[str, Any] = {"utility": self.utility if math.isfinite(self.utility) else None}
         parts = {k: v for k, v in self.parts.items() if math.isfinite(v)}
         if parts:
             out["parts"] = parts

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from .errors import IsocostError
-from .quantise import quantised
+from .quantise import Signs, quantised
 
 if TYPE_CHECKING:
     from .space import Choices, Fixed, Space
@@ -38,7 +38,7 @@ class Files:
     folder: Path
     hashes: dict[str, str]  # path below the folder → SHA-256
     own_ranges: bool  # int8 ranges are each module's own, by samples that matter
-    int8: dict[str, bytes] = field(default_factory=dict)  # by the hash of the fp32 form, unless own_ranges
+    int8: dict[tuple[str, Signs], bytes] = field(default_factory=dict)  # by the hash of the fp32 form, unless own_ranges
 
     def add(self, data: bytes, suffix: str = ".onnx") -> str:
         """The path of a file with this content."""
@@ -64,8 +64,9 @@ def save(space: "Space", folder: Path, calibration: "np.ndarray[Any, Any] | None
         (files.folder / "modules").mkdir()
         text, x = _yaml_fixed("stem", space, space.stems, files, x)
         text += "layers:\n"
+        signed = bool((x < 0).any())
         for layer in space.layers:
-            lines, x = _yaml_layer(space, layer, files, x)
+            lines, x, signed = _yaml_layer(space, layer, files, x, signed)
             text += lines
         lines, _ = _yaml_fixed("head", space, space.heads, files, x)
         text += lines
@@ -106,40 +107,26 @@ def _yaml_fixed(what: str, space: "Space", parts: "list[Fixed]", files: Files, x
         where = f"{what} {f.name!r}"
         module = _made(where, lambda f=f: space._exported(f.make))  # type: ignore[misc]
         y = _run(where, module, x)
-        path = files.add(_export(where, module, x, "fp32", files))
+        path = files.add(_export(where, module, x, "fp32", files, Signs(True, True)))
         text += f"  - {{name: {f.name}, out: {list(y.shape[1:])}, form: {path}}}\n"
         x = y
     return text, x
 
 
-def _yaml_layer(space: "Space", layer: "Choices", files: Files, x: torch.Tensor) -> tuple[str, torch.Tensor]:
-    """A layer's text, and what its default hands on."""
-    out: list[int] | None = None
-    first = ""
-    handed: torch.Tensor | None = x if layer.default.choice == "skip" and layer.skip else None
+def _yaml_layer(space: "Space", layer: "Choices", files: Files, x: torch.Tensor, signed: bool) -> tuple[str, torch.Tensor, bool]:
+    """A layer's text, what its default hands on, and whether any of its choices hands on negative numbers."""
+    tried = _tried(space, layer, x)
+    # Neighbours in int8 quantise what is between them about one zero, whichever choices they
+    # are: a runtime then merges the two conversions, and their cost is that of the modules.
+    after = layer.skip and signed or any(bool((t.y < 0).any()) for t in tried)
     text = ""
     for name in layer.choices:
-        forms = {}
-        for i in range(max(len(layer.widths), 1)):
-            where = f"layer {layer.name!r}, choice {name!r}" + (f", width {layer.widths[i]}" if layer.widths else "")
-            module = _made(where, lambda name=name, i=i: space._exported(lambda: layer.make(name, i)))  # type: ignore[misc]
-            y = _run(where, module, x)
-            shape = list(y.shape[1:])
-            if out is None:
-                out, first = shape, where
-            elif shape != out:
-                raise IsocostError(f"{where}: it hands on {shape}, but {first} hands on {out}", "all choices and widths of a layer hand on one shape: a width must not show outside")
-            if (name, i) == (layer.default.choice, layer.default.width):
-                handed = y
-            forms[i] = {p: _form(layer, name, i, p, files, where, module, x) for p in layer.precisions}
+        forms = {t.width: {p: _form(layer, t, p, files, x, Signs(signed, after)) for p in layer.precisions} for t in tried if t.choice == name}
         if len({json.dumps(f) for f in forms.values()}) == 1:  # the width is nothing to this one
             text += f"      {name}: {_flow(forms[0])}\n"
         else:
             text += f"      {name}:\n" + "".join(f"        {w}: {_flow(forms[i])}\n" for i, w in enumerate(layer.widths))
-    assert out is not None and handed is not None
-    if layer.skip and out != list(x.shape[1:]):
-        raise IsocostError(f"layer {layer.name!r}: skip=True, but it turns {list(x.shape[1:])} into {out}", "a layer can be left out where the shape stays")
-    d = layer.default
+    out, d = list(tried[0].y.shape[1:]), layer.default
     default = f"choice: {d.choice}" + (f", width: {layer.widths[d.width]}" if layer.widths else "") + f", precision: {d.precision}"
     head = f"  - name: {layer.name}\n    out: {out}\n"
     if layer.widths:
@@ -147,18 +134,47 @@ def _yaml_layer(space: "Space", layer: "Choices", files: Files, x: torch.Tensor)
     head += f"    precisions: [{', '.join(layer.precisions)}]\n"
     if layer.skip:
         head += "    skip: true\n"
-    return head + "    choices:\n" + text + f"    default: {{{default}}}\n", handed
+    handed = next((t.y for t in tried if (t.choice, t.width) == (d.choice, d.width)), x)
+    return head + "    choices:\n" + text + f"    default: {{{default}}}\n", handed, after
 
 
-def _form(layer: "Choices", name: str, i: int, precision: str, files: Files, where: str, module: nn.Module, x: torch.Tensor) -> Any:
-    path = files.add(_export(f"{where}, {precision}", module, x, precision, files))
+@dataclass
+class Tried:
+    """A choice at a width, and what it makes of what the layer is handed."""
+
+    choice: str
+    width: int
+    where: str
+    module: nn.Module
+    y: torch.Tensor
+
+
+def _tried(space: "Space", layer: "Choices", x: torch.Tensor) -> list[Tried]:
+    """Every choice at every width. Raises IsocostError where they do not hand on one shape."""
+    tried: list[Tried] = []
+    for name in layer.choices:
+        for i in range(max(len(layer.widths), 1)):
+            where = f"layer {layer.name!r}, choice {name!r}" + (f", width {layer.widths[i]}" if layer.widths else "")
+            module = _made(where, lambda name=name, i=i: space._exported(lambda: layer.make(name, i)))  # type: ignore[misc]
+            tried.append(Tried(name, i, where, module, _run(where, module, x)))
+            shape, out = list(tried[-1].y.shape[1:]), list(tried[0].y.shape[1:])
+            if shape != out:
+                raise IsocostError(f"{where}: it hands on {shape}, but {tried[0].where} hands on {out}", "all choices and widths of a layer hand on one shape: a width must not show outside")
+    if layer.skip and out != list(x.shape[1:]):
+        raise IsocostError(f"layer {layer.name!r}: skip=True, but it turns {list(x.shape[1:])} into {out}", "a layer can be left out where the shape stays")
+    return tried
+
+
+def _form(layer: "Choices", t: Tried, precision: str, files: Files, x: torch.Tensor, signs: Signs) -> Any:
+    where = f"{t.where}, {precision}"
+    path = files.add(_export(where, t.module, x, precision, files, signs))
     if layer.tflite is None:
         return path
-    source = Path(layer.tflite(name, layer.widths[i] if layer.widths else None, precision))
+    source = Path(layer.tflite(t.choice, layer.widths[t.width] if layer.widths else None, precision))
     try:
         return {"onnx": path, "tflite": files.add(source.read_bytes(), ".tflite")}
     except OSError as err:
-        raise IsocostError(f"{where}, {precision}: its .tflite form: {err}") from None
+        raise IsocostError(f"{where}: its .tflite form: {err}") from None
 
 
 def _flow(forms: dict[str, Any]) -> str:
@@ -191,7 +207,7 @@ def _run(where: str, module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return y
 
 
-def _export(where: str, module: nn.Module, x: torch.Tensor, precision: str, files: Files) -> bytes:
+def _export(where: str, module: nn.Module, x: torch.Tensor, precision: str, files: Files, signs: Signs) -> bytes:
     """The module as the bytes of an ONNX file; equal modules have equal bytes."""
     import onnx
 
@@ -217,13 +233,13 @@ def _export(where: str, module: nn.Module, x: torch.Tensor, precision: str, file
         return plain
     # Where the samples are arbitrary, modules that are equal in float are equal in int8 too,
     # one file and one measurement, wherever they stand.
-    sha = hashlib.sha256(plain).hexdigest()
-    if files.own_ranges or sha not in files.int8:
+    key = (hashlib.sha256(plain).hexdigest(), signs)
+    if files.own_ranges or key not in files.int8:
         try:
-            files.int8[sha] = normalised(quantised(onnx.load_from_string(plain), x.numpy()))
+            files.int8[key] = normalised(quantised(onnx.load_from_string(plain), x.numpy(), signs))
         except Exception as err:
             raise IsocostError(f"{where}: onnxruntime cannot quantise it: {type(err).__name__}: {err}") from err
-    return files.int8[sha]
+    return files.int8[key]
 
 
 def _same(where: str, module: nn.Module, data: bytes, x: torch.Tensor) -> None:

@@ -60,6 +60,6 @@ def _local(train: Evaluator) -> None:
             if "cancel" in request:
                 continue
             outcome = train.outcome(Arch.of(request["layers"]), request["seed"], request["fidelity"])
-            channel.write(outcome.line(request["id"]))
+            channel.write({"id": request["id"], **outcome.answer()})
     except BrokenPipeError:
         pass  # the search has gone

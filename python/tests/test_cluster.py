@@ -29,7 +29,7 @@ def train(arch, seed, fidelity):
     with open(TRAININGS, "a") as f:
         f.write(f"{{arch.key}} {{seed}}\\n")
     time.sleep(SECONDS)
-    if DIES and seed % 9 == 0 and not os.path.exists(f"{{TRAININGS}}.{{seed}}"):
+    if DIES and seed % 20 == 0 and not os.path.exists(f"{{TRAININGS}}.{{seed}}"):
         open(f"{{TRAININGS}}.{{seed}}", "w").close()
         os.kill(os.getpid(), 9)
     good = sum(x.choice == "1" for x in arch.layers)
@@ -45,12 +45,12 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A head without work, as on a login node, and three workers of four slots."""
+    """A head without work, as on a login node, and four workers of four slots, two of which will die."""
     pytest.importorskip("ray", reason="make test-python has Ray")
     from ray.cluster_utils import Cluster
 
     c = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    c.workers = [c.add_node(num_cpus=4) for _ in range(3)]
+    c.workers = [c.add_node(num_cpus=4) for _ in range(4)]
     yield c
     c.shutdown()
 
@@ -105,17 +105,14 @@ def test_nodes_that_die_cost_their_own_trainings_a_retry(on_ray, job, monkeypatc
     while not job.trained():
         assert p.poll() is None, p.stderr.read()
         time.sleep(0.1)
-    for _ in range(3):
+    for _ in range(2):
         time.sleep(chance.uniform(0.3, 0.6))
-        if p.poll() is not None:
-            break
+        assert p.poll() is None, "the search was over before all had died that were to"
         victim = on_ray.workers.pop(chance.randrange(len(on_ray.workers)))
         on_ray.remove_node(victim, allow_graceful=False)  # SIGKILL
         killed += 1
-        on_ray.workers.append(on_ray.add_node(num_cpus=4))
     _, err = p.communicate(timeout=300)
     assert p.returncode == 0, err
-    assert killed >= 2, "the search was over before anything died"
     runs, got = job.trained(), utilities(job.folder / "run")
     assert len(got) == len(runs)
     again = sum(n - 1 for n in runs.values())
@@ -151,5 +148,5 @@ def test_a_worker_that_dies_is_tried_again(on_ray, job):
     p = subprocess.run(job.command("run"), capture_output=True, text=True, timeout=300)
     assert p.returncode == 0, p.stderr
     got, runs = utilities(job.folder / "run"), job.trained()
-    deaths = sum(seed % 9 == 0 for _, seed in got)
-    assert deaths > 3 and sum(runs.values()) == len(got) + deaths
+    deaths = sum(seed % 20 == 0 for _, seed in got)
+    assert deaths > 1 and sum(runs.values()) == len(got) + deaths
