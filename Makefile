@@ -84,6 +84,14 @@ marginal: setup ## marginal costs by frames and as slopes over copies, one campa
 	ISOCOST_STUDY=$(CURDIR)/.study.md ISOCOST_SECONDS="$${ISOCOST_SECONDS:-240s}" $(GO) test ./cmd/agent -run TestFramesAgainstChains -count=1 -v
 	scripts/studies/results.sh frames-and-chains 'make marginal' < .study.md && rm .study.md
 
+.PHONY: bench
+bench: setup-test build ## isocost beside what one would otherwise take, on this machine (POINTS=…) → docs/performance.md (the first time packages are installed beside the checkout)
+	python="$$(scripts/setup-python.sh bench)" && "$$python" scripts/bench/bench.py $(POINTS)
+
+.PHONY: bench-check
+bench-check: setup-test build ## the same again (POINTS=…), held against docs/performance.json: fails where a ratio, a growth or a size is worse beyond the noise
+	python="$$(scripts/setup-python.sh bench)" && "$$python" scripts/bench/bench.py --check $(POINTS)
+
 .PHONY: runtimes
 runtimes: setup-test build ## the runtimes' times in fp32 and int8, side by side → docs/results/runtimes-side-by-side.md (half a minute)
 	scripts/studies/runtimes.sh
@@ -112,7 +120,7 @@ ray-overhead: ## what trainings on Ray cost beside themselves, against a bare lo
 .PHONY: python-requirements
 python-requirements: ## pin the packages of python/requirements/*.in anew, by version and hash
 	python="$$(scripts/setup-python.sh test)" && folder="$$(mktemp -d)" && "$$python" -m venv "$$folder" && "$$folder/bin/pip" install -q uv && \
-		for kind in test torch; do "$$folder/bin/uv" pip compile --universal --upgrade --generate-hashes --no-annotate --no-header --no-emit-index-url \
+		for kind in test torch bench; do "$$folder/bin/uv" pip compile --universal --upgrade --generate-hashes --no-annotate --no-header --no-emit-index-url \
 			--no-emit-find-links --python-version 3.11 -o python/requirements/$$kind.txt python/requirements/$$kind.in; done; rm -r "$$folder"
 
 .PHONY: test-fast

@@ -4,6 +4,7 @@
 # takes 6 GB.
 #
 #   setup-python.sh test     numpy, pandas, pytest: what make test needs
+#   setup-python.sh bench    what make bench is held beside: onnx, optuna, scikit-learn and so on
 #   setup-python.sh torch    also torch, onnx, ray and so on: make python, make test-python
 #
 #   PYTHON            the Python to make it of (default python3, at least 3.11)
@@ -13,7 +14,7 @@ cd "$(dirname "$0")/.."
 kind=${1:-}
 pins=python/requirements/$kind.txt
 if [ ! -f "$pins" ] || [ "$kind" = "" ]; then
-	echo "usage: scripts/setup-python.sh test|torch" >&2
+	echo "usage: scripts/setup-python.sh test|bench|torch" >&2
 	exit 2
 fi
 python=${PYTHON:-python3}

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # results.sh PAGE 'COMMAND' < text: writes docs/results/PAGE.md from standard input, and the index.
 # results.sh index: writes the index alone, docs/results/README.md, from the pages.
+# results.sh machine: prints what this machine is.
 #
 # The text begins with "# Title". Below the title the page says which command repeats it and
 # what it was measured on: this machine and today, or what MEASURED_ON says.
@@ -58,7 +59,11 @@ replace() {
 	mv "$new" "$1"
 }
 
-page=${1:?usage: results.sh PAGE COMMAND < text, or results.sh index}
+page=${1:?usage: results.sh PAGE COMMAND < text, or results.sh index, or results.sh machine}
+if [ "$page" = machine ]; then
+	machine
+	exit
+fi
 if [ "$page" != index ]; then
 	command=${2:?usage: results.sh PAGE COMMAND < text}
 	text=$(cat)
