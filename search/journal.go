@@ -191,26 +191,33 @@ const sumLen = 32
 // line's sum and this line's content. Changing, dropping, duplicating or reordering
 // any line breaks every later sum.
 func sealed(prev string, object []byte) (line []byte, sum string) {
-	h := sha256.New()
-	h.Write([]byte(prev))
-	h.Write([]byte{'\n'})
-	h.Write(object)
-	sum = hex.EncodeToString(h.Sum(nil))[:sumLen]
+	sum = chained(prev, object)
+	line = make([]byte, 0, len(object)+len(sumField)+sumLen+2)
 	line = append(line, object[:len(object)-1]...)
-	line = append(line, `,"sum":"`...)
+	line = append(line, sumField...)
 	line = append(line, sum...)
 	return append(line, `"}`...), sum
 }
 
+// sumField is what stands before a line's sum.
+const sumField = `,"sum":"`
+
+func chained(prev string, object []byte) string {
+	var buffer [1024]byte
+	text := append(append(append(buffer[:0], prev...), '\n'), object...)
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:sumLen/2])
+}
+
 // unseal checks a line's sum and returns the object without it.
 func unseal(prev string, line []byte) (object []byte, sum string, err error) {
-	const tail = len(`,"sum":""}`) + sumLen
-	if len(line) < tail+2 || !bytes.HasPrefix(line[len(line)-tail:], []byte(`,"sum":"`)) {
+	const tail = len(sumField) + sumLen + len(`"}`)
+	if len(line) < tail+2 || !bytes.HasPrefix(line[len(line)-tail:], []byte(sumField)) {
 		return nil, "", errors.New("no check sum at the end of the line")
 	}
-	object = append(append(object, line[:len(line)-tail]...), '}')
-	want, sum := sealed(prev, object)
-	if !bytes.Equal(want, line) {
+	object = append(append(make([]byte, 0, len(line)-tail+1), line[:len(line)-tail]...), '}')
+	sum = chained(prev, object)
+	if string(line[len(line)-tail+len(sumField):]) != sum+`"}` {
 		return nil, "", errors.New("check sum does not fit: the line, or one before it, was changed, dropped or duplicated")
 	}
 	return object, sum, nil
@@ -239,7 +246,7 @@ func ReadJournal(path string) (*Journal, error) {
 // continue the chain is an error with name:line. A torn last line is left out
 // and reported by Torn.
 func DecodeJournal(name string, data []byte) (*Journal, error) {
-	j := &Journal{}
+	j := &Journal{Entries: make([]Entry, 0, bytes.Count(data, []byte{'\n'}))}
 	rest, n := data, 0
 	for len(rest) > 0 {
 		n++
@@ -265,8 +272,10 @@ func DecodeJournal(name string, data []byte) (*Journal, error) {
 			}
 		} else {
 			var e Entry
-			if err := strict(object, &e); err != nil {
-				return fail(err)
+			if !e.parseEval(object) {
+				if err := strict(object, &e); err != nil {
+					return fail(err)
+				}
 			}
 			if err := e.check(); err != nil {
 				return fail(err)
@@ -461,7 +470,13 @@ func difference(at string, a, b any) string {
 }
 
 func (w *journalWriter) append(v any) error {
-	object, err := strictjson.Line(v)
+	var object []byte
+	var err error
+	if e, ok := v.(Entry); ok {
+		object, err = lineOf(&e)
+	} else {
+		object, err = strictjson.Line(v)
+	}
 	if err != nil {
 		return err
 	}

@@ -14,9 +14,9 @@ import (
 // tape holds what a journal remembers: outcomes by request, the evaluator's scale,
 // measurements, and the decisions a replay must repeat.
 type tape struct {
-	used      bool // there was a journal
-	outcomes  map[sampleID]Entry
-	taken     int // outcomes the search has consumed
+	used      bool                // there was a journal
+	outcomes  map[sampleID]*Entry // of the journal
+	taken     int                 // outcomes the search has consumed
 	decisions [][]byte
 	played    int // decisions repeated so far
 	state     json.RawMessage
@@ -42,12 +42,13 @@ type measureID struct {
 }
 
 func newTape(j *Journal) *tape {
-	t := &tape{outcomes: map[sampleID]Entry{}, measures: map[measureID]Measurement{}, sum: sha256.New(), consumed: map[sampleID]bool{}, proxies: map[string]proxyMean{}}
+	t := &tape{outcomes: map[sampleID]*Entry{}, measures: map[measureID]Measurement{}, sum: sha256.New(), consumed: map[sampleID]bool{}, proxies: map[string]proxyMean{}}
 	if j == nil {
 		return t
 	}
 	t.used = true
-	for _, e := range j.Entries {
+	for i := range j.Entries {
+		e := &j.Entries[i]
 		switch e.Kind {
 		case EntryEval, EntryFail:
 			id := sampleID{e.Arch, e.Stream, *e.Index}
@@ -105,7 +106,8 @@ func (t *tape) take(q Request, o Outcome) {
 	if m := t.proxies[q.Key]; q.Stream == StreamSearch && o.Failed == "" {
 		t.proxies[q.Key] = proxyMean{m.sum + o.Utility, m.n + 1}
 	}
-	b, err := strictjson.Line(evalEntry(q, o))
+	e := evalEntry(q, o)
+	b, err := lineOf(&e)
 	if err != nil && t.err == nil {
 		t.err = err
 	}
