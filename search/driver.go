@@ -64,7 +64,8 @@ type Progress struct {
 }
 
 // Check says whether the run directory is new or was started with the same
-// settings, space, tables and evaluator. It changes nothing.
+// settings, space, tables and evaluator. It changes nothing, and of a journal reads the
+// header alone: what stands below Run reads.
 func (d *Driver) Check() error {
 	s := d.Header.Settings
 	if err := s.Complete(); err != nil {
@@ -75,14 +76,14 @@ func (d *Driver) Check() error {
 		d.Header.Format = JournalFormat
 	}
 	path := filepath.Join(d.Dir, JournalFile)
-	j, err := ReadJournal(path)
+	began, err := readHeader(path)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, errNoHeader) {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	d.Header.Format = j.Header.Format // as it began: what it claims is said as then
-	return sameRun(path, j.Header, d.Header)
+	d.Header.Format = began.Format // as it began: what it claims is said as then
+	return sameRun(path, *began, d.Header)
 }
 
 // Run searches and writes the certificate. The certificate is returned whether or

@@ -14,7 +14,7 @@ import (
 
 // lineOf is the canonical text of an entry.
 func lineOf(e *Entry) ([]byte, error) {
-	if text, ok := e.appendEval(nil); ok {
+	if text, ok := e.appendEval(make([]byte, 0, 128+len(e.Arch))); ok {
 		return text, nil
 	}
 	return strictjson.Line(e)

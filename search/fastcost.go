@@ -135,23 +135,37 @@ func (c *FastCost) resume(a space.Arch, parts []int, global int) (from int, know
 	return len(parts), true
 }
 
-// recent holds the last few prices of a part: after a changed layer the others
-// come again and again, and comparing equal strings is cheaper than hashing them.
-type recent struct {
-	keys  [4]stepKey
-	costs [4]stepCost
-	n     int
+// recent holds prices of a part, one per place: the settings of a layer are few, and a hash of
+// little of a key and a comparison of equal strings are cheaper than hashing all of it.
+type recent [recentPlaces]struct {
+	key  stepKey
+	cost stepCost
+	held bool
+}
+
+const recentPlaces = 256
+
+// place is where a part's price is held.
+func (k *stepKey) place() int {
+	h := uint(k.layer.Width)
+	for _, s := range [...]string{k.layer.Choice, string(k.layer.Precision), string(k.in.Precision)} {
+		for i := max(0, len(s)-6); i < len(s); i++ { // names differ at their ends
+			h = h*31 + uint(s[i])
+		}
+	}
+	if k.in.Plain {
+		h++
+	}
+	return int(h % recentPlaces)
 }
 
 func (c *FastCost) price(a space.Arch, k *stepKey) (stepCost, error) {
 	for len(c.recent) <= k.part {
 		c.recent = append(c.recent, &recent{})
 	}
-	near := c.recent[k.part]
-	for i := range min(near.n, len(near.keys)) {
-		if near.keys[i] == *k {
-			return near.costs[i], nil
-		}
+	near := &c.recent[k.part][k.place()]
+	if near.held && near.key == *k {
+		return near.cost, nil
 	}
 	s, ok := c.known[*k]
 	if !ok {
@@ -161,9 +175,7 @@ func (c *FastCost) price(a space.Arch, k *stepKey) (stepCost, error) {
 		}
 		c.known[*k] = s
 	}
-	i := near.n % len(near.keys)
-	near.keys[i], near.costs[i] = *k, s
-	near.n++
+	near.key, near.cost, near.held = *k, s, true
 	return s, nil
 }
 

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -239,6 +240,24 @@ func ReadJournal(path string) (*Journal, error) {
 		return nil, err
 	}
 	return DecodeJournal(path, data)
+}
+
+// readHeader reads a journal's first line alone.
+func readHeader(path string) (*Header, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	line, err := bufio.NewReader(f).ReadBytes('\n')
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	j, err := DecodeJournal(path, line)
+	if err != nil {
+		return nil, err
+	}
+	return &j.Header, nil
 }
 
 // DecodeJournal decodes a journal strictly: another format, an unknown field, a

@@ -24,7 +24,7 @@ from sides import Side
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FILE, PAGE = ROOT / "docs" / "performance.json", ROOT / "docs" / "performance.md"
-POINTS = ("lookups", "predict", "compile")
+POINTS = ("lookups", "predict", "compile", "search", "weight")
 
 
 class Bench:

@@ -21,6 +21,8 @@ type bayes struct {
 	chosen  kernel
 	ratio   float64 // noise variance over the signal's
 	settled int     // evaluations at which kernel and ratio were chosen
+	fitted  *process
+	counted int // evaluations that fitted is of
 }
 
 const (
@@ -51,13 +53,17 @@ func (e *bayes) Propose(n int) []space.Arch {
 	p, xs := e.process()
 	best := math.Inf(-1)
 	for i := range xs {
-		m, _, _ := p.at(&xs[i])
+		m, _ := p.expected(&xs[i])
 		best = max(best, m)
 	}
 	pool := e.pool()
+	of := make([]*features, len(pool))
 	for i := range pool {
-		c := &pool[i]
-		c.mean, c.left, c.v = p.at(&c.x)
+		of[i] = &pool[i].x
+	}
+	mean, left, v := p.at(of)
+	for i := range pool {
+		pool[i].mean, pool[i].left, pool[i].v = mean[i], left[i], v[i]
 	}
 	for len(out) < n && len(pool) > 0 {
 		pick, top := 0, math.Inf(-1)
@@ -149,8 +155,15 @@ func floorOf(values []float64) float64 {
 	return m - 3*max(v[len(v)-1]-m, m-v[len(v)/4])
 }
 
-// process fits the evaluations.
+// process fits the evaluations, once however often it is asked for between two of them.
 func (e *bayes) process() (*process, []features) {
+	if n := e.evaluated(); e.fitted == nil || e.counted != n {
+		e.fitted, e.counted = e.fit(), n
+	}
+	return e.fitted, e.fitted.x
+}
+
+func (e *bayes) fit() *process {
 	if e.enc == nil {
 		e.enc = newEncoder(e.band.Space)
 	}
@@ -172,7 +185,7 @@ func (e *bayes) process() (*process, []features) {
 			for _, smooth := range smooths {
 				k := kernel{scale, smooth, math.Sqrt(scale)}
 				for _, ratio := range e.tried(k, xs, y, noise) {
-					if p, ok := fit(k, xs, y, noise(ratio)); ok && (best == nil || p.logLik > best.logLik) {
+					if p, ok := fit(nil, k, xs, y, noise(ratio)); ok && (best == nil || p.logLik > best.logLik) {
 						best, e.chosen, e.ratio = p, k, ratio
 					}
 				}
@@ -180,14 +193,14 @@ func (e *bayes) process() (*process, []features) {
 		}
 		e.settled = len(y)
 		if best != nil {
-			return best, xs
+			return best
 		}
 	}
-	p, ok := fit(e.chosen, xs, y, noise(e.ratio))
+	p, ok := fit(e.fitted, e.chosen, xs, y, noise(e.ratio))
 	for ratio := max(e.ratio, 0.01); !ok; ratio *= 10 { // hardly any noise and equal architectures
-		p, ok = fit(e.chosen, xs, y, noise(ratio))
+		p, ok = fit(nil, e.chosen, xs, y, noise(ratio))
 	}
-	return p, xs
+	return p
 }
 
 // tried are the noise ratios to try: that of the known noise, by fixed-point
@@ -198,7 +211,7 @@ func (e *bayes) tried(k kernel, xs []features, y []float64, noise func(float64) 
 	}
 	ratio := 0.1
 	for range 4 {
-		p, ok := fit(k, xs, y, noise(ratio))
+		p, ok := fit(nil, k, xs, y, noise(ratio))
 		if !ok {
 			return ratios
 		}
@@ -269,7 +282,7 @@ func (e *bayes) Ranked() []Candidate {
 	p, _ := e.process()
 	return e.ranked(func(s *sampled) float64 {
 		x := e.enc.encode(s.arch)
-		m, _, _ := p.at(&x)
+		m, _ := p.expected(&x)
 		return m
 	})
 }

@@ -2,6 +2,7 @@ package explore
 
 import (
 	"math"
+	"slices"
 
 	"github.com/isocost/isocost/search/space"
 )
@@ -12,6 +13,11 @@ type features struct {
 	width     []float64 // logarithm of the width ratio
 	precision []int
 	counts    []float64 // how many layers have each choice, by name over the whole space
+}
+
+// same says that two features are of the same architecture.
+func (f *features) same(g *features) bool {
+	return slices.Equal(f.choice, g.choice) && slices.Equal(f.width, g.width) && slices.Equal(f.precision, g.precision)
 }
 
 // encoder turns architectures of one space into features.
@@ -114,34 +120,31 @@ type process struct {
 }
 
 // fit returns the process of values y at x with noise variances relative to the
-// signal's; ok is false when the matrix is not positive definite.
-func fit(k kernel, x []features, y, noise []float64) (*process, bool) {
-	n := len(x)
+// signal's; ok is false when the matrix is not positive definite. Of old, an earlier process
+// or nil, it takes what it can: a row of the factor depends on the rows above it alone, so that
+// those of the first values stay while their noise does.
+func fit(old *process, k kernel, x []features, y, noise []float64) (*process, bool) {
+	n, kept := len(x), 0
 	p := &process{k: k, x: x, noise: noise, l: make([][]float64, n)}
-	for i := range n {
+	if old != nil && old.k == k {
+		for kept < min(n, len(old.x)) && old.noise[kept] == noise[kept] && old.x[kept].same(&x[kept]) {
+			p.l[kept] = old.l[kept]
+			kept++
+		}
+	}
+	for i := kept; i < n; i++ {
 		p.l[i] = make([]float64, i+1)
 		for j := range i + 1 {
 			p.l[i][j] = k.of(&x[i], &x[j])
 		}
 		p.l[i][i] += noise[i] + 1e-9
 	}
+	if !factor(p.l, kept) {
+		return nil, false
+	}
 	logDet := 0.0
 	for i := range n {
-		for j := range i + 1 {
-			sum := p.l[i][j]
-			for m := range j {
-				sum -= float64(p.l[i][m] * p.l[j][m])
-			}
-			if i > j {
-				p.l[i][j] = sum / p.l[j][j]
-				continue
-			}
-			if !(sum > 0) {
-				return nil, false
-			}
-			p.l[i][i] = math.Sqrt(sum)
-			logDet += math.Log(p.l[i][i])
-		}
+		logDet += math.Log(p.l[i][i])
 	}
 	p.ones = p.solve(constant(n, 1))
 	one, oney := 0.0, 0.0
@@ -164,6 +167,49 @@ func fit(k kernel, x []features, y, noise []float64) (*process, bool) {
 	return p, true
 }
 
+// factor replaces the rows of a lower triangle from the given one on by those of its Cholesky
+// factor; false when the matrix is not positive definite. Four rows are worked on at once, each in
+// its own order of sums, so that the result does not depend on it.
+func factor(l [][]float64, from int) bool {
+	for ; from < len(l); from += 4 {
+		rows := l[from:min(from+4, len(l))]
+		if len(rows) == 4 {
+			a, b, c, d := rows[0], rows[1], rows[2], rows[3]
+			for j, row := range l[:from] {
+				sa, sb, sc, sd := a[j], b[j], c[j], d[j]
+				for m, v := range row[:j] {
+					sa -= float64(a[m] * v)
+					sb -= float64(b[m] * v)
+					sc -= float64(c[m] * v)
+					sd -= float64(d[m] * v)
+				}
+				a[j], b[j], c[j], d[j] = sa/row[j], sb/row[j], sc/row[j], sd/row[j]
+			}
+		}
+		for i, row := range rows {
+			first := from
+			if len(rows) < 4 {
+				first = 0
+			}
+			for j := first; j <= from+i; j++ {
+				sum := row[j]
+				for m, v := range l[j][:j] {
+					sum -= float64(row[m] * v)
+				}
+				if j < from+i {
+					row[j] = sum / l[j][j]
+					continue
+				}
+				if !(sum > 0) {
+					return false
+				}
+				row[j] = math.Sqrt(sum)
+			}
+		}
+	}
+	return true
+}
+
 func constant(n int, v float64) []float64 {
 	out := make([]float64, n)
 	for i := range out {
@@ -174,15 +220,36 @@ func constant(n int, v float64) []float64 {
 
 // forward solves L·v = b.
 func (p *process) forward(b []float64) []float64 {
-	v := make([]float64, len(b))
-	for i := range b {
-		sum := b[i]
-		for m := range i {
-			sum -= float64(p.l[i][m] * v[m])
-		}
-		v[i] = sum / p.l[i][i]
-	}
+	v := append([]float64(nil), b...)
+	p.forwards([][]float64{v})
 	return v
+}
+
+// forwards solves L·v = b for each of several b, in place: four at once, each in its own order of
+// sums.
+func (p *process) forwards(b [][]float64) {
+	for ; len(b) >= 4; b = b[4:] {
+		s, t, u, v := b[0], b[1], b[2], b[3]
+		for i, row := range p.l {
+			si, ti, ui, vi := s[i], t[i], u[i], v[i]
+			for m, x := range row[:i] {
+				si -= float64(x * s[m])
+				ti -= float64(x * t[m])
+				ui -= float64(x * u[m])
+				vi -= float64(x * v[m])
+			}
+			s[i], t[i], u[i], v[i] = si/row[i], ti/row[i], ui/row[i], vi/row[i]
+		}
+	}
+	for _, v := range b {
+		for i, row := range p.l {
+			sum := v[i]
+			for m, x := range row[:i] {
+				sum -= float64(x * v[m])
+			}
+			v[i] = sum / row[i]
+		}
+	}
 }
 
 // solve solves L·Lᵀ·v = b.
@@ -198,19 +265,31 @@ func (p *process) solve(b []float64) []float64 {
 	return v
 }
 
-// at is the posterior mean of the utility of x, the part of the signal's variance
-// that is left, and the row of the Cholesky factor that x would have.
-func (p *process) at(x *features) (mean, left float64, v []float64) {
-	k := make([]float64, len(p.x))
+// expected is the posterior mean of the utility of x, and the covariances with the values.
+func (p *process) expected(x *features) (mean float64, k []float64) {
+	k = make([]float64, len(p.x))
 	mean = p.mean
 	for i := range p.x {
 		k[i] = p.k.of(x, &p.x[i])
 		mean += float64(k[i] * p.weights[i])
 	}
-	v = p.forward(k)
-	left = 1
-	for _, u := range v {
-		left -= float64(u * u)
+	return mean, k
+}
+
+// at is the posterior mean of the utility of each x, the part of the signal's variance
+// that is left, and the row of the Cholesky factor that x would have.
+func (p *process) at(x []*features) (mean, left []float64, v [][]float64) {
+	mean, left, v = make([]float64, len(x)), make([]float64, len(x)), make([][]float64, len(x))
+	for i := range x {
+		mean[i], v[i] = p.expected(x[i])
 	}
-	return mean, max(0, left), v
+	p.forwards(v)
+	for i := range x {
+		left[i] = 1
+		for _, u := range v[i] {
+			left[i] -= float64(u * u)
+		}
+		left[i] = max(0, left[i])
+	}
+	return mean, left, v
 }

@@ -3,6 +3,7 @@ package explore
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -22,11 +23,12 @@ func TestGaussianProcess(t *testing.T) {
 		xs, y, noise = append(xs, f), append(y, rng.NormFloat64()), append(noise, 0.1+rng.Float64())
 	}
 	k := kernel{scale: 3, smooth: 0.4, within: 2}
-	p, ok := fit(k, xs[:8], y[:8], noise[:8])
+	p, ok := fit(nil, k, xs[:8], y[:8], noise[:8])
 	if !ok {
 		t.Fatal("the covariance is not positive definite")
 	}
-	mean, left, _ := p.at(&xs[8])
+	means, lefts, _ := p.at([]*features{&xs[8]})
+	mean, left := means[0], lefts[0]
 	solve := func(b []float64) []float64 {
 		n := len(b)
 		m := make([][]float64, n)
@@ -87,18 +89,74 @@ func TestBelieverVariance(t *testing.T) {
 	}
 	xs := []features{at(0, 0, 0), at(1, 0, 0), at(1, 1, 2)}
 	noise := constant(3, 0.2)
-	p, _ := fit(k, xs, []float64{1, 2, 0}, noise)
+	p, _ := fit(nil, k, xs, []float64{1, 2, 0}, noise)
 	pick, other := at(0, 1, 0), at(0, 1, 2)
-	mean, left, v := p.at(&pick)
-	_, left2, v2 := p.at(&other)
+	mean, left, v := p.at([]*features{&pick, &other})
 	cov := k.of(&other, &pick)
-	for m := range v {
-		cov -= v2[m] * v[m]
+	for m := range v[0] {
+		cov -= v[1][m] * v[0][m]
 	}
-	sd := math.Sqrt(left + 0.2)
-	got := left2 - cov/sd*cov/sd
-	q, _ := fit(k, append(xs, pick), []float64{1, 2, 0, mean}, append(noise, 0.2))
-	if _, want, _ := q.at(&other); math.Abs(got-want) > 1e-6 {
-		t.Errorf("variance %.9f, a process with the pick in it has %.9f", got, want)
+	sd := math.Sqrt(left[0] + 0.2)
+	got := left[1] - cov/sd*cov/sd
+	q, _ := fit(nil, k, append(xs, pick), []float64{1, 2, 0, mean[0]}, append(noise, 0.2))
+	if _, want, _ := q.at([]*features{&other}); math.Abs(got-want[0]) > 1e-6 {
+		t.Errorf("variance %.9f, a process with the pick in it has %.9f", got, want[0])
+	}
+}
+
+// Rows are worked on four at once and taken over from an earlier process: the factor is to the
+// last bit what one row after another gives, and so is each solution with it. A search that is
+// replayed must propose what it proposed.
+func TestFactorsAreTheSameHoweverTheyAreMade(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 3))
+	k := kernel{scale: 2, smooth: 0.5, within: 2}
+	var xs []features
+	var y, noise []float64
+	var old *process
+	for n := range 40 {
+		f := features{counts: make([]float64, 4)}
+		for range 6 {
+			c := rng.IntN(4)
+			f.choice, f.width, f.precision = append(f.choice, c), append(f.width, rng.Float64()), append(f.precision, 0)
+			f.counts[c]++
+		}
+		xs, y, noise = append(xs, f), append(y, rng.NormFloat64()), append(noise, 0.1)
+		if n%7 == 3 { // one of the first is evaluated again
+			noise[n/2] /= 2
+		}
+		p, ok := fit(old, k, xs, y, slices.Clone(noise))
+		if !ok {
+			t.Fatal("the covariance is not positive definite")
+		}
+		for i := range xs { // row by row, as in a textbook
+			row := make([]float64, i+1)
+			for j := range row {
+				sum := k.of(&xs[i], &xs[j])
+				if i == j {
+					sum += noise[i] + 1e-9
+				}
+				for m := range j {
+					sum -= float64(row[m] * p.l[j][m])
+				}
+				row[j] = sum / p.l[j][j]
+				if i == j {
+					row[j] = math.Sqrt(sum)
+				}
+			}
+			if !slices.Equal(row, p.l[i]) {
+				t.Fatalf("%d values: row %d is %v, want %v", n+1, i, p.l[i], row)
+			}
+		}
+		five := [][]float64{y, noise, y, constant(n+1, 1), noise}
+		for i := range five {
+			five[i] = slices.Clone(five[i])
+		}
+		p.forwards(five)
+		for i, b := range [][]float64{y, noise, y, constant(n+1, 1), noise} {
+			if want := p.forward(b); !slices.Equal(five[i], want) {
+				t.Fatalf("%d values: the %d-th of five is %v, alone %v", n+1, i, five[i], want)
+			}
+		}
+		old = p
 	}
 }

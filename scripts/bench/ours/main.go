@@ -35,6 +35,10 @@ var asked = map[string]func(args []string) (answer, error){
 	"space":           largeSpace,
 	"explorer":        explorer,
 	"utilities":       writeUtilities,
+	"harness":         startHarness,
+	"harness-open":    openInHarness,
+	"harness-visit":   visitInHarness,
+	"model":           writeModel,
 }
 
 func main() {

@@ -1,0 +1,99 @@
+"""What the programs weigh: cold starts, the bundle for a device, memory during a campaign."""
+
+import json
+import re
+import subprocess
+import threading
+import time
+
+from figures import amount, bytes_text, ratio
+from sides import in_turn
+
+TITLE = "Weight"
+TEXT = """A cold start is `--version` as a process, beside a Python process that imports onnxruntime. The bundle is what
+`scripts/build-agent.sh` packs for a device. A campaign of MobileNetV2's kernels runs on this machine's ONNX Runtime; the parent keeps the journal and
+decides, its child holds the models and the runtime, and --memory keeps what is open at once to what a board has to spare."""
+
+PROGRAMS = ("agent", "costgen", "isosearch")
+
+
+def measure(bench):
+    starts = in_turn(bench.rounds(9), python=lambda: bench.program(bench.python, bench.here / "theirs" / "start.py"),
+                     **{p: (lambda p=p: bench.program(bench.bin / p, "--version")) for p in PROGRAMS})
+    figures = []
+    for p in PROGRAMS:
+        figures.append(amount(f"cold start of {p}, by the clock", [a["wall_s"] for a in starts[p]], "s", 30e-3,
+                              detail=f"{bytes_text(starts[p][0]['bytes'])} of memory"))
+        figures.append(ratio(f"cold start of {p}", [a["s"] for a in starts[p]], [a["s"] for a in starts["python"]], "Python importing onnxruntime"))
+    return figures + bundles(bench) + campaign(bench)
+
+
+def bundles(bench):
+    figures = []
+    for platform in ("linux-amd64", "linux-arm64", "android-arm64"):
+        try:
+            bench.run("scripts/build-agent.sh", platform)
+        except RuntimeError as e:
+            print(f"no bundle for {platform}: {e}", flush=True)
+            continue
+        folder = bench.here.parent.parent / "dist" / f"agent-{platform}"
+        files = sorted((f.stat().st_size, f.name) for f in folder.rglob("*") if f.is_file() and not f.is_symlink())
+        largest = ", ".join(f"{n} {bytes_text(s)}" for s, n in files[:-5:-1])
+        figures.append(amount(f"bundle for {platform}", [sum(s for s, _ in files)], "B", detail=largest))
+    return figures
+
+
+def campaign(bench):
+    import networks
+
+    net = networks.mobilenet_v2(bench.scratch / "mobilenet_v2.onnx")
+    plan = bench.scratch / "plan.jsonl"
+    bench.run(bench.bin / "agent", "plan", "--model", net, "-o", plan)
+    figures = []
+    for name, extra in (("", ()), (", --memory 64 MB as on a board with 1 GB in use", ("--memory", "64000000"))):
+        records = bench.scratch / f"rec{len(figures)}.jsonl"
+        command = [bench.bin / "agent", "bench", "--plan", plan, "--backend", "ort", "--max-time", "20s", "-o", records, *extra]
+        parent, child, processor = watched(command)
+        lines = records.read_text().splitlines()
+        opened = sum('"open":{' in l[:10] for l in lines)
+        groups = [json.loads(l)["group"] for l in lines if l.startswith('{"group":')]
+        most = max(len(g["models"]) for g in groups)
+        figures.append(amount(f"memory of the agent's parent during a campaign{name}", [parent], "B", 40e6, detail=f"{bytes_text(records.stat().st_size)} of records"))
+        figures.append(amount(f"memory of its child{name}", [child], "B",
+                              detail=f"{opened} models in {len(groups)} groups, at most {most} open at once; {processor:.3g} s of processor for 20 s of device"))
+    return figures
+
+
+def watched(command):
+    """Runs a campaign and returns the peaks of parent and child in bytes, and the processor seconds of both."""
+    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peaks, spent = {}, {}
+
+    def look():
+        while process.poll() is None:
+            for pid in [process.pid, *children(process.pid)]:
+                try:
+                    status = open(f"/proc/{pid}/status").read()
+                    fields = open(f"/proc/{pid}/stat").read().rsplit(") ", 1)[1].split()
+                except OSError:
+                    continue
+                m = re.search(r"VmHWM:\s+(\d+)", status)
+                if m:
+                    peaks[pid] = max(peaks.get(pid, 0), 1024 * int(m[1]))
+                spent[pid] = (int(fields[11]) + int(fields[12])) / 100
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    code = process.wait()
+    thread.join()
+    if code not in (0, 3):
+        raise RuntimeError(f"{command}: exit {code}")
+    return peaks[process.pid], max(v for p, v in peaks.items() if p != process.pid), sum(spent.values())
+
+
+def children(pid):
+    try:
+        return [int(c) for c in open(f"/proc/{pid}/task/{pid}/children").read().split()]
+    except OSError:
+        return []
