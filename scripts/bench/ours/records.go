@@ -52,7 +52,7 @@ func records(cells []lut.Op, times int) costgen.Source {
 	return s
 }
 
-// grid is n cells of convolutions in families of at most so many, on a cube of channels and
+// grid is n cells of a made-up kind in families of at most so many, on a cube of channels and
 // sides.
 func grid(n, family int) []lut.Op {
 	side := int(math.Ceil(math.Cbrt(float64(family))))
@@ -61,7 +61,7 @@ func grid(n, family int) []lut.Op {
 		attrs := map[string]string{"k": strconv.Itoa(f), "s": "1"}
 		for i := range min(family, n-len(out)) {
 			h := 7 * (1 + i/(side*side))
-			out = append(out, lut.NewOp("conv", lut.FP32, attrs,
+			out = append(out, lut.NewOp("made_up", lut.FP32, attrs,
 				map[string]int{"cin": 8 * (1 + i%side), "cout": 8 * (1 + i/side%side), "h": h, "w": h}))
 		}
 	}
