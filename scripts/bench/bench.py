@@ -24,7 +24,7 @@ from sides import Side
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FILE, PAGE = ROOT / "docs" / "performance.json", ROOT / "docs" / "performance.md"
-POINTS = ("lookups", "predict", "compile", "search", "weight")
+POINTS = ("harness", "campaign", "compile", "lookups", "predict", "search", "weight")
 
 
 class Bench:
@@ -112,8 +112,7 @@ def page(found):
         point, at = importlib.import_module(f"points.{name}"), found[name]
         text += [f"## {point.TITLE}", "", f"`make bench POINTS={name}`, {at['day']}, {at['machine']}. {at['versions']}.", "", point.TEXT, "",
                  table([Figure(**f) for f in at["figures"]]), ""]
-    for extra in sorted(HERE.glob("*.md")):
-        text += [extra.read_text().strip(), ""]
+    text += [(HERE / "profiles.md").read_text().strip(), ""]
     return "\n".join(text)
 
 

@@ -73,3 +73,12 @@ def chain(path, nodes):
     while len(w.nodes) < nodes:
         x = w.block(x, 24, 24, 6, 1)
     return w.save(path, x, [1, 24, 28, 28], [1, 24, 28, 28])
+
+
+def convolutions(path, channels, side):
+    """Three convolutions of so many channels on square images. Returns path."""
+    w, x = Writer(), "input"
+    for _ in range(3):
+        x = w.conv(x, channels, channels, 3)
+    shape = [1, channels, side, side]
+    return w.save(path, x, shape, shape)

@@ -51,7 +51,7 @@ def explorers(bench):
     shared = bench.scratch / "utilities.json"
     ours.ask("utilities", shared)
     theirs.ask("utilities", shared)
-    few = in_turn(bench.rounds(3), gp=lambda: ours.ask("explorer", "gp", 160)["s"], evolution=lambda: ours.ask("explorer", "evolution", 160)["s"],
+    few = in_turn(2, gp=lambda: ours.ask("explorer", "gp", 160)["s"], evolution=lambda: ours.ask("explorer", "evolution", 160)["s"],
                   tpe=lambda: theirs.ask("tpe", 160)["s"], smac3=lambda: theirs.ask("smac3", 160)["s"])
     gp = [ours.ask("explorer", "gp", 1_000)["s"]]
     evolution = [ours.ask("explorer", "evolution", 1_000)["s"] for _ in range(bench.rounds(3))]

@@ -30,7 +30,7 @@ def measure(bench):
 
 def bundles(bench):
     figures = []
-    for platform in ("linux-amd64", "linux-arm64", "android-arm64"):
+    for platform in ("linux-amd64", "linux-arm64"):
         try:
             bench.run("scripts/build-agent.sh", platform)
         except RuntimeError as e:
@@ -52,7 +52,7 @@ def campaign(bench):
     figures = []
     for name, extra in (("", ()), (", --memory 64 MB as on a board with 1 GB in use", ("--memory", "64000000"))):
         records = bench.scratch / f"rec{len(figures)}.jsonl"
-        command = [bench.bin / "agent", "bench", "--plan", plan, "--backend", "ort", "--max-time", "20s", "-o", records, *extra]
+        command = [bench.bin / "agent", "bench", "--plan", plan, "--backend", "ort", "--max-time", "15s", "-o", records, *extra]
         parent, child, processor = watched(command)
         lines = records.read_text().splitlines()
         opened = sum('"open":{' in l[:10] for l in lines)
@@ -60,7 +60,7 @@ def campaign(bench):
         most = max(len(g["models"]) for g in groups)
         figures.append(amount(f"memory of the agent's parent during a campaign{name}", [parent], "B", 40e6, detail=f"{bytes_text(records.stat().st_size)} of records"))
         figures.append(amount(f"memory of its child{name}", [child], "B",
-                              detail=f"{opened} models in {len(groups)} groups, at most {most} open at once; {processor:.3g} s of processor for 20 s of device"))
+                              detail=f"{opened} models in {len(groups)} groups, at most {most} open at once; {processor:.3g} s of processor for 15 s of device"))
     return figures
 
 

@@ -7,9 +7,10 @@ import sys
 
 import isotonic
 import lookups
+import runtime
 import search
 
-ASKED = {**lookups.ASKED, **isotonic.ASKED, **search.ASKED}
+ASKED = {**lookups.ASKED, **isotonic.ASKED, **search.ASKED, **runtime.ASKED}
 
 
 def main():
