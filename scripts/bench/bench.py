@@ -24,7 +24,7 @@ from sides import Side
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FILE, PAGE = ROOT / "docs" / "performance.json", ROOT / "docs" / "performance.md"
-POINTS = ("harness", "campaign", "compile", "lookups", "predict", "search", "weight")
+POINTS = ("harness", "campaign", "compile", "lookups", "predict", "search", "explore", "weight")
 
 
 class Bench:

@@ -1,13 +1,11 @@
-"""Searches: the driver's own time, its journal and memory, and exploring beside Optuna and SMAC3."""
+"""Searches: the driver's own time, its journal and memory."""
 
-from figures import amount, bytes_text, growth, ratio, time_text
-from sides import in_turn
+from figures import amount, bytes_text, growth, time_text
 
 TITLE = "Searching"
 TEXT = """An evaluator that answers at once, so that what is measured is the search itself: choosing, proving, writing every evaluation
 down. A journal is resumed by running the same search again: all its evaluations are read and every decision is repeated. Memory is what the
-search adds to the process. Exploring is a space of 20 layers with 7 choices, the same utilities and noise on all sides, proposals in batches of 8
-on ours; what is measured is what the method takes for itself."""
+search adds to the process."""
 
 EVENTS = (40_000, 400_000)
 
@@ -18,8 +16,7 @@ def measure(bench):
         took = [bench.fresh_ours("driver", 40_000, workers) for _ in range(bench.rounds(3))]
         figures.append(amount(f"evaluations a second by the clock, {workers} workers", [t["evaluations"] / t["wall_s"] for t in took], "/s", better="more",
                               detail=f"{time_text(min(t['s'] / t['evaluations'] for t in took))} of processor each"))
-    figures += journal(bench) + [large(bench)] + explorers(bench)
-    return figures
+    return figures + journal(bench) + [large(bench)]
 
 
 def journal(bench):
@@ -44,21 +41,3 @@ def large(bench):
     took = [bench.fresh_ours("space", 200, 50, 2_000) for _ in range(bench.rounds(2))]
     return amount("a search of 2,000 evaluations over 200 layers × 50 choices", [t["s"] for t in took], "s",
                   detail=f"9,800 neighbours; {bytes_text(took[0]['bytes'])}")
-
-
-def explorers(bench):
-    ours, theirs = bench.ours(), bench.theirs()
-    shared = bench.scratch / "utilities.json"
-    ours.ask("utilities", shared)
-    theirs.ask("utilities", shared)
-    few = in_turn(2, gp=lambda: ours.ask("explorer", "gp", 160)["s"], evolution=lambda: ours.ask("explorer", "evolution", 160)["s"],
-                  tpe=lambda: theirs.ask("tpe", 160)["s"], smac3=lambda: theirs.ask("smac3", 160)["s"])
-    gp = [ours.ask("explorer", "gp", 1_000)["s"]]
-    evolution = [ours.ask("explorer", "evolution", 1_000)["s"] for _ in range(bench.rounds(3))]
-    return [
-        ratio("exploring with 160 evaluations, gp", few["gp"], few["tpe"], "Optuna's TPE"),
-        ratio("exploring with 160 evaluations, gp", few["gp"], few["smac3"], "SMAC3"),
-        ratio("exploring with 160 evaluations, evolution", few["evolution"], few["tpe"], "Optuna's TPE"),
-        amount("exploring with 1,000 evaluations, gp", gp, "s", 1),
-        amount("exploring with 1,000 evaluations, evolution", evolution, "s", 1),
-    ]
