@@ -106,12 +106,15 @@ def page(found):
             "round, in one run; times are of the processor unless a line says “by the clock”. `make bench-check` measures again and fails where a",
             "ratio, an exponent or a size has become worse beyond the noise. What stands still in continuous integration are the orders of growth:",
             "`go test ./scripts/bench/ours`.", ""]
+    said = ""
     for name in POINTS:
         if name not in found:
             continue
         point, at = importlib.import_module(f"points.{name}"), found[name]
-        text += [f"## {point.TITLE}", "", f"`make bench POINTS={name}`, {at['day']}, {at['machine']}. {at['versions']}.", "", point.TEXT, "",
+        where = f"{at['day']}, on {at['machine']}; {at['versions']}."
+        text += [f"## {point.TITLE}", "", f"`make bench POINTS={name}`, " + ("as above." if where == said else where), "", point.TEXT, "",
                  table([Figure(**f) for f in at["figures"]]), ""]
+        said = where
     text += [(HERE / "profiles.md").read_text().strip(), ""]
     return "\n".join(text)
 
