@@ -101,7 +101,7 @@ test: setup-test test-python-reading ## all tests, on the real runtimes
 	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -timeout 15m ./...
 
 .PHONY: python
-python: setup build ## a search over modules of your own, from PyTorch to best.onnx: docs/python.md (4 minutes; the first time 6 GB are installed beside the checkout)
+python: setup build ## a search over modules of your own, from PyTorch to best.onnx: docs/python.md (2 minutes; the first time 6 GB are installed beside the checkout)
 	python="$$(scripts/setup-python.sh torch)" && ISOCOST_BIN=$(CURDIR)/bin PYTHONPATH=$(CURDIR)/python "$$python" python/examples/digits/run.py
 
 .PHONY: test-python-reading
@@ -109,7 +109,7 @@ test-python-reading: build ## the Python package without torch: formats, protoco
 	python="$$(scripts/setup-python.sh test)" && cd python && ISOCOST_BIN=$(CURDIR)/bin "$$python" -m pytest -m 'not torch and not ray'
 
 .PHONY: test-python
-test-python: setup build ## the Python package with torch and Ray: types, own modules, gradients, a cluster whose nodes die (3 minutes; the first time 6 GB are installed beside the checkout)
+test-python: setup build ## the Python package with torch and Ray: types, own modules, gradients, a cluster whose nodes die (2 minutes; the first time 6 GB are installed beside the checkout)
 	python="$$(scripts/setup-python.sh torch)" && cd python && "$$python" -c 'import onnxruntime, pandas, ray, torch' && "$$python" -m mypy && ISOCOST_BIN=$(CURDIR)/bin "$$python" -m pytest --durations=5
 
 .PHONY: ray-overhead

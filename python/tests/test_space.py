@@ -33,13 +33,13 @@ class Block(nn.Module):
         return x + y if self.add else y
 
 
-def make(**last):
-    """Two equal layers and one that changes the shape."""
+def make(first=("int8", "fp32"), **last):
+    """Two equal layers, of those precisions, and one that changes the shape."""
     torch.manual_seed(7)  # of the stem, which is given as it is
     space = isocost.Space("mine", input=(3, 16, 16))
     space.stem(nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU()))
     for _ in range(2):
-        space.layer({"block": lambda w: Block(8, 8, 1, w), "conv": lambda w: nn.Conv2d(8, 8, 3, 1, 1)}, widths=[8, 16], precisions=["int8", "fp32"], skip=True)
+        space.layer({"block": lambda w: Block(8, 8, 1, w), "conv": lambda w: nn.Conv2d(8, 8, 3, 1, 1)}, widths=[8, 16], precisions=first, skip=True)
     space.layer(**{"choices": {"block": lambda w: Block(8, 12, 2, w)}, "widths": [8, 16], "precisions": ["fp32", "int8"], **last})
     space.head(lambda: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 4)), name="classifier")
     return space
@@ -102,10 +102,10 @@ def test_int8_neighbours_have_one_zero(saved, tmp_path):
 
 def test_writing_again_changes_nothing(saved, tmp_path):
     _, path = saved
+    (tmp_path / "s" / "modules").mkdir(parents=True)
+    (tmp_path / "s" / "modules" / "stale.onnx").write_bytes(b"")
     again = make().save(tmp_path / "s")
     assert again.read_text() == path.read_text()
-    (tmp_path / "s" / "modules" / "stale.onnx").write_bytes(b"")
-    make().save(tmp_path / "s")
     assert not (tmp_path / "s" / "modules" / "stale.onnx").exists()
 
 
@@ -242,7 +242,7 @@ class Branches(nn.Module):
 )
 def test_what_does_not_fit_is_named(tmp_path, last, want):
     with pytest.raises(IsocostError, match=want):
-        make(**last).save(tmp_path / "s")
+        make(first=["fp32"], **last).save(tmp_path / "s")
     assert not list(tmp_path.iterdir())
 
 
@@ -252,7 +252,7 @@ def test_what_does_not_fit_is_named(tmp_path, last, want):
         ({"widths": [16, 8]}, "not ascending"),
         ({"precisions": ["int4"]}, "precisions"),
         ({"choices": {}}, "no choices"),
-        ({"choices": {"a b": nn.Identity()}}, "no name"),
+        ({"choices": {"a b": nn.Identity()}}, "not a name"),
         ({"default": "x"}, "default 'x'"),
         ({"default": ("block", 9)}, "default width 9"),
         ({"choices": {"skip": nn.Identity()}, "skip": True}, "skip=True is a choice"),
@@ -270,6 +270,6 @@ def test_tflite_forms_are_kept(tmp_path):
         path.write_bytes(path.name.encode())
         return path
 
-    path = make(tflite=form).save(tmp_path / "s")
+    path = make(first=["fp32"], tflite=form).save(tmp_path / "s")
     assert len(list((path.parent / "modules").glob("*.tflite"))) == 4
     assert re.search(r"8: {fp32: {onnx: modules/\w+.onnx, tflite: modules/\w+.tflite}, int8:", path.read_text())

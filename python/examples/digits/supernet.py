@@ -13,7 +13,7 @@ from torch.nn import functional
 import isocost
 from isocost.fakequant import fake_quantised
 
-STEPS, BATCH = 600, 32
+STEPS, BATCH = 1200, 32
 
 
 class Supernet(nn.Module):
