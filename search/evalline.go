@@ -52,8 +52,9 @@ const (
 )
 
 // parseEval reads the line of a usual evaluation and reports whether it was one, to the byte as
-// appendEval writes it.
-func (e *Entry) parseEval(line []byte) bool {
+// appendEval writes it. Texts that names holds are not made again: a million evaluations are of
+// few architectures and streams.
+func (e *Entry) parseEval(line []byte, names map[string]string) bool {
 	rest, ok := line, true
 	until := func(mark string) (field []byte) {
 		i := bytes.Index(rest, []byte(mark))
@@ -78,7 +79,7 @@ func (e *Entry) parseEval(line []byte) bool {
 		return false
 	}
 	numbers := &evalNumbers{n, s, u}
-	read := Entry{Kind: EntryEval, Arch: string(arch), Stream: streamName(stream), Index: &numbers.index, Seed: &numbers.seed, Utility: &numbers.utility}
+	read := Entry{Kind: EntryEval, Arch: once(names, arch), Stream: once(names, stream), Index: &numbers.index, Seed: &numbers.seed, Utility: &numbers.utility}
 	var buffer [512]byte
 	again, ok := read.appendEval(buffer[:0])
 	if !ok || string(again) != string(line) {
@@ -95,14 +96,14 @@ type evalNumbers struct {
 	utility float64
 }
 
-// streamName is the text, the constant where it is one of the streams: a million entries share it.
-func streamName(b []byte) string {
-	for _, s := range []string{StreamSearch, StreamFresh, StreamFinal, StreamLow} {
-		if string(b) == s {
-			return s
-		}
+// once is the text, the one in names where it is there.
+func once(names map[string]string, b []byte) string {
+	s, ok := names[string(b)]
+	if !ok {
+		s = string(b)
+		names[s] = s
 	}
-	return string(b)
+	return s
 }
 
 // plain says that JSON writes a text as it is.

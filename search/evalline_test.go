@@ -43,7 +43,7 @@ func entries(rng *rand.Rand) Entry {
 // any byte changed is read as strictjson reads it, or left to it.
 func TestEvaluationsAreWrittenAndReadAsJSON(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
-	fast := 0
+	fast, names := 0, map[string]string{}
 	for range 3000 {
 		e := entries(rng)
 		want, err := strictjson.Line(e)
@@ -59,7 +59,7 @@ func TestEvaluationsAreWrittenAndReadAsJSON(t *testing.T) {
 				line[rng.IntN(len(line))] = ` "0159.,:-{}eE+\x`[rng.IntN(16)]
 			}
 			var got, slow Entry
-			if !got.parseEval(line) {
+			if !got.parseEval(line, names) {
 				continue
 			}
 			fast++

@@ -266,7 +266,7 @@ func readHeader(path string) (*Header, error) {
 // and reported by Torn.
 func DecodeJournal(name string, data []byte) (*Journal, error) {
 	j := &Journal{Entries: make([]Entry, 0, bytes.Count(data, []byte{'\n'}))}
-	rest, n := data, 0
+	rest, n, names := data, 0, map[string]string{}
 	for len(rest) > 0 {
 		n++
 		line, after, ok := bytes.Cut(rest, []byte{'\n'})
@@ -291,7 +291,7 @@ func DecodeJournal(name string, data []byte) (*Journal, error) {
 			}
 		} else {
 			var e Entry
-			if !e.parseEval(object) {
+			if !e.parseEval(object, names) {
 				if err := strict(object, &e); err != nil {
 					return fail(err)
 				}
@@ -393,7 +393,7 @@ func openJournal(path string, h Header) (*journalWriter, *Journal, error) {
 		lock.Close()
 		return nil, nil, err
 	}
-	data, err := io.ReadAll(f)
+	data, err := whole(f)
 	if err != nil {
 		return fail(err)
 	}
@@ -428,6 +428,20 @@ func openJournal(path string, h Header) (*journalWriter, *Journal, error) {
 	w.sum = j.sum
 	go w.syncer()
 	return w, j, nil
+}
+
+// whole reads a file from its beginning, into a buffer of its size.
+func whole(f *os.File) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, info.Size())
+	n, err := io.ReadFull(f, data)
+	if err == io.ErrUnexpectedEOF || err == io.EOF { // it is shorter by now
+		err = nil
+	}
+	return data[:n], err
 }
 
 // sameRun says in what a journal's header differs from what is asked for now.

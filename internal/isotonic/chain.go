@@ -13,28 +13,25 @@ package isotonic
 // Restrictions (1972), §1.2.
 func Chain(y, w []float64) []float64 {
 	type block struct {
-		sum, weight float64
-		n           int
+		sum, weight, mean float64
+		n                 int
 	}
-	blocks := make([]block, 0, len(y))
+	var blocks []block // few where there is much to pool: they are not made for every point
 	for i, v := range y {
 		wi := 1.0
 		if w != nil {
 			wi = w[i]
 		}
-		blocks = append(blocks, block{v * wi, wi, 1})
-		for len(blocks) > 1 {
-			a, b := &blocks[len(blocks)-2], blocks[len(blocks)-1]
-			// Compared as mean(a) > mean(b); equal means stay apart, which changes
-			// nothing but keeps untouched values bit for bit.
-			if a.sum/a.weight <= b.sum/b.weight {
-				break
-			}
-			a.sum += b.sum
-			a.weight += b.weight
-			a.n += b.n
+		b := block{v * wi, wi, v * wi / wi, 1}
+		// Compared by means; equal ones stay apart, which changes nothing but keeps untouched
+		// values bit for bit.
+		for len(blocks) > 0 && !(blocks[len(blocks)-1].mean <= b.mean) {
+			a := &blocks[len(blocks)-1]
+			b.sum, b.weight, b.n = a.sum+b.sum, a.weight+b.weight, a.n+b.n
+			b.mean = b.sum / b.weight
 			blocks = blocks[:len(blocks)-1]
 		}
+		blocks = append(blocks, b)
 	}
 	x := make([]float64, 0, len(y))
 	for _, b := range blocks {
@@ -42,9 +39,8 @@ func Chain(y, w []float64) []float64 {
 			x = append(x, y[len(x)])
 			continue
 		}
-		m := b.sum / b.weight
 		for range b.n {
-			x = append(x, m)
+			x = append(x, b.mean)
 		}
 	}
 	return x

@@ -6,7 +6,7 @@
 //                the mean and the least in microseconds, and how long all of it took
 //   close        closes all models
 //
-// Built by scripts/bench/points/harness.py with the header of the Go binding in the module cache.
+// Built by scripts/bench/points/harness.py, with the header of the Go binding in the module cache.
 #include <dlfcn.h>
 #include <onnxruntime_c_api.h>
 #include <stdio.h>
