@@ -5,7 +5,7 @@ from sides import in_turn
 
 TITLE = "Exploring"
 
-FEW = 48  # evaluations: SMAC3 takes seconds for each
+FEW = 48  # evaluations: SMAC3 takes long for each
 TEXT = """A space of 20 layers with 7 choices, the same utilities and the same size of noise on all sides, an evaluation that is free; on ours a band of
 cost, too, and proposals in batches of 8. What is measured is what the method takes for itself."""
 
