@@ -1,6 +1,7 @@
 """What the programs weigh: cold starts, the bundle for a device, memory during a campaign."""
 
 import json
+import pathlib
 import re
 import subprocess
 import threading
@@ -93,7 +94,11 @@ def watched(command):
 
 
 def children(pid):
-    try:
-        return [int(c) for c in open(f"/proc/{pid}/task/{pid}/children").read().split()]
-    except OSError:
-        return []
+    """The child processes; each thread has its own."""
+    out = []
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            out += [int(c) for c in task.read_text().split()]
+        except OSError:  # a thread that has ended
+            continue
+    return out
