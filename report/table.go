@@ -16,8 +16,9 @@ var unitSign = map[string]string{"us": "µs", "mj": "mJ", "bytes": "B"}
 
 // Table writes the report of a cost table. Records, when given, are the
 // campaigns it was compiled from and add drift, clocks, temperatures and
-// validity codes.
-func Table(w io.Writer, t *lut.Table, records []*record.File) error {
+// validity codes. Of a table with a model of the device, about adds the build's learning curve
+// and how well the kernels of a census are known.
+func Table(w io.Writer, t *lut.Table, records []*record.File, about Learned) error {
 	f := t.File()
 	p := page.Page{
 		Title:    "Cost table: " + orDash(f.Device.Model),
@@ -25,6 +26,13 @@ func Table(w io.Writer, t *lut.Table, records []*record.File) error {
 		Footer:   "isocost · table " + short(t.Hash()) + " · protocol " + short(f.Protocol.SHA256),
 	}
 	p.Sections = append(p.Sections, trust(f), accuracy(f))
+	if f.Model != nil {
+		s, err := learned(f, about)
+		if err != nil {
+			return err
+		}
+		p.Sections = append(p.Sections, s)
+	}
 	if s := staircases(f); len(s.Blocks) > 0 {
 		p.Sections = append(p.Sections, s)
 	}
@@ -43,7 +51,11 @@ func trust(f *lut.File) page.Section {
 	s := page.Section{Title: "Can it be trusted?"}
 	a := f.Audit
 	if a == nil {
-		s.Blocks = append(s.Blocks, page.Verdict{Level: "warn", Text: "This table was never audited: no network that its fit did not see has judged it. Measure some (agent plan --audit) and compile again."})
+		text := "This table was never audited: no network that its fit did not see has judged it. Measure some (agent plan --audit) and compile again."
+		if m := f.Model; m != nil && m.Networks > 0 {
+			text = fmt.Sprintf("This table was never audited, but its model priced %d networks of families that it had not seen with an error of %s (RMSPE), and its intervals are as wide as that asks for. Measure networks like yours (agent bench --model) and compare.", m.Networks, percent(m.RMSPE))
+		}
+		s.Blocks = append(s.Blocks, page.Verdict{Level: "warn", Text: text})
 		return s
 	}
 	level, text := "good", ""

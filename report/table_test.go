@@ -83,7 +83,7 @@ func TestTableReport(t *testing.T) {
 		t.Skip("opens the page in Chromium: make test")
 	}
 	var b bytes.Buffer
-	if err := Table(&b, bigTable(t), []*record.File{campaignFile()}); err != nil {
+	if err := Table(&b, bigTable(t), []*record.File{campaignFile()}, Learned{}); err != nil {
 		t.Fatal(err)
 	}
 	if n := b.Len(); n > 3<<20 {
@@ -108,7 +108,7 @@ func TestTableWithoutAuditSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := Table(&b, tab, nil); err != nil {
+	if err := Table(&b, tab, nil, Learned{}); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(b.String(), "never audited") {

@@ -161,7 +161,7 @@ func (b *builder) fit(counts map[role.Role]int) error {
 	b.now.Chains += counts[role.Network]
 	b.now.Error, b.now.Priced = expected(b.model, b.Census)
 	b.out.Stages = append(b.out.Stages, b.now)
-	return nil
+	return b.folder.keep(b.out.Stages)
 }
 
 // expected is the median relative standard deviation of the census's networks by the model,
