@@ -114,7 +114,7 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 	f.Warnings = append(f.Warnings, warn...)
 	if f.Audit == nil && opt.CrossAudit && fitted != nil {
 		f.Audit = fitted.crossAudit(t, sweep, opt)
-		f.Warnings = append(f.Warnings, lut.Warning{Code: "cross-audit", Detail: "the audit's networks calibrate the table as well; each was priced by a model and a calibration that had not seen its family"})
+		f.Warnings = append(f.Warnings, lut.Warning{Code: lut.CrossAudit, Detail: "the audit's networks calibrate the table as well; each was priced by a model and a calibration that had not seen its family"})
 	}
 	sortWarnings(f.Warnings)
 	return lut.New(f)

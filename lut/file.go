@@ -116,6 +116,9 @@ type Overhead struct {
 // NoVariance is the code of the warning that cells were published without their spread.
 const NoVariance = "no-variance"
 
+// CrossAudit is the code of the warning that the audit's networks calibrate the table, too.
+const CrossAudit = "cross-audit"
+
 // Warning is a finding of the compiler: a violation larger than noise, records
 // left out, a missing variance.
 type Warning struct {

@@ -22,7 +22,11 @@ func accuracy(f *lut.File) page.Section {
 		return s
 	}
 	unit := unitSign[f.Unit]
-	s.Lead = fmt.Sprintf("%d whole networks that no fit saw, measured in the same campaigns as the cells. The %d worst are ringed.", len(a.Networks), min(named, len(a.Networks)))
+	who := "that no fit saw"
+	if slices.ContainsFunc(f.Warnings, func(w lut.Warning) bool { return w.Code == lut.CrossAudit }) {
+		who = "each priced by a fit that had not seen its family"
+	}
+	s.Lead = fmt.Sprintf("%d whole networks, %s, measured in the same campaigns as the cells. The %d worst are ringed.", len(a.Networks), who, min(named, len(a.Networks)))
 
 	worst := slices.Clone(a.Networks)
 	slices.SortFunc(worst, func(x, y lut.Network) int {
