@@ -64,12 +64,15 @@ memory: setup build ## peak memory predicted against what ONNX Runtime asks for,
 	scripts/studies/memory.sh
 
 .PHONY: search-study
-search-study: ## the search's claims and goals on published benchmarks → docs/results/search.md, search-goals.md (needs ../shared/data; 5 minutes)
+search-study: build ## the search's claims and goals on published benchmarks → docs/results/search.md, search-goals.md (needs ../shared/data; 15 minutes)
 	ISOCOST_STUDY=$(CURDIR)/.study.md $(GO) test ./search -run TestSearchStudy -count=1 -v
 	@test -f .study.md || { echo "no public data: see docs/results/search.md"; exit 1; }
 	scripts/studies/results.sh search 'make search-study' < .study.md && rm .study.md
-	ISOCOST_GOALS=$(CURDIR)/.goals.md $(GO) test ./search -run TestSearchMeetsItsGoals -count=1 -timeout 60m
-	scripts/studies/results.sh search-goals 'make search-study' < .goals.md && rm .goals.md
+	scripts/studies/search-goals.sh
+
+.PHONY: studies
+studies: build ## the comparisons of studies/*.yaml, going on where they were → docs/results/study-*.md (needs ../shared/data; half an hour)
+	scripts/studies/study.sh $(patsubst studies/%.yaml,%,$(wildcard studies/*.yaml))
 
 .PHONY: two-targets
 two-targets: setup-test build ## two targets' tables, one search on both, a transfer → docs/results/two-targets.md (4 minutes)

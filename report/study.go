@@ -45,6 +45,9 @@ func Study(w io.Writer, r *study.Results) error {
 		}
 		p.Sections = append(p.Sections, s)
 	}
+	if len(r.Curves) > 0 {
+		p.Sections = append(p.Sections, curves(r))
+	}
 	if len(r.Selectors) > 0 {
 		p.Sections = append(p.Sections, selectors(r))
 	}
@@ -122,6 +125,42 @@ func gains(r *study.Results, table string) page.Section {
 	add(&perMethod, mean, beyond)
 	s.Blocks = append(s.Blocks, page.Figures{scatter, perMethod}, rows,
 		page.Text("Optimism is the search's own mean of its final less the fresh one: the winner's curse of reporting the samples one selected by. Costs are the table's."))
+	return s
+}
+
+// curves shows how far the searches are after so many evaluations.
+func curves(r *study.Results) page.Section {
+	s := page.Section{Title: "Against evaluations", Lead: "What each method would have ended with after so many evaluations, in the mean over anchors and seeds: by gain and, where the best network of a cost is known, by what is missing to it. Differences from the first method are paired by anchor and seed; their 95 % intervals are by Student's t."}
+	names := methodsOf(r)
+	rows := page.Table{Columns: []page.Column{{Name: "table"}, {Name: "method"}, {Name: "evaluations", Numeric: true}, {Name: "gain", Numeric: true}, {Name: "regret", Numeric: true}, {Name: "less " + names[0], Numeric: true}, {Name: "95 % from", Numeric: true}, {Name: "to", Numeric: true}}}
+	for _, table := range r.Tables {
+		x := plot.Axis{Label: "evaluations", Log: true}
+		gain := plot.Chart{Title: "Gain, " + table.Name, X: x, Y: plot.Axis{Label: "gain in utility"}, HLines: []float64{0}}
+		regret := plot.Chart{Title: "Regret, " + table.Name, X: x, Y: plot.Axis{Label: "regret in utility", FromZero: true}}
+		for i, name := range names {
+			g, m := plot.Series{Name: name, Kind: plot.Line, Colour: i}, plot.Series{Name: name, Kind: plot.Line, Colour: i}
+			for _, c := range r.Curves {
+				if c.Table != table.Name || c.Method != name {
+					continue
+				}
+				rows.Rows = append(rows.Rows, []page.Cell{page.Str(c.Table), page.Str(c.Method), page.Num(float64(c.Samples), ""), optional(c.Gain), optional(c.Regret), optional(c.Difference), optional(c.Lo), optional(c.Hi)})
+				if c.Gain != nil {
+					g.Points = append(g.Points, plot.Point{X: float64(c.Samples), Y: *c.Gain, Label: name})
+				}
+				if c.Regret != nil {
+					m.Points = append(m.Points, plot.Point{X: float64(c.Samples), Y: *c.Regret, Label: name})
+				}
+			}
+			add(&gain, g)
+			add(&regret, m)
+		}
+		figures := page.Figures{gain}
+		if len(regret.Series) > 0 {
+			figures = append(figures, regret)
+		}
+		s.Blocks = append(s.Blocks, figures)
+	}
+	s.Blocks = append(s.Blocks, rows)
 	return s
 }
 

@@ -83,6 +83,11 @@ func (d *Driver) Check() error {
 		return err
 	}
 	d.Header.Format = began.Format // as it began: what it claims is said as then
+	if was := began.Settings.Explore; was != nil && s.Explore != nil {
+		plan := *s.Explore
+		plan.Rules = was.Rules
+		d.Header.Settings.Explore = &plan
+	}
 	return sameRun(path, *began, d.Header)
 }
 

@@ -149,15 +149,11 @@ func (r *searcher) evaluate(ctx context.Context, arms []*evidence.Arm) ([]explor
 	return told, err
 }
 
-// wholeBand is the size up to which an explorer looks at all of a band on file: with
-// 3000 networks a proposal takes milliseconds.
-const wholeBand = 3000
-
 // bandOf is the problem's band as an explorer sees it.
 func (r *searcher) bandOf(start *evidence.Arm) *explore.Band {
 	b := &explore.Band{Space: r.p.Space, Start: start.Arch, Excess: r.comp.Excess}
 	if r.s.early == 0 {
-		b.Whole = wholeBand
+		b.Whole = explore.WholeBand
 	}
 	return b
 }

@@ -133,13 +133,18 @@ func TestSearchesRepeatToTheByte(t *testing.T) {
 	for i := range variants {
 		variants[i].format = journalV1
 	}
-	explored := func(plan string, neighbours Neighbours) func(*Settings, *planted) {
+	byRules := func(rules int, plan string, neighbours Neighbours) func(*Settings, *planted) {
 		return func(s *Settings, p *planted) {
 			s.Neighbours = neighbours
 			if s.Explore, _ = explore.Parse(plan); s.Explore == nil {
 				p.widths = 1
+			} else {
+				s.Explore.Rules = rules
 			}
 		}
+	}
+	explored := func(plan string, neighbours Neighbours) func(*Settings, *planted) {
+		return byRules(0, plan, neighbours)
 	}
 	variants = append(variants,
 		variant{name: "v2"},
@@ -164,6 +169,8 @@ func TestSearchesRepeatToTheByte(t *testing.T) {
 			s.Sigma, s.UtilityRange, s.Epsilon = nil, &[2]float64{-20, 20}, 8
 		}},
 		variant{name: "v3-gp-exchange-measured", change: explored("gp:12", NeighboursExchange), measured: true},
+		variant{name: "v3-gp-rules-1", change: byRules(1, "gp:60", "")},
+		variant{name: "v3-gp-rules-1-pool", change: byRules(1, "gp:30", ""), pool: 4},
 	)
 	var got strings.Builder
 	for _, v := range variants {

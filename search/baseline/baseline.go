@@ -55,6 +55,9 @@ type Settings struct {
 	Sigma *float64
 	// Samples says how many samples a candidate gets before it is judged; > 0.
 	Samples int
+	// Watch is told with which architecture the method would end after so many
+	// evaluations, before each batch and at the end; nil for nobody.
+	Watch func(spent int, key string)
 }
 
 // Result is a method's final architecture. Its costs are those of the problem's
@@ -86,6 +89,7 @@ func Run(ctx context.Context, method string, p Problem, s Settings, ask search.A
 	b := &player{p: p, s: s, ask: ask, comp: search.NewCompensator(p.Space, p.Bands),
 		arms: map[string]*arm{}, rng: rand.New(rand.NewPCG(s.Seed, h.Sum64()))}
 	b.x = b.arm(space.Canonical(p.Space, p.Anchor))
+	b.best = func() *arm { return b.x }
 	var err error
 	switch method {
 	case Params:
@@ -102,12 +106,18 @@ func Run(ctx context.Context, method string, p Problem, s Settings, ask search.A
 		err = b.evolution(ctx)
 	case BandRandom, BandEvolution, BandGP:
 		err = b.band(ctx, bandMethods[method])
+	case Halving:
+		err = b.halving(ctx)
+	case Restarts:
+		err = b.restarts(ctx)
 	default:
 		return nil, fmt.Errorf("unknown baseline %.40q: there are %s", method, strings.Join(append(Names(), BandNames()...), ", "))
 	}
 	if err != nil && !errors.Is(err, errSpent) {
 		return nil, fmt.Errorf("baseline %s: %w", method, err)
 	}
+	b.x = b.best()
+	b.watch()
 	r := &Result{Final: b.x.arch, Key: b.x.key, N: len(b.x.values), Mean: b.x.mean(), Samples: b.spent, Moves: b.moves, Lambda: b.lambda}
 	for _, a := range b.arms {
 		if a.next > 0 {
@@ -126,7 +136,8 @@ type player struct {
 	comp   *search.Compensator // of the problem's bands
 	rng    *rand.Rand
 	arms   map[string]*arm
-	x      *arm // the incumbent
+	x      *arm        // where the method is
+	best   func() *arm // what it would end with
 	spent  int
 	moves  int
 	lambda float64
@@ -187,6 +198,7 @@ func (b *player) sample(ctx context.Context, n int, arms ...*arm) error {
 	if len(reqs) == 0 {
 		return nil
 	}
+	b.watch()
 	if b.spent+len(reqs) > b.s.Budget {
 		return errSpent
 	}
@@ -209,6 +221,12 @@ func (b *player) sample(ctx context.Context, n int, arms ...*arm) error {
 		who[i].values = append(who[i].values, o.Utility)
 	}
 	return nil
+}
+
+func (b *player) watch() {
+	if b.s.Watch != nil {
+		b.s.Watch(b.spent, b.best().key)
+	}
 }
 
 // asked counts an arm's samples at the end of a batch in the making.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -114,7 +115,7 @@ func TestEveryMethodImprovesWithinItsBudgetAndIsDeterministic(t *testing.T) {
 	p := problem(t, toy{layers: 6, widths: 7})
 	s := Settings{Seed: 3, Tau: 0.05, Budget: 600, Samples: 2}
 	base := p.Space.(toy).utility(p.Anchor)
-	for _, m := range Names() {
+	for _, m := range append(Names(), Halving, Restarts) {
 		r := run(t, m, p, s)
 		if again := run(t, m, p, s); !reflect.DeepEqual(r, again) {
 			t.Errorf("%s: the same seed gives %s, then %s", m, r.Key, again.Key)
@@ -144,7 +145,7 @@ func TestEveryMethodImprovesWithinItsBudgetAndIsDeterministic(t *testing.T) {
 			if dev > 0.05+1e-9 || r.Lambda <= 0 {
 				t.Errorf("penalty: cost %+.2f %% at λ %g", 100*dev, r.Lambda)
 			}
-		case FLOPs, Random, Evolution:
+		case FLOPs, Random, Evolution, Halving, Restarts:
 			if !r.Inside {
 				t.Errorf("%s: outside the band: %+.2f %%", m, 100*dev)
 			}
@@ -158,7 +159,7 @@ func TestEveryMethodImprovesWithinItsBudgetAndIsDeterministic(t *testing.T) {
 func TestFinitePoolsEnd(t *testing.T) {
 	p := problem(t, toy{layers: 2, widths: 1})
 	p.PoolSize = func(space.Arch) int { return 3 }
-	for _, m := range Names() {
+	for _, m := range slices.Concat(Names(), BandNames()) {
 		if r := run(t, m, p, Settings{Seed: 1, Tau: 0.05, Budget: 5000, Samples: 2}); r.Samples > 16*3 {
 			t.Errorf("%s: %d samples of 16 architectures with 3 each", m, r.Samples)
 		}
@@ -169,7 +170,7 @@ func TestBaselinesRefuseWhatTheyCannotDo(t *testing.T) {
 	p := problem(t, toy{layers: 2, widths: 3})
 	s := Settings{Seed: 1, Tau: 0.05, Budget: 50, Samples: 1}
 	stop := func(context.Context, []search.Request) ([]search.Outcome, error) { return nil, search.ErrStop }
-	for _, m := range Names() {
+	for _, m := range slices.Concat(Names(), BandNames()) {
 		if _, err := Run(context.Background(), m, p, s, stop); !errors.Is(err, search.ErrStop) {
 			t.Errorf("%s: %v instead of ErrStop", m, err)
 		}

@@ -17,7 +17,7 @@ func (b *player) evolution(ctx context.Context) error {
 	size := min(max(b.s.Budget/b.s.Samples/4, 4), maxPopulation)
 	queue := []*arm{b.x}
 	best, n := b.x, b.s.Samples
-	defer func() { b.x = best }()
+	b.best = func() *arm { return best }
 	live := func(a *arm) error {
 		if err := b.sample(ctx, n, a); err != nil {
 			return err

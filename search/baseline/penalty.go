@@ -27,6 +27,23 @@ func (b *player) penalty(ctx context.Context) error {
 		moves  int
 	}
 	var finals []final
+	choose := func() final {
+		best := finals[0]
+		for _, f := range finals[1:] {
+			was, is := b.excess(best.a.arch), b.excess(f.a.arch)
+			holds := is <= b.s.Tau
+			if holds && (was > b.s.Tau || f.a.mean() > best.a.mean()) || !holds && is < was {
+				best = f
+			}
+		}
+		return best
+	}
+	b.best = func() *arm { // of the climbs that have ended
+		if len(finals) == 0 {
+			return start
+		}
+		return choose().a
+	}
 	lo, hi, scale, lambda := float64(lambdaLow), float64(lambdaHigh), 0.0, 0.0
 	var stop error
 	for round := 1; round <= lambdaRounds && stop == nil; round++ {
@@ -47,15 +64,9 @@ func (b *player) penalty(ctx context.Context) error {
 		}
 		lambda = scale * math.Pow(10, (lo+hi)/2)
 	}
-	best := finals[0]
-	for _, f := range finals[1:] {
-		was, is := b.excess(best.a.arch), b.excess(f.a.arch)
-		holds := is <= b.s.Tau
-		if holds && (was > b.s.Tau || f.a.mean() > best.a.mean()) || !holds && is < was {
-			best = f
-		}
-	}
+	best := choose()
 	b.x, b.lambda, b.moves = best.a, best.lambda, best.moves
+	b.best = func() *arm { return b.x }
 	return stop
 }
 

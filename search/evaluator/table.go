@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/space"
 )
@@ -113,6 +114,18 @@ func (t *Table) options(spec string, opts []string) error {
 	}
 	return nil
 }
+
+// Expected is the expected utility of a sample of an architecture: the mean of its row.
+func (t *Table) Expected(key string) (utility float64, ok bool) {
+	row, ok := t.rows[key]
+	if !ok {
+		return 0, false
+	}
+	return stats.Mean(row), true
+}
+
+// Keys lists the table's architectures in the order of their keys.
+func (t *Table) Keys() []string { return slices.Sorted(maps.Keys(t.rows)) }
 
 // Pooled is the pooled standard deviation of one utility within its row.
 func (t *Table) Pooled() float64 {

@@ -25,6 +25,9 @@ type Band struct {
 	all    []space.Arch // of a space that lists its architectures; nil for others
 }
 
+// WholeBand is a Whole for which a proposal takes milliseconds.
+const WholeBand = 3000
+
 // lister is a space that is small enough to have its architectures on file.
 type lister interface{ Rows() []string }
 

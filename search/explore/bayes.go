@@ -9,10 +9,11 @@ import (
 )
 
 // bayes is Bayesian optimisation: a Gaussian process of the utility over the space,
-// and the expected improvement of each architecture of a pool (Mockus 1978; Jones
-// et al. 1998). The pool is drawn from the band and from near what is best so far.
-// Of a batch, each proposal after the first sees the ones before as evaluated at
-// what the process expects of them (kriging believer, Ginsbourger et al. 2010).
+// and of each architecture of a pool what evaluating it is worth. The pool is drawn from
+// the band and from near what is best so far; what has been evaluated is in it, because
+// where noise is large most of what is lost is lost by choosing wrongly among the best
+// (decision 0515). Of a batch, each proposal after the first sees the ones before as
+// evaluated at what the process expects of them (kriging believer, Ginsbourger et al. 2010).
 type bayes struct {
 	*record
 	rng     *rand.Rand
@@ -21,21 +22,35 @@ type bayes struct {
 	chosen  kernel
 	ratio   float64 // noise variance over the signal's
 	settled int     // evaluations at which kernel and ratio were chosen
-	fitted  *process
-	counted int // evaluations that fitted is of
+
+	fitted *process     // to the evaluations of who; nil before there is one
+	who    []*sampled   // in the order of their first evaluation
+	told   bool         // since fitted was
+	again  bool         // evaluated architectures are proposed, too
+	listed []*candidate // of a band on file, with what fitted sees of them
+}
+
+// Tell implements Explorer.
+func (e *bayes) Tell(evaluations []Evaluation) {
+	e.record.Tell(evaluations)
+	e.told = true
 }
 
 const (
-	firstDraws = 8   // drawn before there is a process
-	poolDraws  = 400 // of the band
-	poolBest   = 6   // best architectures that get
-	poolNear   = 30  // neighbours in the pool each
-	settle     = 1.2 // growth of the evaluations after which the kernel is chosen again
+	firstDraws  = 8   // drawn before there is a process
+	poolDraws   = 400 // of the band
+	poolBest    = 6   // best architectures that get
+	poolNear    = 30  // neighbours in the pool each
+	poolAgain   = 40  // best architectures that may be evaluated again
+	climbRounds = 5   // of looking near what is worth most
+	climbFrom   = 8
+	climbNear   = 6
+	settle      = 1.2 // growth of the evaluations after which the kernel is chosen again
 )
 
 // Kernels that are tried; the likelihood chooses.
 var (
-	scales  = []float64{1, 2, 4, 8}
+	scales  = []float64{1, 2, 4, 8, 16, 32}
 	smooths = []float64{0, 0.5}
 	ratios  = []float64{0.003, 0.01, 0.03, 0.1, 0.3, 1} // where the noise is not known
 )
@@ -50,55 +65,135 @@ func (e *bayes) Propose(n int) []space.Arch {
 		}
 		return out
 	}
-	p, xs := e.process()
-	best := math.Inf(-1)
-	for i := range xs {
-		m, _ := p.expected(&xs[i])
-		best = max(best, m)
-	}
+	p := e.process()
+	best := e.leading(p)
 	pool := e.pool()
-	of := make([]*features, len(pool))
-	for i := range pool {
-		of[i] = &pool[i].x
+	for _, c := range pool {
+		c.mean, c.left = p.at(&c.x, &c.view)
 	}
-	mean, left, v := p.at(of)
-	for i := range pool {
-		pool[i].mean, pool[i].left, pool[i].v = mean[i], left[i], v[i]
+	if e.listed == nil && e.again {
+		pool = e.climb(pool, best, p)
 	}
 	for len(out) < n && len(pool) > 0 {
 		pick, top := 0, math.Inf(-1)
-		for i := range pool {
-			if v := improvement(pool[i].mean, math.Sqrt(pool[i].left*p.signal), best); v > top {
+		for i, c := range pool {
+			if v := e.worth(c, best, p.signal); v > top {
 				pick, top = i, v
 			}
 		}
 		c := pool[pick]
 		e.of(c.arch).proposed++
 		out = append(out, c.arch)
-		best = max(best, c.mean)
+		best.add(c.mean, c.key)
 		pool = slices.Delete(pool, pick, pick+1)
 		// A value as expected leaves every mean as it is and makes all less uncertain.
 		sd := math.Sqrt(c.left + e.ratio)
-		for i := range pool {
-			o := &pool[i]
+		for _, o := range pool {
 			cov := p.k.of(&o.x, &c.x)
-			for m := range c.v {
-				cov -= float64(o.v[m] * c.v[m])
+			for m, u := range c.view.v {
+				cov -= float64(o.view.v[m] * u)
 			}
-			o.v = append(o.v, cov/sd)
+			o.view.v = append(o.view.v, cov/sd)
 			o.left = max(0, o.left-float64(cov/sd*(cov/sd)))
 		}
 	}
 	return out
 }
 
-// candidate is an architecture of the pool: what the process expects of it, the part
-// of the signal's variance that is left, and its row of the factor.
+// climb adds to a pool that is a sample what lies near the candidates that are worth most,
+// again and again.
+func (e *bayes) climb(pool []*candidate, best *leaders, p *process) []*candidate {
+	seen := map[string]bool{}
+	worth := make(map[*candidate]float64, len(pool))
+	for _, c := range pool {
+		seen[c.key] = true
+		worth[c] = e.worth(c, best, p.signal)
+	}
+	for range climbRounds {
+		sortStable(pool, func(a, b *candidate) bool { return worth[a] > worth[b] })
+		for _, c := range slices.Clone(pool[:min(climbFrom, len(pool))]) {
+			for i := range climbNear {
+				a, ok := e.band.Near(e.rng, c.arch, 1+i%2)
+				if !ok || seen[a.Key()] {
+					continue
+				}
+				o := e.candidate(a)
+				if s, ok := e.at[o.key]; ok && s.failures+s.proposed > 0 {
+					continue
+				}
+				seen[o.key] = true
+				o.mean, o.left = p.at(&o.x, &o.view)
+				worth[o] = e.worth(o, best, p.signal)
+				pool = append(pool, o)
+			}
+		}
+	}
+	return pool
+}
+
+// leaders are the two largest means and whose they are.
+type leaders struct {
+	first, second float64
+	key           string // of the first
+}
+
+func (b *leaders) add(mean float64, key string) {
+	switch {
+	case key == b.key:
+		b.first = max(b.first, mean)
+	case mean > b.first:
+		*b = leaders{mean, b.first, key}
+	case mean > b.second:
+		b.second = mean
+	}
+}
+
+// without is the largest mean of the others.
+func (b *leaders) without(key string) float64 {
+	if key == b.key {
+		return b.second
+	}
+	return b.first
+}
+
+// leading are the evaluated architectures that the process expects most of: of the band,
+// from which the start is taken; at first of all that were evaluated.
+func (e *bayes) leading(p *process) *leaders {
+	b := &leaders{first: math.Inf(-1), second: math.Inf(-1)}
+	for i, s := range e.who {
+		if !e.again || s.inside && s.n > 0 {
+			b.add(p.own(i), s.key)
+		}
+	}
+	return b
+}
+
+// worth is what one evaluation of an architecture is expected to add to the mean of the
+// architecture that is then ranked first: the knowledge gradient for correlated beliefs
+// (Frazier, Powell and Dayanik 2009), less what it changes of others' means. An evaluated
+// architecture is worth evaluating again where it may turn out to lead, or no longer to.
+// Plans of the first rules have the expected improvement of the utility itself instead.
+func (e *bayes) worth(c *candidate, best *leaders, signal float64) float64 {
+	if !e.again {
+		return improvement(c.mean, math.Sqrt(c.left*signal), best.first)
+	}
+	change := c.left / math.Sqrt(c.left+e.ratio) * math.Sqrt(signal) // of its mean, by one more evaluation
+	other := best.without(c.key)
+	v := improvement(c.mean, change, other)
+	if s, ok := e.at[c.key]; ok && s.n > 0 {
+		v -= max(0, c.mean-other)
+	}
+	return v
+}
+
+// candidate is an architecture of the pool: what the process expects of it and the part
+// of the signal's variance that is left.
 type candidate struct {
 	arch       space.Arch
+	key        string
 	x          features
 	mean, left float64
-	v          []float64
+	view       view
 }
 
 // evaluated counts the evaluations.
@@ -110,7 +205,8 @@ func (e *bayes) evaluated() int {
 	return n
 }
 
-// improvement is the expected improvement over best of N(mean, sd²).
+// improvement is the expected improvement over best of N(mean, sd²) (Mockus 1978; Jones et
+// al. 1998).
 func improvement(mean, sd, best float64) float64 {
 	if !(sd > 0) {
 		return max(0, mean-best)
@@ -155,30 +251,42 @@ func floorOf(values []float64) float64 {
 	return m - 3*max(v[len(v)-1]-m, m-v[len(v)/4])
 }
 
-// process fits the evaluations, once however often it is asked for between two of them.
-func (e *bayes) process() (*process, []features) {
-	if n := e.evaluated(); e.fitted == nil || e.counted != n {
-		e.fitted, e.counted = e.fit(), n
+// process is fitted to the evaluations.
+func (e *bayes) process() *process {
+	if e.fitted != nil && !e.told {
+		return e.fitted
 	}
-	return e.fitted, e.fitted.x
-}
-
-func (e *bayes) fit() *process {
 	if e.enc == nil {
 		e.enc = newEncoder(e.band.Space)
 	}
 	who, y := e.values()
+	same := 0
+	for same < min(len(who), len(e.who)) && who[same] == e.who[same] {
+		same++
+	}
 	var xs []features
-	for _, s := range who {
+	if e.fitted != nil {
+		xs = slices.Clone(e.fitted.x[:same])
+	}
+	for _, s := range who[len(xs):] {
 		xs = append(xs, e.enc.encode(s.arch))
 	}
-	noise := func(ratio float64) []float64 {
+	p := e.fit(xs, y, e.fitted.first(same), func(ratio float64) []float64 {
 		out := make([]float64, len(who))
 		for i, s := range who {
 			out[i] = ratio / float64(max(s.n, 1))
 		}
 		return out
+	})
+	for _, c := range e.listed {
+		c.view.keep(p.known, p.kept)
 	}
+	e.fitted, e.who, e.told = p, who, false
+	return p
+}
+
+// fit chooses the kernel, now and then, and fits.
+func (e *bayes) fit(xs []features, y []float64, before *process, noise func(float64) []float64) *process {
 	if e.settled == 0 || float64(len(y)) >= settle*float64(e.settled) {
 		var best *process
 		for _, scale := range scales {
@@ -196,7 +304,7 @@ func (e *bayes) fit() *process {
 			return best
 		}
 	}
-	p, ok := fit(e.fitted, e.chosen, xs, y, noise(e.ratio))
+	p, ok := fit(before, e.chosen, xs, y, noise(e.ratio))
 	for ratio := max(e.ratio, 0.01); !ok; ratio *= 10 { // hardly any noise and equal architectures
 		p, ok = fit(nil, e.chosen, xs, y, noise(ratio))
 	}
@@ -222,27 +330,43 @@ func (e *bayes) tried(k kernel, xs []features, y []float64, noise func(float64) 
 
 // pool lists candidates: the band where it is small and on file, else draws from it,
 // and neighbours of the best by the process.
-func (e *bayes) pool() (pool []candidate) {
-	seen := map[string]bool{}
-	add := func(a space.Arch) {
-		key := a.Key()
-		if s, ok := e.at[key]; seen[key] || ok && s.n+s.failures+s.proposed > 0 {
-			return
-		}
-		seen[key] = true
-		pool = append(pool, candidate{arch: a, x: e.enc.encode(a)})
+func (e *bayes) pool() (pool []*candidate) {
+	fresh := func(key string) bool {
+		s, ok := e.at[key]
+		return !ok || s.failures+s.proposed == 0 && (e.again || s.n == 0)
 	}
 	if all, ok := e.band.All(); ok && len(all) <= max(e.band.Whole, 2*poolDraws) {
-		for _, a := range all {
-			add(a)
+		if e.listed == nil {
+			e.listed = make([]*candidate, len(all))
+			for i, a := range all {
+				e.listed[i] = e.candidate(a)
+			}
+		}
+		for _, c := range e.listed {
+			if fresh(c.key) {
+				c.view.keep(len(e.fitted.x), len(e.fitted.x)) // what was appended for an earlier batch is not of the process
+				pool = append(pool, c)
+			}
 		}
 	} else {
+		seen := map[string]bool{}
+		add := func(a space.Arch) {
+			if c := e.candidate(a); !seen[c.key] && fresh(c.key) {
+				seen[c.key] = true
+				pool = append(pool, c)
+			}
+		}
 		for range poolDraws {
 			if a, ok := e.band.Draw(e.rng); ok {
 				add(a)
 			}
 		}
 		best := e.Ranked()
+		if e.again {
+			for _, c := range best[:min(poolAgain, len(best))] {
+				add(c.Arch)
+			}
+		}
 		for _, c := range best[:min(poolBest, len(best))] {
 			for i := range poolNear {
 				if a, ok := e.band.Near(e.rng, c.Arch, 1+i%3); ok {
@@ -253,10 +377,14 @@ func (e *bayes) pool() (pool []candidate) {
 	}
 	if len(pool) == 0 { // all of the band is evaluated: then the best is evaluated better
 		for _, c := range e.Ranked() {
-			pool = append(pool, candidate{arch: c.Arch, x: e.enc.encode(c.Arch)})
+			pool = append(pool, e.candidate(c.Arch))
 		}
 	}
 	return pool
+}
+
+func (e *bayes) candidate(a space.Arch) *candidate {
+	return &candidate{arch: a, key: a.Key(), x: e.enc.encode(a)}
 }
 
 // Noise implements Explorer: as declared, else what the process takes for noise.
@@ -267,8 +395,7 @@ func (e *bayes) Noise() float64 {
 	if who, _ := e.values(); len(who) < firstDraws {
 		return math.NaN()
 	}
-	p, _ := e.process()
-	return math.Sqrt(e.ratio * p.signal)
+	return math.Sqrt(e.ratio * e.process().signal)
 }
 
 // Ranked implements Explorer by the process's mean.
@@ -279,10 +406,10 @@ func (e *bayes) Ranked() []Candidate {
 	if who, _ := e.values(); len(who) < 2 {
 		return e.record.Ranked()
 	}
-	p, _ := e.process()
-	return e.ranked(func(s *sampled) float64 {
-		x := e.enc.encode(s.arch)
-		m, _ := p.expected(&x)
-		return m
-	})
+	p := e.process()
+	mean := make(map[*sampled]float64, len(e.who))
+	for i, s := range e.who {
+		mean[s] = p.own(i)
+	}
+	return e.ranked(func(s *sampled) float64 { return mean[s] })
 }

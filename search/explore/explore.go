@@ -34,7 +34,13 @@ type Plan struct {
 	// Auto explores about as long as the certificate will take (Worth), AutoLeast
 	// evaluations at least.
 	Auto bool `json:"auto,omitempty"`
+	// Rules are those that proposals are made by: Rules now, 0 in plans of before there
+	// were any, whose searches must repeat.
+	Rules int `json:"rules,omitempty"`
 }
+
+// Rules of Parse's plans: the process proposes evaluated architectures, too.
+const Rules = 1
 
 // Bounds of an exploration whose length is not given.
 const (
@@ -76,7 +82,7 @@ func Parse(text string) (*Plan, error) {
 		return nil, nil
 	}
 	name, count, ok := strings.Cut(text, ":")
-	p := &Plan{Method: Method(name), Auto: count == "auto", Evaluations: autoMost}
+	p := &Plan{Method: Method(name), Auto: count == "auto", Evaluations: autoMost, Rules: Rules}
 	if !p.Auto {
 		n, err := strconv.Atoi(count)
 		if !ok || err != nil {
@@ -94,6 +100,8 @@ func (p *Plan) Check() error {
 		return nil
 	case p.Method != Random && p.Method != Evolution && p.Method != GP:
 		return fmt.Errorf("unknown method %q: there are gp, evolution and random", p.Method)
+	case p.Rules < 0 || p.Rules > Rules:
+		return fmt.Errorf("rules %d are not known: there are 0 to %d", p.Rules, Rules)
 	case p.Evaluations < 1 || p.Evaluations > maxEvaluations:
 		return fmt.Errorf("%d evaluations are not from 1 to %d", p.Evaluations, maxEvaluations)
 	}
@@ -150,7 +158,7 @@ func New(p *Plan, b *Band, sigma *float64, seed uint64) Explorer {
 	case Evolution:
 		return &evolution{record: seen, rng: rng, size: min(max(p.Evaluations/4, 4), maxPopulation)}
 	case GP:
-		return &bayes{record: seen, rng: rng, sigma: sigma}
+		return &bayes{record: seen, rng: rng, sigma: sigma, again: p.Rules > 0}
 	}
 	return &random{record: seen, rng: rng}
 }

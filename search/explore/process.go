@@ -2,7 +2,6 @@ package explore
 
 import (
 	"math"
-	"slices"
 
 	"github.com/isocost/isocost/search/space"
 )
@@ -13,11 +12,6 @@ type features struct {
 	width     []float64 // logarithm of the width ratio
 	precision []int
 	counts    []float64 // how many layers have each choice, by name over the whole space
-}
-
-// same says that two features are of the same architecture.
-func (f *features) same(g *features) bool {
-	return slices.Equal(f.choice, g.choice) && slices.Equal(f.width, g.width) && slices.Equal(f.precision, g.precision)
 }
 
 // encoder turns architectures of one space into features.
@@ -111,7 +105,10 @@ type process struct {
 	k       kernel
 	x       []features
 	noise   []float64   // variance of each value over the signal's
+	cov     [][]float64 // K, lower, without noise
 	l       [][]float64 // Cholesky factor of K + noise, lower
+	known   int         // rows of cov that are those of the process before
+	kept    int         // rows of l that are
 	weights []float64   // (K + noise)⁻¹(y − mean)
 	ones    []float64   // (K + noise)⁻¹1
 	mean    float64
@@ -120,30 +117,23 @@ type process struct {
 }
 
 // fit returns the process of values y at x with noise variances relative to the
-// signal's; ok is false when the matrix is not positive definite. Of old, an earlier process
-// or nil, it takes what it can: a row of the factor depends on the rows above it alone, so that
-// those of the first values stay while their noise does.
-func fit(old *process, k kernel, x []features, y, noise []float64) (*process, bool) {
-	n, kept := len(x), 0
-	p := &process{k: k, x: x, noise: noise, l: make([][]float64, n)}
-	if old != nil && old.k == k {
-		for kept < min(n, len(old.x)) && old.noise[kept] == noise[kept] && old.x[kept].same(&x[kept]) {
-			p.l[kept] = old.l[kept]
-			kept++
+// signal's; ok is false when the matrix is not positive definite. Rows that a process
+// before it has, whose x begins as this one does, are taken from there; nil for none.
+func fit(before *process, k kernel, x []features, y, noise []float64) (*process, bool) {
+	n := len(x)
+	p := &process{k: k, x: x, noise: noise, cov: make([][]float64, n), l: make([][]float64, n)}
+	if before != nil && before.k == k {
+		p.known = copy(p.cov, before.cov)
+		for p.kept < p.known && before.noise[p.kept] == noise[p.kept] {
+			p.l[p.kept] = before.l[p.kept]
+			p.kept++
 		}
-	}
-	for i := kept; i < n; i++ {
-		p.l[i] = make([]float64, i+1)
-		for j := range i + 1 {
-			p.l[i][j] = k.of(&x[i], &x[j])
-		}
-		p.l[i][i] += noise[i] + 1e-9
-	}
-	if !factor(p.l, kept) {
-		return nil, false
 	}
 	logDet := 0.0
 	for i := range n {
+		if i >= p.kept && !p.row(i) {
+			return nil, false
+		}
 		logDet += math.Log(p.l[i][i])
 	}
 	p.ones = p.solve(constant(n, 1))
@@ -167,46 +157,41 @@ func fit(old *process, k kernel, x []features, y, noise []float64) (*process, bo
 	return p, true
 }
 
-// factor replaces the rows of a lower triangle from the given one on by those of its Cholesky
-// factor; false when the matrix is not positive definite. Four rows are worked on at once, each in
-// its own order of sums, so that the result does not depend on it.
-func factor(l [][]float64, from int) bool {
-	for ; from < len(l); from += 4 {
-		rows := l[from:min(from+4, len(l))]
-		if len(rows) == 4 {
-			a, b, c, d := rows[0], rows[1], rows[2], rows[3]
-			for j, row := range l[:from] {
-				sa, sb, sc, sd := a[j], b[j], c[j], d[j]
-				for m, v := range row[:j] {
-					sa -= float64(a[m] * v)
-					sb -= float64(b[m] * v)
-					sc -= float64(c[m] * v)
-					sd -= float64(d[m] * v)
-				}
-				a[j], b[j], c[j], d[j] = sa/row[j], sb/row[j], sc/row[j], sd/row[j]
-			}
-		}
-		for i, row := range rows {
-			first := from
-			if len(rows) < 4 {
-				first = 0
-			}
-			for j := first; j <= from+i; j++ {
-				sum := row[j]
-				for m, v := range l[j][:j] {
-					sum -= float64(row[m] * v)
-				}
-				if j < from+i {
-					row[j] = sum / l[j][j]
-					continue
-				}
-				if !(sum > 0) {
-					return false
-				}
-				row[j] = math.Sqrt(sum)
-			}
+// first is the process's first rows, for one that begins with them; nil of nil.
+func (p *process) first(rows int) *process {
+	if p == nil {
+		return nil
+	}
+	rows = min(rows, len(p.x))
+	return &process{k: p.k, x: p.x[:rows], noise: p.noise[:rows], cov: p.cov[:rows], l: p.l[:rows]}
+}
+
+// row computes row i of the covariance and of its factor; false when the matrix is not
+// positive definite.
+func (p *process) row(i int) bool {
+	if i >= p.known {
+		p.cov[i] = make([]float64, i+1)
+		for j := range i + 1 {
+			p.cov[i][j] = p.k.of(&p.x[i], &p.x[j])
 		}
 	}
+	cov, l := p.cov[i], make([]float64, i+1)
+	p.l[i] = l
+	for j := range i {
+		sum := cov[j]
+		for m := range j {
+			sum -= float64(l[m] * p.l[j][m])
+		}
+		l[j] = sum / p.l[j][j]
+	}
+	sum := cov[i] + (p.noise[i] + 1e-9)
+	for m := range i {
+		sum -= float64(l[m] * l[m])
+	}
+	if !(sum > 0) {
+		return false
+	}
+	l[i] = math.Sqrt(sum)
 	return true
 }
 
@@ -220,36 +205,15 @@ func constant(n int, v float64) []float64 {
 
 // forward solves L·v = b.
 func (p *process) forward(b []float64) []float64 {
-	v := append([]float64(nil), b...)
-	p.forwards([][]float64{v})
+	v := make([]float64, len(b))
+	for i := range b {
+		sum := b[i]
+		for m := range i {
+			sum -= float64(p.l[i][m] * v[m])
+		}
+		v[i] = sum / p.l[i][i]
+	}
 	return v
-}
-
-// forwards solves L·v = b for each of several b, in place: four at once, each in its own order of
-// sums.
-func (p *process) forwards(b [][]float64) {
-	for ; len(b) >= 4; b = b[4:] {
-		s, t, u, v := b[0], b[1], b[2], b[3]
-		for i, row := range p.l {
-			si, ti, ui, vi := s[i], t[i], u[i], v[i]
-			for m, x := range row[:i] {
-				si -= float64(x * s[m])
-				ti -= float64(x * t[m])
-				ui -= float64(x * u[m])
-				vi -= float64(x * v[m])
-			}
-			s[i], t[i], u[i], v[i] = si/row[i], ti/row[i], ui/row[i], vi/row[i]
-		}
-	}
-	for _, v := range b {
-		for i, row := range p.l {
-			sum := v[i]
-			for m, x := range row[:i] {
-				sum -= float64(x * v[m])
-			}
-			v[i] = sum / row[i]
-		}
-	}
 }
 
 // solve solves L·Lᵀ·v = b.
@@ -265,31 +229,47 @@ func (p *process) solve(b []float64) []float64 {
 	return v
 }
 
-// expected is the posterior mean of the utility of x, and the covariances with the values.
-func (p *process) expected(x *features) (mean float64, k []float64) {
-	k = make([]float64, len(p.x))
-	mean = p.mean
-	for i := range p.x {
-		k[i] = p.k.of(x, &p.x[i])
-		mean += float64(k[i] * p.weights[i])
-	}
-	return mean, k
+// view is what a process sees of an architecture; it grows with the process.
+type view struct {
+	cov []float64 // with the process's architectures
+	v   []float64 // the row of the Cholesky factor that the architecture would have
 }
 
-// at is the posterior mean of the utility of each x, the part of the signal's variance
-// that is left, and the row of the Cholesky factor that x would have.
-func (p *process) at(x []*features) (mean, left []float64, v [][]float64) {
-	mean, left, v = make([]float64, len(x)), make([]float64, len(x)), make([][]float64, len(x))
-	for i := range x {
-		mean[i], v[i] = p.expected(x[i])
+// at is the posterior mean of the utility of x and the part of the signal's variance
+// that is left. What the view has is of this process.
+func (p *process) at(x *features, w *view) (mean, left float64) {
+	for i := len(w.cov); i < len(p.x); i++ {
+		w.cov = append(w.cov, p.k.of(x, &p.x[i]))
 	}
-	p.forwards(v)
-	for i := range x {
-		left[i] = 1
-		for _, u := range v[i] {
-			left[i] -= float64(u * u)
+	for i := len(w.v); i < len(p.x); i++ {
+		sum := w.cov[i]
+		for m, l := range p.l[i][:i] {
+			sum -= float64(l * w.v[m])
 		}
-		left[i] = max(0, left[i])
+		w.v = append(w.v, sum/p.l[i][i])
 	}
-	return mean, left, v
+	mean, left = p.mean, 1
+	for i, c := range w.cov {
+		mean += float64(c * p.weights[i])
+	}
+	for _, u := range w.v {
+		left -= float64(u * u)
+	}
+	return mean, max(0, left)
+}
+
+// own is the posterior mean of the process's i-th architecture.
+func (p *process) own(i int) float64 {
+	mean := p.mean
+	for j := range p.x {
+		c := p.cov[max(i, j)][min(i, j)]
+		mean += float64(c * p.weights[j])
+	}
+	return mean
+}
+
+// keep drops of a view what is not of a process with so many covariances and so many rows
+// of the factor in common.
+func (w *view) keep(known, kept int) {
+	w.cov, w.v = w.cov[:min(known, len(w.cov))], w.v[:min(kept, len(w.v))]
 }

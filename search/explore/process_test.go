@@ -3,7 +3,6 @@ package explore
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 )
 
@@ -27,8 +26,7 @@ func TestGaussianProcess(t *testing.T) {
 	if !ok {
 		t.Fatal("the covariance is not positive definite")
 	}
-	means, lefts, _ := p.at([]*features{&xs[8]})
-	mean, left := means[0], lefts[0]
+	mean, left := p.at(&xs[8], &view{})
 	solve := func(b []float64) []float64 {
 		n := len(b)
 		m := make([][]float64, n)
@@ -91,72 +89,56 @@ func TestBelieverVariance(t *testing.T) {
 	noise := constant(3, 0.2)
 	p, _ := fit(nil, k, xs, []float64{1, 2, 0}, noise)
 	pick, other := at(0, 1, 0), at(0, 1, 2)
-	mean, left, v := p.at([]*features{&pick, &other})
+	var v, v2 view
+	mean, left := p.at(&pick, &v)
+	_, left2 := p.at(&other, &v2)
 	cov := k.of(&other, &pick)
-	for m := range v[0] {
-		cov -= v[1][m] * v[0][m]
+	for m := range v.v {
+		cov -= v2.v[m] * v.v[m]
 	}
-	sd := math.Sqrt(left[0] + 0.2)
-	got := left[1] - cov/sd*cov/sd
-	q, _ := fit(nil, k, append(xs, pick), []float64{1, 2, 0, mean[0]}, append(noise, 0.2))
-	if _, want, _ := q.at([]*features{&other}); math.Abs(got-want[0]) > 1e-6 {
-		t.Errorf("variance %.9f, a process with the pick in it has %.9f", got, want[0])
+	sd := math.Sqrt(left + 0.2)
+	got := left2 - cov/sd*cov/sd
+	q, _ := fit(nil, k, append(xs, pick), []float64{1, 2, 0, mean}, append(noise, 0.2))
+	if _, want := q.at(&other, &view{}); math.Abs(got-want) > 1e-6 {
+		t.Errorf("variance %.9f, a process with the pick in it has %.9f", got, want)
 	}
 }
 
-// Rows are worked on four at once and taken over from an earlier process: the factor is to the
-// last bit what one row after another gives, and so is each solution with it. A search that is
-// replayed must propose what it proposed.
-func TestFactorsAreTheSameHoweverTheyAreMade(t *testing.T) {
-	rng := rand.New(rand.NewPCG(2, 3))
-	k := kernel{scale: 2, smooth: 0.5, within: 2}
+// A process that goes on from another, and a view that grows with it, are to the bit
+// what they are when made at once.
+func TestProcessGrows(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	k := kernel{scale: 2, smooth: 0.5, within: 1.4}
 	var xs []features
 	var y, noise []float64
-	var old *process
-	for n := range 40 {
-		f := features{counts: make([]float64, 4)}
-		for range 6 {
-			c := rng.IntN(4)
-			f.choice, f.width, f.precision = append(f.choice, c), append(f.width, rng.Float64()), append(f.precision, 0)
-			f.counts[c]++
-		}
-		xs, y, noise = append(xs, f), append(y, rng.NormFloat64()), append(noise, 0.1)
-		if n%7 == 3 { // one of the first is evaluated again
-			noise[n/2] /= 2
-		}
-		p, ok := fit(old, k, xs, y, slices.Clone(noise))
-		if !ok {
-			t.Fatal("the covariance is not positive definite")
-		}
-		for i := range xs { // row by row, as in a textbook
-			row := make([]float64, i+1)
-			for j := range row {
-				sum := k.of(&xs[i], &xs[j])
-				if i == j {
-					sum += noise[i] + 1e-9
-				}
-				for m := range j {
-					sum -= float64(row[m] * p.l[j][m])
-				}
-				row[j] = sum / p.l[j][j]
-				if i == j {
-					row[j] = math.Sqrt(sum)
-				}
+	var before *process
+	var grown view
+	other := features{choice: []int{0, 1, 2, 0}, width: make([]float64, 4), precision: make([]int, 4), counts: []float64{2, 1, 1}}
+	for step := range 6 {
+		for range 3 {
+			f := features{counts: make([]float64, 3), width: make([]float64, 4), precision: make([]int, 4)}
+			for range 4 {
+				c := rng.IntN(3)
+				f.choice = append(f.choice, c)
+				f.counts[c]++
 			}
-			if !slices.Equal(row, p.l[i]) {
-				t.Fatalf("%d values: row %d is %v, want %v", n+1, i, p.l[i], row)
-			}
+			xs, y, noise = append(xs, f), append(y, rng.NormFloat64()), append(noise, 0.3)
 		}
-		five := [][]float64{y, noise, y, constant(n+1, 1), noise}
-		for i := range five {
-			five[i] = slices.Clone(five[i])
+		if step == 3 {
+			noise[4] = 0.15 // evaluated again
 		}
-		p.forwards(five)
-		for i, b := range [][]float64{y, noise, y, constant(n+1, 1), noise} {
-			if want := p.forward(b); !slices.Equal(five[i], want) {
-				t.Fatalf("%d values: the %d-th of five is %v, alone %v", n+1, i, five[i], want)
-			}
+		p, _ := fit(before, k, xs, y, append([]float64(nil), noise...))
+		q, _ := fit(nil, k, xs, y, noise)
+		if step > 0 && step != 3 && p.kept != len(xs)-3 || step == 3 && p.kept != 4 {
+			t.Fatalf("step %d: %d rows of %d kept", step, p.kept, len(xs))
 		}
-		old = p
+		grown.keep(p.known, p.kept)
+		m1, l1 := p.at(&other, &grown)
+		m2, l2 := q.at(&other, &view{})
+		own, _ := q.at(&xs[2], &view{})
+		if m1 != m2 || l1 != l2 || p.logLik != q.logLik || p.own(2) != own {
+			t.Errorf("step %d: grown %g, %g, at once %g, %g; own %g, %g", step, m1, l1, m2, l2, p.own(2), own)
+		}
+		before = p
 	}
 }

@@ -32,11 +32,23 @@ const (
 	Published = "as-published" // the plain algorithm as published
 )
 
-// Explored is the certifying search that explores the band first, as isosearch run does.
+// Explored is the certifying search that explores the band first, by gp:30;
+// isocost-explored:PLAN by another plan.
 const Explored = "isocost-explored"
 
-// exploration is that of Explored.
-var exploration = explore.Plan{Method: explore.GP, Evaluations: 30}
+// exploredBy is the plan of a method that explores first and then certifies; ok is false
+// for every other method.
+func exploredBy(method string) (plan *explore.Plan, ok bool) {
+	if method == Explored {
+		return &explore.Plan{Method: explore.GP, Evaluations: 30, Rules: explore.Rules}, true
+	}
+	text, ok := strings.CutPrefix(method, Explored+":")
+	if !ok {
+		return nil, false
+	}
+	plan, err := explore.Parse(text)
+	return plan, err == nil && plan != nil
+}
 
 // MethodNames lists every method a study runs where it names none; besides there are
 // Explored, those of the band and those of Selector.
@@ -116,6 +128,9 @@ type Config struct {
 	Fidelities []evidence.Fidelity
 	// Final is an evaluator of final utilities, for the fidelity line; "" without.
 	Final string
+	// Curve lists the evaluations at which searches say how far they are; nil for a
+	// doubling list where expected utilities are on file, and for none elsewhere.
+	Curve []int
 }
 
 // at is a value with its line.
@@ -156,6 +171,7 @@ type configFile struct {
 	Final         at[string]   `yaml:"final"`
 	Fidelities    at[string]   `yaml:"fidelities"`
 	Measure       []at[string] `yaml:"measure"`
+	Curve         []at[int]    `yaml:"curve"`
 }
 
 // ReadConfig reads a study file; name is the file's, for errors (file:line, all of
@@ -239,6 +255,12 @@ func (p *problems) config(f *configFile) *Config {
 		p.add(1, "field %q is missing", "tables")
 	}
 	p.devices(f, c)
+	for _, n := range f.Curve {
+		if v := p.whole(n, "curve", 1, 1<<30); len(c.Curve) > 0 && v <= c.Curve[len(c.Curve)-1] {
+			p.add(n.Line, "curve: %d does not rise", v)
+		}
+		c.Curve = append(c.Curve, n.V)
+	}
 	if len(c.Methods) == 0 {
 		c.Methods = MethodNames()
 	}
@@ -324,6 +346,12 @@ func (p *problems) within(v at[float64], what string, lo, hi float64) float64 {
 	return v.V
 }
 
+// explores says that a method explores first.
+func explores(method string) bool {
+	_, ok := exploredBy(method)
+	return ok
+}
+
 // list are distinct names, all of which are known unless known is nil.
 func (p *problems) list(got []at[string], what string, known []string) (out []string) {
 	for _, x := range got {
@@ -332,7 +360,7 @@ func (p *problems) list(got []at[string], what string, known []string) (out []st
 			p.add(x.Line, "%s: an empty entry", what)
 		case slices.Contains(out, x.V):
 			p.add(x.Line, "%s: %.60q is duplicate", what, x.V)
-		case known != nil && !slices.Contains(known, x.V):
+		case known != nil && !slices.Contains(known, x.V) && !explores(x.V):
 			p.add(x.Line, "%s: %.60q is none of %s", what, x.V, strings.Join(known, ", "))
 		}
 		out = append(out, x.V)

@@ -1,10 +1,6 @@
 package study
 
-import (
-	"math"
-
-	"github.com/isocost/isocost/internal/stats"
-)
+import "github.com/isocost/isocost/internal/stats"
 
 // DifferenceRow compares a method with the study's first one on a table: the same anchor
 // and the same seed, difference by difference.
@@ -43,10 +39,7 @@ func differences(table string, methods []string, units []Unit) (rows []Differenc
 			continue
 		}
 		row.Mean = stats.Mean(d)
-		if len(d) > 1 {
-			half := stats.StudentQuantile(0.95, len(d)-1) * stats.StdDev(d) / math.Sqrt(float64(len(d)))
-			row.Lo, row.Hi = finite(row.Mean-half), finite(row.Mean+half)
-		}
+		row.Lo, row.Hi = interval(d)
 		rows = append(rows, row)
 	}
 	return rows

@@ -34,6 +34,7 @@ func (r *Results) Markdown() string {
 	}
 	fmt.Fprintf(&b, "Space %s, evaluator %s; τ = %g %%, ε = %g, δ = %g; %d anchors, a budget of %d evaluations per search.\n\n",
 		r.Space.Name, r.Evaluator.Spec, 100*r.Tau, r.Epsilon, r.Delta, len(r.Anchors), r.Budget)
+	b.WriteString("### What may be concluded\n\n" + r.Conclusions())
 	b.WriteString("### Improvement over the anchor\n\n")
 	var rows [][]string
 	for _, m := range r.Methods {
@@ -41,12 +42,12 @@ func (r *Results) Markdown() string {
 		if m.GainSD != nil {
 			gain += fmt.Sprintf(" ± %.3g", *m.GainSD)
 		}
-		rows = append(rows, []string{m.Table, m.Method, gain, num(m.Beyond), num(m.Optimism), fmt.Sprintf("%.2f %%", 100*m.Deviation),
+		rows = append(rows, []string{m.Table, m.Method, gain, plain(m.Regret), num(m.Beyond), num(m.Optimism), fmt.Sprintf("%.2f %%", 100*m.Deviation),
 			fmt.Sprintf("%+.2f %%", 100*m.Worst), fmt.Sprintf("%d/%d", m.Outside, m.Units), fmt.Sprintf("%.0f", m.Samples), fmt.Sprintf("%d/%d", m.Certified, m.Units) + vacuous(m.Vacuous)})
 	}
-	table("table|method|gain|beyond control|optimism|mean cost dev.|worst|outside ±τ|evaluations|certified", rows)
-	b.WriteString("Gain: final over anchor on fresh samples, mean ± deviation over anchors and seeds. Beyond control: over the anchor rescaled to the\n" +
-		"final's cost (the anchor itself where its space cannot rescale). Optimism: the search's own mean of its final less the fresh one.\n" +
+	table("table|method|gain|regret|beyond control|optimism|mean cost dev.|worst|outside ±τ|evaluations|certified", rows)
+	b.WriteString("Gain: final over anchor on fresh samples, mean ± deviation over anchors and seeds. Regret: the best network inside the\n" +
+		"anchor's band less the final, by expected utilities, where they are on file. Beyond control: over the anchor rescaled to the final's cost (the anchor itself where its space cannot rescale). Optimism: the search's own mean of its final less the fresh one.\n" +
 		"Costs are the table's.\n\n")
 	if len(r.Differences) > 0 {
 		fmt.Fprintf(&b, "### Gain less that of %s\n\n", r.Differences[0].Against)
@@ -61,6 +62,7 @@ func (r *Results) Markdown() string {
 		table("table|method|difference|95 % interval|pairs", rows)
 		b.WriteString("Paired by anchor and seed; intervals by Student's t.\n\n")
 	}
+	r.curves(&b, table)
 	if len(r.Selectors) > 0 {
 		b.WriteString("### Selectors\n\n")
 		rows = nil
@@ -109,6 +111,60 @@ func (r *Results) Markdown() string {
 			f.Evaluator.Spec, f.Archs, f.Spearman, f.Pairs, f.Wrong)
 	}
 	return b.String()
+}
+
+// curves writes a table of gains for every table, and one of regrets where they are known:
+// a column for each number of evaluations.
+func (r *Results) curves(b *strings.Builder, table func(head string, rows [][]string)) {
+	for _, t := range r.Tables {
+		head := "method"
+		gains, regrets := map[string][]string{}, map[string][]string{}
+		var methods []string
+		known := false
+		for _, c := range r.Curves {
+			if c.Table != t.Name {
+				continue
+			}
+			if gains[c.Method] == nil {
+				methods = append(methods, c.Method)
+			}
+			if c.Method == r.Curves[0].Method {
+				head += fmt.Sprintf("|%d", c.Samples)
+			}
+			gain := num(c.Gain)
+			if c.Lo != nil {
+				gain += fmt.Sprintf(" (%+.2g [%.2g, %.2g])", *c.Difference, *c.Lo, *c.Hi)
+			}
+			gains[c.Method] = append(gains[c.Method], gain)
+			regrets[c.Method] = append(regrets[c.Method], plain(c.Regret))
+			known = known || c.Regret != nil
+		}
+		if len(methods) == 0 {
+			continue
+		}
+		rows := func(of map[string][]string) (rows [][]string) {
+			for _, m := range methods {
+				rows = append(rows, append([]string{m}, of[m]...))
+			}
+			return rows
+		}
+		fmt.Fprintf(b, "### Gain after so many evaluations, %s\n\n", t.Name)
+		table(head, rows(gains))
+		fmt.Fprintf(b, "What each search would have ended with then; in brackets less that of %s, paired by anchor and seed, with its 95 %% interval.\n\n", methods[0])
+		if known {
+			fmt.Fprintf(b, "### Regret after so many evaluations, %s\n\n", t.Name)
+			table(head, rows(regrets))
+			b.WriteString("Of finals inside ±τ.\n\n")
+		}
+	}
+}
+
+// plain is a number that has no sign of its own.
+func plain(v *float64) string {
+	if v == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.3g", *v)
 }
 
 func num(v *float64) string {

@@ -11,11 +11,13 @@ import (
 	"github.com/isocost/isocost/search/pareto"
 )
 
-// Format is the first field of results.json and study.json. Version 1 is read, and gone
-// on with: it has no differences, and its hypervolumes have the worst corner of the box
-// as their reference, at which the best final by one measure covers nothing.
+// Format is the first field of results.json and study.json. Earlier versions are read, and
+// gone on with: version 2 has neither regrets nor curves, version 1 no differences either,
+// and its hypervolumes have the worst corner of the box as their reference, at which the
+// best final by one measure covers nothing.
 const (
-	Format   = "isocost/study/v2"
+	Format   = "isocost/study/v3"
+	formatV2 = "isocost/study/v2"
 	formatV1 = "isocost/study/v1"
 )
 
@@ -39,6 +41,8 @@ type Header struct {
 	Sigma     *float64         `json:"sigma,omitempty"`
 	// Fidelities are those of isocost:multi-fidelity; absent without.
 	Fidelities []evidence.Fidelity `json:"fidelities,omitempty"`
+	// Curve lists the evaluations at which searches say how far they are.
+	Curve []int `json:"curve,omitempty"`
 }
 
 // Results is results.json.
@@ -48,8 +52,10 @@ type Results struct {
 	Methods []MethodRow `json:"methods"`
 	// Differences are paired by anchor and seed; absent in version 1.
 	Differences []DifferenceRow `json:"differences,omitempty"`
-	Fronts      []FrontRow      `json:"fronts"`
-	Transfers   []TransferRow   `json:"transfers"`
+	// Curve is of searches after so many evaluations; absent before version 3.
+	Curves    []CurveRow    `json:"curves,omitempty"`
+	Fronts    []FrontRow    `json:"fronts"`
+	Transfers []TransferRow `json:"transfers"`
 	// Selectors compares them where a study has several; absent otherwise.
 	Selectors []SelectorRow `json:"selectors,omitempty"`
 	Fidelity  *Fidelity     `json:"fidelity,omitempty"`
@@ -59,15 +65,17 @@ type Results struct {
 // MethodRow is a method on a table over anchors and seeds. Gains are on fresh
 // samples; deviations are fractions of the anchor's cost.
 type MethodRow struct {
-	Table     string   `json:"table"`
-	Method    string   `json:"method"`
-	Units     int      `json:"units"`
-	Gain      *float64 `json:"gain,omitempty"` // mean over the units
-	GainSD    *float64 `json:"gain_sd,omitempty"`
-	Beyond    *float64 `json:"beyond_control,omitempty"` // over the anchor rescaled to the final's cost; over the anchor where none was
-	Optimism  *float64 `json:"optimism,omitempty"`       // the search's own mean less the fresh one
-	Deviation float64  `json:"deviation"`                // mean |dev|
-	Worst     float64  `json:"worst_deviation"`          // the one of largest size, with its sign
+	Table    string   `json:"table"`
+	Method   string   `json:"method"`
+	Units    int      `json:"units"`
+	Gain     *float64 `json:"gain,omitempty"` // mean over the units
+	GainSD   *float64 `json:"gain_sd,omitempty"`
+	Beyond   *float64 `json:"beyond_control,omitempty"` // over the anchor rescaled to the final's cost; over the anchor where none was
+	Optimism *float64 `json:"optimism,omitempty"`       // the search's own mean less the fresh one
+	// Regret is the mean over the finals inside whose anchors' best is known.
+	Regret    *float64 `json:"regret,omitempty"`
+	Deviation float64  `json:"deviation"`       // mean |dev|
+	Worst     float64  `json:"worst_deviation"` // the one of largest size, with its sign
 	Outside   int      `json:"outside"`
 	Samples   float64  `json:"samples"` // mean, in samples of full fidelity
 	Certified int      `json:"certified"`
@@ -130,7 +138,7 @@ func DecodeResults(name string, data []byte) (*Results, error) {
 	if err := decodeJSON(name, data, &r); err != nil {
 		return nil, err
 	}
-	if r.Format != Format && r.Format != formatV1 {
+	if r.Format != Format && r.Format != formatV2 && r.Format != formatV1 {
 		return nil, fmt.Errorf("%s:1: format is %.80q, not %q", name, r.Format, Format)
 	}
 	again := r
@@ -157,7 +165,7 @@ func (r *Results) distinct(f func(Unit) string) (out []string) {
 
 // summarise computes every table from the units.
 func (r *Results) summarise() {
-	r.Methods, r.Fronts, r.Transfers, r.Selectors, r.Differences = []MethodRow{}, []FrontRow{}, []TransferRow{}, nil, nil
+	r.Methods, r.Fronts, r.Transfers, r.Selectors, r.Differences, r.Curves = []MethodRow{}, []FrontRow{}, []TransferRow{}, nil, nil, nil
 	margin := beyond
 	if r.Format == formatV1 {
 		margin = 0
@@ -177,6 +185,7 @@ func (r *Results) summarise() {
 		if r.Format != formatV1 {
 			r.Differences = append(r.Differences, differences(table, methods, units)...)
 		}
+		r.Curves = append(r.Curves, curve(table, methods, units)...)
 		r.Fronts = append(r.Fronts, fronts(table, methods, units, margin)...)
 		for _, to := range r.Tables {
 			if to.Name == table {
@@ -191,7 +200,7 @@ func (r *Results) summarise() {
 
 func methodRow(table, method string, units []Unit) MethodRow {
 	row := MethodRow{Table: table, Method: method}
-	var gains, beyond, optimism []float64
+	var gains, beyond, optimism, regrets []float64
 	for _, u := range units {
 		if u.Method != method {
 			continue
@@ -210,6 +219,9 @@ func methodRow(table, method string, units []Unit) MethodRow {
 		}
 		if u.Vacuous {
 			row.Vacuous++
+		}
+		if u.Regret != nil {
+			regrets = append(regrets, *u.Regret)
 		}
 		if m := u.Measured; m != nil {
 			if row.Measured == nil {
@@ -241,7 +253,7 @@ func methodRow(table, method string, units []Unit) MethodRow {
 		m.Deviation /= float64(m.Units)
 		m.Error /= float64(m.Units)
 	}
-	row.Gain, row.Beyond, row.Optimism = average(gains), average(beyond), average(optimism)
+	row.Gain, row.Beyond, row.Optimism, row.Regret = average(gains), average(beyond), average(optimism), average(regrets)
 	if len(gains) > 1 {
 		row.GainSD = finite(stats.StdDev(gains))
 	}

@@ -64,13 +64,15 @@ type runner struct {
 	evaluators map[uint64]search.Evaluator
 	state      json.RawMessage
 	ledger     *ledger
-	estimates  map[sampleID]*Estimate // by architecture and run seed
+	estimates  map[sampleID]*Estimate           // by architecture and run seed
+	bands      map[[2]string]map[string]float64 // expected utilities by anchor and table
 }
 
 // Run runs what is not finished yet and writes results.json and results.md. On an
 // error, an interruption included, finished units are kept.
 func (s *Study) Run(ctx context.Context) (*Results, error) {
-	r := &runner{Study: *s, problems: map[[2]string]*search.Opened{}, evaluators: map[uint64]search.Evaluator{}, estimates: map[sampleID]*Estimate{}}
+	r := &runner{Study: *s, problems: map[[2]string]*search.Opened{}, evaluators: map[uint64]search.Evaluator{}, estimates: map[sampleID]*Estimate{},
+		bands: map[[2]string]map[string]float64{}}
 	defer func() {
 		for _, e := range r.evaluators {
 			if c, ok := e.(interface{ Close() error }); ok {
@@ -171,6 +173,10 @@ func (r *runner) prepare(ctx context.Context) error {
 	}
 	r.header.Evaluator = ev.Identity()
 	r.header.Evaluator.Spec = baseSpec(r.header.Evaluator.Spec)
+	r.header.Curve = c.Curve
+	if _, known := ev.(expecting); known && c.Curve == nil {
+		r.header.Curve = checkpoints(c.Budget)
+	}
 	return r.directory()
 }
 
@@ -190,8 +196,10 @@ func (r *runner) directory() error {
 	}
 	path := filepath.Join(r.Dir, HeaderFile)
 	got, err := os.ReadFile(path)
-	if strings.Contains(string(got), formatV1) { // it goes on as it began
-		r.header.Format = formatV1
+	for _, early := range []string{formatV1, formatV2} {
+		if strings.Contains(string(got), early) { // it goes on as it began
+			r.header.Format, r.header.Curve = early, nil
+		}
 	}
 	want, werr := encodeJSON(r.header)
 	if werr != nil {
@@ -367,7 +375,8 @@ func (r *runner) unit(ctx context.Context, u *Unit) error {
 	if err := o.Attach(ev); err != nil {
 		return err
 	}
-	final, err := r.search(ctx, u, &o, ev)
+	var path trace
+	final, err := r.search(ctx, u, &o, ev, &path)
 	if err == nil {
 		err = ctx.Err() // a search that was interrupted ends well, but is not the unit
 	}
@@ -387,6 +396,21 @@ func (r *runner) unit(ctx context.Context, u *Unit) error {
 	}
 	if u.Utility, err = r.estimate(ctx, ev, final, u.Seed, p.PoolSize); err != nil {
 		return err
+	}
+	if r.header.Format == Format {
+		u.Regret = r.regret(ev, u, p, u.Final)
+	}
+	for _, n := range r.header.Curve {
+		point := CurvePoint{Samples: n, Arch: cmp.Or(path.at(n), u.Anchor)}
+		a, err := space.ParseArch(point.Arch)
+		if err != nil {
+			return err
+		}
+		if point.Utility, err = r.estimate(ctx, ev, a, u.Seed, p.PoolSize); err != nil {
+			return err
+		}
+		point.Regret = r.regret(ev, u, p, point.Arch)
+		u.Curve = append(u.Curve, point)
 	}
 	if control, ok := baseline.Control(p.Space, p.Bands[0].Cost, p.Anchor, u.Cost); ok {
 		c := &Control{Arch: control.Key()}
@@ -425,8 +449,8 @@ func (r *runner) unit(ctx context.Context, u *Unit) error {
 	return ctx.Err()
 }
 
-// search runs the unit's method.
-func (r *runner) search(ctx context.Context, u *Unit, o *search.Opened, ev search.Evaluator) (space.Arch, error) {
+// search runs the unit's method and notes with what it would have ended on the way.
+func (r *runner) search(ctx context.Context, u *Unit, o *search.Opened, ev search.Evaluator, path *trace) (space.Arch, error) {
 	spent := 0.0 // in full samples: a low one costs its fidelity, as everywhere
 	ask := func(ctx context.Context, reqs []search.Request) ([]search.Outcome, error) {
 		cost := 0.0
@@ -440,7 +464,8 @@ func (r *runner) search(ctx context.Context, u *Unit, o *search.Opened, ev searc
 		return r.ask(ctx, ev, reqs)
 	}
 	selector, certifying := SelectorOf(u.Method)
-	if certifying || u.Method == All || u.Method == Explored || u.Method == Published {
+	explored, exploring := exploredBy(u.Method)
+	if certifying || u.Method == All || exploring || u.Method == Published {
 		s := o.Header.Settings
 		if certifying {
 			s.Selector = selector
@@ -449,16 +474,18 @@ func (r *runner) search(ctx context.Context, u *Unit, o *search.Opened, ev searc
 			s.Fidelities = r.Config.Fidelities
 		}
 		s.Published = u.Method == Published
-		switch u.Method {
-		case All:
+		if s.Explore = explored; u.Method == All {
 			s.Neighbours = search.NeighboursAll
-		case Explored:
-			s.Explore = &exploration
 		}
-		res, err := search.Search(ctx, o.Problem, s, ask, nil)
+		res, err := search.Search(ctx, o.Problem, s, ask, func(e search.Event) {
+			if e.To != "" && (e.Kind == search.EventExplore || e.Kind == search.EventStart || e.Kind == search.EventMove) {
+				path.add(spent, e.To)
+			}
+		})
 		if err != nil {
 			return space.Arch{}, err
 		}
+		path.add(spent, res.Final.Key)
 		u.Samples, u.Archs, u.Moves, u.Stop = res.Samples, res.Archs, len(res.Moves), string(res.Stop)
 		u.Vacuous = res.Reached && res.Vacuous()
 		u.Certified, u.Naive = res.Reached && !u.Vacuous, finite(res.Final.Mean)
@@ -478,7 +505,8 @@ func (r *runner) search(ctx context.Context, u *Unit, o *search.Opened, ev searc
 	if bp.FLOPs, err = r.proxyIf(u.Method, baseline.FLOPs); err != nil {
 		return space.Arch{}, err
 	}
-	res, err := baseline.Run(ctx, u.Method, bp, baseline.Settings{Seed: u.Seed, Tau: r.Config.Tau, Budget: r.Config.Budget, Samples: r.Config.Samples, Sigma: r.Config.Sigma}, ask)
+	res, err := baseline.Run(ctx, u.Method, bp, baseline.Settings{Seed: u.Seed, Tau: r.Config.Tau, Budget: r.Config.Budget, Samples: r.Config.Samples, Sigma: r.Config.Sigma,
+		Watch: func(spent int, key string) { path.add(float64(spent), key) }}, ask)
 	if err != nil {
 		return space.Arch{}, err
 	}

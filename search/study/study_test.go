@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/isocost/isocost/search"
+	"github.com/isocost/isocost/search/baseline"
 	"github.com/isocost/isocost/search/evaluator"
 	"github.com/isocost/isocost/search/space"
 )
@@ -54,9 +55,10 @@ func TestStudyRepeatsToTheByte(t *testing.T) {
 		t.Skip("whole studies: make test")
 	}
 	c := example(t)
+	c.Methods = append(c.Methods, baseline.Halving, baseline.Restarts, Explored+":random:20")
 	dir := t.TempDir()
 	res, text := runIn(t, dir, c)
-	if want := 8 * 2 * 3 * 2; len(res.Units) != want {
+	if want := len(c.Methods) * 2 * 3 * 2; len(res.Units) != want {
 		t.Fatalf("%d units, want %d", len(res.Units), want)
 	}
 	for _, u := range res.Units {
@@ -76,6 +78,7 @@ func TestStudyRepeatsToTheByte(t *testing.T) {
 			t.Errorf("%s: utility %+v, transfer %+v", u.Method, u.Utility, u.Transfer)
 		}
 	}
+	curved(t, res, c.Budget)
 	for _, m := range res.Methods {
 		if m.Units != 6 || m.Gain == nil {
 			t.Fatalf("%+v", m)
@@ -112,14 +115,14 @@ func TestStudyRepeatsToTheByte(t *testing.T) {
 		t.Error("the same study elsewhere has other results")
 	}
 	md, err := os.ReadFile(filepath.Join(dir, TablesFile))
-	if err != nil || strings.Count(string(md), "| isocost") != 6 {
+	if err != nil || strings.Count(string(md), "| isocost ") != 10 {
 		t.Errorf("results.md: %v\n%s", err, md)
 	}
 
 	if _, err := DecodeResults("r.json", text); err != nil {
 		t.Errorf("own results: %v", err)
 	}
-	for _, change := range [][2]string{{`"outside": 0`, `"outside": 1`}, {`"method": "random"`, `"method": "rundom"`}, {`"budget": 600`, `"budgets": 600`}, {"study/v2", "study/v3"}} {
+	for _, change := range [][2]string{{`"outside": 0`, `"outside": 1`}, {`"method": "random"`, `"method": "rundom"`}, {`"budget": 600`, `"budgets": 600`}, {"study/v3", "study/v4"}} {
 		bad := bytes.Replace(text, []byte(change[0]), []byte(change[1]), 1)
 		if _, err := DecodeResults("r.json", bad); err == nil || bytes.Equal(bad, text) {
 			t.Errorf("%s was not noticed", change[1])
@@ -131,8 +134,50 @@ func TestStudyRepeatsToTheByte(t *testing.T) {
 		t.Errorf("another budget: %v", err)
 	}
 	s.Config.Budget, s.Config.Seeds = 600, []uint64{1, 2, 5}
-	if res, err := s.Run(context.Background()); err != nil || len(res.Units) != 8*3*3*2 {
+	if res, err := s.Run(context.Background()); err != nil || len(res.Units) != len(c.Methods)*3*3*2 {
 		t.Errorf("another seed: %v", err)
+	}
+}
+
+// curved holds regrets and curves against the finals they belong to.
+func curved(t *testing.T, res *Results, budget int) {
+	t.Helper()
+	least := map[string]float64{}
+	for _, u := range res.Units {
+		if u.Inside != (u.Regret != nil) || u.Regret != nil && *u.Regret < 0 {
+			t.Errorf("%s: inside %t, regret %v", u.Method, u.Inside, u.Regret)
+		}
+		for i, p := range u.Curve {
+			if i > 0 && p.Samples <= u.Curve[i-1].Samples {
+				t.Errorf("%s: %d evaluations after %d", u.Method, p.Samples, u.Curve[i-1].Samples)
+			}
+		}
+		last := u.Curve[len(u.Curve)-1]
+		if last.Samples != budget || last.Arch != u.Final || *last.Utility != *u.Utility {
+			t.Errorf("%s ends with %s, its curve with %s after %d", u.Method, u.Final, last.Arch, last.Samples)
+		}
+		if first := u.Curve[0]; first.Samples != 10 || u.Method == Isocost && u.Moves > 0 && first.Arch == u.Final && u.Samples > 200 {
+			t.Errorf("%s has %s after %d evaluations already", u.Method, first.Arch, first.Samples)
+		}
+		if u.Regret != nil {
+			if at := u.Table + u.Anchor; least[at] == 0 || *u.Regret+1 < least[at] {
+				least[at] = *u.Regret + 1
+			}
+		}
+	}
+	for at, v := range least {
+		if v > 1.5 {
+			t.Errorf("%s: nothing comes nearer than %.2f to the best of its cost", at, v-1)
+		}
+	}
+	want := map[string]int{}
+	for _, c := range res.Curves {
+		if want[c.Method]++; c.Units != 6 || c.Gain == nil || (c.Lo == nil) != (c.Method == Isocost) {
+			t.Errorf("curve: %+v", c)
+		}
+	}
+	if n := len(checkpoints(budget)); want[Isocost] != 2*n || want["penalty"] != 2*n {
+		t.Errorf("points of curves: %v, want %d each", want, 2*n)
 	}
 }
 

@@ -38,6 +38,10 @@ type Unit struct {
 	// Utilities on samples the search has not seen (or of the whole finite pool).
 	AnchorUtility *Estimate `json:"anchor_utility,omitempty"`
 	Utility       *Estimate `json:"utility,omitempty"`
+	// Regret is the expected utility of the best network inside the anchor's band less the
+	// final's; absent where it is not on file, and for a final outside.
+	Regret *float64     `json:"regret,omitempty"`
+	Curve  []CurvePoint `json:"curve,omitempty"`
 	// Control is the anchor rescaled to the final's cost; nil in a space that cannot.
 	Control  *Control    `json:"control,omitempty"`
 	Measured *DeviceCost `json:"measured,omitempty"` // the final by its device

@@ -1,0 +1,170 @@
+package study
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/isocost/isocost/search"
+)
+
+// Conclusions says in sentences what a reader may conclude of a study, and of what not.
+func (r *Results) Conclusions() string {
+	var b strings.Builder
+	for _, t := range r.Tables {
+		var rows []MethodRow
+		for _, m := range r.Methods {
+			if m.Table == t.Name {
+				rows = append(rows, m)
+			}
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "On %s:\n\n", t.Name)
+		for _, line := range []string{r.better(t.Name, rows[0]), nearest(rows), left(rows), r.claims(rows), r.priced(t.Name), r.covers(t.Name)} {
+			if line != "" {
+				fmt.Fprintf(&b, "- %s\n", line)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// better names the methods whose gain differs from the first one's beyond its interval.
+func (r *Results) better(table string, first MethodRow) string {
+	var more, less, open []string
+	for _, d := range r.Differences {
+		if d.Table != table {
+			continue
+		}
+		name := d.Method
+		if d.Lo != nil {
+			name += fmt.Sprintf(" (%+.2g [%.2g, %.2g])", d.Mean, *d.Lo, *d.Hi)
+		}
+		switch {
+		case d.Lo != nil && *d.Lo > 0:
+			more = append(more, name)
+		case d.Hi != nil && *d.Hi < 0:
+			less = append(less, name)
+		default:
+			open = append(open, name)
+		}
+	}
+	var parts []string
+	add := func(names []string, what string) {
+		if len(names) > 0 {
+			parts = append(parts, what+" "+strings.Join(names, ", "))
+		}
+	}
+	add(less, "more gain than")
+	add(more, "less than")
+	add(open, "not told apart from")
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: %s.", first.Method, strings.Join(parts, "; "))
+}
+
+// nearest orders the methods by their regret.
+func nearest(rows []MethodRow) string {
+	var best *MethodRow
+	for i, m := range rows {
+		if m.Regret != nil && m.Outside == 0 && (best == nil || *m.Regret < *best.Regret) {
+			best = &rows[i]
+		}
+	}
+	if best == nil || rows[0].Regret == nil {
+		return ""
+	}
+	text := fmt.Sprintf("Nearest to the best of its cost comes %s, %.3f short of it in the mean after %.0f evaluations", best.Method, *best.Regret, best.Samples)
+	if best.Method != rows[0].Method {
+		text += fmt.Sprintf("; %s is %.3f short after %.0f", rows[0].Method, *rows[0].Regret, rows[0].Samples)
+	}
+	return text + "."
+}
+
+// left names the methods whose finals have another cost.
+func left(rows []MethodRow) string {
+	var out []string
+	for _, m := range rows {
+		if m.Outside > 0 {
+			out = append(out, fmt.Sprintf("%s %d of %d (worst %+.0f %%)", m.Method, m.Outside, m.Units, 100*m.Worst))
+		}
+	}
+	if len(out) == 0 {
+		return "Every final has its anchor's cost."
+	}
+	return "Gains of these were in part bought with cost, their finals are outside ±τ: " + strings.Join(out, ", ") + "."
+}
+
+// claims says what was certified.
+func (r *Results) claims(rows []MethodRow) string {
+	var out []string
+	for _, m := range rows {
+		if m.Certified+m.Vacuous > 0 {
+			out = append(out, fmt.Sprintf("%s %d of %d", m.Method, m.Certified, m.Units)+vacuous(m.Vacuous))
+		}
+	}
+	if len(out) == 0 {
+		return "Nothing was certified."
+	}
+	return "Certified within the budget: " + strings.Join(out, "; ") + ". The others prove nothing."
+}
+
+// priced says what the device made of the table's prices.
+func (r *Results) priced(table string) string {
+	var predicted, measured []float64
+	inside, confirmed, off := 0, 0, 0.0
+	for _, u := range r.Units {
+		if u.Table != table || u.Measured == nil {
+			continue
+		}
+		off += math.Abs(u.Deviation - u.Measured.Deviation)
+		predicted, measured = append(predicted, u.Deviation), append(measured, u.Measured.Deviation)
+		if u.Inside {
+			inside++
+			if u.Measured.Inside {
+				confirmed++
+			}
+		}
+	}
+	if len(predicted) == 0 {
+		return "Costs are the table's: nothing was measured again."
+	}
+	text := fmt.Sprintf("Of %d finals inside ±τ by the table the device has %d inside; over %d finals a predicted deviation is off by %.2f %% in the mean",
+		inside, confirmed, len(predicted), 100*off/float64(len(predicted)))
+	if rho := search.ProxyRank(predicted, measured); rho != nil {
+		text += fmt.Sprintf(", and predicted and measured deviations have a rank correlation of %.2f", *rho)
+	}
+	return text + "."
+}
+
+// covers compares the fronts.
+func (r *Results) covers(table string) string {
+	var best, first *FrontRow
+	for i, f := range r.Fronts {
+		if f.Table != table {
+			continue
+		}
+		if first == nil {
+			first = &r.Fronts[i]
+		}
+		if best == nil || f.Hypervolume > best.Hypervolume {
+			best = &r.Fronts[i]
+		}
+	}
+	if best == nil {
+		return ""
+	}
+	by := "predicted"
+	if best.Measured {
+		by = "measured"
+	}
+	text := fmt.Sprintf("The front that covers most by %s cost is that of %s (%.3f of the box, %.0f %% of it dominated)", by, best.Method, best.Hypervolume, 100*best.Dominated)
+	if best != first {
+		text += fmt.Sprintf("; %s covers %.3f, %.0f %% dominated", first.Method, first.Hypervolume, 100*first.Dominated)
+	}
+	return text + "."
+}
