@@ -37,20 +37,17 @@ func (e *bayes) Tell(evaluations []Evaluation) {
 }
 
 const (
-	firstDraws  = 8   // drawn before there is a process
-	poolDraws   = 400 // of the band
-	poolBest    = 6   // best architectures that get
-	poolNear    = 30  // neighbours in the pool each
-	poolAgain   = 40  // best architectures that may be evaluated again
-	climbRounds = 5   // of looking near what is worth most
-	climbFrom   = 8
-	climbNear   = 6
-	settle      = 1.2 // growth of the evaluations after which the kernel is chosen again
+	firstDraws = 8   // drawn before there is a process
+	poolDraws  = 400 // of the band
+	poolBest   = 6   // best architectures that get
+	poolNear   = 30  // neighbours in the pool each
+	poolAgain  = 40  // best architectures that may be evaluated again
+	settle     = 1.2 // growth of the evaluations after which the kernel is chosen again
 )
 
 // Kernels that are tried; the likelihood chooses.
 var (
-	scales  = []float64{1, 2, 4, 8, 16, 32}
+	scales  = []float64{1, 2, 4, 8}
 	smooths = []float64{0, 0.5}
 	ratios  = []float64{0.003, 0.01, 0.03, 0.1, 0.3, 1} // where the noise is not known
 )
@@ -70,9 +67,6 @@ func (e *bayes) Propose(n int) []space.Arch {
 	pool := e.pool()
 	for _, c := range pool {
 		c.mean, c.left = p.at(&c.x, &c.view)
-	}
-	if e.listed == nil && e.again {
-		pool = e.climb(pool, best, p)
 	}
 	for len(out) < n && len(pool) > 0 {
 		pick, top := 0, math.Inf(-1)
@@ -98,37 +92,6 @@ func (e *bayes) Propose(n int) []space.Arch {
 		}
 	}
 	return out
-}
-
-// climb adds to a pool that is a sample what lies near the candidates that are worth most,
-// again and again.
-func (e *bayes) climb(pool []*candidate, best *leaders, p *process) []*candidate {
-	seen := map[string]bool{}
-	worth := make(map[*candidate]float64, len(pool))
-	for _, c := range pool {
-		seen[c.key] = true
-		worth[c] = e.worth(c, best, p.signal)
-	}
-	for range climbRounds {
-		sortStable(pool, func(a, b *candidate) bool { return worth[a] > worth[b] })
-		for _, c := range slices.Clone(pool[:min(climbFrom, len(pool))]) {
-			for i := range climbNear {
-				a, ok := e.band.Near(e.rng, c.arch, 1+i%2)
-				if !ok || seen[a.Key()] {
-					continue
-				}
-				o := e.candidate(a)
-				if s, ok := e.at[o.key]; ok && s.failures+s.proposed > 0 {
-					continue
-				}
-				seen[o.key] = true
-				o.mean, o.left = p.at(&o.x, &o.view)
-				worth[o] = e.worth(o, best, p.signal)
-				pool = append(pool, o)
-			}
-		}
-	}
-	return pool
 }
 
 // leaders are the two largest means and whose they are.
