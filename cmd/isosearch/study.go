@@ -24,9 +24,10 @@ func studyCommand() cli.Command {
 		Short: "compares searches: methods × seeds × anchors × tables at the same budget",
 		Long: `
 Runs the certifying search, the plain one as published and the baselines in the same space with the same evaluator, and
-writes results.json and results.md: improvement with cost and deviation, regret where the best network of a cost
-is known, both against evaluations, hypervolume and dominated fraction, transfer to the other tables. With measure: in
-the file the finals are measured on the tables' devices. Gains are on fresh seeds. Killed or interrupted, the same command goes on; methods, selectors, seeds and anchors may be added.`,
+writes results.json and results.md: improvement with cost and deviation, regret where the best network of a cost is
+known, both against evaluations, hypervolume and dominated fraction, transfer to the other tables. With measure: in the
+file the finals are measured on the tables' devices. Gains are on fresh seeds. Killed or interrupted, the same command
+goes on; methods, selectors, seeds and anchors may be added.`,
 		Example:  "isosearch study --config examples/study/study.yaml -o study/",
 		Finishes: true,
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
