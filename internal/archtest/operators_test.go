@@ -48,6 +48,7 @@ var homonyms = map[string]string{
 	"internal/onnx/graph/pattern.go max":           "an attribute of Clip",
 	"internal/onnx/graph/pattern.go min":           "an attribute of Clip",
 	"internal/onnx/graph/shapes.go split":          "an attribute of Split",
+	"report/learned.go min":                        "minutes",
 	"search/evaluator/trainingfree.go mean":        "a node's name",
 }
 
