@@ -24,7 +24,7 @@ func plannedPeak(t *lut.Table, n network) (bytes float64, ok bool) {
 		return 0, false
 	}
 	batch, _ := f.Protocol.Batch()
-	if b, err := ortmemory.ChainPeak(n.ops, batch, ortmodel.On(f.Runtime), nil); err == nil {
+	if b, err := ortmemory.ChainPeak(n.ops, batch, ortmodel.On(f.Device, f.Runtime), nil); err == nil {
 		return float64(b), true
 	}
 	return n.planned, n.planned > 0

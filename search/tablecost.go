@@ -31,7 +31,7 @@ func (c *LUTCost) Cost(a space.Arch) (Bounds, error) {
 	if f := c.Table.File(); f.Metric == lut.Memory && ortmemory.Plans(f.Runtime) {
 		// No figure of an operator tells a peak: see ortmemory.ChainPeak.
 		batch, _ := f.Protocol.Batch()
-		peak, err := ortmemory.ChainPeak(chain, batch, ortmodel.On(f.Runtime), space.ModulesOf(c.Space))
+		peak, err := ortmemory.ChainPeak(chain, batch, ortmodel.On(f.Device, f.Runtime), space.ModulesOf(c.Space))
 		if err != nil {
 			return Bounds{}, err
 		}

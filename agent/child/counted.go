@@ -3,6 +3,7 @@ package child
 import (
 	"context"
 	"errors"
+	"runtime"
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
@@ -81,7 +82,7 @@ func (s *server) plan(ctx context.Context, o agent.Optimiser, model agent.Model,
 	if err != nil {
 		return
 	}
-	read := onnxreader.Options{Dims: model.Dims, Lowered: true, Target: ortmodel.On(lut.Runtime{Features: s.features})}
+	read := onnxreader.Options{Dims: model.Dims, Lowered: true, Target: ortmodel.On(lut.Device{Arch: runtime.GOARCH}, lut.Runtime{Features: s.features})}
 	if model.Path != "" {
 		read.Root = onnx.Folder(model.Path)
 	}

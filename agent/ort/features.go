@@ -5,6 +5,7 @@ package ort
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/isocost/isocost/agent"
@@ -12,16 +13,17 @@ import (
 	"github.com/isocost/isocost/internal/onnx"
 )
 
-// Features says in what blocks of channels the CPU provider lays float maps out here:
-// "nchwc=16", 1 where it has no such layout. Its library decides that by the processor's
-// registers and by how it was built, so it is asked: it optimises a convolution of as few
-// channels as it lays out at all, and fills them up to a block. opt's threads are those of
-// the sessions to come, which share a pool. "" for other providers.
+// Features says how the CPU provider lays float maps out here: "nchwc=16", the channels of a
+// block, 1 where it has no such layout, and "nhwc=1" where it turns maps for convolutions that
+// want the channels last. Its library decides that by the processor and by how it was built,
+// so it is asked: it optimises two convolutions of as few channels as it lays out at all, and
+// fills them up to a block. opt's threads are those of the sessions to come, which share a
+// pool. "" for other providers.
 func (b *Backend) Features(ctx context.Context, opt agent.Options) (string, error) {
 	if opt.Provider != "cpu" {
 		return "", nil
 	}
-	data, err := b.Optimised(ctx, agent.Model{Name: "a convolution", Bytes: narrowConv()}, agent.Options{Provider: "cpu", Threads: opt.Threads})
+	data, err := b.Optimised(ctx, agent.Model{Name: "two convolutions", Bytes: narrowConvs()}, agent.Options{Provider: "cpu", Threads: opt.Threads})
 	if err != nil {
 		return "", fmt.Errorf("ask for the layout of maps: %w", err)
 	}
@@ -35,26 +37,38 @@ func (b *Backend) Features(ctx context.Context, opt agent.Options) (string, erro
 			weights[t.Name] = t.Dims[0]
 		}
 	}
-	block := int64(1)
+	block, last := int64(1), ""
 	for _, n := range m.Graph.Nodes {
-		if strings.HasSuffix(n.Domain, ".nchwc") && n.Op == "Conv" && len(n.Inputs) > 1 {
+		switch {
+		case strings.HasSuffix(n.Domain, ".nchwc") && n.Op == "Conv" && len(n.Inputs) > 1:
 			block = max(block, weights[n.Inputs[1]])
+		case n.Op == "NhwcFusedConv":
+			last = fmt.Sprintf(" %s=1", ortmodel.LastFeature)
 		}
 	}
-	return fmt.Sprintf("%s=%d", ortmodel.Feature, block), nil
+	return fmt.Sprintf("%s=%d%s", ortmodel.Feature, block, last), nil
 }
 
-// narrowConv is a convolution of 3 channels into 4, the fewest that are laid out in blocks.
-func narrowConv() []byte {
+// narrowConvs are convolutions of 3 channels into 4, the fewest that are laid out in blocks,
+// the second of a window that is worth the channels last.
+func narrowConvs() []byte {
+	conv := func(name, in, out string, pad int) *onnx.Node {
+		n := &onnx.Node{Op: "Conv", Name: name, Inputs: []string{in, name}, Outputs: []string{out}, Attrs: []*onnx.Attr{{Name: "pads", Type: onnx.AttrInts}}}
+		n.Attrs[0].Ints = slices.Repeat([]int64{int64(pad)}, 4)
+		return n
+	}
 	return onnx.Encode(&onnx.Model{
 		IRVersion: 8,
 		Opsets:    []onnx.Opset{{Version: 13}},
 		Graph: &onnx.Graph{
-			Name:         "narrow",
-			Inputs:       []*onnx.ValueInfo{onnx.NewValue("x", onnx.Float, 1, 3, 4, 4)},
-			Outputs:      []*onnx.ValueInfo{onnx.NewValue("y", onnx.Float, 1, 4, 4, 4)},
-			Initializers: []*onnx.Tensor{onnx.FloatTensor("w", onnx.Float, make([]float32, 4*3), 4, 3, 1, 1)},
-			Nodes:        []*onnx.Node{{Op: "Conv", Inputs: []string{"x", "w"}, Outputs: []string{"y"}}},
+			Name:    "narrow",
+			Inputs:  []*onnx.ValueInfo{onnx.NewValue("x", onnx.Float, 1, 3, 16, 16)},
+			Outputs: []*onnx.ValueInfo{onnx.NewValue("y", onnx.Float, 1, 4, 16, 16)},
+			Initializers: []*onnx.Tensor{
+				onnx.FloatTensor("a", onnx.Float, make([]float32, 4*3), 4, 3, 1, 1),
+				onnx.FloatTensor("b", onnx.Float, make([]float32, 4*4*3*3), 4, 4, 3, 3),
+			},
+			Nodes: []*onnx.Node{conv("a", "x", "h", 0), conv("b", "h", "y", 1)},
 		},
 	})
 }

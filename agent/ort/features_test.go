@@ -20,7 +20,7 @@ func thisMachine(t *testing.T) ortmodel.Target {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ortmodel.On(lut.Runtime{Features: text})
+	return ortmodel.On(lut.Device{}, lut.Runtime{Features: text})
 }
 
 // On x86 a block is a register of floats. scripts/test-avx2.sh runs this where that is 8.

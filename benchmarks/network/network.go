@@ -65,6 +65,7 @@ const (
 	FreeShape    = "shape arithmetic"
 	FreeEmpty    = "empty: its results hold nothing"
 	FreeUnused   = "unused: nothing depends on it"
+	FreeTwice    = "computed once with an equal node"
 	FreeNoop     = "no operation: removed when the model is loaded"
 	FreeReorder  = "layout change: part of the kernels beside it"
 )

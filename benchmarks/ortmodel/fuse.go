@@ -21,6 +21,9 @@ func (g *Fused) fuse() {
 			g.noop(n)
 		}
 	}
+	for _, n := range g.Nodes {
+		g.reluClip(n)
+	}
 	// Layer norms first: a root mean square norm is a part of them.
 	for _, first := range []bool{true, false} {
 		for _, n := range g.Nodes {
@@ -28,6 +31,11 @@ func (g *Fused) fuse() {
 		}
 	}
 	g.mergeCuts()
+	for _, n := range g.Nodes {
+		if !n.Gone && n.Op == "Add" {
+			g.productBias(n)
+		}
+	}
 	g.mergeIntoMatMul()
 	for _, n := range g.Nodes {
 		if !n.Gone && n.Op == "Pad" {
@@ -50,6 +58,7 @@ func (g *Fused) fuse() {
 		if !n.Gone {
 			g.fuseActivation(n, blocked)
 			g.skipNorm(n)
+			g.biasGelu(n)
 		}
 	}
 }
@@ -71,6 +80,21 @@ func (g *Fused) skipNorm(n *graph.Node) {
 	}
 	g.How(n).Skip = true
 	graph.Enter(n, 0, x.From, x.From.In[0])
+}
+
+// biasGelu merges an addition of one constant for each feature into the gelu that alone wants
+// the sum (BiasGeluFusion).
+func (g *Fused) biasGelu(n *graph.Node) {
+	x := n.Input(0)
+	if n.Gone || !takesBias(activationOf(n)) || !graph.Only(x) || x.From == nil || x.From.Gone || x.From.Op != "Add" || len(x.From.In) != 2 || g.How(x.From).Int8 || !x.Known || len(x.Shape) == 0 {
+		return
+	}
+	for i, v := range x.From.In {
+		if c := x.From.In[1-i]; v != nil && c != nil && c.Constant && len(c.Shape) == 1 && lastVector(c, x.Shape[len(x.Shape)-1]) {
+			graph.Enter(n, 0, x.From, v)
+			return
+		}
+	}
 }
 
 // unused marks nodes nothing depends on, last to first.
@@ -121,6 +145,28 @@ func (g *Fused) noop(n *graph.Node) {
 	n.Out[0].To = nil
 }
 
+// reluClip removes a Relu before a Clip that alone uses it: the runtime raises the lower bound
+// to 0 instead (its ReluClipFusion).
+func (g *Fused) reluClip(n *graph.Node) {
+	if n.Gone || n.Op != "Clip" || g.How(n).Int8 {
+		return
+	}
+	lo, hi, ok := graph.ClipBounds(n)
+	relu := func() *graph.Node {
+		if x := n.Input(0); ok && graph.Only(x) && x.From != nil && !x.From.Gone && x.From.Op == "Relu" && !g.How(x.From).Int8 && x.From.Input(0) != nil {
+			return x.From
+		}
+		return nil
+	}
+	if relu() == nil {
+		return
+	}
+	for r := relu(); r != nil; r = relu() {
+		graph.Enter(n, 0, r, r.In[0])
+	}
+	graph.SetClipBounds(n, max(lo, 0), hi)
+}
+
 func (g *Fused) applyRules(root *graph.Node, layerNorms bool) {
 	if root.Gone {
 		return
@@ -137,7 +183,7 @@ func (g *Fused) applyRules(root *graph.Node, layerNorms bool) {
 		if x == nil {
 			x = m.Vars["d"]
 		}
-		if x == nil || !x.Known {
+		if x == nil || !x.Known || r.notOfProduct && x.From != nil && x.From.Op == "Mul" {
 			continue
 		}
 		m.Replace(root, x, r.op)
@@ -150,15 +196,16 @@ func (g *Fused) applyRules(root *graph.Node, layerNorms bool) {
 // go into as into any other.
 const scaleConv = "@scaleconv"
 
-// scales finds them: batch norms of constants on maps that lie blocked since a float
-// convolution. It returns these maps.
+// scales finds them: batch norms of constants, and products with one constant for each
+// channel, of maps that lie in blocks. It returns these maps.
 func (g *Fused) scales() map[*graph.Value]bool {
 	blocked := map[*graph.Value]bool{}
 	if !g.Target.Blocks() {
 		return blocked
 	}
+	lies := func(v *graph.Value) bool { return v != nil && (blocked[v] || cutOff(v)) }
 	all := func(in []*graph.Value) bool {
-		return !slices.ContainsFunc(in, func(v *graph.Value) bool { return v == nil || !blocked[v] && !cutOff(v) })
+		return !slices.ContainsFunc(in, func(v *graph.Value) bool { return !lies(v) })
 	}
 	for _, n := range g.Nodes {
 		if n.Gone || g.How(n).Int8 || len(n.In) == 0 || n.In[0].Rank() != 4 || n.In[0].Type != onnx.Float || len(n.Out) == 0 {
@@ -167,21 +214,55 @@ func (g *Fused) scales() map[*graph.Value]bool {
 		on := false
 		switch o := operators[n.Op]; {
 		case n.Op == "Conv":
-			w := n.Input(1)
-			on = w != nil && w.Constant && (n.Int("group", 1) == 1 || w.Rank() == 4 && w.Shape[1] == 1)
+			on = g.convInBlocks(n)
 		case n.Op == "BatchNormalization":
 			if on = len(n.In) == 5 && blocked[n.In[0]] && !slices.ContainsFunc(n.In[1:], func(v *graph.Value) bool { return v == nil || !v.Constant }); on {
 				n.Op = scaleConv
 			}
-		case o.planned:
-		case o.Blocked == InBlocks, o.Blocked == WholeBlocks:
+		case n.Op == "Mul" && blocked[n.In[0]] && g.ofChannels(n.In[1], n.In[0]):
+			n.Op, on = scaleConv, true
+		case o.Blocked == InBlocks && n.Op != "Clip", g.insideConv(n):
 			on = blocked[n.In[0]]
-		case o.Blocked == EqualBlocks, o.Blocked == JoinedBlocks:
+		case o.Blocked == WholeBlocks: // plain ones are put into blocks for it
+			on = n.In[0].Known && n.In[0].Shape[1]%g.Target.Block() == 0 && len(n.Out) == 1
+		case o.Blocked == EqualBlocks:
 			on = all(n.In)
+		case o.Blocked == JoinedBlocks:
+			on = all(n.In) && n.Int("axis", 1) == 1 && !slices.ContainsFunc(n.In, func(v *graph.Value) bool { return v.Shape[1]%g.Target.Block() != 0 })
 		}
 		blocked[n.Out[0]] = on
 	}
 	return blocked
+}
+
+// convInBlocks says whether a float convolution computes in blocks (TransformConv of the
+// runtime's core/optimizer/nchwc_transformer.cc).
+func (g *Fused) convInBlocks(n *graph.Node) bool {
+	w, b, block := n.Input(1), n.Input(2), g.Target.Block()
+	if w == nil || !w.Constant || w.Rank() != 4 || b != nil && !b.Constant {
+		return false
+	}
+	out, in, groups := w.Shape[0], w.Shape[1], n.Int("group", 1)
+	switch {
+	case groups > 1 && out%block != 0:
+		return false
+	case groups > 1 && in == 1 && out == groups:
+		return true
+	case groups > 1:
+		return in%block == 0 && out%groups == 0 && out/groups%block == 0
+	}
+	return in < block || in%block == 0
+}
+
+// insideConv reports an activation that the convolution before it computes.
+func (g *Fused) insideConv(n *graph.Node) bool {
+	x := n.Input(0)
+	return graph.Only(x) && x.From != nil && (x.From.Op == "Conv" || x.From.Op == scaleConv) && g.How(x.From).Act == "" && (n.Op == "Clip" || benchmarks.CanFuse(activationOf(n)))
+}
+
+// ofChannels reports a constant of one number for each channel of the map x.
+func (g *Fused) ofChannels(c, x *graph.Value) bool {
+	return c != nil && c.Constant && x.Known && channelVector(c.Shape) && graph.Elements(c.Shape) == x.Shape[1]
 }
 
 // IsConv says whether an operator is a float convolution.
@@ -222,27 +303,63 @@ func (g *Fused) foldBatchNorm(n *graph.Node) {
 	}
 }
 
-// bias merges Add of a constant vector into a matrix product without one, and
-// into a convolution (ConvAddFusion).
+// productBias merges Add of a constant vector into a matrix product, which becomes a Gemm
+// (MatMulAddFusion): the product then takes in nothing else but an activation.
+func (g *Fused) productBias(n *graph.Node) {
+	if len(n.In) != 2 || g.How(n).Int8 || g.matrixBias(n) {
+		return
+	}
+	for i, x := range n.In {
+		c := n.In[1-i]
+		if !added(n, x, c) || !x.Known || len(x.Shape) == 0 || !lastVector(c, x.Shape[len(x.Shape)-1]) {
+			continue
+		}
+		p := x.From
+		if (p.Op == "MatMul" || p.Op == "com.microsoft:MatMulNBits") && IsMatrix(p) && !g.How(p).Added && g.How(p).Act == "" && !g.How(p).Int8 {
+			g.How(p).Added = true
+			graph.Absorb(p, n)
+			return
+		}
+	}
+}
+
+// added reports that n adds the constant c to the computed tensor x, which nothing else uses.
+func added(n *graph.Node, x, c *graph.Value) bool {
+	return x != nil && c != nil && c.Constant && !x.Constant && graph.Only(x) && x.From != nil && !x.From.Gone && len(n.Out) > 0 && n.Out[0] != nil
+}
+
+// bias merges Add of a constant for each channel into a convolution (ConvAddFusion).
 func (g *Fused) bias(n *graph.Node) {
 	if len(n.In) != 2 || g.How(n).Int8 {
 		return
 	}
 	for i, x := range n.In {
 		c := n.In[1-i]
-		if x == nil || c == nil || !c.Constant || x.Constant || !graph.Only(x) || x.From == nil || x.From.Gone || len(n.Out) == 0 || n.Out[0] == nil {
-			continue
-		}
-		p := x.From
-		switch {
-		case (p.Op == "MatMul" || p.Op == "com.microsoft:FusedMatMul" || p.Op == "com.microsoft:MatMulNBits") && IsMatrix(p) && x.Known && len(x.Shape) > 0 && lastVector(c, x.Shape[len(x.Shape)-1]),
-			g.foldable(p) && x.Known && len(x.Shape) == 4 && graph.Elements(c.Shape) == x.Shape[1] && channelVector(c.Shape):
-			if g.How(p).Act == "" && g.How(p).Int8 == g.How(n).Int8 {
-				graph.Absorb(p, n)
-				return
-			}
+		if added(n, x, c) && g.foldable(x.From) && x.Known && len(x.Shape) == 4 && graph.Elements(c.Shape) == x.Shape[1] && channelVector(c.Shape) {
+			graph.Absorb(x.From, n)
+			return
 		}
 	}
+}
+
+// matrixBias merges Add of what else was computed, a matrix or a row or column of one, into a
+// product of matrices: Gemm takes it (MatMulAddFusion).
+func (g *Fused) matrixBias(n *graph.Node) bool {
+	for i, x := range n.In {
+		c := n.In[1-i]
+		if c == nil || c.Constant || !c.Known || !graph.Only(x) || x.From == nil || x.From.Gone || len(x.Shape) != 2 || x.Type != onnx.Float || len(c.Shape) == 0 {
+			continue
+		}
+		if s, ok := graph.Broadcast(x.Shape, c.Shape); !ok || !slices.Equal(s, x.Shape) {
+			continue
+		}
+		if p := x.From; p.Op == "MatMul" && p.In[0].Rank() == 2 && p.In[1].Rank() == 2 && !g.How(p).Int8 && !g.How(p).Dynamic && !g.How(p).Added && g.How(p).Act == "" {
+			g.How(p).Added = true
+			graph.Absorb(p, n)
+			return true
+		}
+	}
+	return false
 }
 
 // layerScale merges Mul by a constant number, or by one for each channel, into the
@@ -301,6 +418,9 @@ func unbounded(hi float64) float64 {
 func (g *Fused) fuseActivation(n *graph.Node, blocked map[*graph.Value]bool) {
 	act := activationOf(n)
 	x := n.Input(0)
+	if _, _, clips := graph.ClipBounds(n); act == "" && n.Op == "Clip" && clips && x != nil && x.From != nil && (IsConv(x.From.Op) || x.From.Op == "ConvTranspose") {
+		act = anyClamp
+	}
 	if !benchmarks.CanFuse(act) || x == nil || !graph.Only(x) || x.From == nil || x.From.Gone || len(n.Out) == 0 || n.Out[0] == nil {
 		return
 	}
@@ -311,7 +431,7 @@ func (g *Fused) fuseActivation(n *graph.Node, blocked map[*graph.Value]bool) {
 	if g.How(n).Int8 && !benchmarks.IsClamp(act) {
 		return // between quantised tensors only a clamp is not an operator of its own
 	}
-	if benchmarks.IsClamp(act) && g.inConv(p) && blocked[p.Out[0]] && graph.Elements(p.In[0].Shape) == graph.Elements(p.In[1].Shape) { // the convolution's own activation
+	if benchmarks.IsClamp(act) && runsInBlocks(act) && g.inConv(p) && blocked[p.Out[0]] && graph.Elements(p.In[0].Shape) == graph.Elements(p.In[1].Shape) { // the convolution's own activation
 		graph.Absorb(p, n)
 		return
 	}
@@ -326,7 +446,7 @@ func (g *Fused) fuseActivation(n *graph.Node, blocked map[*graph.Value]bool) {
 // two dimensions (MatMulScaleFusion, MatmulTransposeFusion).
 func (g *Fused) mergeIntoMatMul() {
 	for _, n := range g.Nodes {
-		if n.Gone || n.Op != "MatMul" || g.How(n).Int8 {
+		if n.Gone || n.Op != "MatMul" || g.How(n).Int8 || g.How(n).Added {
 			continue
 		}
 		for again := true; again; {
@@ -355,15 +475,16 @@ func (g *Fused) mergeIntoMatMul() {
 				again = true
 			}
 		}
-		if v := n.Out[0]; graph.Only(v) && v.To[0].Op == "Mul" && !v.To[0].Gone && len(v.To[0].In) == 2 {
+		for v := n.Out[0]; graph.Only(v) && (v.To[0].Op == "Mul" || v.To[0].Op == "Div" && v.To[0].In[0] == v) && !v.To[0].Gone && len(v.To[0].In) == 2; v = n.Out[0] {
 			s := v.To[0]
 			c := s.In[0]
 			if c == v {
 				c = s.In[1]
 			}
-			if c != nil && c.Constant && graph.Elements(c.Shape) == 1 {
-				graph.Absorb(n, s)
+			if c == nil || !c.Constant || graph.Elements(c.Shape) != 1 {
+				break
 			}
+			graph.Absorb(n, s)
 		}
 	}
 }

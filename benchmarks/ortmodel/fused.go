@@ -27,6 +27,7 @@ type How struct {
 	Int8    bool   // runs quantised
 	Dynamic bool   // quantises its input itself
 	Skip    bool   // a layer normalisation that adds a shortcut first
+	Added   bool   // a product whose bias was an addition behind it
 }
 
 // How says how a node runs. Only Fuse changes it.
@@ -96,9 +97,11 @@ func Fuse(g *graph.Graph, on Target, lowered bool) *Fused {
 			f.free[n] = network.FreeConstant
 		}
 	}
+	f.shareEqual()
 	f.dynamic()
 	f.quantise()
 	f.fuse()
+	f.channelsLast()
 	return f
 }
 

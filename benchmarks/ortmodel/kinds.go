@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -19,6 +20,9 @@ func runsInBlocks(kind string) bool {
 // RunsAlone reports an activation that no convolution or product computes with its result:
 // it is a kernel of its own behind it.
 func RunsAlone(act string) bool { return act == "silu" || act == "gelu" }
+
+// takesBias reports an activation that adds a bias first.
+func takesBias(act string) bool { return act == "gelu" }
 
 // summed is the addition that a convolution does to its result.
 func summed(prec lut.Precision, at map[string]int) lut.Op {
@@ -49,9 +53,9 @@ func castOf(from, to lut.Precision, at map[string]int) lut.Op {
 // differ by design, the difference is taken out:
 //   - the runtime pads channels to its vector (16 floats) and its graph shows the padded
 //     width, so widths are rounded up;
-//   - an activation that runs alone after a linear layer (and any activation after one that
-//     quantises its input) is one kernel with it by the rules, whose cell is measured as
-//     both, and two nodes of the runtime's: they are taken apart;
+//   - an activation after a linear layer, and one after a convolution that no key can name
+//     beside it, is one kernel with it on one side, whose cell is measured as both, and two
+//     nodes on the other, as the runtime computes the layer: they are taken apart;
 //   - the runtime keeps int8 maps channels last and views of sequences as it likes,
 //     so where every element is treated alike only their number counts;
 //   - transpositions are where the two differ most and are left out: the runtime adds
@@ -61,12 +65,22 @@ func Work(o lut.Op) (what []string) {
 	case "transpose":
 		return nil
 	case "conv", "dwconv", "matmul", "softmax", "layernorm", "gap", "maxpool", "avgpool":
+		if act := o.Attr("act"); act != "" && !benchmarks.CanFuse(act) {
+			n := 1
+			for _, axis := range []string{"h", "w", "cout", "c"} {
+				if v, ok := o.Coord(axis); ok {
+					n *= padded(lut.Coord{Axis: axis, Value: v})
+				}
+			}
+			what = append(what, fmt.Sprintf("%s/%s of %d", act, o.Precision, n))
+			o = without(o, "act")
+		}
 		for _, c := range o.At {
 			o = o.With(c.Axis, padded(c))
 		}
-		return []string{o.String()}
+		return append(what, o.String())
 	case "linear":
-		if act := o.Attr("act"); RunsAlone(act) || act != "" && o.Precision == lut.INT8Dyn {
+		if act := o.Attr("act"); act != "" {
 			m, _ := o.Coord("m")
 			n, _ := o.Coord("cout")
 			p := o.Precision
@@ -77,7 +91,7 @@ func Work(o lut.Op) (what []string) {
 				n = padded(lut.Coord{Axis: "c", Value: n})
 			}
 			what = []string{fmt.Sprintf("%s/%s of %d", act, p, m*n)}
-			o.Attrs = slices.DeleteFunc(slices.Clone(o.Attrs), func(a lut.Attr) bool { return a.Name == "act" })
+			o = without(o, "act")
 		}
 		return append(what, o.String())
 	case "mish": // the runtime takes it apart
@@ -105,4 +119,10 @@ func padded(c lut.Coord) int {
 		return c.Value
 	}
 	return (c.Value + 15) / 16 * 16
+}
+
+// without is a key without an attribute.
+func without(o lut.Op, attr string) lut.Op {
+	o.Attrs = slices.DeleteFunc(slices.Clone(o.Attrs), func(a lut.Attr) bool { return a.Name == attr })
+	return o
 }

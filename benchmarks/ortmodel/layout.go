@@ -80,6 +80,15 @@ func (g *Fused) LayOut(batch int) *Laid {
 	return l
 }
 
+// channelsLast warns of the layouts that are not read: see Target.
+func (g *Fused) channelsLast() {
+	if g.Target.ChannelsLast && !g.Lowered && slices.ContainsFunc(g.Nodes, func(n *graph.Node) bool {
+		return !n.Gone && n.Op == "Conv" && !g.How(n).Int8 && n.Int("group", 1) == 1
+	}) {
+		g.warn("this device computes some float convolutions with the channels last, and transposes maps around them; agent lower, there, shows which")
+	}
+}
+
 // batch is how many items the graph takes at once.
 func (g *Fused) batch(asked int) int {
 	var inputs, maps [][]int

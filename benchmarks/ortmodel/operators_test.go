@@ -7,6 +7,7 @@ import (
 
 	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/internal/onnx/graph"
+	"github.com/isocost/isocost/lut"
 )
 
 // Law: the table says something of each of its operators, and shapes only of those that
@@ -72,7 +73,25 @@ func TestStagesLeaveTheGraph(t *testing.T) {
 		keys = append(keys, op.String())
 	}
 	if want := []string{"conv[act=silu,k=1,s=1]/fp32@cin=16,cout=16,h=8,w=8", "conv[k=1,s=1]/fp32@cin=16,cout=16,h=8,w=8",
-		"add[fused=1]/fp32@c=16,h=8,w=8", "relu/fp32@c=16,h=8,w=8"}; len(made) != len(keys) || !slices.Equal(keys, want) {
+		"add[fused=1]/fp32@c=16,h=8,w=8"}; len(made) != len(keys) || !slices.Equal(keys, want) {
 		t.Errorf("%d nodes became %q, want %q", len(made), keys, want)
+	}
+}
+
+// On ARM, where a table does not say how maps lie, they lie plain.
+func TestTargetOfATable(t *testing.T) {
+	for _, c := range []struct {
+		arch, features string
+		want           Target
+	}{
+		{"amd64", "", Target{}},
+		{"amd64", "nchwc=8", Target{Channels: 8}},
+		{"arm64", "", Target{Channels: 1}},
+		{"arm64", "nchwc=4 nhwc=1", Target{Channels: 4, ChannelsLast: true}},
+		{"arm64", "nchwc=x onednn=on", Target{Channels: 1}},
+	} {
+		if got := On(lut.Device{Arch: c.arch}, lut.Runtime{Features: c.features}); got != c.want {
+			t.Errorf("%s with %q: %+v, want %+v", c.arch, c.features, got, c.want)
+		}
 	}
 }

@@ -186,6 +186,9 @@ func (g *Fused) fusedAct(n *graph.Node, prec lut.Precision) string {
 	return act
 }
 
+// anyClamp stands for a clamp to other bounds, which costs a convolution the same.
+var anyClamp = benchmarks.Clamp(0, 6)
+
 // runtimeAct is the activation a runtime's fused operator carries.
 func runtimeAct(n *graph.Node) string {
 	if n.Src == nil {
@@ -194,11 +197,10 @@ func runtimeAct(n *graph.Node) string {
 	switch act := n.Src.Str("activation", ""); act {
 	case "":
 	case "Clip":
-		another := benchmarks.Clamp(0, 6) // any clamp between two bounds costs the same
 		if a := n.Src.Attr("activation_params"); a != nil && len(a.Floats) == 2 {
-			return cmp.Or(benchmarks.Clamp(float64(a.Floats[0]), unbounded(float64(a.Floats[1]))), another)
+			return cmp.Or(benchmarks.Clamp(float64(a.Floats[0]), unbounded(float64(a.Floats[1]))), anyClamp)
 		}
-		return another
+		return anyClamp
 	default:
 		none := func(string) string { return "" }
 		return cmp.Or(benchmarks.ONNXFunction(act, none), benchmarks.ONNXFunction("com.microsoft:"+act, none))

@@ -14,21 +14,39 @@ type Target struct {
 	// NCHWc (MlasNchwcGetBlockSize): 16 with registers of 512 bits, 8 with 256, 1 where the
 	// library has no such layout; 0 is not known and means 16.
 	Channels int
+	// ChannelsLast says that the library computes some float convolutions with the channels
+	// last (core/optimizer/nhwc_transformer.cc, with KleidiAI on a processor with SME) and
+	// changes layouts around them. No rule here says which.
+	ChannelsLast bool
 }
 
-// Feature names Channels in a runtime's features: "nchwc=8".
-const Feature = "nchwc"
+// Feature and LastFeature name Channels and ChannelsLast in a runtime's features: "nchwc=8",
+// "nhwc=1".
+const (
+	Feature     = "nchwc"
+	LastFeature = "nhwc"
+)
 
-// On is the machine that a table's costs are of, as far as the table says it.
-func On(r lut.Runtime) Target {
+// On is the machine that a table's costs are of, as far as the table says it. Where it
+// does not say how maps lie, they lie plain on ARM, for which the packages of ONNX Runtime
+// are built without another layout.
+func On(d lut.Device, r lut.Runtime) Target {
+	var t Target
 	for f := range strings.FieldsSeq(r.Features) {
-		if text, ok := strings.CutPrefix(f, Feature+"="); ok {
-			if n, err := strconv.Atoi(text); err == nil && n > 0 {
-				return Target{Channels: n}
-			}
+		name, text, _ := strings.Cut(f, "=")
+		n, err := strconv.Atoi(text)
+		switch {
+		case err != nil || n < 1:
+		case name == Feature:
+			t.Channels = n
+		case name == LastFeature:
+			t.ChannelsLast = true
 		}
 	}
-	return Target{}
+	if t.Channels == 0 && strings.HasPrefix(d.Arch, "arm") {
+		t.Channels = 1
+	}
+	return t
 }
 
 // Block is the channels of one block.

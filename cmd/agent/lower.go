@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -172,9 +173,9 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 func (o *lowerOptions) machine(ctx context.Context, backend *ort.Backend) ortmodel.Target {
 	text, err := backend.Features(ctx, agent.Options{Provider: o.Provider, Threads: 1})
 	if err != nil {
-		return ortmodel.Target{}
+		text = ""
 	}
-	return ortmodel.On(lut.Runtime{Features: text})
+	return ortmodel.On(lut.Device{Arch: runtime.GOARCH}, lut.Runtime{Features: text})
 }
 
 // printDifferences says how the rules' kernels of a model and the runtime's compare.

@@ -212,7 +212,7 @@ func (o *predictOptions) predict(env cli.Env, by *costgen.Predictor, path string
 		fmt.Fprintf(env.Stderr, "costgen: warning: %s\n", w)
 	}
 	batch, _ := by.Table().File().Protocol.Batch()
-	net, err := f.Kernels(modelfile.Use{Dims: o.dims, Batch: batch, On: ortmodel.On(by.Table().File().Runtime)})
+	net, err := f.Kernels(modelfile.Use{Dims: o.dims, Batch: batch, On: ortmodel.On(by.Table().File().Device, by.Table().File().Runtime)})
 	if err != nil {
 		return nil, nil, err
 	}

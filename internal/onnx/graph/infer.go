@@ -74,6 +74,9 @@ func (g *Graph) Infer(extra func(op string) (Rule, Fold)) error {
 // random operators are not constant although their inputs are.
 var random = map[string]bool{"RandomNormal": true, "RandomUniform": true, "RandomNormalLike": true, "RandomUniformLike": true, "Multinomial": true, "Bernoulli": true}
 
+// Random reports an operator whose results differ from run to run.
+func Random(op string) bool { return random[op] }
+
 func hasBody(n *Node) bool {
 	return n.Src != nil && slices.ContainsFunc(n.Src.Attrs, func(a *onnx.Attr) bool { return a.G != nil || len(a.Graphs) > 0 })
 }

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"github.com/isocost/isocost/internal/onnx"
 	"math"
 	"strconv"
 	"strings"
@@ -163,6 +164,12 @@ func ClipBounds(n *Node) (lo, hi float64, ok bool) {
 		}
 	}
 	return lo, hi, len(n.In) > 0 && n.In[0] != nil
+}
+
+// SetClipBounds gives a Clip other bounds.
+func SetClipBounds(n *Node, lo, hi float64) {
+	n.In = n.In[:1]
+	n.Src = &onnx.Node{Op: n.Op, Name: n.Name, Attrs: []*onnx.Attr{onnx.FloatAttr("min", float32(lo)), onnx.FloatAttr("max", float32(hi))}}
 }
 
 // inside reports that what the match swallows is used nowhere else.

@@ -1,0 +1,302 @@
+//go:build cgo
+
+package ort
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/benchmarks/network"
+	"github.com/isocost/isocost/benchmarks/onnxreader"
+	"github.com/isocost/isocost/benchmarks/ortmodel"
+	"github.com/isocost/isocost/internal/onnx"
+)
+
+// Law: the kernels that the reader's rules make of a graph are those of the graph that ONNX
+// Runtime optimises, by number and by what they do, of random graphs of what networks are
+// made of, fused and not.
+func TestFusionsAgreeWithRuntime(t *testing.T) {
+	b, on := backend(t), thisMachine(t)
+	ran, compared := 0, 0
+	kinds := map[string]bool{}
+	d := differential(t, 200)
+	for seed := range d.seeds {
+		w := &fusions{newWriter(seed, 3)}
+		w.opset = []int64{13, 17, 18}[w.rng.IntN(3)]
+		shape := [][]int{{1, 3, 8, 8}, {1, 16, 4, 6}, {2, 32, 4, 4}, {1, 5, 16}, {2, 4, 32}, {1, 16}, {3, 16}}[w.rng.IntN(7)]
+		w.g.Inputs = []*onnx.ValueInfo{onnx.NewValue("x", onnx.Float, shape...)}
+		for range 2 + w.rng.IntN(5) {
+			w.layer()
+			if err := w.infer(); err != nil {
+				t.Fatalf("seed %d: the reader refuses what it is to read: %v", seed, err)
+			}
+		}
+		if w.repeats() { // which of two equal nodes stays depends on the order in which it looks at them
+			continue
+		}
+		data := onnx.Encode(w.model(w.ends()...))
+		optimised, err := b.Optimised(t.Context(), agent.Model{Name: "fusions", Bytes: data}, oneThread)
+		if err != nil {
+			continue // the writer knows less than the runtime of what fits together
+		}
+		ran++
+		rules, err := onnxreader.Read(data, onnxreader.Options{Target: on})
+		if err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+			continue
+		}
+		lowered, err := onnxreader.Read(optimised, onnxreader.Options{Target: on, Lowered: true})
+		if err != nil {
+			t.Errorf("seed %d, as ONNX Runtime has it: %v", seed, err)
+			continue
+		}
+		compared += len(rules.Kernels)
+		for _, k := range rules.Kernels {
+			kinds[k.Op.Kind] = true
+		}
+		if diff := network.Differences(rules, lowered, ortmodel.Work); len(diff) > 0 {
+			var text []string
+			for _, d := range diff {
+				text = append(text, d.String())
+			}
+			t.Errorf("seed %d: of %s the rules (-) and the runtime (+) make\n  %s", seed, w.text(), strings.Join(text, "\n  "))
+		}
+	}
+	t.Logf("%d of %d graphs ran, %d kernels of %d kinds were compared", ran, d.count, compared, len(kinds))
+	d.report("fusions: kernels, by number and work", ran, compared, len(kinds))
+}
+
+// fusions makes random graphs of layers, as networks have them, with branches.
+// Channels and features fill whole blocks, so that both sides state the same sizes.
+type fusions struct{ *writer }
+
+// ends are the tensors that nothing uses.
+func (w *fusions) ends() (names []string) {
+	used := map[string]bool{}
+	for _, n := range w.g.Nodes {
+		for _, in := range n.Inputs {
+			used[in] = true
+		}
+	}
+	for _, name := range w.made {
+		if !used[name] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// repeats reports two equal nodes of which one computes an output of the graph.
+func (w *fusions) repeats() bool {
+	ends, seen := w.ends(), map[string]bool{}
+	for _, n := range w.g.Nodes {
+		key := n.Op
+		for _, in := range n.Inputs {
+			if v := w.read.Values[in]; v.HasData && len(v.Data) == 1 {
+				in = fmt.Sprint(v.Data)
+			}
+			key += " " + in
+		}
+		for _, a := range n.Attrs {
+			key += fmt.Sprintf(" %s=%d %v", a.Name, a.I, a.Ints)
+		}
+		end := slices.Contains(ends, n.Outputs[0])
+		if before, ok := seen[key]; ok && (before || end) {
+			return true
+		}
+		seen[key] = end
+	}
+	return false
+}
+
+// text is the graph on one line.
+func (w *fusions) text() string {
+	var parts []string
+	for _, n := range w.read.Nodes {
+		if n.Gone || len(n.Out) == 0 {
+			continue
+		}
+		in := []string{}
+		for _, v := range n.In {
+			if v != nil && !v.Constant {
+				in = append(in, v.Name)
+			}
+		}
+		parts = append(parts, n.Out[0].Name+"="+w.describe(n)+"←"+strings.Join(in, ","))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// last is a tensor to go on from: mostly the newest.
+func (w *fusions) last() (string, []int) {
+	x := w.floats[len(w.floats)-1]
+	if w.rng.IntN(4) == 0 {
+		x = w.floats[w.rng.IntN(len(w.floats))]
+	}
+	if v := w.valueOf(x); v != nil {
+		return x, v.Shape
+	}
+	return "x", shapeOf(w.g.Inputs[0])
+}
+
+// layer appends one layer.
+func (w *fusions) layer() {
+	x, s := w.last()
+	steps := []func(){func() { w.activation(x) }, func() { w.activation(x) }, func() { w.residual(x, s) }, func() { w.scale(x, s) }}
+	if len(s) == 4 {
+		steps = append(steps, func() { w.conv(x, s) }, func() { w.conv(x, s) }, func() { w.conv(x, s) }, func() { w.norm(x, s) }, func() { w.norm(x, s) }, func() { w.window(x, s) }, func() { w.goOn("GlobalAveragePool", nil, x) },
+			func() { w.goOn("Concat", []*onnx.Attr{onnx.IntAttr("axis", 1)}, x, x) },
+			func() {
+				w.goOn("Reshape", nil, w.add("Transpose", 1, []*onnx.Attr{intsAttr("perm", 0, 2, 3, 1)}, x)[0], w.list(s[0], -1, s[1]))
+			},
+			func() { w.goOn("Flatten", nil, x) })
+	} else {
+		steps = append(steps, func() { w.linear(x, s) }, func() { w.linear(x, s) }, func() { w.layerNorm(x, s) },
+			func() { w.goOn("Softmax", []*onnx.Attr{onnx.IntAttr("axis", -1)}, x) })
+	}
+	steps[w.rng.IntN(len(steps))]()
+}
+
+// window is a pool as networks have them.
+func (w *fusions) window(x string, s []int) {
+	if s[2] < 2 || s[3] < 2 {
+		return
+	}
+	k := w.between(2, min(3, s[2], s[3]))
+	attrs := []*onnx.Attr{intsAttr("kernel_shape", k, k), intsAttr("strides", w.between(1, 2), 2)}
+	if w.coin() {
+		attrs = append(attrs, intsAttr("pads", k/2, k/2, k/2, k/2))
+	}
+	w.goOn(w.one("MaxPool", "AveragePool"), attrs, x)
+}
+
+// conv is a convolution as networks have them.
+func (w *fusions) conv(x string, s []int) {
+	k, group, out := []int{1, 3}[w.rng.IntN(2)], 1, 16*w.between(1, 2)
+	if w.rng.IntN(3) == 0 {
+		group, out = s[1], s[1]
+	}
+	in := []string{x, w.tensor(onnx.Float, out, s[1]/group, k, k)}
+	if w.coin() {
+		in = append(in, w.tensor(onnx.Float, out))
+	}
+	w.goOn("Conv", []*onnx.Attr{intsAttr("pads", k/2, k/2, k/2, k/2), onnx.IntAttr("group", int64(group))}, in...)
+}
+
+func (w *fusions) norm(x string, s []int) {
+	c := s[1]
+	w.goOn("BatchNormalization", nil, x, w.tensor(onnx.Float, c), w.tensor(onnx.Float, c), w.tensor(onnx.Float, c), w.tensor(onnx.Float, c))
+}
+
+// activation is one as exporters write it.
+func (w *fusions) activation(x string) {
+	half := func() string { return w.scalar(onnx.Float, 8) }
+	switch w.rng.IntN(10) {
+	case 0, 1, 2:
+		w.goOn("Relu", nil, x)
+	case 3:
+		w.goOn("Clip", nil, x, w.scalar(onnx.Float, 0), w.scalar(onnx.Float, 96))
+	case 4:
+		w.goOn("Mul", nil, x, w.add("Sigmoid", 1, nil, x)[0])
+	case 5:
+		w.goOn(w.one("Sigmoid", "Tanh", "LeakyRelu", "HardSigmoid", "Elu", "Softplus", "Erf"), nil, x)
+	case 6:
+		if w.opset >= 14 {
+			w.goOn("HardSwish", nil, x)
+		}
+	case 7: // gelu by erf
+		e := w.add("Erf", 1, nil, w.add("Div", 1, nil, x, w.number(1.4142135))[0])[0]
+		w.goOn("Mul", nil, w.add("Mul", 1, nil, x, w.add("Add", 1, nil, e, w.scalar(onnx.Float, 16))[0])[0], half())
+	case 8:
+		if w.opset >= 14 {
+			return
+		}
+		h := w.add("HardSigmoid", 1, []*onnx.Attr{onnx.FloatAttr("alpha", 1.0/6)}, x)[0]
+		w.goOn("Mul", nil, x, h)
+	case 9:
+		w.goOn("Clip", nil, x, w.scalar(onnx.Float, -8), w.scalar(onnx.Float, 16))
+	}
+}
+
+func (w *fusions) number(v float32) string {
+	name := w.vector(v)
+	t := w.g.Initializers[len(w.g.Initializers)-1]
+	t.Dims = nil
+	return name
+}
+
+// residual adds a tensor of the same shape.
+func (w *fusions) residual(x string, s []int) {
+	for range 4 {
+		y := w.floats[w.rng.IntN(len(w.floats))]
+		v := w.valueOf(y)
+		if v != nil && slices.Equal(v.Shape, s) && y != x {
+			w.goOn("Add", nil, x, y)
+			return
+		}
+	}
+}
+
+// scale combines a tensor with a constant.
+func (w *fusions) scale(x string, s []int) {
+	op := w.one("Add", "Mul", "Sub", "Div")
+	switch {
+	case w.coin():
+		w.goOn(op, nil, x, w.scalar(onnx.Float, int64([]int{0, 16, 8, 24}[w.rng.IntN(4)])+int64(w.rng.IntN(2))))
+	case len(s) == 4:
+		w.goOn(op, nil, x, w.tensor(onnx.Float, s[1], 1, 1))
+	default:
+		w.goOn(op, nil, x, w.tensor(onnx.Float, s[len(s)-1]))
+	}
+}
+
+func (w *fusions) linear(x string, s []int) {
+	if len(s) == 0 {
+		return
+	}
+	n := 16 * w.between(1, 2)
+	if len(s) == 2 && w.coin() {
+		in := []string{x, w.tensor(onnx.Float, n, s[1])}
+		if w.coin() {
+			in = append(in, w.tensor(onnx.Float, n))
+		}
+		w.goOn("Gemm", []*onnx.Attr{onnx.IntAttr("transB", 1)}, in...)
+		return
+	}
+	if len(s) < 2 {
+		return
+	}
+	y := w.add("MatMul", 1, nil, x, w.tensor(onnx.Float, s[len(s)-1], n))[0]
+	if w.coin() {
+		in := []string{y, w.tensor(onnx.Float, n)}
+		if w.coin() {
+			in[0], in[1] = in[1], in[0]
+		}
+		w.goOn("Add", nil, in...)
+		return
+	}
+	w.floats = append(w.floats, y)
+}
+
+// layerNorm is one as an operator, or as exporters wrote it before there was one.
+func (w *fusions) layerNorm(x string, s []int) {
+	if len(s) == 0 {
+		return
+	}
+	d := s[len(s)-1]
+	if w.opset >= 17 && w.coin() {
+		w.goOn("LayerNormalization", []*onnx.Attr{onnx.IntAttr("axis", -1)}, x, w.tensor(onnx.Float, d), w.tensor(onnx.Float, d))
+		return
+	}
+	attrs, in := w.axes(18, -1)
+	mean := w.add("ReduceMean", 1, attrs, append([]string{x}, in...)...)[0]
+	c := w.add("Sub", 1, nil, x, mean)[0]
+	attrs, in = w.axes(18, -1)
+	v := w.add("ReduceMean", 1, attrs, append([]string{w.add("Pow", 1, nil, c, w.number(2))[0]}, in...)...)[0]
+	r := w.add("Sqrt", 1, nil, w.add("Add", 1, nil, v, w.number(1e-5))[0])[0]
+	y := w.add("Mul", 1, nil, w.add("Div", 1, nil, c, r)[0], w.tensor(onnx.Float, d))[0]
+	w.goOn("Add", nil, y, w.tensor(onnx.Float, d))
+}

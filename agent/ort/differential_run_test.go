@@ -1,0 +1,65 @@
+//go:build cgo
+
+package ort
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+)
+
+// differentialRun is the random graphs of one differential test. ISOCOST_DIFFERENTIAL says how
+// many they are, by default those of a second or two, the first half always the same;
+// ISOCOST_SEED is the first seed of the other half, by default a new one. ISOCOST_STUDY names
+// the file that the result is added to, a line.
+type differentialRun struct {
+	t     *testing.T
+	count int
+	fresh uint64
+}
+
+func differential(t *testing.T, count int) *differentialRun {
+	d := &differentialRun{t: t, count: count, fresh: rand.Uint64() >> 32}
+	for name, to := range map[string]func(uint64){"ISOCOST_DIFFERENTIAL": func(v uint64) { d.count = int(v) }, "ISOCOST_SEED": func(v uint64) { d.fresh = v }} {
+		if s := os.Getenv(name); s != "" {
+			v, err := strconv.ParseUint(s, 10, 48)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			to(v)
+		}
+	}
+	t.Logf("ISOCOST_SEED=%d", d.fresh)
+	return d
+}
+
+// seeds are those of the graphs.
+func (d *differentialRun) seeds(yield func(uint64) bool) {
+	for i := range uint64(d.count) {
+		if i >= uint64(d.count+1)/2 {
+			i += d.fresh
+		}
+		if !yield(i) {
+			return
+		}
+	}
+}
+
+// report fails where too few graphs ran, and adds a line to the study.
+func (d *differentialRun) report(what string, ran, compared, operators int) {
+	if ran < d.count/2 || compared < d.count/2 {
+		d.t.Errorf("%d of %d graphs ran, %d results were compared: the test looks at refusals only", ran, d.count, compared)
+	}
+	path := os.Getenv("ISOCOST_STUDY")
+	if path == "" || d.t.Failed() {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer f.Close()
+	fmt.Fprintf(f, "| %s | %d | %d | %d | %d | %d |\n", what, d.count, ran, compared, operators, d.fresh)
+}
