@@ -3,6 +3,7 @@
 package ort
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,7 +27,7 @@ func TestFusionsAgreeWithRuntime(t *testing.T) {
 	for seed := range d.seeds {
 		w := &fusions{newWriter(seed, 3)}
 		w.opset = []int64{13, 17, 18}[w.rng.IntN(3)]
-		shape := [][]int{{1, 3, 8, 8}, {1, 16, 4, 6}, {2, 32, 4, 4}, {1, 5, 16}, {2, 4, 32}, {1, 16}, {3, 16}}[w.rng.IntN(7)]
+		shape := [][]int{{1, 3, 8, 8}, {1, 3, 7, 9}, {2, 3, 5, 5}, {1, 5, 16}, {2, 4, 32}, {1, 16}, {3, 16}}[w.rng.IntN(7)]
 		w.g.Inputs = []*onnx.ValueInfo{onnx.NewValue("x", onnx.Float, shape...)}
 		for range 2 + w.rng.IntN(5) {
 			w.layer()
@@ -70,7 +71,7 @@ func TestFusionsAgreeWithRuntime(t *testing.T) {
 }
 
 // fusions makes random graphs of layers, as networks have them, with branches.
-// Channels and features fill whole blocks, so that both sides state the same sizes.
+// Channels and features fill whole blocks and an input is an image or a sequence, so that both sides state the same sizes.
 type fusions struct{ *writer }
 
 // ends are the tensors that nothing uses.
@@ -91,14 +92,14 @@ func (w *fusions) ends() (names []string) {
 
 // repeats reports two equal nodes of which one computes an output of the graph.
 func (w *fusions) repeats() bool {
-	ends, seen := w.ends(), map[string]bool{}
+	ends, seen, first, canonical := w.ends(), map[string]bool{}, map[string]string{}, map[string]string{}
 	for _, n := range w.g.Nodes {
 		key := n.Op
 		for _, in := range n.Inputs {
 			if v := w.read.Values[in]; v.HasData && len(v.Data) == 1 {
 				in = fmt.Sprint(v.Data)
 			}
-			key += " " + in
+			key += " " + cmp.Or(canonical[in], in)
 		}
 		for _, a := range n.Attrs {
 			key += fmt.Sprintf(" %s=%d %v", a.Name, a.I, a.Ints)
@@ -107,6 +108,10 @@ func (w *fusions) repeats() bool {
 		if before, ok := seen[key]; ok && (before || end) {
 			return true
 		}
+		if first[key] == "" {
+			first[key] = n.Outputs[0]
+		}
+		canonical[n.Outputs[0]] = first[key]
 		seen[key] = end
 	}
 	return false

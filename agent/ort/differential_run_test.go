@@ -11,8 +11,8 @@ import (
 )
 
 // differentialRun is the random graphs of one differential test. ISOCOST_DIFFERENTIAL says how
-// many they are, by default those of a second or two, the first half always the same;
-// ISOCOST_SEED is the first seed of the other half, by default a new one. ISOCOST_STUDY names
+// many they are, by default those of a second or two, the first three quarters always the same;
+// ISOCOST_SEED is the first seed of the others, by default a new one. ISOCOST_STUDY names
 // the file that the result is added to, a line.
 type differentialRun struct {
 	t     *testing.T
@@ -38,7 +38,7 @@ func differential(t *testing.T, count int) *differentialRun {
 // seeds are those of the graphs.
 func (d *differentialRun) seeds(yield func(uint64) bool) {
 	for i := range uint64(d.count) {
-		if i >= uint64(d.count+1)/2 {
+		if i >= uint64(d.count+1)*3/4 {
 			i += d.fresh
 		}
 		if !yield(i) {

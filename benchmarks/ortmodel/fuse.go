@@ -79,7 +79,25 @@ func (g *Fused) skipNorm(n *graph.Node) {
 		}
 	}
 	g.How(n).Skip = true
+	for _, v := range x.From.In {
+		g.skippedBias(v)
+	}
 	graph.Enter(n, 0, x.From, x.From.In[0])
+}
+
+// skippedBias merges the addition of a constant vector into what computes its input, as the
+// normalisation behind adds it too.
+func (g *Fused) skippedBias(v *graph.Value) {
+	b := v.From
+	if !graph.Only(v) || b == nil || b.Gone || b.Op != "Add" || len(b.In) != 2 || g.How(b).Int8 {
+		return
+	}
+	for i, x := range b.In {
+		if added(b, x, b.In[1-i]) && len(b.In[1-i].Shape) == 1 && lastVector(b.In[1-i], v.Shape[len(v.Shape)-1]) {
+			graph.Absorb(x.From, b)
+			return
+		}
+	}
 }
 
 // biasGelu merges an addition of one constant for each feature into the gelu that alone wants
@@ -183,12 +201,23 @@ func (g *Fused) applyRules(root *graph.Node, layerNorms bool) {
 		if x == nil {
 			x = m.Vars["d"]
 		}
-		if x == nil || !x.Known || r.notOfProduct && x.From != nil && x.From.Op == "Mul" {
+		if x == nil || !x.Known || r.notOfProduct && g.multiplied(x, r.op) {
 			continue
 		}
+		g.How(root).Root = root.Op
 		m.Replace(root, x, r.op)
 		return
 	}
+}
+
+// multiplied reports a tensor that a Mul computes when the rule of op is applied, one that goes
+// into no convolution before.
+func (g *Fused) multiplied(x *graph.Value, op string) bool {
+	n := x.From
+	if n == nil || n.Gone {
+		return false
+	}
+	return n.Op == "Mul" && g.scaledConv(n) == nil || g.How(n).Root == "Mul" && n.Op != op
 }
 
 // scaleConv is a batch norm that stays one among blocked maps: the runtime makes it
@@ -257,7 +286,7 @@ func (g *Fused) convInBlocks(n *graph.Node) bool {
 // insideConv reports an activation that the convolution before it computes.
 func (g *Fused) insideConv(n *graph.Node) bool {
 	x := n.Input(0)
-	return graph.Only(x) && x.From != nil && (x.From.Op == "Conv" || x.From.Op == scaleConv) && g.How(x.From).Act == "" && (n.Op == "Clip" || benchmarks.CanFuse(activationOf(n)))
+	return graph.Only(x) && x.From != nil && x.From.Op == "Conv" && g.How(x.From).Act == "" && (n.Op == "Clip" || benchmarks.CanFuse(activationOf(n)))
 }
 
 // ofChannels reports a constant of one number for each channel of the map x.
@@ -366,8 +395,15 @@ func (g *Fused) matrixBias(n *graph.Node) bool {
 // convolution before it, whose weights and bias it scales when the model is loaded
 // (ConvMulFusion).
 func (g *Fused) layerScale(n *graph.Node) {
+	if c := g.scaledConv(n); c != nil {
+		graph.Absorb(c, n)
+	}
+}
+
+// scaledConv is the convolution that the product n scales, nil when it scales none.
+func (g *Fused) scaledConv(n *graph.Node) *graph.Node {
 	if len(n.In) != 2 || g.How(n).Int8 || len(n.Out) == 0 || n.Out[0] == nil {
-		return
+		return nil
 	}
 	for i, x := range n.In {
 		c := n.In[1-i]
@@ -375,10 +411,10 @@ func (g *Fused) layerScale(n *graph.Node) {
 			continue
 		}
 		if len(c.Shape) == 0 || graph.Elements(c.Shape) == x.Shape[1] && channelVector(c.Shape) {
-			graph.Absorb(x.From, n)
-			return
+			return x.From
 		}
 	}
+	return nil
 }
 
 // foldable reports a float convolution of constants that no activation follows yet.
@@ -427,6 +463,9 @@ func (g *Fused) fuseActivation(n *graph.Node, blocked map[*graph.Value]bool) {
 	p := x.From
 	if g.How(p).Act != "" || g.How(p).Int8 != g.How(n).Int8 || p.Out[0] != x || runtimeAct(p) != "" {
 		return
+	}
+	if p.Op == scaleConv && benchmarks.IsClamp(act) && !runsInBlocks(act) {
+		return // it became a convolution when clamps had gone into theirs
 	}
 	if g.How(n).Int8 && !benchmarks.IsClamp(act) {
 		return // between quantised tensors only a clamp is not an operator of its own
