@@ -3,7 +3,6 @@
 package ort
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -12,8 +11,7 @@ import (
 
 // differentialRun is the random graphs of one differential test. ISOCOST_DIFFERENTIAL says how
 // many they are, by default those of a second or two, the first three quarters always the same;
-// ISOCOST_SEED is the first seed of the others, by default a new one. ISOCOST_STUDY names
-// the file that the result is added to, a line.
+// ISOCOST_SEED is the first seed of the others, by default a new one.
 type differentialRun struct {
 	t     *testing.T
 	count int
@@ -47,19 +45,9 @@ func (d *differentialRun) seeds(yield func(uint64) bool) {
 	}
 }
 
-// report fails where too few graphs ran, and adds a line to the study.
-func (d *differentialRun) report(what string, ran, compared, operators int) {
+// enough fails where too few graphs ran.
+func (d *differentialRun) enough(ran, compared int) {
 	if ran < d.count/2 || compared < d.count/2 {
 		d.t.Errorf("%d of %d graphs ran, %d results were compared: the test looks at refusals only", ran, d.count, compared)
 	}
-	path := os.Getenv("ISOCOST_STUDY")
-	if path == "" || d.t.Failed() {
-		return
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	defer f.Close()
-	fmt.Fprintf(f, "| %s | %d | %d | %d | %d | %d |\n", what, d.count, ran, compared, operators, d.fresh)
 }

@@ -54,7 +54,7 @@ func TestShapesAgreeWithRuntime(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d graphs ran, the shapes of %d tensors of %d operators were compared", ran, d.count, compared, len(kinds))
-	d.report("shapes and types of every tensor", ran, compared, len(kinds))
+	d.enough(ran, compared)
 }
 
 // writer makes random graphs of valid operators, asking the reader for the shapes that the

@@ -224,6 +224,6 @@ func TestFoldsAgreeWithRuntime(t *testing.T) {
 		}
 		s.Close()
 	}
-	t.Logf("%d of %d graphs ran, %d results were compared", ran, d.count, compared)
-	d.report("folds: the values of small constants", ran, compared, len(kinds))
+	t.Logf("%d of %d graphs ran, %d results of %d operators were compared", ran, d.count, compared, len(kinds))
+	d.enough(ran, compared)
 }

@@ -201,23 +201,22 @@ func (g *Fused) applyRules(root *graph.Node, layerNorms bool) {
 		if x == nil {
 			x = m.Vars["d"]
 		}
-		if x == nil || !x.Known || r.notOfProduct && g.multiplied(x, r.op) {
+		if x == nil || !x.Known || r.notOfProduct && g.multiplied(x) {
 			continue
 		}
-		g.How(root).Root = root.Op
 		m.Replace(root, x, r.op)
 		return
 	}
 }
 
-// multiplied reports a tensor that a Mul computes when the rule of op is applied, one that goes
-// into no convolution before.
-func (g *Fused) multiplied(x *graph.Value, op string) bool {
+// multiplied reports a tensor that the runtime has a Mul compute, one that goes into no
+// convolution before.
+func (g *Fused) multiplied(x *graph.Value) bool {
 	n := x.From
 	if n == nil || n.Gone {
 		return false
 	}
-	return n.Op == "Mul" && g.scaledConv(n) == nil || g.How(n).Root == "Mul" && n.Op != op
+	return n.Op == "Mul" && g.scaledConv(n) == nil || endsInProduct(activationOf(n), n.Input(0))
 }
 
 // scaleConv is a batch norm that stays one among blocked maps: the runtime makes it

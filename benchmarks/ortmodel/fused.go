@@ -27,7 +27,6 @@ type How struct {
 	Int8    bool   // runs quantised
 	Dynamic bool   // quantises its input itself
 	Skip    bool   // a layer normalisation that adds a shortcut first
-	Root    string // the operator that ended what a rule made one of
 	Added   bool   // a product whose bias was an addition behind it
 }
 
