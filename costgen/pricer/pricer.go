@@ -25,7 +25,7 @@ func init() {
 		if err != nil {
 			return nil, err
 		}
-		p := &pricer{m: m, runtime: f.Runtime, made: map[string][]lut.Op{}}
+		p := &pricer{m: m, on: ortmodel.On(f.Device, f.Runtime), runtime: f.Runtime, made: map[string][]lut.Op{}}
 		p.batch, _ = f.Protocol.Batch()
 		return p.price, nil
 	})
@@ -35,6 +35,7 @@ func init() {
 type pricer struct {
 	m       *devicemodel.Model
 	runtime lut.Runtime
+	on      ortmodel.Target
 	batch   int
 
 	mu   sync.Mutex
@@ -97,7 +98,7 @@ func (p *pricer) read(block lut.Op) (*network.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	net, err := onnxreader.ReadModel(m, onnxreader.Options{Batch: p.batch, Target: ortmodel.On(p.runtime)})
+	net, err := onnxreader.ReadModel(m, onnxreader.Options{Batch: p.batch, Target: p.on})
 	if err == nil && gpudelegate.Linked(p.runtime) {
 		net.Kernels = gpudelegate.Link(net.Kernels)
 	}
