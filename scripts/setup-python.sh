@@ -32,8 +32,11 @@ want=$("$python" -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1],
 if [ "$(cat "$venv/requirements.sha256" 2>/dev/null)" != "$want" ]; then
 	echo "setup-python: installing $(grep -c '==' "$pins") pinned packages into $venv" >&2
 	[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-	# --no-deps: the list is whole. Wheels alone: a source package would run code to be built.
-	if ! "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes --requirement "$pins" >&2; then
+	# --no-deps: the list is whole. Wheels alone: a source package would run code to be built. Of
+	# what make bench is held beside, SMAC3 and parts of it are published as source alone.
+	wheels=--only-binary=:all:
+	[ "$kind" != bench ] || wheels=--prefer-binary
+	if ! "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$wheels" --require-hashes --requirement "$pins" >&2; then
 		echo "setup-python: the packages could not be installed: check the network, pip's configuration and the disk (6 GB for torch)" >&2
 		exit 1
 	fi
