@@ -67,25 +67,16 @@ type reading struct {
 //
 // A cell without any ok record takes its noisy ones: their wide interval travels
 // with them, while a hole would cost every network that has the operator. (A cell
-// that costs next to nothing is always noisy relative to its own cost.)
+// that costs next to nothing is always noisy relative to its own cost.) One without these
+// either takes those from while the device's speed changed, widened by that change.
 func clean(sources []Source, opt Options) *campaign {
 	c := cleaner{campaign: &campaign{}, opt: opt, index: map[string]int{}, left: map[string][]string{}, seen: map[string]bool{}, several: len(sources) > 1}
 	c.least = leastOf(slices.Concat(sources, opt.Calibrate, opt.Audit), opt.Metric)
 	for _, s := range sources {
 		c.take(s, "")
 	}
-	best := len(c.keys)
-	for _, l := range c.noisy {
-		if l.Kind == role.Cell && l.Key != nil {
-			if i, ok := c.index[l.Key.String()]; ok && i < best {
-				c.leave("dropped noisy", title(&l.Record))
-				continue
-			}
-		}
-		if c.use(l, "") {
-			c.leave("noisy", title(&l.Record))
-		}
-	}
+	c.standIn("noisy", c.noisy)
+	c.standIn("drift", c.drifted)
 	for _, s := range opt.Calibrate {
 		c.take(s, role.Calibrate)
 	}
@@ -94,6 +85,22 @@ func clean(sources []Source, opt Options) *campaign {
 	}
 	c.finish()
 	return c.campaign
+}
+
+// standIn uses records for keys that have no better ones.
+func (c *cleaner) standIn(why string, records []named) {
+	best := len(c.keys)
+	for _, l := range records {
+		if l.Kind == role.Cell && l.Key != nil {
+			if i, ok := c.index[l.Key.String()]; ok && i < best {
+				c.leave("dropped "+why, title(&l.Record))
+				continue
+			}
+		}
+		if c.use(l, "") {
+			c.leave(why, title(&l.Record))
+		}
+	}
 }
 
 // cleaner gathers records while they are sorted out.
@@ -106,6 +113,7 @@ type cleaner struct {
 	readings [][]reading
 	fixed    []reading // of the overhead
 	noisy    []named   // cells and overheads that are noisy and nothing worse
+	drifted  []named   // those of which the device's speed changed, and nothing worse
 	left     map[string][]string
 	print    multiset
 	several  bool            // files of cells
@@ -147,6 +155,8 @@ func (c *cleaner) take(s Source, set role.Set) {
 			}
 		case usable(r, []record.Validity{record.Noisy}, c.opt.Metric) && r.Kind != role.Network:
 			c.noisy = append(c.noisy, named{l, s.Name})
+		case usable(r, []record.Validity{record.Noisy, record.Drift}, c.opt.Metric) && r.Kind != role.Network:
+			c.drifted = append(c.drifted, named{l, s.Name})
 		default:
 			c.leave("dropped "+record.Join(r.Validity, "+"), title(r))
 		}
@@ -177,6 +187,9 @@ func (c *cleaner) use(l named, set role.Set) bool {
 	if !ok {
 		c.leave("dropped no-"+string(c.opt.Metric), title(r))
 		return false
+	}
+	if c.opt.Metric != lut.Memory {
+		lo, hi = drifted(r, v, lo, hi)
 	}
 	switch r.Kind {
 	case role.Cell:
@@ -228,6 +241,32 @@ func (c *cleaner) use(l named, set role.Set) bool {
 		return c.network(l, set, v, lo, hi, n)
 	}
 	return true
+}
+
+// By how much a device's speed is taken to have changed where a record says that it did: not by
+// how much – the largest seen within a campaign of a shared host –, and at least, since slow
+// rounds are flagged too that were over when the campaign ended.
+const (
+	unknownDrift = 0.25
+	leastDrift   = 0.05
+)
+
+// drifted widens the interval of a record that is flagged for drift by how far the speed
+// moved while it was measured: the record is of one speed between the first and the last, and nobody
+// knows which.
+func drifted(r *record.Record, v, lo, hi float64) (float64, float64) {
+	if !slices.Contains(r.Validity, record.Drift) {
+		return lo, hi
+	}
+	moved := unknownDrift
+	if r.ReferenceRatio != nil && *r.ReferenceRatio > 0 {
+		moved = max(leastDrift, math.Abs(math.Log(*r.ReferenceRatio)))
+	}
+	if r.GroupRatio > 0 {
+		moved = max(moved, math.Abs(math.Log(r.GroupRatio)))
+	}
+	by := 1.96 * moved * math.Abs(v)
+	return v - math.Hypot(v-lo, by), v + math.Hypot(hi-v, by)
 }
 
 // once takes note of a cell's or an overhead's record, and reports whether it is new:
@@ -349,6 +388,8 @@ func (c *cleaner) finish() {
 			c.warn(why, "%d records are not ok but were used as asked: %s", n, names)
 		case "noisy":
 			c.warn(why, "%d records are noisy and were used, with their wide intervals, for want of better: %s", n, names)
+		case "drift":
+			c.warn(why, "%d records are from while the device's speed changed and were used, widened by the change, for want of better: %s", n, names)
 		case "non-positive":
 			c.warn(why, "%d records have a cost that is not positive and were refused: %s", n, names)
 		case "censored":

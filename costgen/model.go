@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
+	"github.com/isocost/isocost/benchmarks/deviceplan"
 	"github.com/isocost/isocost/costgen/devicemodel"
 	_ "github.com/isocost/isocost/costgen/pricer" // tables answer by their models
 	"github.com/isocost/isocost/internal/hint"
@@ -19,6 +19,9 @@ const contextError = 0.03
 
 // leastForModel is how many cells a model is fitted to at least.
 const leastForModel = 20
+
+// ErrTooFewCells is the error of a campaign from which no model of the device can be fitted.
+var ErrTooFewCells = errors.New("too few cells for a model of the device")
 
 // observations returns the campaign's evidence about kernels: cells with their noise, and the networks
 // that calibrate, which either only judge or teach as sums: what the calibration leaves of them.
@@ -38,27 +41,13 @@ func (c *campaign) observations(sums []float64) []devicemodel.Observation {
 	return obs
 }
 
-// FamilyOfNetwork returns the family that a network's name tells: the letters it begins with, so
-// that resnet18 and resnet50 are of one family, and mobilenetv2 and mobilenetv3 too. A network
-// without such a name is a family of its own.
-func FamilyOfNetwork(name string) string {
-	end := strings.IndexFunc(name, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') })
-	if end < 0 {
-		return name
-	}
-	if end == 0 {
-		return name
-	}
-	return name[:end]
-}
-
 // fitModel fits the device's model and the calibration to a campaign, and puts them into the
 // table. Cells alone teach the first model; the calibration is fitted to the networks as it prices
 // them without their families. A second model also learns from what that calibration leaves
 // of the networks, and stays if it prices families that it has not seen better.
 func fitModel(f *lut.File, c *campaign, traffic bool) (*fittedModel, error) {
 	if len(c.cells) < leastForModel {
-		return nil, hint.Wrap(fmt.Errorf("%d cells are too few for a model of the device, it needs %d", len(c.cells), leastForModel),
+		return nil, hint.Wrap(fmt.Errorf("%w: %d, it needs %d", ErrTooFewCells, len(c.cells), leastForModel),
 			"agent plan --device plans enough, or compile without --model")
 	}
 	m, err := devicemodel.Fit(c.observations(nil))
@@ -81,8 +70,8 @@ func fitModel(f *lut.File, c *campaign, traffic bool) (*fittedModel, error) {
 	f.Model = m.Data()
 
 	sums := make([]float64, len(c.calibrate))
-	for _, h := range held {
-		sums[h.index] = j.inverse(f.Calibration, c.calibrate[h.index])
+	for i, n := range c.calibrate {
+		sums[i] = j.inverse(f.Calibration, n)
 	}
 	taught, err := devicemodel.Fit(c.observations(sums))
 	if err != nil {
@@ -99,6 +88,11 @@ func fitModel(f *lut.File, c *campaign, traffic bool) (*fittedModel, error) {
 	}
 	return &fittedModel{j, m, held}, nil
 }
+
+// leastWhole is how many whole networks a calibration is fitted to alone. Short chains, which a
+// plan of a device has many of, teach the model; what a whole network costs beyond its kernels they do
+// not tell, and stand in only where there are fewer.
+const leastWhole = 12
 
 // judges are the networks that calibrate.
 type judges struct {
@@ -120,13 +114,20 @@ func (j *judges) overhead() float64 {
 }
 
 func (j *judges) held(m *devicemodel.Model) []heldOut {
-	var out []heldOut
+	var all, whole []heldOut
 	for _, h := range m.HeldOut() {
 		raw := h.Value + j.overhead()
-		out = append(out, heldOut{h.Observation - len(j.c.cells), raw, h.StdErr * h.Value / raw})
+		n := heldOut{h.Observation - len(j.c.cells), raw, h.StdErr * h.Value / raw}
+		all = append(all, n)
+		if !deviceplan.IsShort(j.c.calibrate[n.index].title()) {
+			whole = append(whole, n)
+		}
 	}
-	slices.SortFunc(out, func(a, b heldOut) int { return a.index - b.index })
-	return out
+	if len(whole) >= leastWhole {
+		all = whole
+	}
+	slices.SortFunc(all, func(a, b heldOut) int { return a.index - b.index })
+	return all
 }
 
 func (j *judges) apply(c *lut.Calibration, raw float64, n network) float64 {

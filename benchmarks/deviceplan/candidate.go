@@ -39,6 +39,11 @@ func FamilyOf(name string) string {
 	return family
 }
 
+// IsShort reports whether a name is that of a sum that is a small part of its network.
+func IsShort(name string) bool {
+	return FamilyOf(name) != "" && !strings.HasSuffix(name, ".0")
+}
+
 // Bounds of what is worth measuring. Weights of VGG's first classifier take half a second to
 // load and 411 MB for as long as the campaign lasts.
 const (

@@ -40,11 +40,13 @@ type Request struct {
 // Parts of a first campaign's time: what covers the census kernel by kernel, and what long
 // chains take, which show what kernels cost among others; short chains get the rest. Later
 // campaigns choose by Gains, with a part kept for long chains: intervals are calibrated by
-// them.
+// them. Of single kernels' time in the first campaign, and of all in later ones, a part at most is for
+// kinds and regimes of which there are too few.
 const (
 	cellPart  = 0.5
 	longPart  = 0.2
 	laterPart = 0.1
+	floorPart = 0.3
 )
 
 // never are the keys that may not be planned.
@@ -220,12 +222,21 @@ func (p *picker) fill(r Request, want []census.Kernel, cells, chains []Candidate
 		}
 	}
 	long, short = byTurns(chains, long), byTurns(chains, short)
-	if r.Gains == nil {
-		var failed error
-		cover(want, r.Measured, cells, func(i int) (taken, more bool) {
-			taken, more, failed = p.offer(cellPart*r.Seconds, &cells[i])
+	var failed error
+	accept := func(part float64) func(i int) (taken, more bool) {
+		return func(i int) (taken, more bool) {
+			taken, more, failed = p.offer(part*r.Seconds, &cells[i])
 			return taken, more && failed == nil
-		})
+		}
+	}
+	c := newCover(want, r.Measured, cells)
+	if r.Gains == nil {
+		if c.kindsFirst(accept(cellPart)) {
+			c.floor(accept(cellPart * floorPart))
+		}
+		if failed == nil {
+			c.greedy(accept(cellPart))
+		}
 		if failed != nil {
 			return failed
 		}
@@ -234,11 +245,20 @@ func (p *picker) fill(r Request, want []census.Kernel, cells, chains []Candidate
 		}
 		return p.until(r.Seconds, chains, short)
 	}
-	if err := p.until(laterPart*r.Seconds, chains, long); err != nil {
+	if c.floor(accept(floorPart)); failed != nil {
+		return failed
+	}
+	if err := p.until(p.spent+laterPart*r.Seconds, chains, long); err != nil {
 		return err
 	}
-	all := slices.Concat(cells, pick(chains, short))
-	return p.until(r.Seconds, all, spread(all, r.Gains(all)))
+	rest := make([]Candidate, 0, len(cells)+len(short))
+	for i, x := range cells {
+		if !c.chosen[i] {
+			rest = append(rest, x)
+		}
+	}
+	rest = append(rest, pick(chains, short)...)
+	return p.until(r.Seconds, rest, spread(rest, r.Gains(rest)))
 }
 
 func pick(of []Candidate, at []int) []Candidate {

@@ -44,7 +44,14 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 		if b.enough() {
 			break
 		}
-		if err := b.campaign(ctx, k); err != nil {
+		err := b.campaign(ctx, k)
+		if busy := (*tooBusy)(nil); errors.As(err, &busy) {
+			if b.out.Table == nil {
+				return nil, hint.Wrap(err, "give at least --minutes %.0f", math.Ceil(busy.seconds/60))
+			}
+			break // the time left is of no use
+		}
+		if err != nil {
 			if ctx.Err() == nil {
 				return nil, err
 			}
@@ -85,9 +92,9 @@ func (b *builder) tell(next string) {
 // campaign plans the k-th campaign if that was not done, measures what is not measured, and
 // fits.
 func (b *builder) campaign(ctx context.Context, k int) error {
-	seconds := ends(b.Seconds)[k]
-	if k > 0 {
-		seconds -= ends(b.Seconds)[k-1]
+	seconds, ok := b.time(k)
+	if !ok {
+		return nil
 	}
 	plan, err := b.folder.plan(k, func() (*benchmarks.Plan, error) { return b.plan(k, seconds) })
 	if err != nil {
@@ -95,7 +102,7 @@ func (b *builder) campaign(ctx context.Context, k int) error {
 	}
 	counts := plan.Counts()
 	b.tell(fmt.Sprintf("%d kernels, %d chains, %d models", counts[role.Cell], counts[role.Network], len(plan.Models)))
-	file, err := b.folder.measure(ctx, k, seconds, &b.Options)
+	file, err := b.folder.measure(ctx, k, seconds, b.Seconds-b.now.Spent, &b.Options)
 	if err != nil {
 		return err
 	}
@@ -103,12 +110,39 @@ func (b *builder) campaign(ctx context.Context, k int) error {
 		return err
 	}
 	b.sources = append(b.sources, costgen.FromFile(file))
-	b.learn(file, seconds)
-	return b.fit(counts)
+	b.now.Spent += file.End.DeviceS
+	b.now.Campaign++
+	b.now.Kernels += counts[role.Cell]
+	b.now.Chains += counts[role.Network]
+	b.learn(file)
+	err = b.fit()
+	if errors.Is(err, costgen.ErrTooFewCells) && k < len(ends(b.Seconds))-1 {
+		return nil // the next campaign goes on covering the census
+	}
+	return err
 }
 
+// time is what the k-th campaign may take: its share, less what those before it took too long,
+// which they do where the agent needed more for any interval. It is not ok where hardly any is left.
+func (b *builder) time(k int) (seconds float64, ok bool) {
+	ends := ends(b.Seconds)
+	before := 0.0
+	if k > 0 {
+		before = ends[k-1]
+	}
+	seconds = ends[k] - before
+	if late := b.now.Spent - before; late > longer*seconds {
+		left := seconds - late
+		return left, left >= seconds/2
+	}
+	return seconds, true
+}
+
+// longer is by what part of the next campaign's time those before it may be late before it is cut short for it.
+const longer = 0.2
+
 // learn takes from a campaign how fast the device is and how noisy.
-func (b *builder) learn(f *record.File, seconds float64) {
+func (b *builder) learn(f *record.File) {
 	var rounds, noise []float64
 	for _, e := range f.Records {
 		r := e.Record
@@ -133,14 +167,10 @@ func (b *builder) learn(f *record.File, seconds float64) {
 	}
 	b.speed = min(max(made, 0.1), 3)
 	b.noise = max(noise[len(noise)/2], 1e-3)
-	b.now.Spent += seconds
-	if f.End != nil {
-		b.now.Spent += f.End.DeviceS - seconds
-	}
 }
 
 // fit compiles what was measured so far.
-func (b *builder) fit(counts map[role.Role]int) error {
+func (b *builder) fit() error {
 	opt := b.Compile
 	opt.Model, opt.Traffic, opt.Level = true, true, true
 	opt.Accept = []record.Validity{record.Drift, record.Noisy} // levelled, and with intervals that say how little they are worth
@@ -156,9 +186,6 @@ func (b *builder) fit(counts map[role.Role]int) error {
 		return errors.New("the table has no model of the device")
 	}
 	b.model, b.out.Table = by.Model(), table
-	b.now.Campaign++
-	b.now.Kernels += counts[role.Cell]
-	b.now.Chains += counts[role.Network]
 	b.now.Error, b.now.Priced = expected(b.model, b.Census)
 	b.out.Stages = append(b.out.Stages, b.now)
 	return b.folder.keep(b.out.Stages)
@@ -195,7 +222,7 @@ func (b *builder) plan(k int, seconds float64) (*benchmarks.Plan, error) {
 		Census: b.Census, Unseen: b.Unseen, Seconds: share * max(seconds-beside, seconds/2), Schedule: schedule,
 		Seed: b.Seed<<16 | uint64(k), PerNetwork: shortChains,
 	}
-	if b.model == nil {
+	if k == 0 {
 		return deviceplan.Plan(r)
 	}
 	if b.speed > 0 {
@@ -212,6 +239,9 @@ func (b *builder) plan(k int, seconds float64) (*benchmarks.Plan, error) {
 				r.Measured = append(r.Measured, *l.Key)
 			}
 		}
+	}
+	if b.model == nil {
+		return deviceplan.Plan(r)
 	}
 	r.Most = mostKernels
 	networks := b.targets()

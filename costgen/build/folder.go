@@ -5,12 +5,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -150,17 +152,47 @@ func (f *folder) links() ([]deviceplan.Link, error) {
 	return deviceplan.Links(plan, mostLinks)
 }
 
-// measure has the k-th plan measured, as far as it is not, and reads the records.
-func (f *folder) measure(ctx context.Context, k int, seconds float64, o *Options) (*record.File, error) {
+// tooBusy is the error of a campaign that needs more time than the build has left.
+type tooBusy struct {
+	error
+	seconds float64
+}
+
+func (e *tooBusy) Unwrap() error { return e.error }
+
+// measure has the k-th plan measured, as far as it is not, in some seconds – up to most, if the
+// agent says that they are too few –, and reads the records.
+func (f *folder) measure(ctx context.Context, k int, seconds, most float64, o *Options) (*record.File, error) {
 	if file, err := f.records(k); err != nil || file != nil && file.End != nil {
 		return file, err
 	}
-	args := []string{"--plan", f.planPath(k), "--protocol", f.path("protocol.yaml"), "-o", f.recordPath(k),
-		"--max-time", time.Duration(seconds * float64(time.Second)).Round(time.Millisecond).String()}
+	args := []string{"--plan", f.planPath(k), "--protocol", f.path("protocol.yaml"), "-o", f.recordPath(k), "--json"}
 	if o.Target != "" && o.Target != "local" {
 		args = append(args, "--target", o.Target)
 	}
-	if err := agentprogram.Bench(ctx, o.Program, append(args, o.Args...), nil, o.Stderr); err != nil { // its summary on stdout is of this campaign alone
+	args = append(args, o.Args...)
+	bench := func(seconds float64) (needed float64, err error) {
+		var said bytes.Buffer // its summary is of this campaign alone
+		timed := slices.Insert(slices.Clone(args), 0, "--max-time", time.Duration(seconds*float64(time.Second)).Round(time.Millisecond).String())
+		err = agentprogram.Bench(ctx, o.Program, timed, &said, o.Stderr)
+		var short struct {
+			NeedS float64 `json:"need_s"`
+		}
+		if err != nil && json.Unmarshal(said.Bytes(), &short) == nil {
+			needed = short.NeedS
+		}
+		return needed, err
+	}
+	// A time too short for any interval, as it may be on a busy host, is refused before
+	// anything is measured, with what would do.
+	needed, err := bench(seconds)
+	if err != nil && needed > seconds && needed <= most {
+		_, err = bench(needed)
+	}
+	if err != nil && needed > most {
+		return nil, &tooBusy{err, needed}
+	}
+	if err != nil {
 		return nil, err
 	}
 	file, err := f.records(k)
