@@ -76,7 +76,7 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 	var fitted *fittedModel
 	if opt.Model {
 		var err error
-		if fitted, err = fitModel(&f, c, opt.Traffic && opt.Metric == lut.Latency); err != nil {
+		if fitted, err = fitModel(&f, c, opt.Prior, opt.Traffic && opt.Metric == lut.Latency); err != nil {
 			return nil, err
 		}
 	}

@@ -45,12 +45,16 @@ func (c *campaign) observations(sums []float64) []devicemodel.Observation {
 // table. Cells alone teach the first model; the calibration is fitted to the networks as it prices
 // them without their families. A second model also learns from what that calibration leaves
 // of the networks, and stays if it prices families that it has not seen better.
-func fitModel(f *lut.File, c *campaign, traffic bool) (*fittedModel, error) {
+func fitModel(f *lut.File, c *campaign, prior *lut.Table, traffic bool) (*fittedModel, error) {
 	if len(c.cells) < leastForModel {
 		return nil, hint.Wrap(fmt.Errorf("%w: %d, it needs %d", ErrTooFewCells, len(c.cells), leastForModel),
 			"agent plan --device plans enough, or compile without --model")
 	}
-	m, err := devicemodel.Fit(c.observations(nil))
+	from, err := priorOf(prior, f)
+	if err != nil {
+		return nil, err
+	}
+	m, err := devicemodel.FitFrom(from, c.observations(nil))
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +77,7 @@ func fitModel(f *lut.File, c *campaign, traffic bool) (*fittedModel, error) {
 	for i, n := range c.calibrate {
 		sums[i] = j.inverse(f.Calibration, n)
 	}
-	taught, err := devicemodel.Fit(c.observations(sums))
+	taught, err := devicemodel.FitFrom(from, c.observations(sums))
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +91,21 @@ func fitModel(f *lut.File, c *campaign, traffic bool) (*fittedModel, error) {
 		return &fittedModel{j, taught, heldBy}, nil
 	}
 	return &fittedModel{j, m, held}, nil
+}
+
+// priorOf is the model of another device's table, nil for no table.
+func priorOf(t *lut.Table, f *lut.File) (*devicemodel.Model, error) {
+	if t == nil {
+		return nil, nil
+	}
+	other := t.File()
+	switch {
+	case other.Model == nil:
+		return nil, hint.Wrap(fmt.Errorf("the prior, a table of %s, has no model", other.Device.Model), "costgen build makes tables with one, and costgen compile --model")
+	case other.Metric != f.Metric || other.Unit != f.Unit:
+		return nil, fmt.Errorf("the prior is of %s in %s, this table of %s in %s", other.Metric, other.Unit, f.Metric, f.Unit)
+	}
+	return devicemodel.FromData(other.Model)
 }
 
 // leastWhole is how many whole networks a calibration is fitted to alone. Short chains, which a

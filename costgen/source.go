@@ -69,6 +69,8 @@ type Options struct {
 	// Model also fits a model of the device, which prices kernels that were not measured. It
 	// is of latency or energy.
 	Model bool
+	// Prior is a table of another device whose model this one's starts from; nil for none.
+	Prior *lut.Table
 	// Level brings all campaigns to the speed of the earliest before anything else: for
 	// hosts whose speed changes from campaign to campaign.
 	Level bool

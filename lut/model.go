@@ -8,8 +8,12 @@ import (
 	"slices"
 )
 
-// ModelVersion is the version of the section that a table's model stands in.
-const ModelVersion = 1
+// ModelVersion is the version of the section that a table's model stands in; ModelVersionPrior is
+// that of one that rests on another device's.
+const (
+	ModelVersion      = 1
+	ModelVersionPrior = 2
+)
 
 // Model holds what costgen/devicemodel learned of the device: the state of a Gaussian process per
 // group of kernels. A table carries and checks it, but answers by its knots alone;
@@ -26,7 +30,9 @@ type Model struct {
 	// RMSPE is the root mean square relative error of those networks.
 	RMSPE float64 `json:"rmspe"`
 	// Sums is how many sums of several kernels taught the model.
-	Sums      int            `json:"sums"`
+	Sums int `json:"sums"`
+	// Prior is the other device's model that processes with lines rest on.
+	Prior     *ModelPrior    `json:"prior,omitempty"`
 	Processes []ModelProcess `json:"-"` // sorted by group; written one a line
 	Kernels   []ModelKernel  `json:"-"` // observed ones, sorted by key; written one a line
 }
@@ -35,6 +41,7 @@ type Model struct {
 type ModelProcess struct {
 	Group    string         `json:"group"`
 	Prices   []ModelPrices  `json:"prices"`
+	Lines    []ModelLine    `json:"lines,omitempty"` // where the mean is the prior's price: else the prices'
 	Features []ModelFeature `json:"features"`
 	Cats     []ModelCat     `json:"categories"`
 	Spread   float64        `json:"spread"` // variances of the logarithm of cost
@@ -54,6 +61,42 @@ type ModelPrices struct {
 	Kind      string             `json:"kind"`
 	Precision Precision          `json:"precision"`
 	Per       map[string]float64 `json:"per"`
+}
+
+// ModelLine is how the logarithm of cost follows from that of the prior's price, for a kind in one precision:
+// shift + slope times it. Kind "" stands for all others.
+type ModelLine struct {
+	Kind      string    `json:"kind"`
+	Precision Precision `json:"precision"`
+	Shift     float64   `json:"shift"`
+	Slope     float64   `json:"slope"`
+}
+
+// ModelPrior is another device's model as far as its prices need it: no variances.
+type ModelPrior struct {
+	Processes []ModelMean  `json:"processes"` // sorted by group
+	Kernels   []ModelShift `json:"kernels"`   // sorted by key
+	Prior     *ModelPrior  `json:"prior,omitempty"`
+}
+
+// ModelMean is the mean of a process: its fields are ModelProcess's.
+type ModelMean struct {
+	Group    string         `json:"group"`
+	Prices   []ModelPrices  `json:"prices"`
+	Lines    []ModelLine    `json:"lines,omitempty"`
+	Features []ModelFeature `json:"features"`
+	Cats     []ModelCat     `json:"categories"`
+	Spread   float64        `json:"spread"`
+	Bias     float64        `json:"bias"`
+	Inducing []Op           `json:"inducing"`
+	Mean     Floats         `json:"mean"`
+}
+
+// ModelShift is the mean of an observed kernel: its fields are ModelKernel's.
+type ModelShift struct {
+	Key   Op      `json:"key"`
+	Trust float64 `json:"trust"`
+	Shift float64 `json:"shift"`
 }
 
 // ModelFeature is a continuous feature of a group: where it is centred, its inverse length
@@ -121,13 +164,64 @@ func (m *Model) normalise() {
 			p.Cats[j].Values = orEmpty(p.Cats[j].Values)
 		}
 	}
+	m.Prior.normalise()
+}
+
+func (m *ModelPrior) normalise() {
+	if m == nil {
+		return
+	}
+	m.Processes, m.Kernels = orEmpty(m.Processes), orEmpty(m.Kernels)
+	for i := range m.Processes {
+		p := &m.Processes[i]
+		p.Prices, p.Features, p.Cats, p.Inducing, p.Mean = orEmpty(p.Prices), orEmpty(p.Features), orEmpty(p.Cats), orEmpty(p.Inducing), orEmpty(p.Mean)
+		for j := range p.Cats {
+			p.Cats[j].Values = orEmpty(p.Cats[j].Values)
+		}
+	}
+	m.Prior.normalise()
+}
+
+// deepestPrior bounds how many models may rest on one another.
+const deepestPrior = 8
+
+func (m *ModelPrior) validate(bad func(string, ...any)) {
+	for depth := 0; m != nil; depth, m = depth+1, m.Prior {
+		if depth == deepestPrior {
+			bad("model: more than %d models rest on one another", deepestPrior)
+			return
+		}
+		for i := range m.Processes {
+			p := &m.Processes[i]
+			if i > 0 && m.Processes[i-1].Group >= p.Group {
+				bad("model: process %q of the prior is duplicate or out of order", p.Group)
+			}
+			if len(p.Lines) > 0 && m.Prior == nil {
+				bad("model: process %q has lines to a prior that is not there", p.Group)
+			}
+			if len(p.Mean) != len(p.Inducing)+1 || !p.Mean.finite() {
+				bad("model: process %q of the prior has %d numbers for %d inducing points", p.Group, len(p.Mean), len(p.Inducing))
+			}
+			validateSizes(p.Group, p.Spread, p.Bias, p.Prices, p.Lines, p.Features, p.Cats, bad)
+		}
+		for i := range m.Kernels {
+			k := &m.Kernels[i]
+			if i > 0 && m.Kernels[i-1].Key.String() >= k.Key.String() || !(k.Trust >= 0 && k.Trust <= 1) || !finite(k.Shift) {
+				bad("model: kernel %s of the prior is duplicate, out of order or has the trust %v and the shift %v", k.Key, k.Trust, k.Shift)
+			}
+		}
+	}
 }
 
 func (m *Model) validate(bad func(string, ...any)) {
-	if m.Version != ModelVersion {
-		bad("the model is of version %d, want %d", m.Version, ModelVersion)
+	if m.Version != ModelVersion && m.Version != ModelVersionPrior {
+		bad("the model is of version %d, want %d or %d", m.Version, ModelVersion, ModelVersionPrior)
 		return
 	}
+	if (m.Version == ModelVersionPrior) != (m.Prior != nil) {
+		bad("a model of version %d rests on a prior, one of version %d on none", ModelVersionPrior, ModelVersion)
+	}
+	m.Prior.validate(bad)
 	if !positive(m.Widen) || !(m.Context >= 0) || !finite(m.Context) || m.Families < 0 || m.Networks < 0 || m.Sums < 0 || !(m.RMSPE >= 0) || !finite(m.RMSPE) {
 		bad("model: intervals must be widened by a positive number and counts not negative, got %v, %v, %d, %d, %d, %v", m.Widen, m.Context, m.Families, m.Networks, m.Sums, m.RMSPE)
 	}
@@ -135,6 +229,9 @@ func (m *Model) validate(bad func(string, ...any)) {
 		p := &m.Processes[i]
 		if i > 0 && m.Processes[i-1].Group >= p.Group {
 			bad("model: process %q is duplicate or out of order", p.Group)
+		}
+		if len(p.Lines) > 0 && m.Prior == nil {
+			bad("model: process %q has lines to a prior that is not there", p.Group)
 		}
 		p.validate(m.Sums, bad)
 	}
@@ -169,24 +266,37 @@ func (p *ModelProcess) validate(sums int, bad func(string, ...any)) {
 			break
 		}
 	}
-	if !positive(p.Spread) || !(p.Own >= 0) || !finite(p.Own) || !(p.Bias >= 0) || !finite(p.Bias) {
-		bad("model: process %q has variances %v, %v, %v", p.Group, p.Spread, p.Own, p.Bias)
+	if !(p.Own >= 0) || !finite(p.Own) {
+		bad("model: process %q has the variance %v", p.Group, p.Own)
 	}
-	for _, x := range p.Prices {
+	validateSizes(p.Group, p.Spread, p.Bias, p.Prices, p.Lines, p.Features, p.Cats, bad)
+}
+
+// validateSizes checks what a process and the mean of one have alike.
+func validateSizes(group string, spread, bias float64, prices []ModelPrices, lines []ModelLine, features []ModelFeature, cats []ModelCat, bad func(string, ...any)) {
+	if !positive(spread) || !(bias >= 0) || !finite(bias) {
+		bad("model: process %q has variances %v, %v", group, spread, bias)
+	}
+	for _, x := range lines {
+		if !finite(x.Shift) || !finite(x.Slope) {
+			bad("model: process %q follows its prior by %v + %v", group, x.Shift, x.Slope)
+		}
+	}
+	for _, x := range prices {
 		for name, v := range x.Per {
 			if !(v >= 0) || !finite(v) {
-				bad("model: process %q in %s pays %v per %s", p.Group, x.Precision, v, name)
+				bad("model: process %q in %s pays %v per %s", group, x.Precision, v, name)
 			}
 		}
 	}
-	for _, x := range p.Features {
+	for _, x := range features {
 		if !finite(x.Centre) || !(x.Inverse >= 0) || !finite(x.Inverse) || !finite(x.Lo) || !finite(x.Hi) {
-			bad("model: process %q: feature %s is %+v", p.Group, x.Name, x)
+			bad("model: process %q: feature %s is %+v", group, x.Name, x)
 		}
 	}
-	for _, x := range p.Cats {
+	for _, x := range cats {
 		if !(x.Weight >= 0) || !finite(x.Weight) || !slices.IsSorted(x.Values) {
-			bad("model: process %q: category %s has the weight %v or its values are not sorted", p.Group, x.Name, x.Weight)
+			bad("model: process %q: category %s has the weight %v or its values are not sorted", group, x.Name, x.Weight)
 		}
 	}
 }

@@ -104,7 +104,8 @@ func TestUnseenKernelsAreNotPlanned(t *testing.T) {
 	}
 }
 
-// TestGainsDecide: once something was measured, what teaches most per second is planned.
+// TestGainsDecide: once something was measured, what teaches most per second is planned, beside what
+// kinds and regimes still lack.
 func TestGainsDecide(t *testing.T) {
 	r := Request{Census: builtIn(t), Seconds: 20, Schedule: schedule, Seed: 3, Most: 800,
 		Gains: func(cs []Candidate) []float64 {
@@ -126,8 +127,51 @@ func TestGainsDecide(t *testing.T) {
 			counts[c.Key.Kind]++
 		}
 	}
-	if counts["dwconv"] < 20 || len(counts) > 2 {
-		t.Errorf("planned %v, want dwconv before all else", counts)
+	others := -counts["dwconv"]
+	for _, n := range counts {
+		others += n
+	}
+	if counts["dwconv"] < 20 || others > counts["dwconv"]/2 {
+		t.Errorf("planned %v, want dwconv most of all", counts)
+	}
+}
+
+// TestFloor: of each kind and regime of the census some kernels are chosen as far as it has them,
+// one of each kind before all else.
+func TestFloor(t *testing.T) {
+	want := builtIn(t).Kernels()
+	var candidates []Candidate
+	kinds, regimes := map[string]int{}, map[string]int{}
+	for _, k := range want {
+		candidates = append(candidates, Candidate{Ops: []lut.Op{k.Op}, Seconds: 1})
+		kinds[kindOf(k.Op)]++
+		regimes[regime(k.Op)]++
+	}
+	measured := want[0].Op
+	c := newCover(want, []lut.Op{measured}, candidates)
+	c.kindsFirst(func(int) (taken, more bool) { return true, true })
+	for k := range kinds {
+		if c.kinds[k] != 1 {
+			t.Errorf("of kind %s %d kernels are chosen first, want one", k, c.kinds[k])
+		}
+	}
+	taken := 0
+	c.floor(func(int) (bool, bool) { taken++; return true, true })
+	for k, n := range kinds {
+		if c.kinds[k] < min(n, leastOfKind) {
+			t.Errorf("of kind %s %d kernels are chosen of %d", k, c.kinds[k], n)
+		}
+	}
+	for r, n := range regimes {
+		if c.counts[r] < min(n, leastOfRegime) {
+			t.Errorf("of regime %s %d kernels are chosen of %d", r, c.counts[r], n)
+		}
+	}
+	if most := leastOfKind*len(kinds) + leastOfRegime*len(regimes); taken > most {
+		t.Errorf("the floor takes %d kernels, want at most %d", taken, most)
+	}
+	if g := "conv/fp32 g k=3 s"; regimes[g] == 0 {
+		t.Errorf("grouped convolutions are no regime of %v", regimes)
 	}
 }
 

@@ -28,7 +28,7 @@ import (
 type buildOptions struct {
 	targets                             []string
 	minutes, err                        float64
-	census, unseen, protocol            string
+	census, unseen, protocol, prior     string
 	precisions                          []string
 	agent, dir, out                     string
 	backend, provider, simDevice, cores string
@@ -65,6 +65,7 @@ beside the table. Several targets are measured side by side, each with a table o
 			f.StringSliceVar(&o.precisions, "precision", []string{string(lut.FP32)}, "`precisions` of the networks to price")
 			f.StringVar(&o.census, "census", "", "price networks like those of this census `FILE` (default: the built-in one of public networks)")
 			f.StringVar(&o.unseen, "unseen", "", "measure no kernel of the networks in this census `FILE` and nothing of their families: they will judge the table")
+			f.StringVar(&o.prior, "prior", "", "start from the model of another device's table `FILE`, where it fits: a second device takes less time")
 			f.Uint64Var(&o.seed, "seed", 1, "seed of the chains that are drawn and of orders")
 			f.BoolVar(&o.json, "json", false, "print each campaign as one JSON object")
 			f.StringVar(&o.backend, "backend", "", "runtime to measure: ort, tflite, sim (default: agent's)")
@@ -75,7 +76,7 @@ beside the table. Several targets are measured side by side, each with a table o
 			f.StringVar(&o.protocol, "protocol", "", "measure by this protocol `FILE` (default: one for many models and little time)")
 			f.StringVar(&o.agent, "agent", "", "agent program to run (default: beside this one, else in the path)")
 			f.StringArrayVar(&o.benchArgs, "bench-arg", nil, "hand this `ARGUMENT` to agent bench too; may be repeated")
-			cli.Group(f, "Networks", "precision", "census", "unseen")
+			cli.Group(f, "Networks", "precision", "census", "unseen", "prior")
 			cli.Group(f, "Device", "target", "backend", "provider", "threads", "cores", "sim-device", "protocol", "agent", "bench-arg")
 			return o.run
 		},
@@ -121,7 +122,7 @@ func (o *buildOptions) run(ctx context.Context, env cli.Env, args []string) erro
 		if len(o.targets) > 1 {
 			tables[i] = filepath.Join(o.out, fileOf(t)+".lut.json")
 		}
-		if err := cli.NewOutput("-o", tables[i], o.census, o.unseen, o.protocol); err != nil && len(o.targets) == 1 {
+		if err := cli.NewOutput("-o", tables[i], o.census, o.unseen, o.protocol, o.prior); err != nil && len(o.targets) == 1 {
 			return err
 		}
 	}
@@ -167,6 +168,11 @@ func (o *buildOptions) options() (b build.Options, err error) {
 	}
 	if o.unseen != "" {
 		if b.Unseen, err = census.Open(o.unseen); err != nil {
+			return b, err
+		}
+	}
+	if o.prior != "" {
+		if b.Compile.Prior, err = readTable(o.prior); err != nil {
 			return b, err
 		}
 	}

@@ -16,6 +16,7 @@ type compileOptions struct {
 	costgen.Options
 	calibrate, audit []string
 	accept           []string // validity codes
+	prior            string
 	out              string
 	json             bool
 }
@@ -56,6 +57,7 @@ hold all three. The same records in any order give the same bytes.`,
 			f.BoolVar(&o.Traffic, "traffic", false, "also try calibrations that price the bytes a network moves, for predicting exported models (isosearch prices without)")
 			f.BoolVar(&o.Level, "level", false, "bring all record files to the speed of the earliest: by the networks that they share, else by the drift reference and the model")
 			f.BoolVar(&o.Model, "model", false, "also fit a model of the device, by which costgen predict prices kernels that were not measured")
+			f.StringVar(&o.prior, "prior", "", "start the model from that of another device's table `FILE`, where it fits")
 			cli.Group(f, "Networks", "calibrate", "audit", "judge", "traffic")
 			f.StringVar((*string)(&o.Policy), "policy", string(costgen.Defaults.Policy), "how families are made monotone: isotonic (smooths noise, keeps significant falls), regime (splits the axis there), strict (smooths all) or raw")
 			f.StringVar((*string)(&o.Metric), "metric", string(costgen.Defaults.Metric), "metric to compile: latency, energy or memory")
@@ -78,8 +80,17 @@ func (o *compileOptions) run(ctx context.Context, env cli.Env, args []string) er
 	if err := o.Validate(); err != nil {
 		return cli.Usage(err)
 	}
-	if err := cli.NewOutput("-o", o.out, slices.Concat(args, o.calibrate, o.audit)...); err != nil {
+	if err := cli.NewOutput("-o", o.out, slices.Concat(args, o.calibrate, o.audit, []string{o.prior})...); err != nil {
 		return err
+	}
+	if o.prior != "" {
+		if !o.Model {
+			return cli.Usagef("--prior goes with --model")
+		}
+		var err error
+		if o.Prior, err = readTable(o.prior); err != nil {
+			return err
+		}
 	}
 	sources, err := readSources(args)
 	if err != nil {

@@ -38,6 +38,7 @@ type settings struct {
 	Protocol string   `json:"protocol"`
 	Census   string   `json:"census_sha256"`
 	Unseen   string   `json:"unseen_sha256,omitempty"`
+	Prior    string   `json:"prior_sha256,omitempty"`
 	Seconds  float64  `json:"seconds"`
 	Error    float64  `json:"error,omitempty"`
 	Seed     uint64   `json:"seed"`
@@ -65,6 +66,10 @@ func open(o *Options) (*folder, error) {
 	want := settings{Format: Format, Target: o.Target, Args: append([]string{}, o.Args...), Protocol: o.Protocol, Seconds: o.Seconds, Error: o.Error, Seed: o.Seed}
 	if want.Census, err = hashOf(o.Census); err == nil && o.Unseen != nil {
 		want.Unseen, err = hashOf(o.Unseen)
+	}
+	if t := o.Compile.Prior; t != nil {
+		sum := sha256.Sum256(t.Encode())
+		want.Prior = hex.EncodeToString(sum[:])
 	}
 	var text []byte
 	if err == nil {

@@ -24,7 +24,7 @@ type Options struct {
 	Seconds float64 // device time in all
 	Error   float64 // expected error at which the build ends, a fraction; 0 goes on to the end
 	Seed    uint64
-	Compile costgen.Options // of the table; Model is set
+	Compile costgen.Options // of the table, its prior included; Model is set
 
 	Stderr io.Writer // of agent; nil discards
 	// Tell, when set, is told how far the build is: before each campaign and at the end.
@@ -54,6 +54,9 @@ func (o *Options) validate() error {
 	add(o.Census == nil || len(o.Census.Networks) == 0, "no network to price")
 	add(!(o.Seconds >= 1) || math.IsInf(o.Seconds, 0), "%v seconds of device time, want at least 1", o.Seconds)
 	add(!(o.Error >= 0 && o.Error < 1), "an expected error of %v, want a fraction", o.Error)
+	if t := o.Compile.Prior; t != nil {
+		add(t.File().Model == nil, "a prior without a model of its device")
+	}
 	return errors.Join(errs...)
 }
 

@@ -28,20 +28,50 @@ func (m *Model) Data() *lut.Model {
 		d.Kernels = append(d.Kernels, lut.ModelKernel{Key: op, Trust: stats.Significant(k.trust), Shift: stats.Significant(k.shift),
 			Noise: stats.Significant(k.noise), Sums: single(k.sums)})
 	}
+	if prior := m.prior(); prior != nil {
+		d.Version, d.Prior = lut.ModelVersionPrior, prior.means()
+	}
+	return d
+}
+
+// prior is the model that this one rests on, nil for none.
+func (m *Model) prior() *Model {
+	for _, p := range m.processes {
+		if p.prior != nil {
+			return p.prior
+		}
+	}
+	return nil
+}
+
+// means are what other models need to rest on this one.
+func (m *Model) means() *lut.ModelPrior {
+	all := m.Data()
+	d := &lut.ModelPrior{Prior: all.Prior}
+	for _, p := range all.Processes {
+		d.Processes = append(d.Processes, lut.ModelMean{Group: p.Group, Prices: p.Prices, Lines: p.Lines, Features: p.Features, Cats: p.Cats,
+			Spread: p.Spread, Bias: p.Bias, Inducing: p.Inducing, Mean: p.Mean})
+	}
+	for _, k := range all.Kernels {
+		d.Kernels = append(d.Kernels, lut.ModelShift{Key: k.Key, Trust: k.Trust, Shift: k.Shift})
+	}
 	return d
 }
 
 func (p *process) data() lut.ModelProcess {
 	d := lut.ModelProcess{Group: p.name, Spread: p.spread, Own: p.own, Bias: p.bias, Mean: single(p.mean), Learned: single(p.sums.a)}
-	tariffs := slices.SortedFunc(maps.Keys(p.prices), func(a, b tariff) int {
+	order := func(a, b tariff) int {
 		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.precision, b.precision))
-	})
-	for _, t := range tariffs {
+	}
+	for _, t := range slices.SortedFunc(maps.Keys(p.prices), order) {
 		per := map[string]float64{}
 		for i, v := range p.prices[t] {
 			per[physicsNames[i]] = v
 		}
 		d.Prices = append(d.Prices, lut.ModelPrices{Kind: t.kind, Precision: t.precision, Per: per})
+	}
+	for _, t := range slices.SortedFunc(maps.Keys(p.lines), order) {
+		d.Lines = append(d.Lines, lut.ModelLine{Kind: t.kind, Precision: t.precision, Shift: p.lines[t].shift, Slope: p.lines[t].slope})
 	}
 	for i, f := range p.active {
 		d.Features = append(d.Features, lut.ModelFeature{Name: featureNames[f], Centre: p.centre[i], Inverse: p.inverse[i], Lo: p.lo[i], Hi: p.hi[i]})
@@ -61,13 +91,29 @@ func (p *process) data() lut.ModelProcess {
 // FromData prepares the model of a table, which lut has validated. It fails when the table was
 // written with features that this version does not know.
 func FromData(d *lut.Model) (*Model, error) {
+	prior, err := fromMeans(d.Prior)
+	if err != nil {
+		return nil, err
+	}
 	m := &Model{processes: map[string]*process{}, known: map[string]*knowledge{}, sums: d.Sums, widen: d.Widen, context: d.Context,
 		families: d.Families, networks: d.Networks, heldError: d.RMSPE}
 	for i := range d.Processes {
-		p, err := fromData(&d.Processes[i], d.Sums)
+		x := &d.Processes[i]
+		p, err := fromMean(&lut.ModelMean{Group: x.Group, Prices: x.Prices, Lines: x.Lines, Features: x.Features, Cats: x.Cats,
+			Spread: x.Spread, Bias: x.Bias, Inducing: x.Inducing, Mean: x.Mean}, prior)
 		if err != nil {
-			return nil, hint.Wrap(fmt.Errorf("the table's model, %s: %w", d.Processes[i].Group, err), "compile the records again, or use the costgen that wrote the table")
+			return nil, err
 		}
+		p.own = x.Own
+		n := len(p.inducing) + 1
+		p.post = newMatrix(n, n)
+		for i, at := 0, 0; i < n; i++ {
+			for j := range i + 1 {
+				p.post.a[i*n+j] = float64(x.Posterior[at])
+				at++
+			}
+		}
+		p.sums = matrix{n, d.Sums, double(x.Learned)}
 		m.processes[p.name] = p
 	}
 	for i := range d.Kernels {
@@ -77,8 +123,34 @@ func FromData(d *lut.Model) (*Model, error) {
 	return m, nil
 }
 
-func fromData(d *lut.ModelProcess, sums int) (*process, error) {
-	p := &process{name: d.Group, spread: d.Spread, own: d.Own, bias: d.Bias, mean: double(d.Mean), prices: map[tariff][physicsTerms]float64{}}
+// fromMeans prepares a model for its prices alone.
+func fromMeans(d *lut.ModelPrior) (*Model, error) {
+	if d == nil {
+		return nil, nil
+	}
+	prior, err := fromMeans(d.Prior)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{processes: map[string]*process{}, known: map[string]*knowledge{}}
+	for i := range d.Processes {
+		p, err := fromMean(&d.Processes[i], prior)
+		if err != nil {
+			return nil, err
+		}
+		m.processes[p.name] = p
+	}
+	for _, k := range d.Kernels {
+		m.known[k.Key.String()] = &knowledge{trust: k.Trust, shift: k.Shift}
+	}
+	return m, nil
+}
+
+func fromMean(d *lut.ModelMean, prior *Model) (*process, error) {
+	unknown := func(what, name string) error {
+		return hint.Wrap(fmt.Errorf("the table's model, %s: the %s %q is not known", d.Group, what, name), "compile the records again, or use the costgen that wrote the table")
+	}
+	p := &process{name: d.Group, spread: d.Spread, bias: d.Bias, mean: double(d.Mean), prices: map[tariff][physicsTerms]float64{}}
 	for _, x := range d.Prices {
 		var v [physicsTerms]float64
 		for i, name := range physicsNames {
@@ -86,15 +158,21 @@ func fromData(d *lut.ModelProcess, sums int) (*process, error) {
 		}
 		for name := range x.Per {
 			if !slices.Contains(physicsNames[:], name) {
-				return nil, fmt.Errorf("a price per %q is not known", name)
+				return nil, unknown("price per", name)
 			}
 		}
 		p.prices[tariff{x.Kind, x.Precision}] = v
 	}
+	for _, x := range d.Lines {
+		if p.lines == nil {
+			p.prior, p.lines = prior, map[tariff]line{}
+		}
+		p.lines[tariff{x.Kind, x.Precision}] = line{x.Shift, x.Slope}
+	}
 	for _, x := range d.Features {
 		f := slices.Index(featureNames[:], x.Name)
 		if f < 0 {
-			return nil, fmt.Errorf("the feature %q is not known", x.Name)
+			return nil, unknown("feature", x.Name)
 		}
 		p.active = append(p.active, f)
 		p.centre, p.inverse, p.lo, p.hi = append(p.centre, x.Centre), append(p.inverse, x.Inverse), append(p.lo, x.Lo), append(p.hi, x.Hi)
@@ -108,15 +186,6 @@ func fromData(d *lut.ModelProcess, sums int) (*process, error) {
 		p.inducing = append(p.inducing, pt)
 	}
 	p.prepare()
-	n := len(p.inducing) + 1
-	p.post = newMatrix(n, n)
-	for i, at := 0, 0; i < n; i++ {
-		for j := range i + 1 {
-			p.post.a[i*n+j] = float64(d.Posterior[at])
-			at++
-		}
-	}
-	p.sums = matrix{n, sums, double(d.Learned)}
 	p.finish()
 	return p, nil
 }

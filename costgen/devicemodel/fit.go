@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
@@ -67,7 +68,10 @@ type fitter struct {
 // Fit learns a device from observations. The same observations in any order of kernels give
 // the same model up to rounding. It fails on an observation without kernels, value or error,
 // and when there are none.
-func Fit(obs []Observation) (*Model, error) {
+func Fit(obs []Observation) (*Model, error) { return FitFrom(nil, obs) }
+
+// FitFrom learns a device as Fit does, starting from another device's model, nil for none: see Leans.
+func FitFrom(prior *Model, obs []Observation) (*Model, error) {
 	if len(obs) == 0 {
 		return nil, hint.Wrap(errors.New("no observation to fit a device's model to"), "agent bench --plan measures kernels")
 	}
@@ -91,11 +95,14 @@ func Fit(obs []Observation) (*Model, error) {
 		p.shape(f.of(g))
 		f.m.processes[g] = p
 		for _, i := range f.members[g] {
-			f.base[i] = math.Log(max(p.physics(f.sites[i]), 1e-12))
+			f.base[i], _ = p.base(f.sites[i])
 		}
 	}
 	use := f.vocal()
-	f.learn(slices.Clone(f.base))
+	evidence := f.learn(f.base)
+	if prior != nil {
+		f.lean(prior, evidence)
+	}
 	f.place()
 	eta := f.settle(f.m, use, f.base, rounds)
 	if f.noisy() { // residuals of noisy kernels were taken around the physics
@@ -207,9 +214,12 @@ func (f *fitter) noisy() bool {
 	return false
 }
 
-// learn sets each process's sizes by the kernels' own measurements around eta.
-func (f *fitter) learn(eta []float64) {
+// learn sets each process's sizes by the kernels' own measurements around eta, and returns how
+// likely these are then, as a logarithm.
+func (f *fitter) learn(eta []float64) map[string]float64 {
 	own := f.directs(f.vocal())
+	var mu sync.Mutex
+	evidence := map[string]float64{}
 	each(f.groups(), func(g string) {
 		var sites []*site
 		var r, noise []float64
@@ -219,14 +229,18 @@ func (f *fitter) learn(eta []float64) {
 				sites, r, noise = append(sites, f.sites[i]), append(r, z-f.base[i]), append(noise, v)
 			}
 		}
-		f.m.processes[g].learn(sites, r, noise)
+		l := f.m.processes[g].learn(sites, r, noise)
+		mu.Lock()
+		evidence[g] = l
+		mu.Unlock()
 	})
+	return evidence
 }
 
 // place chooses inducing points and computes each kernel's coordinates.
 func (f *fitter) place() {
 	f.phi, f.rest = make([][]float64, len(f.sites)), make([]float64, len(f.sites))
-	each(f.groups(), func(g string) {
+	each(slices.Sorted(maps.Keys(f.m.processes)), func(g string) {
 		p := f.m.processes[g]
 		points := make([]point, len(f.members[g]))
 		for k, i := range f.members[g] {

@@ -5,17 +5,23 @@ import (
 	"slices"
 )
 
-// learnMost bounds how many kernels the sizes of a process are learned from.
-const learnMost = 240
+// learnMost bounds how many kernels the sizes of a process are learned from; of fewer than learnLeast
+// nothing is. After learnSteps they hardly move.
+const (
+	learnMost  = 240
+	learnLeast = 6
+	learnSteps = 50
+)
 
 // learn sets the sizes of the covariance – variances, length scales, weights of categories –
 // to those that make the residuals most likely (type II maximum likelihood with weak priors on
 // the logarithms; Rasmussen and Williams 2006, section 5.4), by RProp steps
-// (Riedmiller and Braun 1993). Residuals are r, known to the variances noise.
-func (p *process) learn(sites []*site, r, noise []float64) {
+// (Riedmiller and Braun 1993). Residuals are r, known to the variances noise. It returns the logarithm of
+// their likelihood then, up to a constant.
+func (p *process) learn(sites []*site, r, noise []float64) float64 {
 	n := len(sites)
-	if n < 6 {
-		return
+	if n == 0 {
+		return 0
 	}
 	pick := make([]int, 0, learnMost)
 	for i := range n {
@@ -67,7 +73,11 @@ func (p *process) learn(sites []*site, r, noise []float64) {
 		step[j] = 0.2
 	}
 	best, bestTheta := math.Inf(-1), slices.Clone(theta)
-	for range 50 {
+	steps := learnSteps
+	if n < learnLeast { // too few to learn from
+		steps = 1
+	}
+	for range steps {
 		l := p.likelihood(raw, y, v, theta, grad)
 		for j := range theta {
 			e := (theta[j] - prior[j]) / sd[j]
@@ -90,6 +100,9 @@ func (p *process) learn(sites []*site, r, noise []float64) {
 		}
 		copy(last, grad)
 	}
+	if n < learnLeast {
+		return best
+	}
 	p.spread, p.own, p.bias = math.Exp(bestTheta[0]), math.Exp(bestTheta[1]), math.Exp(bestTheta[2])
 	for j := range d {
 		p.inverse[j] = math.Exp(bestTheta[3+j])
@@ -97,6 +110,7 @@ func (p *process) learn(sites []*site, r, noise []float64) {
 	for j := range c {
 		p.cats[j].weight = math.Exp(bestTheta[3+d+j])
 	}
+	return best
 }
 
 // likelihood is the logarithm of the marginal likelihood at theta and its gradient.

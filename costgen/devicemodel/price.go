@@ -55,11 +55,12 @@ func (m *Model) locate(op lut.Op, k *knowledge) *placement {
 	if p == nil {
 		return nil
 	}
-	if _, ok := p.prices[tariff{"", op.Precision}]; !ok {
+	base, ok := p.base(&s)
+	if !ok {
 		return nil
 	}
 	pt, unseen := p.embed(&s)
-	pl := &placement{p: p, base: math.Log(max(p.physics(&s), 1e-12)), cov: make([]float64, len(p.inducing)), status: Interpolated}
+	pl := &placement{p: p, base: base, cov: make([]float64, len(p.inducing)), status: Interpolated}
 	for i := range p.inducing {
 		pl.cov[i] = p.covariance(&pt, &p.inducing[i])
 	}

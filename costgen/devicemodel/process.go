@@ -14,10 +14,12 @@ import (
 type process struct {
 	name    string
 	prices  map[tariff][physicsTerms]float64
-	active  []int     // features that vary among the observed kernels
-	centre  []float64 // of the active features
-	inverse []float64 // their inverse length scales
-	lo, hi  []float64 // their observed range
+	prior   *Model          // another device's, whose prices are the mean: nil for the physics
+	lines   map[tariff]line // from the prior's prices to the mean
+	active  []int           // features that vary among the observed kernels
+	centre  []float64       // of the active features
+	inverse []float64       // their inverse length scales
+	lo, hi  []float64       // their observed range
 	cats    []category
 	spread  float64 // variance of the process
 	own     float64 // variance of what is a kernel's own
@@ -117,6 +119,9 @@ func (p *process) covariance(a, b *point) float64 {
 // are sound before anything is learned.
 func (p *process) shape(sites []*site) {
 	for f := range features {
+		if len(sites) == 0 {
+			break
+		}
 		mean, lo, hi := 0.0, math.Inf(1), math.Inf(-1)
 		for _, s := range sites {
 			mean += s.x[f] / float64(len(sites))

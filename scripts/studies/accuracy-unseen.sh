@@ -8,9 +8,9 @@
 # would have made in less time are compiled from its first campaigns: the learning curve.
 #
 #   MODELS_DIR      exported models (default demo/models; those missing are exported by
-#                   scripts/export_models.py, which wants torch, torchvision, timm, onnx,
-#                   onnxscript and onnxruntime)
-#   PYTHON          the interpreter that has these (default python3)
+#                   scripts/export_models.py)
+#   PYTHON          an interpreter with torch, torchvision, timm, onnx, onnxscript and onnxruntime (default: the
+#                   one that scripts/setup-python.sh torch sets up, where a model is missing)
 #   UNSEEN_DIR      where everything is kept (default demo/accuracy-unseen); it goes on where it was
 #   MINUTES         device time of each table (default 10)
 #   TRUTH_TIME      device time of each measurement of the networks (default 40s)
@@ -21,7 +21,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 models=${MODELS_DIR:-demo/models}
-python=${PYTHON:-python3}
 dir=${UNSEEN_DIR:-demo/accuracy-unseen}
 minutes=${MINUTES:-10}
 truth=${TRUTH_TIME:-40s}
@@ -53,10 +52,10 @@ if [[ $steps == *" export "* ]]; then
 	missing=()
 	for p in "${precisions[@]}"; do
 		for n in "${networks[@]}"; do
-			[ -e "$models/${n%%=*}.$(form "$p").onnx" ] || missing+=("${n%%=*}")
+			if [ ! -e "$models/${n%%=*}.$(form "$p").onnx" ] && [[ " ${missing[*]-} " != *" ${n%%=*} "* ]]; then missing+=("${n%%=*}"); fi
 		done
 	done
-	if [ ${#missing[@]} -gt 0 ]; then allow_partial "$python" scripts/export_models.py -o "$models" --forms script,qdq "${missing[@]}"; fi
+	if [ ${#missing[@]} -gt 0 ]; then allow_partial "${PYTHON:-$(scripts/setup-python.sh torch)}" scripts/export_models.py -o "$models" --forms script,qdq "${missing[@]}"; fi
 	for p in "${precisions[@]}"; do
 		rm -f "$dir/$p.unseen.gz"
 		for n in "${networks[@]}"; do
@@ -114,7 +113,7 @@ if [[ $steps == *" page "* ]]; then
 			fi
 		done
 	done
-	text=$("$python" scripts/studies/accuracy_unseen.py --minutes "$minutes" "$dir" "${precisions[@]}")
+	text=$("${PYTHON:-python3}" scripts/studies/accuracy_unseen.py --minutes "$minutes" "$dir" "${precisions[@]}")
 	echo "$text"
 	if [ "${RESULTS:-1}" = 1 ]; then scripts/studies/results.sh accuracy-unseen 'make accuracy-unseen' <<<"$text"; fi
 fi
