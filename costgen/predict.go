@@ -124,6 +124,7 @@ func (p *Prediction) byModel(m *devicemodel.Model, kernels []Kernel) devicemodel
 	for i, t := range terms {
 		at[t.Op.String()] = i
 	}
+	alone := make([]*devicemodel.Estimate, len(terms))
 	p.Known = e.Value
 	p.Basis = map[devicemodel.Status]float64{}
 	for i := range kernels {
@@ -135,7 +136,11 @@ func (p *Prediction) byModel(m *devicemodel.Model, kernels []Kernel) devicemodel
 			continue
 		}
 		extrapolated := part.Status == devicemodel.Extrapolated
-		p.Kernels = append(p.Kernels, PricedKernel{k.Name, k.Op, part.Value / n, part.Lo / n, part.Hi / n, extrapolated, part.Status, part.Share / n, false})
+		if alone[term] == nil {
+			one := m.Price([]devicemodel.Term{{Op: k.Op, Count: 1}})
+			alone[term] = &one
+		}
+		p.Kernels = append(p.Kernels, PricedKernel{k.Name, k.Op, part.Value / n, alone[term].Lo, alone[term].Hi, extrapolated, part.Status, part.Share / n, false})
 		p.Extrapolated = p.Extrapolated || extrapolated
 		p.Basis[part.Status] += part.Value / n / e.Value
 	}

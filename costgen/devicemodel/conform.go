@@ -70,7 +70,15 @@ func (f *fitter) conform(obs []Observation, eta []float64) {
 			q := *p
 			m.processes[g] = &q
 		}
-		f.settle(m, use, eta, heldRounds)
+		wanted := make([]bool, len(f.sites))
+		for family := range out {
+			for _, i := range of[family] {
+				for _, t := range f.all[i].terms {
+					wanted[t.site] = true
+				}
+			}
+		}
+		f.settle(m, use, eta, heldRounds, wanted)
 		for _, family := range families {
 			if !out[family] {
 				continue

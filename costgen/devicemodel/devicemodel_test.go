@@ -249,22 +249,3 @@ func TestAModelSurvivesItsTable(t *testing.T) {
 		t.Error("a feature that nobody knows is accepted")
 	}
 }
-
-// One term alone is priced with the same interval as a part of itself.
-func TestAPartsIntervalIsThatOfItsTermAlone(t *testing.T) {
-	r := rand.New(rand.NewPCG(13, 14))
-	obs := campaign(r, 60, 0.1)
-	for range 15 {
-		terms, v := network(r, 8)
-		obs = append(obs, Observation{Terms: terms, Value: v, StdErr: 0.02 * v})
-	}
-	m := fitted(t, obs)
-	for _, o := range obs {
-		for _, x := range o.Terms {
-			e := m.Price([]Term{x})
-			if p := e.Parts[0]; math.Abs(p.Hi/e.Hi-1) > 1e-6 || math.Abs(p.Share-1) > 1e-6 {
-				t.Fatalf("%s alone lies in [%v, %v], its part in [%v, %v] with the share %v", x.Op, e.Lo, e.Hi, p.Lo, p.Hi, p.Share)
-			}
-		}
-	}
-}

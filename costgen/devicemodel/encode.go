@@ -34,6 +34,26 @@ func (m *Model) Data() *lut.Model {
 	return d
 }
 
+// sorted are the processes by name.
+func (m *Model) sorted() []*process {
+	var out []*process
+	for _, name := range slices.Sorted(maps.Keys(m.processes)) {
+		out = append(out, m.processes[name])
+	}
+	return out
+}
+
+// knownSums are the kernels that sums taught something of, by key.
+func (m *Model) knownSums() []*knowledge {
+	var out []*knowledge
+	for _, key := range slices.Sorted(maps.Keys(m.known)) {
+		if k := m.known[key]; len(k.sums) > 0 {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
 // prior is the model that this one rests on, nil for none.
 func (m *Model) prior() *Model {
 	for _, p := range m.processes {

@@ -104,13 +104,14 @@ func FitFrom(prior *Model, obs []Observation) (*Model, error) {
 		f.lean(prior, evidence)
 	}
 	f.place()
-	eta := f.settle(f.m, use, f.base, rounds)
+	eta := f.settle(f.m, use, f.base, rounds, nil)
 	if f.noisy() { // residuals of noisy kernels were taken around the physics
 		f.learn(eta)
 		f.place()
-		eta = f.settle(f.m, use, f.base, rounds)
+		eta = f.settle(f.m, use, eta, rounds, nil)
 	}
 	f.conform(obs, eta)
+	f.m.compress()
 	return f.m, nil
 }
 
@@ -260,8 +261,8 @@ const rounds = 6
 
 // settle computes the posterior given the observations in use, into m, whose processes are
 // shaped and placed, in some rounds of linearisation from the logarithms of cost at start. It returns
-// the expected ones.
-func (f *fitter) settle(m *Model, use []bool, start []float64, passes int) []float64 {
+// the expected ones. What sums taught of a kernel's own cost is computed for the kernels wanted, nil for all.
+func (f *fitter) settle(m *Model, use []bool, start []float64, passes int, wanted []bool) []float64 {
 	own := f.directs(use)
 	eta := slices.Clone(start)
 	var sums []sum
@@ -324,7 +325,7 @@ func (f *fitter) settle(m *Model, use []bool, start []float64, passes int) []flo
 			return out
 		}
 		if len(sums) > 0 {
-			f.assimilate(m, sums, known, expect(), eta, pass == passes-1)
+			f.assimilate(m, sums, known, expect(), eta, pass == passes-1, wanted)
 		}
 		next := expect()
 		for i := range eta {
@@ -342,7 +343,7 @@ func (f *fitter) settle(m *Model, use []bool, start []float64, passes int) []flo
 
 // assimilate updates the posterior of single kernels by sums, which couple processes. Costs are
 // linear around eta; the mean before is at mean. Covariances are only wanted of the last pass.
-func (f *fitter) assimilate(m *Model, sums []sum, known []*knowledge, mean, eta []float64, last bool) {
+func (f *fitter) assimilate(m *Model, sums []sum, known []*knowledge, mean, eta []float64, last bool, wanted []bool) {
 	n := len(sums)
 	gap := make([]float64, n)
 	g := newMatrix(n, n)
@@ -427,7 +428,7 @@ func (f *fitter) assimilate(m *Model, sums []sum, known []*knowledge, mean, eta 
 		for _, a := range uses[i] {
 			k.shift += k.noise * a.count * alpha[a.site]
 		}
-		if last {
+		if last && (wanted == nil || wanted[i]) {
 			k.sums = make([]float64, n)
 			for _, a := range uses[i] {
 				k.sums[a.site] = k.noise * a.count

@@ -36,8 +36,8 @@ func (p *process) learn(sites []*site, r, noise []float64) float64 {
 	y, v := make([]float64, n), make([]float64, n)
 	for k, i := range pick {
 		pt, _ := p.embed(sites[i])
-		for j := range pt.x {
-			pt.x[j] /= p.inverse[j]
+		for j, f := range p.active {
+			pt.x[j] = sites[i].x[f] - p.centre[j]
 		}
 		raw[k], y[k], v[k] = pt, r[i], noise[i]
 	}
@@ -106,12 +106,19 @@ func (p *process) learn(sites []*site, r, noise []float64) float64 {
 	p.spread, p.own, p.bias = math.Exp(bestTheta[0]), math.Exp(bestTheta[1]), math.Exp(bestTheta[2])
 	for j := range d {
 		p.inverse[j] = math.Exp(bestTheta[3+j])
+		if p.inverse[j]*width[j] < idle {
+			p.inverse[j] = 0
+		}
 	}
 	for j := range c {
 		p.cats[j].weight = math.Exp(bestTheta[3+d+j])
 	}
 	return best
 }
+
+// idle is the spread of a feature in its length scale from which on it moves no covariance by more than 0.2 %:
+// less is nothing.
+const idle = 0.05
 
 // likelihood is the logarithm of the marginal likelihood at theta and its gradient.
 func (p *process) likelihood(raw []point, y, v, theta, grad []float64) float64 {

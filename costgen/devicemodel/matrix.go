@@ -63,6 +63,29 @@ func (x matrix) solve(b []float64) {
 	}
 }
 
+// solveAll overwrites each b by L⁻¹b, four at a time: a row of L is read once for them.
+func (x matrix) solveAll(bs [][]float64) {
+	for len(bs) >= 4 {
+		b0, b1, b2, b3 := bs[0][:x.n], bs[1][:x.n], bs[2][:x.n], bs[3][:x.n]
+		for i := range x.n {
+			r := x.row(i)[:i+1]
+			var s0, s1, s2, s3 float64
+			for j, v := range r[:i] {
+				s0 += v * b0[j]
+				s1 += v * b1[j]
+				s2 += v * b2[j]
+				s3 += v * b3[j]
+			}
+			d := r[i]
+			b0[i], b1[i], b2[i], b3[i] = (b0[i]-s0)/d, (b1[i]-s1)/d, (b2[i]-s2)/d, (b3[i]-s3)/d
+		}
+		bs = bs[4:]
+	}
+	for _, b := range bs {
+		x.solve(b)
+	}
+}
+
 // solveT overwrites b by L⁻ᵀb.
 func (x matrix) solveT(b []float64) {
 	for i := x.n - 1; i >= 0; i-- {

@@ -93,7 +93,6 @@ type Estimate struct {
 type Part struct {
 	Status Status
 	Value  float64 // count·cost
-	Lo, Hi float64 // 95 %, of the term alone
 	// Share is the part of the sum's variance that comes from this term: its covariance with
 	// the sum over the sum's variance. Shares add up to 1.
 	Share float64

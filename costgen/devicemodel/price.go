@@ -2,22 +2,18 @@ package devicemodel
 
 import (
 	"math"
+	"runtime"
 	"slices"
 	"sync"
-
-	"github.com/isocost/isocost/lut"
 )
 
 // placement is a kernel in its process: all that its price needs but is the same every time.
 type placement struct {
 	p      *process
-	base   float64   // logarithm of the physics
+	base   float64   // logarithm of the physics, or by the prior
 	cov    []float64 // covariances with the inducing points
 	rest   float64   // variance that the inducing points leave, what is its own included
 	status Status    // where it was not observed itself
-	// The variance of the kernel alone: of φᵀw, of what is its own beyond the noise, and twice
-	// their covariance, all as sums left them.
-	shared, own, both float64
 }
 
 // placed remembers placements by key: networks repeat their kernels, and searches their
@@ -30,64 +26,86 @@ type placed struct {
 // placedMost bounds the memory of it: a placement is about a kilobyte.
 const placedMost = 1 << 15
 
-// place finds a kernel's process and coordinates; nil when its kind or precision was never
+// places finds the processes and coordinates of kernels; nil where a kind or precision was never
 // observed.
-func (m *Model) place(op lut.Op, key string) *placement {
+func (m *Model) places(terms []Term, keys []string) []*placement {
+	out := make([]*placement, len(terms))
+	var lacking []int
+	first := map[string]int{} // of those lacking
 	m.cache.mu.RLock()
-	pl, ok := m.cache.at[key]
-	m.cache.mu.RUnlock()
-	if ok {
-		return pl
+	for i, key := range keys {
+		pl, ok := m.cache.at[key]
+		if out[i] = pl; ok {
+			continue
+		}
+		if _, again := first[key]; !again {
+			first[key] = i
+			lacking = append(lacking, i)
+		}
 	}
-	pl = m.locate(op, m.known[key])
+	m.cache.mu.RUnlock()
+	if len(lacking) == 0 {
+		return out
+	}
+	parts := min(runtime.GOMAXPROCS(0), (len(lacking)+locateLeast-1)/locateLeast)
+	each(indices(parts), func(k int) {
+		m.locate(terms, out, lacking[k*len(lacking)/parts:(k+1)*len(lacking)/parts])
+	})
 	m.cache.mu.Lock()
 	if m.cache.at == nil || len(m.cache.at) >= placedMost {
 		m.cache.at = map[string]*placement{}
 	}
-	m.cache.at[key] = pl
+	for _, i := range lacking {
+		m.cache.at[keys[i]] = out[i]
+	}
 	m.cache.mu.Unlock()
-	return pl
+	for i, key := range keys {
+		if j, ok := first[key]; ok {
+			out[i] = out[j]
+		}
+	}
+	return out
 }
 
-func (m *Model) locate(op lut.Op, k *knowledge) *placement {
-	s := newSite(op)
-	p := m.processes[s.group]
-	if p == nil {
-		return nil
+// locateLeast is how many kernels are worth a goroutine.
+const locateLeast = 12
+
+// locate places the terms of these indices.
+func (m *Model) locate(terms []Term, out []*placement, at []int) {
+	sites := make([]site, len(at))
+	points := make([]point, len(at))
+	unseen := make([]int, len(at))
+	of := map[*process][]int{}
+	for k, i := range at {
+		s := &sites[k]
+		*s = newSite(terms[i].Op)
+		p := m.processes[s.group]
+		if p == nil {
+			continue
+		}
+		base, ok := p.base(s)
+		if !ok {
+			continue
+		}
+		points[k], unseen[k] = p.embed(s)
+		out[i] = &placement{p: p, base: base, cov: p.covariances(&points[k])}
+		of[p] = append(of[p], k)
 	}
-	base, ok := p.base(&s)
-	if !ok {
-		return nil
-	}
-	pt, unseen := p.embed(&s)
-	pl := &placement{p: p, base: base, cov: make([]float64, len(p.inducing)), status: Interpolated}
-	for i := range p.inducing {
-		pl.cov[i] = p.covariance(&pt, &p.inducing[i])
-	}
-	n := len(p.inducing)
-	phi := append(slices.Clone(pl.cov), math.Sqrt(p.bias))
-	p.lu.solve(phi[:n])
-	left := max(0, p.spread-dot(phi[:n], phi[:n]))
-	pl.rest = p.own + left
-	if m.sums > 0 {
-		taught := make([]float64, m.sums)
-		for j, x := range phi {
-			if p.sums.m > 0 {
-				axpy(x, p.sums.row(j), taught)
+	for p, list := range of {
+		z := make([][]float64, len(list))
+		for j, k := range list {
+			z[j] = slices.Clone(out[at[k]].cov)
+		}
+		p.lu.solveAll(z)
+		for j, k := range list {
+			pl := out[at[k]]
+			left := max(0, p.spread-dot(z[j], z[j]))
+			pl.rest, pl.status = p.own+left, Interpolated
+			if unseen[k] > 0 || left > p.spread/2 || p.beyond(&sites[k]) {
+				pl.status = Extrapolated
 			}
 		}
-		pl.shared = -dot(taught, taught)
-		if k != nil {
-			pl.own = -dot(k.sums, k.sums)
-			pl.both = -2 * dot(k.sums, taught[:len(k.sums)])
-		}
 	}
-	p.post.solve(phi)
-	pl.shared += dot(phi, phi)
-	if unseen > 0 || left > p.spread/2 || p.beyond(&s) {
-		pl.status = Extrapolated
-	}
-	return pl
 }
 
 // outside says how far, as a logarithm, a size may lie beyond the observed ones before its
@@ -123,7 +141,6 @@ func (m *Model) Price(terms []Term) Estimate {
 		}
 		part.Status, part.Value = l.status(), l.level
 		part.Share = j.covariance(l, l.level) / j.variance
-		part.Lo, part.Hi = m.interval(l.level, l.alone())
 	}
 	return e
 }
@@ -157,10 +174,15 @@ func (l *live) status() Status {
 func (m *Model) join(terms []Term) *joint {
 	j := &joint{lives: make([]live, len(terms)), loads: map[*process]*load{}, taught: make([]float64, m.sums)}
 	var order []*process
+	keys := make([]string, len(terms))
+	for i := range terms {
+		keys[i] = terms[i].Op.String()
+	}
+	places := m.places(terms, keys)
 	for i, t := range terms {
 		l := &j.lives[i]
-		l.key = t.Op.String()
-		if l.pl = m.place(t.Op, l.key); l.pl == nil {
+		l.key = keys[i]
+		if l.pl = places[i]; l.pl == nil {
 			j.missing++
 			continue
 		}
@@ -267,9 +289,4 @@ func (l *load) learned(p *process, taught []float64) {
 	l.againstBias -= g[m]
 	p.lu.solveT(g[:m])
 	axpy(-1, g[:m], l.against)
-}
-
-// alone is the variance of one term.
-func (l *live) alone() float64 {
-	return l.level*l.level*(l.own+l.pl.own) + l.coef*l.coef*l.pl.shared + l.coef*l.level*l.pl.both
 }

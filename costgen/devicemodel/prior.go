@@ -109,10 +109,7 @@ func (m *Model) logarithm(s *site) (float64, bool) {
 	}
 	pt, _ := p.embed(s)
 	n := len(p.inducing)
-	mean := math.Sqrt(p.bias) * p.mean[n]
-	for i := range p.inducing {
-		mean += p.alpha[i] * p.covariance(&pt, &p.inducing[i])
-	}
+	mean := math.Sqrt(p.bias)*p.mean[n] + dot(p.alpha, p.covariances(&pt))
 	if k := m.known[s.op.String()]; k != nil {
 		return base + (1-k.trust)*mean + k.shift, true
 	}

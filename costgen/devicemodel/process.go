@@ -26,6 +26,8 @@ type process struct {
 	bias    float64 // variance of the shared bias
 
 	inducing []point
+	flat     []float64 // the inducing points' coordinates, of the features that count
+	counted  []int     // those features, among the active
 	lu       matrix    // Cholesky factor of the inducing points' covariance
 	post     matrix    // of the posterior precision of the weights: inducing points, then the bias
 	mean     []float64 // posterior mean of the weights
@@ -106,9 +108,61 @@ func matern(d float64) (k, slope float64) {
 	return (1 + r + r*r/3) * e, -5.0 / 6 * (1 + r) * e
 }
 
+// flatten lays the inducing points out for covariances.
+func (p *process) flatten() {
+	p.flat, p.counted = p.flat[:0], p.counted[:0]
+	for i, v := range p.inverse {
+		if v > 0 {
+			p.counted = append(p.counted, i)
+		}
+	}
+	for i := range p.inducing {
+		for _, k := range p.counted {
+			p.flat = append(p.flat, p.inducing[i].x[k])
+		}
+	}
+}
+
+// covariances are those of a kernel with the inducing points.
+func (p *process) covariances(a *point) []float64 {
+	out := make([]float64, len(p.inducing))
+	x := make([]float64, len(p.counted))
+	for i, k := range p.counted {
+		x[i] = a.x[k]
+	}
+	for i := range out {
+		row := p.flat[i*len(x):][:len(x)]
+		var d, e float64
+		k := 0
+		for ; k+2 <= len(x); k += 2 {
+			u, v := x[k]-row[k], x[k+1]-row[k+1]
+			d += u * u
+			e += v * v
+		}
+		if k < len(x) {
+			u := x[k] - row[k]
+			d += u * u
+		}
+		d += e
+		for k, c := range p.inducing[i].cat {
+			if c != a.cat[k] || c < 0 {
+				d += p.cats[k].weight
+			}
+		}
+		if d <= farthest {
+			r := math.Sqrt(5 * d)
+			out[i] = p.spread * (1 + r + r*r/3) * math.Exp(-r)
+		}
+	}
+	return out
+}
+
+// farthest is the squared distance beyond which two kernels have nothing in common.
+const farthest = 80
+
 func (p *process) covariance(a, b *point) float64 {
 	d := p.distance(a, b)
-	if d > 80 {
+	if d > farthest {
 		return 0
 	}
 	k, _ := matern(d)
@@ -212,18 +266,15 @@ func (p *process) prepare() {
 	if !p.lu.cholesky() {
 		panic("devicemodel: the covariance of the inducing points is not positive definite")
 	}
+	p.flatten()
 }
 
 // weights are a kernel's coordinates in the process's weights, bias last, and how much of its
 // variance they leave out, what is its own included.
 func (p *process) weights(pt *point) (phi []float64, rest float64) {
 	m := len(p.inducing)
-	phi = make([]float64, m+1)
-	for i := range p.inducing {
-		phi[i] = p.covariance(pt, &p.inducing[i])
-	}
+	phi = append(p.covariances(pt), math.Sqrt(p.bias))
 	p.lu.solve(phi[:m])
-	phi[m] = math.Sqrt(p.bias)
 	return phi, p.own + max(0, p.spread-dot(phi[:m], phi[:m]))
 }
 
