@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -180,13 +179,7 @@ func (f *folder) measure(ctx context.Context, k int, seconds, most float64, o *O
 		var said bytes.Buffer // its summary is of this campaign alone
 		timed := slices.Insert(slices.Clone(args), 0, "--max-time", time.Duration(seconds*float64(time.Second)).Round(time.Millisecond).String())
 		err = agentprogram.Bench(ctx, o.Program, timed, &said, o.Stderr)
-		var short struct {
-			NeedS float64 `json:"need_s"`
-		}
-		if err != nil && json.Unmarshal(said.Bytes(), &short) == nil {
-			needed = short.NeedS
-		}
-		return needed, err
+		return agentprogram.NeededSeconds(said.Bytes()), err
 	}
 	// A time too short for any interval, as it may be on a busy host, is refused before
 	// anything is measured, with what would do.

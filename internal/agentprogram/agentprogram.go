@@ -3,6 +3,7 @@ package agentprogram
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,4 +34,16 @@ func Bench(ctx context.Context, program string, args []string, stdout, stderr io
 		return ctx.Err()
 	}
 	return hint.Wrap(fmt.Errorf("%s bench: %w", program, err), "its messages are above; run it by hand: %s", cmd)
+}
+
+// NeededSeconds is the device time that agent bench --json asks for, in what it printed, where it refused a
+// time too short for any interval; 0 where it did not.
+func NeededSeconds(printed []byte) float64 {
+	var short struct {
+		NeedS float64 `json:"need_s"`
+	}
+	if json.Unmarshal(printed, &short) != nil {
+		return 0
+	}
+	return short.NeedS
 }

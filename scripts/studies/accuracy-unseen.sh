@@ -16,7 +16,8 @@
 #   TRUTH_TIME      device time of each measurement of the networks (default 40s)
 #   NETWORKS        NAME=FAMILY… of the networks that judge (default: 24 and 10)
 #   PRECISIONS      default "fp32 int8"
-#   STEPS           some of "export measure page" (default: all)
+#   STEPS           some of "export measure prior page" (default: all); prior makes the table of a second device, the
+#                   same on two threads, in PRIOR_MINUTES (default 3), starting from that on one
 #   RESULTS         0 prints the page and leaves docs/results/ alone (default 1)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -24,7 +25,7 @@ models=${MODELS_DIR:-demo/models}
 dir=${UNSEEN_DIR:-demo/accuracy-unseen}
 minutes=${MINUTES:-10}
 truth=${TRUTH_TIME:-40s}
-steps=" ${STEPS:-export measure page} "
+steps=" ${STEPS:-export measure prior page} "
 # The networks of make accuracy-models, and ten of further families; families as the census has them.
 networks="mobilenet_v1=mobilenetv1 mobilenet_v2=mobilenetv2 mobilenet_v3_large=mobilenetv3 mnasnet1_0=mnasnet efficientnet_lite0=efficientnet resnet18=resnet resnet50=resnet squeezenet1_1=squeezenet deit_tiny=vit mobilevit_xs=mobilevit
 mobilenetv4_conv_small=mobilenetv4 hardcorenas_a=hardcorenas fbnetc_100=fbnet squeezenet1_0=squeezenet mixer_s32=mixer resnext50_32x4d=resnet mobilenet_v3_small=mobilenetv3 mnasnet0_5=mnasnet efficientnet_b0=efficientnet regnet_y_400mf=regnet repvgg_a0=repvgg mobileone_s0=mobileone googlenet=inception levit_128s=levit
@@ -81,18 +82,26 @@ check: {placement: false, numeric: false}
 drift: {correct: false, allow: 1, limit: 10}
 END
 
-measure() { # PRECISION WHEN
+measure() { # PRECISION NAME.WHEN THREADS
 	local list
 	mapfile -t list < <(files "$1")
-	allow_partial bin/agent bench "${list[@]}" --dim N=1 --protocol "$dir/protocol.yaml" --max-time "$truth" -o "$dir/$1.$2.rec.jsonl" >/dev/null
+	allow_partial bin/agent bench "${list[@]}" --dim N=1 --protocol "$dir/protocol.yaml" --threads "$3" --max-time "$truth" -o "$dir/$2.rec.jsonl" >/dev/null
 }
 
 if [[ $steps == *" measure "* ]]; then
 	for p in "${precisions[@]}"; do
-		measure "$p" before
+		measure "$p" "$p.before" 1
 		bin/costgen build --minutes "$minutes" --precision "$p" --unseen "$dir/$p.unseen.gz" -o "$dir/$p.lut.json"
-		measure "$p" after
+		measure "$p" "$p.after" 1
 	done
+fi
+
+first=${precisions[0]}
+if [[ $steps == *" prior "* ]]; then
+	measure "$first" "$first.threads2.before" 2
+	bin/costgen build --minutes "${PRIOR_MINUTES:-3}" --threads 2 --precision "$first" --unseen "$dir/$first.unseen.gz" \
+		--prior "$dir/$first.lut.json" -o "$dir/$first.threads2.lut.json"
+	measure "$first" "$first.threads2.after" 2
 fi
 
 if [[ $steps == *" page "* ]]; then
@@ -101,18 +110,26 @@ if [[ $steps == *" page "* ]]; then
 		mapfile -t list < <(files "$1")
 		allow_partial bin/costgen predict --json --lut "$2" --dim N=1 "${list[@]}" >"$3" 2>/dev/null
 	}
+	curve() { # PRECISION NAME SUFFIX FLAG… of compile
+		local stage=() rec
+		for rec in "$dir/$2.run/"*.rec.jsonl; do
+			stage+=("$rec")
+			local k=${#stage[@]}
+			if bin/costgen compile "${stage[@]}" --level --accept drift,noisy --model --traffic "${@:4}" -o "$dir/$2$3.$k.lut.json" >/dev/null 2>&1; then
+				predict "$1" "$dir/$2$3.$k.lut.json" "$dir/$2$3.$k.predict.jsonl"
+			fi
+		done
+	}
 	for p in "${precisions[@]}"; do
 		[ -e "$dir/$p.lut.json" ] || continue
 		predict "$p" "$dir/$p.lut.json" "$dir/$p.predict.jsonl"
-		stage=()
-		for rec in "$dir/$p.run/"*.rec.jsonl; do
-			stage+=("$rec")
-			k=${#stage[@]}
-			if bin/costgen compile "${stage[@]}" --level --accept drift,noisy --model --traffic -o "$dir/$p.$k.lut.json" >/dev/null 2>&1; then
-				predict "$p" "$dir/$p.$k.lut.json" "$dir/$p.$k.predict.jsonl"
-			fi
-		done
+		curve "$p" "$p" ""
 	done
+	if [ -e "$dir/$first.threads2.lut.json" ]; then
+		predict "$first" "$dir/$first.threads2.lut.json" "$dir/$first.threads2.predict.jsonl"
+		curve "$first" "$first.threads2" "" --prior "$dir/$first.lut.json"
+		curve "$first" "$first.threads2" .alone
+	fi
 	text=$("${PYTHON:-python3}" scripts/studies/accuracy_unseen.py --minutes "$minutes" "$dir" "${precisions[@]}")
 	echo "$text"
 	if [ "${RESULTS:-1}" = 1 ]; then scripts/studies/results.sh accuracy-unseen 'make accuracy-unseen' <<<"$text"; fi

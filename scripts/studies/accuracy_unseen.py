@@ -119,13 +119,14 @@ def report(directory, precision, minutes):
                    f"× {level:.3f}. As they were, the RMSPE is {rms(raw.errors):.1%}.")
     out.append("Kernels of the networks by what their price rests on: " + ", ".join(f"{n} {s or 'by knots'}" for s, n in sorted(j.status.items())) + ".")
     out += ["", "| device time | " + HEAD[0] + " |", "|---|" + HEAD[1] + "|"]
-    spent = 0
-    for k, rec in enumerate(sorted(glob.glob(os.path.join(directory, precision + ".run", "*.rec.jsonl"))), 1):
-        ends = [x["end"] for x in lines(rec) if "end" in x]
-        spent += ends[0]["device_s"] if ends else 0
-        path = at(f".{k}.predict.jsonl")
-        if ends and os.path.exists(path):
-            out.append(f"| {spent / 60:.1f} min | {Judged(path, both, floor).summary()} |")
+    for suffix, title in (("", " with the prior" if os.path.exists(at(".alone.1.predict.jsonl")) else ""), (".alone", " without")):
+        spent = 0
+        for k, rec in enumerate(sorted(glob.glob(os.path.join(directory, precision + ".run", "*.rec.jsonl"))), 1):
+            ends = [x["end"] for x in lines(rec) if "end" in x]
+            spent += ends[0]["device_s"] if ends else 0
+            path = at(f"{suffix}.{k}.predict.jsonl")
+            if ends and os.path.exists(path):
+                out.append(f"| {spent / 60:.1f} min{title} | {Judged(path, both, floor).summary()} |")
     return [re.sub(r"(\d)%", r"\1 %", x) for x in out], len(j.errors)
 
 
@@ -160,11 +161,14 @@ def main():
           "(Zhang et al., MobiSys 2021); LitePred on an ONNX Runtime CPU, 1,400 points and 0.48 h: within 5 %: 90.5 %, within 10 %: 98.9 % (Feng et al., NSDI 2024).\n"
           "Neither states an interval.")
     judged = 0
-    for precision in a.precisions:
+    names = a.precisions + [f"{a.precisions[0]}.threads2"]
+    for precision in names:
         if not os.path.exists(os.path.join(a.dir, precision + ".predict.jsonl")):
             continue
         text, n = report(a.dir, precision, a.minutes)
         judged += n
+        if precision.endswith(".threads2"):
+            print("\nA second device: this machine on two threads, whose table started from that on one (`--prior`). Without: the same records, compiled without it.")
         print("\n" + "\n".join(text))
     return 0 if judged else 1
 

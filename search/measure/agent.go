@@ -286,12 +286,9 @@ func (a *Agent) campaign(ctx context.Context, archs []space.Arch, attempt int) (
 	text, err := a.bench(ctx, args)
 	// A time too short for any interval, as it is on a busy host, is refused with what would
 	// do: that much of what may be spent on measuring again is spent at once.
-	var short struct {
-		NeedS float64 `json:"need_s"`
-	}
-	if err != nil && json.Unmarshal(text, &short) == nil && short.NeedS > 0 && short.NeedS <= (a.Again-a.again).Seconds() {
-		a.again += time.Duration(short.NeedS * float64(time.Second))
-		text, err = a.bench(ctx, append(args, fmt.Sprintf("--max-time=%gs", short.NeedS)))
+	if need := agentprogram.NeededSeconds(text); err != nil && need > 0 && need <= (a.Again-a.again).Seconds() {
+		a.again += time.Duration(need * float64(time.Second))
+		text, err = a.bench(ctx, append(args, fmt.Sprintf("--max-time=%gs", need)))
 	}
 	if err != nil {
 		return nil, err
