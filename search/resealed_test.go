@@ -56,7 +56,7 @@ func TestVerifyRecomputesResealedJournals(t *testing.T) {
 				if strings.Contains(line, `"fidelity"`) {
 					kind += " low"
 				}
-				if seen[kind]++; seen[kind]%15 != 1 || seen[kind] > 50 {
+				if seen[kind]++; seen[kind]%25 != 1 || seen[kind] > 50 {
 					continue
 				}
 				at := strings.LastIndex(line, `,"sum":"`)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # study.sh NAME…: runs studies/NAME.yaml, goes on where it was killed, and writes
-# docs/results/study-NAME.md. The study's directory is studies/NAME.run, kept out of the
+# its page in docs/results. The study's directory is studies/NAME.run, kept out of the
 # repository: journal of every search, results.json, report.html.
 #
 #   DATA   public data (default ../shared/data); what is not there is said
