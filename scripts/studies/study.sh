@@ -11,7 +11,8 @@ data=${DATA:-../shared/data}
 nas_bench_macro() {
 	mkdir -p studies/nas-bench-macro
 	cp examples/nas-bench-macro/tabular.yaml studies/nas-bench-macro/
-	python3 scripts/nas_bench_macro.py "$data/nas-bench-macro/nas-bench-macro_cifar10.json" >studies/nas-bench-macro/nas-bench-macro.jsonl
+	python3 scripts/nas_bench_macro.py "$data/nas-bench-macro/nas-bench-macro_cifar10.json" >studies/nas-bench-macro/table.new
+	mv studies/nas-bench-macro/table.new studies/nas-bench-macro/nas-bench-macro.jsonl
 }
 
 for name in "$@"; do
