@@ -9,9 +9,10 @@ import (
 	"testing"
 )
 
-// differentialRun is the random graphs of one differential test. ISOCOST_DIFFERENTIAL says how
-// many they are, by default those of a second or two, the first three quarters always the same;
-// ISOCOST_SEED is the first seed of the others, by default a new one.
+// differentialRun is the random graphs of one differential test: by default those of a second
+// or two, always the same, so that a commit is judged by what it changed. With
+// ISOCOST_DIFFERENTIAL, how many they are, the last quarter is new each time; ISOCOST_SEED, its
+// first seed, repeats it.
 type differentialRun struct {
 	t     *testing.T
 	count int
@@ -19,7 +20,10 @@ type differentialRun struct {
 }
 
 func differential(t *testing.T, count int) *differentialRun {
-	d := &differentialRun{t: t, count: count, fresh: rand.Uint64() >> 32}
+	d := &differentialRun{t: t, count: count}
+	if os.Getenv("ISOCOST_DIFFERENTIAL") != "" {
+		d.fresh = rand.Uint64() >> 32
+	}
 	for name, to := range map[string]func(uint64){"ISOCOST_DIFFERENTIAL": func(v uint64) { d.count = int(v) }, "ISOCOST_SEED": func(v uint64) { d.fresh = v }} {
 		if s := os.Getenv(name); s != "" {
 			v, err := strconv.ParseUint(s, 10, 48)
