@@ -16,6 +16,9 @@ import (
 // StagesFormat is the first field of a run's stages.
 const StagesFormat = "isocost/build-stages/v1"
 
+// writtenAnew is the hint for a file that nothing but the build's last campaign went into.
+const writtenAnew = "the same costgen build writes it anew"
+
 // stages are a build's learning curve on file.
 type stages struct {
 	Format string  `json:"format"`
@@ -61,7 +64,11 @@ func Stages(dir string) ([]Progress, error) {
 	}
 	var in stages
 	if err := strictjson.Decode(text, &in); err != nil {
-		return nil, strictjson.In(path, err)
+		err = strictjson.In(path, err)
+		if hint.Of(err) == "" {
+			err = hint.Wrap(err, writtenAnew)
+		}
+		return nil, err
 	}
 	if in.Format != StagesFormat {
 		return nil, hint.Wrap(fmt.Errorf("%s:2: format %q, want %q", path, in.Format, StagesFormat), "it is of another version, or not a build's stages")
@@ -73,7 +80,7 @@ func Stages(dir string) ([]Progress, error) {
 			p.Error = *s.Error
 		}
 		if !(s.DeviceS >= 0) || s.Kernels < 0 || s.Chains < 0 || !(s.Priced >= 0 && s.Priced <= 1) || p.Error < 0 {
-			return nil, hint.Wrap(fmt.Errorf("%s: stage %d is out of its domain", path, i+1), "the same costgen build writes it anew")
+			return nil, hint.Wrap(fmt.Errorf("%s: stage %d is out of its domain", path, i+1), writtenAnew)
 		}
 		out = append(out, p)
 	}
