@@ -142,10 +142,6 @@ func intsAttr(name string, v ...int) *onnx.Attr {
 	return a
 }
 
-func floatsAttr(name string, v ...float32) *onnx.Attr {
-	return &onnx.Attr{Name: name, Type: onnx.AttrFloats, Floats: v}
-}
-
 // list is a constant vector of integers.
 func (w *writer) list(v ...int) string {
 	name, data := fmt.Sprintf("c%d", len(w.g.Initializers)), make([]int64, len(v))
