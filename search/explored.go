@@ -8,6 +8,7 @@ import (
 
 	"github.com/isocost/isocost/search/evidence"
 	"github.com/isocost/isocost/search/explore"
+	"github.com/isocost/isocost/search/space"
 )
 
 // CertExploration says how the search came to where it began. No bound rests on its
@@ -91,8 +92,7 @@ func (r *searcher) explore(ctx context.Context, anchor, start *evidence.Arm) ([]
 	for {
 		if auto && r.base.Samples+r.failures >= n { // how long it is worth is settled once
 			if ranked := e.Ranked(); len(ranked) > 0 {
-				neighbours, _ := r.comp.Neighbourhood(ranked[0].Arch)
-				n = max(n, r.s.Explore.Worth(e.Noise(), r.s.Epsilon, r.s.SelectionDelta(), len(neighbours)))
+				n = max(n, r.worth(e, ranked[0].Arch))
 			}
 			auto = false
 		}
@@ -127,6 +127,16 @@ func (r *searcher) explore(ctx context.Context, anchor, start *evidence.Arm) ([]
 			}
 		}
 	}
+}
+
+// worth is how long an exploration that has found x is worth being. Where a claim about x's
+// neighbours would be vacuous nothing else is found out: then it is all an exploration may take.
+func (r *searcher) worth(e explore.Explorer, x space.Arch) int {
+	neighbours, _ := r.comp.Neighbourhood(x)
+	if len(neighbours) < fewNeighbours && r.s.BandShare == 0 && r.s.Explore.Rules > 0 {
+		return r.s.Explore.Evaluations
+	}
+	return r.s.Explore.Worth(e.Noise(), r.s.Epsilon, r.s.SelectionDelta(), len(neighbours))
 }
 
 // evaluate has one sample of each arm evaluated.
