@@ -2,6 +2,7 @@ package costgen
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -50,12 +51,15 @@ type priced struct {
 
 // price sums networks by the table; those with operators it lacks are returned
 // apart, with the first error of each.
-func price(t *lut.Table, nets []network) (out []priced, lacking []string, err error) {
+func price(ctx context.Context, t *lut.Table, nets []network) (out []priced, lacking []string, err error) {
 	by, err := NewPredictor(t)
 	if err != nil {
 		return nil, nil, err
 	}
 	for i, n := range nets {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
 		p := priced{network: n, index: i}
 		failed := false
 		if by.m != nil {
@@ -112,8 +116,8 @@ func (p *priced) finish(t *lut.Table, total func(sum float64) lut.Cost) {
 
 // audit judges a calibrated table by networks its fit never saw. It returns nil
 // when there are none.
-func audit(t *lut.Table, nets []network, sweep lut.Sweep, opt Options) (*lut.Audit, []lut.Warning, error) {
-	ps, lacking, err := price(t, nets)
+func audit(ctx context.Context, t *lut.Table, nets []network, sweep lut.Sweep, opt Options) (*lut.Audit, []lut.Warning, error) {
+	ps, lacking, err := price(ctx, t, nets)
 	if err != nil {
 		return nil, nil, err
 	}

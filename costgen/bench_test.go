@@ -43,7 +43,7 @@ func million(n int) Source {
 func BenchmarkCompileMillion(b *testing.B) {
 	s := million(1_000_000)
 	for b.Loop() {
-		if _, err := Compile([]Source{s}, Options{}); err != nil {
+		if _, err := Compile(b.Context(), []Source{s}, Options{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -52,7 +52,7 @@ func BenchmarkCompileMillion(b *testing.B) {
 // BenchmarkPredict prices a network of 60 kernels; the bound is 20 µs.
 func BenchmarkPredict(b *testing.B) {
 	d := newDevice(1, 0.01)
-	t, err := Compile([]Source{d.source(40, 0)}, Options{})
+	t, err := Compile(b.Context(), []Source{d.source(40, 0)}, Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

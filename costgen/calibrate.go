@@ -1,6 +1,7 @@
 package costgen
 
 import (
+	"context"
 	"math"
 	"slices"
 
@@ -50,8 +51,8 @@ const pays = 0.98
 // that prices kernels: exported networks have 30 to 600, most of them next to nothing,
 // and one price for each fits those networks by what they lack otherwise.
 //
-// The second result holds those predictions.
-func calibrate(points []point, traffic bool) (*lut.Calibration, []float64) {
+// The second result holds those predictions. When ctx ends there is neither.
+func calibrate(ctx context.Context, points []point, traffic bool) (*lut.Calibration, []float64) {
 	if len(points) < models[0].needs {
 		return nil, nil
 	}
@@ -62,6 +63,9 @@ func calibrate(points []point, traffic bool) (*lut.Calibration, []float64) {
 	for _, m := range models {
 		if len(points) < m.needs || m.traffic > 0 && !traffic || m.kernels && traffic {
 			continue
+		}
+		if ctx.Err() != nil {
+			return nil, nil
 		}
 		pred, ok := crossValidate(m, points)
 		if !ok {

@@ -2,6 +2,7 @@ package costgen
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -68,9 +69,10 @@ type reading struct {
 // A cell without any ok record takes its noisy ones: their wide interval travels
 // with them, while a hole would cost every network that has the operator. (A cell
 // that costs next to nothing is always noisy relative to its own cost.) One without these
-// either takes those from while the device's speed changed, widened by that change.
-func clean(sources []Source, opt Options) *campaign {
-	c := cleaner{campaign: &campaign{}, opt: opt, index: map[string]int{}, left: map[string][]string{}, seen: map[string]bool{}, several: len(sources) > 1}
+// either takes those from while the device's speed changed, widened by that change. It fails only when
+// ctx ends, by its error.
+func clean(ctx context.Context, sources []Source, opt Options) (*campaign, error) {
+	c := cleaner{ctx: ctx, campaign: &campaign{}, opt: opt, index: map[string]int{}, left: map[string][]string{}, seen: map[string]bool{}, several: len(sources) > 1}
 	c.least = leastOf(slices.Concat(sources, opt.Calibrate, opt.Audit), opt.Metric)
 	for _, s := range sources {
 		c.take(s, "")
@@ -84,7 +86,7 @@ func clean(sources []Source, opt Options) *campaign {
 		c.take(s, role.Audit)
 	}
 	c.finish()
-	return c.campaign
+	return c.campaign, ctx.Err()
 }
 
 // standIn uses records for keys that have no better ones.
@@ -105,6 +107,7 @@ func (c *cleaner) standIn(why string, records []named) {
 
 // cleaner gathers records while they are sorted out.
 type cleaner struct {
+	ctx context.Context // of the one call that made it
 	*campaign
 	opt      Options
 	index    map[string]int // key → index in keys, ops and readings
@@ -146,6 +149,9 @@ func leastOf(sources []Source, metric lut.Metric) float64 {
 // take sorts out one file; set, when given, replaces that of its networks.
 func (c *cleaner) take(s Source, set role.Set) {
 	for _, l := range s.Records {
+		if c.ctx.Err() != nil {
+			return
+		}
 		r := &l.Record
 		switch {
 		case r.Kind == role.Reference, set != "" && r.Kind != role.Network:
@@ -334,6 +340,9 @@ func (c *cleaner) network(l named, set role.Set, v, lo, hi float64, n int) bool 
 // finish merges, sorts and reports.
 func (c *cleaner) finish() {
 	for i, op := range c.ops {
+		if c.ctx.Err() != nil {
+			return
+		}
 		m, warn := merge(c.keys[i], c.readings[i])
 		m.op = op
 		m.family = op.Grid()

@@ -2,6 +2,7 @@ package costgen
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,8 +16,8 @@ import (
 // Compile turns records into a table: cleaned, monotone, calibrated and audited by
 // the end-to-end records among them. The same records in any order give the same
 // bytes. It fails when the options or the mix of campaigns make no sense or when
-// no cell is left; everything else worth knowing is a warning in the table.
-func Compile(sources []Source, opt Options) (*lut.Table, error) {
+// no cell is left; everything else worth knowing is a warning in the table. When ctx ends it fails by its error, within a moment.
+func Compile(ctx context.Context, sources []Source, opt Options) (*lut.Table, error) {
 	opt.defaults()
 	if err := opt.Validate(); err != nil {
 		return nil, err
@@ -29,13 +30,16 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 		return nil, err
 	}
 	if opt.Level {
-		levelled, err := level(sources, opt.Calibrate, opt.Audit)
+		levelled, err := level(ctx, sources, opt.Calibrate, opt.Audit)
 		if err != nil {
 			return nil, err
 		}
 		sources, opt.Calibrate, opt.Audit = levelled[0], levelled[1], levelled[2]
 	}
-	c := clean(sources, opt)
+	c, err := clean(ctx, sources, opt)
+	if err != nil {
+		return nil, err
+	}
 	if len(c.cells) == 0 {
 		why := "it holds no cells"
 		if len(c.warnings) > 0 {
@@ -65,9 +69,13 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 	}
 	var sweep lut.Sweep
 	var warn []lut.Warning
-	f.Families, sweep, warn = families(c.cells, opt.Policy)
+	if f.Families, sweep, warn, err = families(ctx, c.cells, opt.Policy); err != nil {
+		return nil, err
+	}
 	if !opt.Slopes && opt.Metric != lut.Memory { // activations are paid by the channel
-		staircase.Add(f.Families)
+		if err := staircase.Add(ctx, f.Families); err != nil {
+			return nil, err
+		}
 	}
 	f.Warnings = slices.Concat(c.warnings, warn, precisionOrder(f.Families))
 	if o := c.overhead; o != nil {
@@ -75,8 +83,7 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 	}
 	var fitted *fittedModel
 	if opt.Model {
-		var err error
-		if fitted, err = fitModel(&f, c, opt.Prior, opt.Traffic && opt.Metric == lut.Latency); err != nil {
+		if fitted, err = fitModel(ctx, &f, c, opt.Prior, opt.Traffic && opt.Metric == lut.Latency); err != nil {
 			return nil, err
 		}
 	}
@@ -85,7 +92,7 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 		return nil, fmt.Errorf("compiled table: %w", err)
 	}
 
-	known, lacking, err := price(t, c.calibrate)
+	known, lacking, err := price(ctx, t, c.calibrate)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +105,7 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 		for _, p := range known {
 			points = append(points, point{p.id, p.uncalibrated, p.value, len(p.ops), movedBy(p.ops)})
 		}
-		if f.Calibration, _ = calibrate(points, opt.Traffic && opt.Metric == lut.Latency); f.Calibration == nil && len(c.audit) > 0 {
+		if f.Calibration, _ = calibrate(ctx, points, opt.Traffic && opt.Metric == lut.Latency); f.Calibration == nil && len(c.audit) > 0 {
 			f.Warnings = append(f.Warnings, lut.Warning{Code: "uncalibrated", Detail: fmt.Sprintf(
 				"%d usable calibration networks, at least %d are needed: predictions are plain sums", len(points), models[0].needs)})
 		}
@@ -108,22 +115,26 @@ func Compile(sources []Source, opt Options) (*lut.Table, error) {
 			return nil, fmt.Errorf("calibrated table: %w", err)
 		}
 	}
-	if f.Audit, warn, err = audit(t, c.audit, sweep, opt); err != nil {
+	if f.Audit, warn, err = audit(ctx, t, c.audit, sweep, opt); err != nil {
 		return nil, err
 	}
 	f.Warnings = append(f.Warnings, warn...)
 	if f.Audit == nil && opt.CrossAudit && fitted != nil {
-		f.Audit = fitted.crossAudit(t, sweep, opt)
+		f.Audit = fitted.crossAudit(ctx, t, sweep, opt)
 		f.Warnings = append(f.Warnings, lut.Warning{Code: lut.CrossAudit, Detail: "the audit's networks calibrate the table as well; each was priced by a model and a calibration that had not seen its family"})
 	}
 	sortWarnings(f.Warnings)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	return lut.New(f)
 }
 
 // Audit judges an existing table by the end-to-end records of further files,
 // which must be of the table's device, runtime and protocol, and returns it with
 // the new audit in place of the old. Calibration and cells stay as they are.
-func Audit(t *lut.Table, sources []Source, opt Options) (*lut.Table, error) {
+// When ctx ends it fails by its error.
+func Audit(ctx context.Context, t *lut.Table, sources []Source, opt Options) (*lut.Table, error) {
 	old := t.File()
 	opt.Metric, opt.Policy = old.Metric, old.Policy
 	opt.defaults()
@@ -151,7 +162,10 @@ func Audit(t *lut.Table, sources []Source, opt Options) (*lut.Table, error) {
 		}
 	}
 	opt.Calibrate, opt.Audit = nil, sources
-	c := clean(nil, opt)
+	c, err := clean(ctx, nil, opt)
+	if err != nil {
+		return nil, err
+	}
 	var leaked []string
 	if old.Calibration != nil {
 		c.audit = slices.DeleteFunc(c.audit, func(n network) bool {
@@ -179,8 +193,7 @@ func Audit(t *lut.Table, sources []Source, opt Options) (*lut.Table, error) {
 		sweep.Worst = max(sweep.Worst, s.Worst)
 	}
 	var warn []lut.Warning
-	var err error
-	if f.Audit, warn, err = audit(t, c.audit, sweep, opt); err != nil {
+	if f.Audit, warn, err = audit(ctx, t, c.audit, sweep, opt); err != nil {
 		return nil, err
 	}
 	if f.Audit == nil {

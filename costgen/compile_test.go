@@ -120,7 +120,7 @@ func newDevice(seed uint64, noise float64) *device {
 
 func TestCompileFindsTheDevice(t *testing.T) {
 	d := newDevice(1, 0.01)
-	tab, err := Compile([]Source{d.source(40, 80)}, Options{})
+	tab, err := Compile(t.Context(), []Source{d.source(40, 80)}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestRegimeSplitsTheWholeFamily(t *testing.T) {
 		"regime":   {{10, 20, 14}, {30, 40.2, 39.8}},
 		"strict":   {{10, 17, 17}, {30, 40, 40}},
 	} {
-		tab, err := Compile([]Source{s}, Options{Policy: policy})
+		tab, err := Compile(t.Context(), []Source{s}, Options{Policy: policy})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,7 +212,7 @@ func TestCompileIsDeterministic(t *testing.T) {
 		r.CI95US = &record.Interval{v * 0.9, v * 1.1}
 		s.Records = append(s.Records, r)
 	}
-	want, err := Compile([]Source{s}, Options{})
+	want, err := Compile(t.Context(), []Source{s}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestCompileIsDeterministic(t *testing.T) {
 		cut := rng.IntN(len(s.Records))
 		a, b := s, s
 		a.Records, b.Records = s.Records[:cut], s.Records[cut:]
-		got, err := Compile([]Source{a, b}, Options{})
+		got, err := Compile(t.Context(), []Source{a, b}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,7 +231,7 @@ func TestCompileIsDeterministic(t *testing.T) {
 		}
 	}
 	// A file named twice is not further evidence.
-	twice, err := Compile([]Source{s, s}, Options{})
+	twice, err := Compile(t.Context(), []Source{s, s}, Options{})
 	if err != nil || !bytes.Equal(twice.Encode(), want.Encode()) {
 		t.Errorf("the same records twice compile to other bytes (%v)", err)
 	}
@@ -266,7 +266,7 @@ func TestCompileRefuses(t *testing.T) {
 		"bad delta":       {[]Source{base}, Options{Delta: 2}, "delta is 2"},
 		"energy not here": {[]Source{base}, Options{Metric: lut.Energy}, "no-energy"},
 	} {
-		_, err := Compile(c.sources, c.opt)
+		_, err := Compile(t.Context(), c.sources, c.opt)
 		if err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want it to say %q", what, err, c.says)
 		}
@@ -296,7 +296,7 @@ func TestCompileWarns(t *testing.T) {
 	seen := s.Records[len(s.Records)-1]
 	seen.Set, seen.Case = role.Calibrate, "leaky"
 	s.Records = append(s.Records, seen)
-	tab, err := Compile([]Source{s}, Options{})
+	tab, err := Compile(t.Context(), []Source{s}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -355,7 +355,7 @@ func TestEachPolicyCorrectsAsItSays(t *testing.T) {
 		"isotonic": {10, 11.95, 11.95, 20, 14, 16},
 		"regime":   {10, 11.95, 11.95, 20, 14, 16},
 	} {
-		tab, err := Compile([]Source{s}, Options{Policy: policy})
+		tab, err := Compile(t.Context(), []Source{s}, Options{Policy: policy})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -395,7 +395,7 @@ func TestPrecisionOrderIsReported(t *testing.T) {
 			r.EstimateUS, r.CI95US = &v, &record.Interval{v * .99, v * 1.01}
 		}
 	}
-	tab, err := Compile([]Source{s}, Options{})
+	tab, err := Compile(t.Context(), []Source{s}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -413,7 +413,7 @@ func TestPrecisionOrderIsReported(t *testing.T) {
 func TestAuditOfATable(t *testing.T) {
 	d := newDevice(7, 0.01)
 	s := d.source(40, 0)
-	tab, err := Compile([]Source{s}, Options{})
+	tab, err := Compile(t.Context(), []Source{s}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -426,7 +426,7 @@ func TestAuditOfATable(t *testing.T) {
 		fresh.Records = append(fresh.Records, Line{i + 2, d.e2e(1000+i, "", net)})
 	}
 	fresh.Records = append(fresh.Records, s.Records[len(s.Records)-1]) // one that calibrated
-	judged, err := Audit(tab, []Source{fresh}, Options{})
+	judged, err := Audit(t.Context(), tab, []Source{fresh}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -445,7 +445,7 @@ func TestAuditOfATable(t *testing.T) {
 	} {
 		other := fresh
 		edit(&other.Header)
-		if _, err := Audit(tab, []Source{other}, Options{}); err == nil || !strings.Contains(err.Error(), says) || hint.Of(err) == "" {
+		if _, err := Audit(t.Context(), tab, []Source{other}, Options{}); err == nil || !strings.Contains(err.Error(), says) || hint.Of(err) == "" {
 			t.Errorf("%v; want it to say %q", err, says)
 		}
 	}
@@ -488,7 +488,7 @@ func TestEnergyAndMemoryAreCompiled(t *testing.T) {
 		unit   string
 		want   float64
 	}{{lut.Energy, "mj", 1 + 3 + 5 + 2}, {lut.Memory, "bytes", 5000}} {
-		tab, err := Compile([]Source{s}, Options{Metric: c.metric})
+		tab, err := Compile(t.Context(), []Source{s}, Options{Metric: c.metric})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -520,7 +520,7 @@ func TestNegativeEnergiesAreCensored(t *testing.T) {
 		Energy: &record.Energy{NetMJ: 8, StdErrMJ: 0.01}}}
 	s := Source{Name: "rec.jsonl", Header: testHeader(), Records: []Line{
 		cell("gap/fp32@c=8,h=4,w=4", 2), cell("switch[from=fp32,to=int8]/int8@c=8,h=4,w=4", -0.06), cell("concat/fp32@c=8,h=4,w=4", -0.6), net}}
-	tab, err := Compile([]Source{s}, Options{Metric: lut.Energy})
+	tab, err := Compile(t.Context(), []Source{s}, Options{Metric: lut.Energy})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package costgen
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"slices"
 
@@ -21,7 +22,7 @@ type fittedModel struct {
 // family's kernels, calibrated on the other families, with an interval that those set. A
 // table that keeps all of them is at least as good as those that are judged. It leaves the
 // model's own intervals as the last family's judgement has set them.
-func (f *fittedModel) crossAudit(t *lut.Table, sweep lut.Sweep, opt Options) *lut.Audit {
+func (f *fittedModel) crossAudit(ctx context.Context, t *lut.Table, sweep lut.Sweep, opt Options) *lut.Audit {
 	family := func(h heldOut) string { return FamilyOfNetwork(f.c.calibrate[h.index].title()) }
 	byFamily := map[string]bool{}
 	for _, h := range f.held {
@@ -37,7 +38,7 @@ func (f *fittedModel) crossAudit(t *lut.Table, sweep lut.Sweep, opt Options) *lu
 				points, others = append(points, point{n.id, h.raw, n.value, len(n.ops), movedBy(n.ops)}), append(others, h)
 			}
 		}
-		cal, predicted := calibrate(points, opt.Traffic && opt.Metric == lut.Latency)
+		cal, predicted := calibrate(ctx, points, opt.Traffic && opt.Metric == lut.Latency)
 		if cal == nil {
 			continue // too few others to calibrate by: nothing can be said of this family
 		}

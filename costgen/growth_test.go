@@ -45,7 +45,7 @@ func BenchmarkCompileCells(b *testing.B) {
 				s := cells(n, perFamily)
 				b.ReportAllocs()
 				for b.Loop() {
-					if _, err := Compile([]Source{s}, Options{}); err != nil {
+					if _, err := Compile(b.Context(), []Source{s}, Options{}); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -2,6 +2,7 @@ package costgen
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"slices"
 
@@ -21,7 +22,7 @@ const leastShared = 4
 // share too few it is the drift reference's, corrected by how far the campaign's networks then
 // lie from a model of all campaigns. It returns copies, in the order given; only latencies
 // are levelled.
-func level(groups ...[]Source) ([][]Source, error) {
+func level(ctx context.Context, groups ...[]Source) ([][]Source, error) {
 	var all []*Source
 	out := make([][]Source, len(groups))
 	for g := range groups {
@@ -57,7 +58,7 @@ func level(groups ...[]Source) ([][]Source, error) {
 			loose = append(loose, s)
 		}
 	}
-	return out, tighten(all, loose)
+	return out, tighten(ctx, all, loose)
 }
 
 // speeds are the latencies by which campaigns are compared: of networks, by their case, and
@@ -89,7 +90,7 @@ func median(xs []float64) float64 {
 
 // tighten corrects the campaigns in loose by how their networks lie to a model of them all,
 // against the others.
-func tighten(all, loose []*Source) error {
+func tighten(ctx context.Context, all, loose []*Source) error {
 	if len(loose) == 0 {
 		return nil
 	}
@@ -117,7 +118,7 @@ func tighten(all, loose []*Source) error {
 	if cells < leastForModel {
 		return nil
 	}
-	m, err := devicemodel.Fit(obs)
+	m, err := devicemodel.FitFrom(ctx, nil, obs)
 	if err != nil {
 		return err
 	}

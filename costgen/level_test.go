@@ -34,7 +34,7 @@ func TestLevel(t *testing.T) {
 			first.Records = append(first.Records, ref)
 		}
 		// The order of the files does not matter.
-		out, err := level([]Source{late, first}, nil)
+		out, err := level(t.Context(), []Source{late, first}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

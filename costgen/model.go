@@ -1,6 +1,7 @@
 package costgen
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -45,7 +46,7 @@ func (c *campaign) observations(sums []float64) []devicemodel.Observation {
 // table. Cells alone teach the first model; the calibration is fitted to the networks as it prices
 // them without their families. A second model also learns from what that calibration leaves
 // of the networks, and stays if it prices families that it has not seen better.
-func fitModel(f *lut.File, c *campaign, prior *lut.Table, traffic bool) (*fittedModel, error) {
+func fitModel(ctx context.Context, f *lut.File, c *campaign, prior *lut.Table, traffic bool) (*fittedModel, error) {
 	if len(c.cells) < leastForModel {
 		return nil, hint.Wrap(fmt.Errorf("%w: %d, it needs %d", ErrTooFewCells, len(c.cells), leastForModel),
 			"agent plan --device plans enough, or compile without --model")
@@ -54,7 +55,7 @@ func fitModel(f *lut.File, c *campaign, prior *lut.Table, traffic bool) (*fitted
 	if err != nil {
 		return nil, err
 	}
-	m, err := devicemodel.FitFrom(from, c.observations(nil))
+	m, err := devicemodel.FitFrom(ctx, from, c.observations(nil))
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func fitModel(f *lut.File, c *campaign, prior *lut.Table, traffic bool) (*fitted
 		points = append(points, point{n.id, h.raw, n.value, len(n.ops), movedBy(n.ops)})
 	}
 	var predicted []float64
-	if f.Calibration, predicted = calibrate(points, traffic); f.Calibration == nil {
+	if f.Calibration, predicted = calibrate(ctx, points, traffic); f.Calibration == nil {
 		return nil, nil
 	}
 	off := j.conform(m, held, predicted)
@@ -77,7 +78,7 @@ func fitModel(f *lut.File, c *campaign, prior *lut.Table, traffic bool) (*fitted
 	for i, n := range c.calibrate {
 		sums[i] = j.inverse(f.Calibration, n)
 	}
-	taught, err := devicemodel.FitFrom(from, c.observations(sums))
+	taught, err := devicemodel.FitFrom(ctx, from, c.observations(sums))
 	if err != nil {
 		return nil, err
 	}

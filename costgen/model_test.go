@@ -34,7 +34,7 @@ func unseen(seed uint64) Source {
 }
 
 func TestAModelPricesWhatWasNotMeasured(t *testing.T) {
-	plain, err := Compile([]Source{unseen(30)}, Options{})
+	plain, err := Compile(t.Context(), []Source{unseen(30)}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestAModelPricesWhatWasNotMeasured(t *testing.T) {
 	var tab *lut.Table
 	inside, n := 0.0, 0.0
 	for seed := range uint64(4) {
-		if tab, err = Compile([]Source{unseen(30 + seed)}, Options{Model: true}); err != nil {
+		if tab, err = Compile(t.Context(), []Source{unseen(30 + seed)}, Options{Model: true}); err != nil {
 			t.Fatal(err)
 		}
 		m, a := tab.File().Model, tab.File().Audit
@@ -66,7 +66,7 @@ func TestAModelPricesWhatWasNotMeasured(t *testing.T) {
 	rand.New(rand.NewPCG(1, 1)).Shuffle(len(mixed.Records), func(i, j int) {
 		mixed.Records[i], mixed.Records[j] = mixed.Records[j], mixed.Records[i]
 	})
-	again, err := Compile([]Source{mixed}, Options{Model: true})
+	again, err := Compile(t.Context(), []Source{mixed}, Options{Model: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestAModelPricesWhatWasNotMeasured(t *testing.T) {
 }
 
 func TestAPlanNarrowsWhatItWasMadeFor(t *testing.T) {
-	tab, err := Compile([]Source{unseen(30)}, Options{Model: true})
+	tab, err := Compile(t.Context(), []Source{unseen(30)}, Options{Model: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package costgen
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"math"
@@ -26,8 +27,9 @@ type step struct {
 	p      float64 // one-sided, of a fall in cost by chance; 1 when there is none
 }
 
-// families groups cells and makes each family monotone under the policy.
-func families(cells []cell, policy lut.Policy) (out []lut.Family, sweep lut.Sweep, warnings []lut.Warning) {
+// families groups cells and makes each family monotone under the policy. It fails only when ctx
+// ends, by its error.
+func families(ctx context.Context, cells []cell, policy lut.Policy) (out []lut.Family, sweep lut.Sweep, warnings []lut.Warning, err error) {
 	type job struct {
 		cells []cell
 		fam   lut.Family
@@ -49,7 +51,9 @@ func families(cells []cell, policy lut.Policy) (out []lut.Family, sweep lut.Swee
 	for range min(runtime.GOMAXPROCS(0), max(1, len(jobs))) {
 		wg.Go(func() {
 			for j := range next {
-				j.fam, j.sweep, j.warn = monotone(j.cells, policy)
+				if ctx.Err() == nil {
+					j.fam, j.sweep, j.warn = monotone(ctx, j.cells, policy)
+				}
 			}
 		})
 	}
@@ -58,6 +62,9 @@ func families(cells []cell, policy lut.Policy) (out []lut.Family, sweep lut.Swee
 	}
 	close(next)
 	wg.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, sweep, nil, err
+	}
 	for _, j := range jobs {
 		out = append(out, j.fam)
 		warnings = append(warnings, j.warn...)
@@ -67,11 +74,12 @@ func families(cells []cell, policy lut.Policy) (out []lut.Family, sweep lut.Swee
 		sweep.Significant += j.sweep.Significant
 		sweep.Worst = max(sweep.Worst, j.sweep.Worst)
 	}
-	return out, sweep, warnings
+	return out, sweep, warnings, nil
 }
 
-// monotone compiles one family. Cells are sorted by coordinates.
-func monotone(cells []cell, policy lut.Policy) (lut.Family, lut.Sweep, []lut.Warning) {
+// monotone compiles one family. Cells are sorted by coordinates. When ctx ends the result means
+// nothing.
+func monotone(ctx context.Context, cells []cell, policy lut.Policy) (lut.Family, lut.Sweep, []lut.Warning) {
 	fam := lut.FamilyOf(cells[0].op)
 	y, w := make([]float64, len(cells)), make([]float64, len(cells))
 	for i, c := range cells {
@@ -106,7 +114,10 @@ func monotone(cells []cell, policy lut.Policy) (lut.Family, lut.Sweep, []lut.War
 		for i := range fam.Knots {
 			at[i] = fam.Knots[i].At
 		}
-		x = isotonic.Product(y, w, at, order(fam, bad, policy))
+		var err error
+		if x, err = isotonic.Product(ctx, y, w, at, order(fam, bad, policy)); err != nil {
+			return fam, sweep, warnings
+		}
 	}
 	for i := range fam.Knots {
 		k := &fam.Knots[i]

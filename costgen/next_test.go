@@ -55,7 +55,7 @@ func (p *plant) error(t *testing.T, cells map[string]record.Record, nets [][][3]
 	for _, k := range slices.Sorted(maps.Keys(cells)) {
 		s.Records = append(s.Records, Line{1, cells[k]})
 	}
-	tab, err := Compile([]Source{s}, Options{})
+	tab, err := Compile(t.Context(), []Source{s}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestProposalsBeatAUniformGridThreefold(t *testing.T) {
 			for _, k := range slices.Sorted(maps.Keys(cells)) {
 				s.Records = append(s.Records, Line{1, cells[k]})
 			}
-			tab, cerr := Compile([]Source{s}, Options{})
+			tab, cerr := Compile(t.Context(), []Source{s}, Options{})
 			if cerr != nil {
 				t.Fatal(cerr)
 			}
@@ -157,7 +157,7 @@ func TestProposalsCloseHolesFirst(t *testing.T) {
 	for _, c := range [][2]int{{1, 1}, {1, 8}} {
 		s.Records = append(s.Records, Line{1, p.record(plantOp(0, c[0], c[1]))})
 	}
-	tab, err := Compile([]Source{s}, Options{})
+	tab, err := Compile(t.Context(), []Source{s}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

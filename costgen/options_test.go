@@ -18,11 +18,11 @@ func TestOptionsWithoutEffectAreRefused(t *testing.T) {
 		{Options{Accept: []record.Validity{record.Timeout}}, "such records carry no cost"},
 		{Options{Judge: []string{"nosuch"}}, `judge "nosuch": no usable calibrating network`},
 	} {
-		if _, err := Compile([]Source{s}, test.opt); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := Compile(t.Context(), []Source{s}, test.opt); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: %v, want %q", test.opt, err, test.want)
 		}
 	}
-	if _, err := Compile([]Source{s}, Options{Accept: []record.Validity{record.Noisy, record.EmulatedCPU}}); err != nil {
+	if _, err := Compile(t.Context(), []Source{s}, Options{Accept: []record.Validity{record.Noisy, record.EmulatedCPU}}); err != nil {
 		t.Error(err)
 	}
 }

@@ -94,7 +94,7 @@ func compileCells(t *testing.T, cells map[string]record.Record, slopes bool) *lu
 	for _, k := range slices.Sorted(maps.Keys(cells)) {
 		s.Records = append(s.Records, Line{1, cells[k]})
 	}
-	tab, err := Compile([]Source{s}, Options{Slopes: slopes})
+	tab, err := Compile(t.Context(), []Source{s}, Options{Slopes: slopes})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func TestTrafficIsFound(t *testing.T) {
 		y := truth.Apply(x+beyond(&truth, m), 50) * (1 + 0.005*rng.NormFloat64())
 		points = append(points, point{fmt.Sprintf("n%02d", i), x, y, 50, m})
 	}
-	c, _ := calibrate(points, true)
+	c, _ := calibrate(t.Context(), points, true)
 	if c == nil || c.Traffic == nil || c.Model != "scale+traffic by kind" {
 		t.Fatalf("chose %+v", c)
 	}
@@ -32,7 +32,7 @@ func TestTrafficIsFound(t *testing.T) {
 	if got := c.Traffic; math.Abs(got.Linear/33e-6-1) > 0.15 || math.Abs(got.Conv/20e-6-1) > 0.25 || got.From != 8<<20 || got.To != 24<<20 {
 		t.Errorf("found %+v", got)
 	}
-	if plain, _ := calibrate(points, false); plain.Traffic != nil {
+	if plain, _ := calibrate(t.Context(), points, false); plain.Traffic != nil {
 		t.Errorf("traffic was priced without leave: %+v", plain.Traffic)
 	}
 }
@@ -125,7 +125,7 @@ func TestJudgedNetworkLeavesTheFit(t *testing.T) {
 			break
 		}
 	}
-	tab, err := Compile([]Source{s}, Options{Judge: []string{name}})
+	tab, err := Compile(t.Context(), []Source{s}, Options{Judge: []string{name}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestNegativeNoiseIsCensored(t *testing.T) {
 		r := &s.Records[0].Record
 		truth, v := *r.EstimateUS, -5.0
 		r.EstimateUS, r.CI95US, r.Validity = &v, &record.Interval{-9, -1}, []record.Validity{validity}
-		tab, err := Compile([]Source{s}, Options{Policy: "raw"})
+		tab, err := Compile(t.Context(), []Source{s}, Options{Policy: "raw"})
 		if err != nil {
 			t.Fatal(err)
 		}

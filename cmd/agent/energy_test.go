@@ -51,7 +51,7 @@ func TestEnergyAndMemoryFromPlanToTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, metric := range []lut.Metric{lut.Energy, lut.Memory} {
-		table, err := costgen.Compile([]costgen.Source{costgen.FromFile(files[0])}, costgen.Options{Metric: metric})
+		table, err := costgen.Compile(t.Context(), []costgen.Source{costgen.FromFile(files[0])}, costgen.Options{Metric: metric})
 		if err != nil {
 			t.Fatalf("%s: %v", metric, err)
 		}

@@ -55,7 +55,7 @@ func TestPeakMemoryFromPlanToTable(t *testing.T) {
 	if counted < 60 {
 		t.Errorf("only %d records were counted; exit code %d: %s", counted, code, talk)
 	}
-	table, err := costgen.Compile([]costgen.Source{costgen.FromFile(files[0])}, costgen.Options{Metric: lut.Memory})
+	table, err := costgen.Compile(t.Context(), []costgen.Source{costgen.FromFile(files[0])}, costgen.Options{Metric: lut.Memory})
 	if err != nil {
 		t.Fatal(err)
 	}

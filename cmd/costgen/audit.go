@@ -52,7 +52,7 @@ func (o *auditOptions) run(ctx context.Context, env cli.Env, args []string) erro
 	if err != nil {
 		return err
 	}
-	judged, err := costgen.Audit(t, sources, o.options())
+	judged, err := costgen.Audit(ctx, t, sources, o.options())
 	if err != nil {
 		return err
 	}

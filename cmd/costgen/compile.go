@@ -102,7 +102,7 @@ func (o *compileOptions) run(ctx context.Context, env cli.Env, args []string) er
 	if o.Audit, err = readSources(o.audit); err != nil {
 		return err
 	}
-	t, err := costgen.Compile(sources, o.Options)
+	t, err := costgen.Compile(ctx, sources, o.Options)
 	if err != nil {
 		return err
 	}

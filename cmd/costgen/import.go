@@ -66,7 +66,7 @@ func (o *importOptions) run(ctx context.Context, env cli.Env, args []string) err
 	}
 	o.Precision = lut.Precision(o.precision)
 	if o.from == exchange.MobileML {
-		return o.phones(env, args[0])
+		return o.phones(ctx, env, args[0])
 	}
 	if err := cli.NewOutput("-o", o.out, args[0]); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (o *importOptions) run(ctx context.Context, env cli.Env, args []string) err
 }
 
 // phones imports a folder: a table per phone, or one.
-func (o *importOptions) phones(env cli.Env, folder string) error {
+func (o *importOptions) phones(ctx context.Context, env cli.Env, folder string) error {
 	if !slices.Contains(lut.Precisions, o.Precision) {
 		return cli.Usagef("--precision %q is none of %v", o.precision, lut.Precisions)
 	}
@@ -101,7 +101,7 @@ func (o *importOptions) phones(env cli.Env, folder string) error {
 			return err
 		}
 	}
-	made, err := exchange.ImportPhones(folder, o.Options)
+	made, err := exchange.ImportPhones(ctx, folder, o.Options)
 	if err != nil {
 		return err
 	}

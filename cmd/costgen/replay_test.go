@@ -55,7 +55,7 @@ func TestReplayOfNext(t *testing.T) {
 		for key := range have {
 			s.Records = append(s.Records, cells[key])
 		}
-		tab, err := costgen.Compile([]costgen.Source{s}, costgen.Options{Slopes: slopes})
+		tab, err := costgen.Compile(t.Context(), []costgen.Source{s}, costgen.Options{Slopes: slopes})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestReplayOfNext(t *testing.T) {
 		for key := range have {
 			s.Records = append(s.Records, cells[key])
 		}
-		tab, err := costgen.Compile([]costgen.Source{s}, costgen.Options{})
+		tab, err := costgen.Compile(t.Context(), []costgen.Source{s}, costgen.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -115,7 +115,7 @@ func (b *builder) campaign(ctx context.Context, k int) error {
 	b.now.Kernels += counts[role.Cell]
 	b.now.Chains += counts[role.Network]
 	b.learn(file)
-	err = b.fit()
+	err = b.fit(ctx)
 	if errors.Is(err, costgen.ErrTooFewCells) && k < len(ends(b.Seconds))-1 {
 		return nil // the next campaign goes on covering the census
 	}
@@ -170,11 +170,11 @@ func (b *builder) learn(f *record.File) {
 }
 
 // fit compiles what was measured so far.
-func (b *builder) fit() error {
+func (b *builder) fit(ctx context.Context) error {
 	opt := b.Compile
 	opt.Model, opt.Traffic, opt.Level = true, true, true
 	opt.Accept = []record.Validity{record.Drift, record.Noisy} // levelled, and with intervals that say how little they are worth
-	table, err := costgen.Compile(b.sources, opt)
+	table, err := costgen.Compile(ctx, b.sources, opt)
 	if err != nil {
 		return err
 	}

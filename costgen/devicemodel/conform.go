@@ -79,6 +79,9 @@ func (f *fitter) conform(obs []Observation, eta []float64) {
 			}
 		}
 		f.settle(m, use, eta, heldRounds, wanted)
+		if f.ctx.Err() != nil {
+			return
+		}
 		for _, family := range families {
 			if !out[family] {
 				continue
@@ -89,6 +92,9 @@ func (f *fitter) conform(obs []Observation, eta []float64) {
 			}
 		}
 	})
+	if f.ctx.Err() != nil {
+		return
+	}
 	f.m.held, f.m.families = slices.Concat(held...), len(families)
 	var errs, sds []float64
 	for _, h := range f.m.held {

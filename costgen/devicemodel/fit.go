@@ -1,6 +1,7 @@
 package devicemodel
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"math"
@@ -55,6 +56,7 @@ type direct struct {
 
 // fitter holds a fit on its way.
 type fitter struct {
+	ctx     context.Context // of the one call that made it
 	sites   []*site
 	members map[string][]int // sites by group
 	all     []sum
@@ -68,14 +70,15 @@ type fitter struct {
 // Fit learns a device from observations. The same observations in any order of kernels give
 // the same model up to rounding. It fails on an observation without kernels, value or error,
 // and when there are none.
-func Fit(obs []Observation) (*Model, error) { return FitFrom(nil, obs) }
+func Fit(obs []Observation) (*Model, error) { return FitFrom(context.Background(), nil, obs) }
 
 // FitFrom learns a device as Fit does, starting from another device's model, nil for none: see Leans.
-func FitFrom(prior *Model, obs []Observation) (*Model, error) {
+// When ctx ends it fails by its error.
+func FitFrom(ctx context.Context, prior *Model, obs []Observation) (*Model, error) {
 	if len(obs) == 0 {
 		return nil, hint.Wrap(errors.New("no observation to fit a device's model to"), "agent bench --plan measures kernels")
 	}
-	f := &fitter{members: map[string][]int{}, m: &Model{processes: map[string]*process{}, widen: 1}}
+	f := &fitter{ctx: ctx, members: map[string][]int{}, m: &Model{processes: map[string]*process{}, widen: 1}}
 	if err := f.take(obs); err != nil {
 		return nil, err
 	}
@@ -104,13 +107,24 @@ func FitFrom(prior *Model, obs []Observation) (*Model, error) {
 		f.lean(prior, evidence)
 	}
 	f.place()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	eta := f.settle(f.m, use, f.base, rounds, nil)
-	if f.noisy() { // residuals of noisy kernels were taken around the physics
+	if f.noisy() && ctx.Err() == nil { // residuals of noisy kernels were taken around the physics
 		f.learn(eta)
 		f.place()
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		eta = f.settle(f.m, use, eta, rounds, nil)
 	}
-	f.conform(obs, eta)
+	if ctx.Err() == nil {
+		f.conform(obs, eta)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	f.m.compress()
 	return f.m, nil
 }
@@ -230,7 +244,7 @@ func (f *fitter) learn(eta []float64) map[string]float64 {
 				sites, r, noise = append(sites, f.sites[i]), append(r, z-f.base[i]), append(noise, v)
 			}
 		}
-		l := f.m.processes[g].learn(sites, r, noise)
+		l := f.m.processes[g].learn(f.ctx, sites, r, noise)
 		mu.Lock()
 		evidence[g] = l
 		mu.Unlock()
@@ -247,9 +261,12 @@ func (f *fitter) place() {
 		for k, i := range f.members[g] {
 			points[k], _ = p.embed(f.sites[i])
 		}
-		p.induce(points)
+		p.induce(f.ctx, points)
 		p.mean = nil // it was of other points
 		for k, i := range f.members[g] {
+			if f.ctx.Err() != nil {
+				return
+			}
 			f.phi[i], f.rest[i] = p.weights(&points[k])
 		}
 	})
@@ -262,6 +279,7 @@ const rounds = 6
 // settle computes the posterior given the observations in use, into m, whose processes are
 // shaped and placed, in some rounds of linearisation from the logarithms of cost at start. It returns
 // the expected ones. What sums taught of a kernel's own cost is computed for the kernels wanted, nil for all.
+// When the context ends, what it leaves in m means nothing.
 func (f *fitter) settle(m *Model, use []bool, start []float64, passes int, wanted []bool) []float64 {
 	own := f.directs(use)
 	eta := slices.Clone(start)
@@ -279,6 +297,9 @@ func (f *fitter) settle(m *Model, use []bool, start []float64, passes int, wante
 	}
 	means := map[string][]float64{} // of the pass before, or of the fit that this one starts from
 	for pass := range passes {
+		if f.ctx.Err() != nil {
+			return eta
+		}
 		for i := range f.sites {
 			known[i] = &knowledge{noise: f.rest[i]}
 		}
@@ -293,6 +314,9 @@ func (f *fitter) settle(m *Model, use []bool, start []float64, passes int, wante
 			for _, i := range f.members[g] {
 				if !own[i].seen {
 					continue
+				}
+				if f.ctx.Err() != nil {
+					return eta
 				}
 				z, v := own[i].working(eta[i])
 				r := z - f.base[i]

@@ -1,6 +1,7 @@
 package devicemodel
 
 import (
+	"context"
 	"math"
 	"slices"
 )
@@ -18,7 +19,7 @@ const (
 // the logarithms; Rasmussen and Williams 2006, section 5.4), by RProp steps
 // (Riedmiller and Braun 1993). Residuals are r, known to the variances noise. It returns the logarithm of
 // their likelihood then, up to a constant.
-func (p *process) learn(sites []*site, r, noise []float64) float64 {
+func (p *process) learn(ctx context.Context, sites []*site, r, noise []float64) float64 {
 	n := len(sites)
 	if n == 0 {
 		return 0
@@ -78,6 +79,9 @@ func (p *process) learn(sites []*site, r, noise []float64) float64 {
 		steps = 1
 	}
 	for range steps {
+		if ctx.Err() != nil {
+			break
+		}
 		l := p.likelihood(raw, y, v, theta, grad)
 		for j := range theta {
 			e := (theta[j] - prior[j]) / sd[j]

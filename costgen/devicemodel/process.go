@@ -1,6 +1,7 @@
 package devicemodel
 
 import (
+	"context"
 	"math"
 	"slices"
 
@@ -217,14 +218,14 @@ const inducingMost = 160
 
 // induce chooses inducing points among the group's kernels: each next one is the kernel that
 // the ones before explain least (pivoted Cholesky; Fine and Scheinberg 2001).
-func (p *process) induce(points []point) {
+func (p *process) induce(ctx context.Context, points []point) {
 	left := make([]float64, len(points))
 	for i := range left {
 		left[i] = p.spread
 	}
 	var rows [][]float64 // of the factor, over all points
 	p.inducing = nil
-	for len(p.inducing) < min(inducingMost, len(points)) {
+	for len(p.inducing) < min(inducingMost, len(points)) && ctx.Err() == nil {
 		best := 0
 		for i, v := range left {
 			if v > left[best] {

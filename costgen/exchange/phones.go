@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -39,7 +40,7 @@ type Phone struct {
 // a model of the device. Its error bound η is of networks of families that a model had not seen;
 // its intervals are of what the same kernel's times differ by from place to place. opt.Device
 // names one phone; "" are all.
-func ImportPhones(folder string, opt Options) ([]Phone, error) {
+func ImportPhones(ctx context.Context, folder string, opt Options) ([]Phone, error) {
 	if opt.Precision == "" {
 		opt.Precision = lut.FP32
 	}
@@ -75,7 +76,7 @@ func ImportPhones(folder string, opt Options) ([]Phone, error) {
 		if opt.Device != "" && phone != opt.Device {
 			continue
 		}
-		table, err := t.table(phone, opt.DropBad)
+		table, err := t.table(ctx, phone, opt.DropBad)
 		if err != nil {
 			return nil, inFolder(folder, err)
 		}
@@ -116,7 +117,7 @@ func provenance(licence []byte) lut.Warning {
 }
 
 // table is that of one phone.
-func (t *mobileTables) table(phone string, dropBad bool) (*lut.Table, error) {
+func (t *mobileTables) table(ctx context.Context, phone string, dropBad bool) (*lut.Table, error) {
 	source := costgen.Source{Name: MobileMLKernels, Header: record.Header{Device: deviceOf(phone), Runtime: runtimeOf()}}
 	var warnings []lut.Warning
 	var bad []string
@@ -165,7 +166,7 @@ func (t *mobileTables) table(phone string, dropBad bool) (*lut.Table, error) {
 	if spread == 0 {
 		warnings = append(warnings, lut.Warning{Code: lut.NoVariance, Detail: "no kernel was measured in two places: none has an interval"})
 	}
-	table, err := costgen.Compile([]costgen.Source{source}, costgen.Options{Policy: lut.PolicyRaw, Slopes: true, Model: true, CrossAudit: true})
+	table, err := costgen.Compile(ctx, []costgen.Source{source}, costgen.Options{Policy: lut.PolicyRaw, Slopes: true, Model: true, CrossAudit: true})
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func phoneFolder(t testing.TB, kernels, networks string) string {
 func TestImportOfPhones(t *testing.T) {
 	kernels, networks := publishedPhones()
 	dir := phoneFolder(t, kernels, networks)
-	made, err := ImportPhones(dir, Options{})
+	made, err := ImportPhones(t.Context(), dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,11 +134,11 @@ func TestImportOfPhones(t *testing.T) {
 		t.Errorf("as a network the block costs %+v, its kernels %v to %v (%v)", total, *p.Total, *p.Hi, err)
 	}
 
-	one, err := ImportPhones(dir, Options{Device: "b2"})
+	one, err := ImportPhones(t.Context(), dir, Options{Device: "b2"})
 	if err != nil || len(one) != 1 || one[0].Name != "b2" {
 		t.Errorf("one phone: %v, %v", one, err)
 	}
-	if _, err := ImportPhones(dir, Options{Device: "c3"}); err == nil || !strings.Contains(hint.Of(err), "a1, b2") {
+	if _, err := ImportPhones(t.Context(), dir, Options{Device: "c3"}); err == nil || !strings.Contains(hint.Of(err), "a1, b2") {
 		t.Errorf("a phone that is not there: %v, hint %q", err, hint.Of(err))
 	}
 }
@@ -181,7 +181,7 @@ func TestImportOfBrokenPhones(t *testing.T) {
 		{"network of a word", kernels, strings.Replace(networks, "anet0,1,1,", "anet0,1,1,fast", 1), MobileMLNetworks + ":2: a1|gpu|float|mean", "measure"},
 		{"other phones", kernels, strings.ReplaceAll(networks, "b2|", "c3|"), "no columns b2|gpu|float|mean", "same phones"},
 	} {
-		made, err := ImportPhones(phoneFolder(t, c.kernels, c.networks), Options{Device: "a1"})
+		made, err := ImportPhones(t.Context(), phoneFolder(t, c.kernels, c.networks), Options{Device: "a1"})
 		if c.says == "" { // what is left says enough, or it is refused: nothing panics
 			continue
 		}
@@ -189,11 +189,11 @@ func TestImportOfBrokenPhones(t *testing.T) {
 			t.Errorf("%s: %v (%d tables), hint %q; want %q, %q", c.what, err, len(made), hint.Of(err), c.says, c.hints)
 		}
 	}
-	if _, err := ImportPhones(t.TempDir(), Options{}); err == nil || !strings.Contains(hint.Of(err), MobileMLNetworks) {
+	if _, err := ImportPhones(t.Context(), t.TempDir(), Options{}); err == nil || !strings.Contains(hint.Of(err), MobileMLNetworks) {
 		t.Errorf("an empty folder: %v, hint %q", err, hint.Of(err))
 	}
 	// Told to, it leaves a bad kernel out, and with it the network's total.
-	made, err := ImportPhones(phoneFolder(t, strings.Replace(kernels, "}\",", "}\",-", 1), networks), Options{Device: "a1", DropBad: true})
+	made, err := ImportPhones(t.Context(), phoneFolder(t, strings.Replace(kernels, "}\",", "}\",-", 1), networks), Options{Device: "a1", DropBad: true})
 	if err != nil {
 		t.Fatal(err)
 	}

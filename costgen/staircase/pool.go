@@ -2,6 +2,7 @@ package staircase
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"math"
 	"slices"
@@ -128,12 +129,18 @@ func Pools(fams []lut.Family) map[string]*Pool {
 
 // Best is the form that predicts knots it has not seen best, and whether it is worth
 // having.
-func (p *Pool) Best() (Form, bool) {
+func (p *Pool) Best() (Form, bool) { return p.best(context.Background()) }
+
+// best is Best. When ctx ends the answer means nothing.
+func (p *Pool) best(ctx context.Context) (Form, bool) {
 	// Below the resolution of a measurement there is nothing to explain.
 	score := func(f *Fit) float64 { return math.Hypot(f.off, noise) }
 	plain := score(p.fit(plainSlope, maxJudged, nil))
 	best, off, n := plainSlope, plain, 0
 	for _, form := range forms {
+		if ctx.Err() != nil {
+			break
+		}
 		if f := p.fit(form, maxJudged, nil); score(f) < off {
 			best, off, n = form, score(f), f.n
 		}
@@ -141,12 +148,16 @@ func (p *Pool) Best() (Form, bool) {
 	return best, n >= needs && off < pays*plain
 }
 
-// Add adds the staircases that pay to families, which are sorted.
-func Add(fams []lut.Family) {
+// Add adds the staircases that pay to families, which are sorted. It fails only when ctx ends, by
+// its error.
+func Add(ctx context.Context, fams []lut.Family) error {
 	pools := Pools(fams)
 	for _, name := range slices.Sorted(maps.Keys(pools)) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		p := pools[name]
-		form, pays := p.Best()
+		form, pays := p.best(ctx)
 		if !pays {
 			continue
 		}
@@ -158,6 +169,7 @@ func Add(fams []lut.Family) {
 			}
 		}
 	}
+	return ctx.Err()
 }
 
 // FactorAt is the factor of a point over all staircases of its family.

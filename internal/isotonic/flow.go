@@ -1,6 +1,9 @@
 package isotonic
 
-import "math"
+import (
+	"context"
+	"math"
+)
 
 // flow is Dinic's maximum flow on real capacities; a capacity up to eps counts as
 // used up.
@@ -28,11 +31,12 @@ func (g *flow) edge(a, b int, capacity twofold) {
 	g.first[a], g.first[b] = len(g.to)-2, len(g.to)-1
 }
 
-func (g *flow) max(source, sink int, eps float64) twofold {
+// max is less than the maximum when ctx ends first.
+func (g *flow) max(ctx context.Context, source, sink int, eps float64) twofold {
 	var total twofold
-	for g.layer(source, sink, eps) {
+	for ctx.Err() == nil && g.layer(source, sink, eps) {
 		copy(g.it, g.first)
-		for {
+		for ctx.Err() == nil {
 			f := g.push(source, sink, unlimited, eps)
 			if !f.exceeds(eps) {
 				break

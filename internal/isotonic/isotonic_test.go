@@ -218,7 +218,7 @@ func TestProductIsOrder(t *testing.T) {
 			allowed = func(i, j int) bool { return at[i][0]/3 == at[j][0]/3 }
 		}
 		want := Order(y, w, func(i, j int) bool { return i != j && below(at[i], at[j]) && (allowed == nil || allowed(i, j)) })
-		if got := Product(y, w, at, allowed); !slices.Equal(got, want) {
+		if got, err := Product(t.Context(), y, w, at, allowed); err != nil || !slices.Equal(got, want) {
 			t.Fatalf("round %d: %d points of %d dimensions: %v, want %v", round, len(at), dims, got, want)
 		}
 	}

@@ -1,6 +1,7 @@
 package isotonic
 
 import (
+	"context"
 	"math"
 	"slices"
 )
@@ -28,7 +29,7 @@ import (
 // Weakness: comparisons are quadratic in n (Product's are not) and a cut is cubic in the
 // worst case; families of some thousand points with mild noise take milliseconds.
 func Order(y, w []float64, less func(i, j int) bool) []float64 {
-	return order(y, w, less, func(v []float64, points []int, fall func(i, j int)) {
+	return order(context.Background(), y, w, less, func(v []float64, points []int, fall func(i, j int)) {
 		for _, i := range points {
 			for _, j := range points {
 				if v[i] > v[j] && less(i, j) {
@@ -40,8 +41,8 @@ func Order(y, w []float64, less func(i, j int) bool) []float64 {
 }
 
 // order is Order. falls calls fall with every pair of the points that is in order, but whose
-// values are not.
-func order(y, w []float64, less func(i, j int) bool, falls func(v []float64, points []int, fall func(i, j int))) []float64 {
+// values are not. When ctx ends it returns what means nothing.
+func order(ctx context.Context, y, w []float64, less func(i, j int) bool, falls func(v []float64, points []int, fall func(i, j int))) []float64 {
 	n := len(y)
 	x := append([]float64(nil), y...)
 	if w == nil {
@@ -76,7 +77,7 @@ func order(y, w []float64, less func(i, j int) bool, falls func(v []float64, poi
 			points = append(points, i)
 		}
 	}
-	for len(violated) > 0 {
+	for len(violated) > 0 && ctx.Err() == nil {
 		for _, p := range violated {
 			a, b := find(p[0]), find(p[1])
 			if a != b {
@@ -94,7 +95,7 @@ func order(y, w []float64, less func(i, j int) bool, falls func(v []float64, poi
 			}
 		}
 		for _, c := range components {
-			s := solver{y: y, w: w, x: x, less: less}
+			s := solver{ctx: ctx, y: y, w: w, x: x, less: less}
 			s.split(c)
 		}
 		violated = violated[:0]
@@ -119,6 +120,7 @@ func settle(x []float64, points []int, falls func(v []float64, points []int, fal
 }
 
 type solver struct {
+	ctx     context.Context // of the one call that made it
 	y, w, x []float64
 	less    func(i, j int) bool
 }
@@ -127,6 +129,9 @@ type solver struct {
 func (s *solver) split(set []int) {
 	if len(set) == 1 {
 		s.x[set[0]] = s.y[set[0]]
+		return
+	}
+	if s.ctx.Err() != nil {
 		return
 	}
 	var sum, weight twofold
@@ -176,6 +181,9 @@ func (s *solver) closure(set []int, mean twofold, scale float64) []int {
 		}
 	}
 	for a, i := range set {
+		if s.ctx.Err() != nil {
+			return nil
+		}
 		for b, j := range set {
 			// Choosing i forces every larger j. Only covering pairs are needed; the
 			// transitive ones are redundant but harmless, and small sets are usual.
@@ -185,7 +193,7 @@ func (s *solver) closure(set []int, mean twofold, scale float64) []int {
 		}
 	}
 	eps := twofoldEps * scale
-	cut := g.max(source, sink, eps)
+	cut := g.max(s.ctx, source, sink, eps)
 	if !gain.minus(cut).exceeds(float64(len(set)) * eps) {
 		return nil
 	}

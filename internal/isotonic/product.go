@@ -2,24 +2,28 @@ package isotonic
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"slices"
 )
 
 // Product is Order on points of a space, i below j where no coordinate of at[i] is larger
 // than that of at[j] and allowed says so too; nil allows all. What is left of the product
-// order by allowed must be transitive, and no two points may be the same.
+// order by allowed must be transitive, and no two points may be the same. It fails only when ctx ends, by its error.
 //
 // Pairs that are out of order are looked for in a tree of boxes (Bentley, Comm. ACM 18,
 // 1975): of n points in d dimensions that are nearly in order each takes O(n^(1−1/d)) at
 // most, so that a hundred thousand points take seconds and no memory to speak of.
-func Product(y, w []float64, at [][]int, allowed func(i, j int) bool) []float64 {
+func Product(ctx context.Context, y, w []float64, at [][]int, allowed func(i, j int) bool) ([]float64, error) {
 	less := func(i, j int) bool {
 		return i != j && below(at[i], at[j]) && (allowed == nil || allowed(i, j))
 	}
-	return order(y, w, less, func(v []float64, points []int, fall func(i, j int)) {
+	x := order(ctx, y, w, less, func(v []float64, points []int, fall func(i, j int)) {
 		t := newBoxes(at, v, points)
 		for _, i := range points {
+			if ctx.Err() != nil {
+				return
+			}
 			t.falls(t.root, i, func(j int) {
 				if allowed == nil || allowed(i, j) {
 					fall(i, j)
@@ -27,6 +31,7 @@ func Product(y, w []float64, at [][]int, allowed func(i, j int) bool) []float64 
 			})
 		}
 	})
+	return x, ctx.Err()
 }
 
 // below says whether no coordinate of a is larger than that of b.

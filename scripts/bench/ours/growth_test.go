@@ -54,7 +54,7 @@ func TestOrdersOfGrowth(t *testing.T) {
 func TestLookupsDoNotAllocate(t *testing.T) {
 	for _, n := range []int{1_000, 20_000} {
 		cells := grid(n, 250)
-		table, err := costgen.Compile([]costgen.Source{records(cells, 1)}, costgen.Options{Slopes: true})
+		table, err := costgen.Compile(t.Context(), []costgen.Source{records(cells, 1)}, costgen.Options{Slopes: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -36,7 +37,7 @@ func prepareLookups(args []string) (answer, error) {
 		return nil, err
 	}
 	looked.cells = s.Cells()
-	looked.table, err = costgen.Compile([]costgen.Source{records(looked.cells, 1)}, costgen.Options{})
+	looked.table, err = costgen.Compile(context.Background(), []costgen.Source{records(looked.cells, 1)}, costgen.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"math"
@@ -75,7 +76,7 @@ func compiled(s costgen.Source) (answer, error) {
 	var table *lut.Table
 	began := time.Now()
 	t, err := spent(func() (err error) {
-		table, err = costgen.Compile([]costgen.Source{s}, costgen.Options{})
+		table, err = costgen.Compile(context.Background(), []costgen.Source{s}, costgen.Options{})
 		return err
 	})
 	if err != nil {
