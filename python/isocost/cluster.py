@@ -25,7 +25,7 @@ __all__ = ["Cluster"]
 
 NAMESPACE = "isocost"
 
-#: How long a desk waits for a driver to come back when nothing runs, in seconds.
+#: How long a desk waits for a killed search to come back when nothing runs, in seconds.
 LINGER = 3600.0
 
 
@@ -64,14 +64,14 @@ class Cluster:
                 self._ask(batch)
         except BrokenPipeError:
             pass
-        # What still runs is taken up when the search is started again.
+        # A search that was killed has requests without an answer: what came of them is kept for it.
         with self.lock:
-            self.ended = True
+            self.ended, killed = True, bool(self.open)
             with contextlib.suppress(OSError):
                 self.connection.shutdown(socket.SHUT_WR)
         passing.join(10)
-        if ray.get(self.desk.idle.remote()):
-            ray.kill(self.desk)
+        if not killed:
+            ray.get(self.desk.rest.remote())
 
     def _visit(self) -> None:
         """Connects with the desk, a new one where there is none."""

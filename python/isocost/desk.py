@@ -41,6 +41,9 @@ KEPT = 100_000
 #: How long a trainer without work keeps its resources, in seconds.
 IDLE = 20.0
 
+#: How long the desk stays after a search that ended by itself, in seconds.
+SOON = 60.0
+
 #: How often the desk looks for trainers and itself without work, in seconds.
 TIDY = 2.0
 
@@ -87,9 +90,9 @@ class Desk:
         """Host, port and the word that a search's process begins with."""
         return (*self._listener.getsockname()[:2], self._token)
 
-    def idle(self) -> bool:
-        """Whether nobody needs the desk any more."""
-        return not (self._running or self._queue or self._visitors)
+    def rest(self) -> None:
+        """A search has ended by itself: nobody is expected back, and the desk ends soon."""
+        self._seen = time.monotonic() - max(self._linger - SOON, 0.0)
 
     def _listen(self) -> None:
         while True:
@@ -206,12 +209,16 @@ class Desk:
         self._ray.kill(trainer)
 
     def _tidy(self) -> None:
-        """Ends trainers that have had no work, and the desk when nobody has come back to it."""
+        """Ends trainers that have had no work, and the desk when nobody has come back to it.
+
+        Without a visitor trainers end at once: other searches want their processors.
+        """
         now = time.monotonic()
-        for trainer, _ in [x for x in self._free if now - x[1] > IDLE]:
+        patience = IDLE if self._visitors else 0.0
+        for trainer, _ in [x for x in self._free if now - x[1] > patience]:
             self._dismiss(trainer)
-        self._free = [x for x in self._free if now - x[1] <= IDLE]
-        if self.idle() and now - self._seen > self._linger:
+        self._free = [x for x in self._free if now - x[1] <= patience]
+        if not (self._running or self._queue or self._visitors) and now - self._seen > self._linger:
             os._exit(0)
 
 
