@@ -115,7 +115,7 @@ func tighten(ctx context.Context, all, loose []*Source) error {
 			}
 		}
 	}
-	if cells < leastForModel {
+	if cells < LeastForModel {
 		return nil
 	}
 	m, err := devicemodel.FitFrom(ctx, nil, obs)

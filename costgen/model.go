@@ -18,8 +18,8 @@ import (
 // before any was seen, relative: caches, layouts, what stands between kernels.
 const contextError = 0.03
 
-// leastForModel is how many cells a model is fitted to at least.
-const leastForModel = 20
+// LeastForModel is the number of cells without which no model is fitted.
+const LeastForModel = 20
 
 // ErrTooFewCells is the error of a campaign from which no model of the device can be fitted.
 var ErrTooFewCells = errors.New("too few cells for a model of the device")
@@ -47,8 +47,8 @@ func (c *campaign) observations(sums []float64) []devicemodel.Observation {
 // them without their families. A second model also learns from what that calibration leaves
 // of the networks, and stays if it prices families that it has not seen better.
 func fitModel(ctx context.Context, f *lut.File, c *campaign, prior *lut.Table, traffic bool) (*fittedModel, error) {
-	if len(c.cells) < leastForModel {
-		return nil, hint.Wrap(fmt.Errorf("%w: %d, it needs %d", ErrTooFewCells, len(c.cells), leastForModel),
+	if len(c.cells) < LeastForModel {
+		return nil, hint.Wrap(fmt.Errorf("%w: %d, it needs %d", ErrTooFewCells, len(c.cells), LeastForModel),
 			"agent plan --device plans enough, or compile without --model")
 	}
 	from, err := priorOf(prior, f)

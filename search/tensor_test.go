@@ -126,7 +126,7 @@ func TestTensorRefusesWhatIsNoSum(t *testing.T) {
 		want string
 	}{
 		"memory": {NewLUTCost(s, memory), "memory is not the sum"},
-		"rows":   {&RowCost{}, "no sums over layers"},
+		"rows":   {&RowCost{}, "not sums over layers"},
 	} {
 		if _, err := NewTensor(s, []Band{{Name: name, Cost: c.cost}}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)

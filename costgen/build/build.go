@@ -45,6 +45,9 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 			break
 		}
 		err := b.campaign(ctx, k)
+		if err != nil {
+			f.forget()
+		}
 		if busy := (*tooBusy)(nil); errors.As(err, &busy) {
 			if b.out.Table == nil {
 				return nil, hint.Wrap(err, "give at least --minutes %.0f", math.Ceil(busy.seconds/60))
@@ -101,6 +104,10 @@ func (b *builder) campaign(ctx context.Context, k int) error {
 		return err
 	}
 	counts := plan.Counts()
+	if n := b.now.Kernels + counts[role.Cell]; n < costgen.LeastForModel && k == b.now.Campaigns-1 {
+		minutes := b.Seconds / 60 * costgen.LeastForModel / float64(max(n, 1))
+		return hint.Wrap(fmt.Errorf("%w: there is time to measure %d, it needs %d", costgen.ErrTooFewCells, n, costgen.LeastForModel), "give at least --minutes %.2g", 0.05+minutes)
+	}
 	b.tell(fmt.Sprintf("%d kernels, %d chains, %d models", counts[role.Cell], counts[role.Network], len(plan.Models)))
 	file, err := b.folder.measure(ctx, k, seconds, b.Seconds-b.now.Spent, &b.Options)
 	if err != nil {
@@ -116,7 +123,7 @@ func (b *builder) campaign(ctx context.Context, k int) error {
 	b.now.Chains += counts[role.Network]
 	b.learn(file)
 	err = b.fit(ctx)
-	if errors.Is(err, costgen.ErrTooFewCells) && k < len(ends(b.Seconds))-1 {
+	if errors.Is(err, costgen.ErrTooFewCells) && k < b.now.Campaigns-1 {
 		return nil // the next campaign goes on covering the census
 	}
 	return err

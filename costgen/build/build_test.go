@@ -2,6 +2,7 @@ package build_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"os"
 	"os/exec"
@@ -13,7 +14,9 @@ import (
 	"time"
 
 	"github.com/isocost/isocost/benchmarks/census"
+	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/costgen/build"
+	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -110,5 +113,23 @@ func TestOptionsAreChecked(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q lacks %q", err, want)
 		}
+	}
+}
+
+// TestTooLittleTimeIsRefusedBefore: what could only end without a model is refused before
+// anything is measured, and the folder takes the same build with more time.
+func TestTooLittleTimeIsRefusedBefore(t *testing.T) {
+	all, err := census.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	o := build.Options{Dir: dir, Program: filepath.Join(dir, "no-agent"), Census: &census.Census{Networks: all.Networks[:12]}, Seconds: 10}
+	if _, err := build.Run(context.Background(), o); !errors.Is(err, costgen.ErrTooFewCells) || !strings.Contains(hint.Of(err), "--minutes 0.") {
+		t.Fatalf("ten seconds: %v, hint %q", err, hint.Of(err))
+	}
+	o.Seconds = 60
+	if _, err := build.Run(context.Background(), o); err == nil || !strings.Contains(err.Error(), "no-agent") {
+		t.Errorf("a minute in the same folder: %v, want the missing agent", err)
 	}
 }

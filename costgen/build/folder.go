@@ -104,6 +104,15 @@ func (f *folder) settle(text []byte) error {
 		"give the flags it was started with to go on, or another folder with --run")
 }
 
+// forget takes the settings and the plan of a build that was refused before it measured anything,
+// so that the same command may come again with more time.
+func (f *folder) forget() {
+	if _, err := os.Stat(f.recordPath(0)); errors.Is(err, fs.ErrNotExist) {
+		os.Remove(f.planPath(0))
+		os.Remove(f.path("settings.json"))
+	}
+}
+
 func lineOf(text []byte, n int) string {
 	lines := strings.Split(string(text), "\n")
 	if n < 1 || n > len(lines) {
