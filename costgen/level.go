@@ -35,7 +35,7 @@ func level(ctx context.Context, groups ...[]Source) ([][]Source, error) {
 		return out, nil
 	}
 	slices.SortStableFunc(all, func(a, b *Source) int {
-		return cmp.Or(cmp.Compare(a.Header.Started, b.Header.Started), cmp.Compare(a.Header.Plan, b.Header.Plan))
+		return cmp.Compare(a.Header.Started, b.Header.Started) // those of one second, which are simulated, as they are given
 	})
 	base := all[0]
 	networks, reference := speeds(base)

@@ -99,6 +99,9 @@ func (b *builder) campaign(ctx context.Context, k int) error {
 	if !ok {
 		return nil
 	}
+	if b.folder.wasRefused(k) {
+		b.speed = max(b.speed, 0.1) / 3
+	}
 	plan, err := b.folder.plan(k, func() (*benchmarks.Plan, error) { return b.plan(k, seconds) })
 	if err != nil {
 		return err
@@ -110,6 +113,13 @@ func (b *builder) campaign(ctx context.Context, k int) error {
 	}
 	b.tell(fmt.Sprintf("%d kernels, %d chains, %d models", counts[role.Cell], counts[role.Network], len(plan.Models)))
 	file, err := b.folder.measure(ctx, k, seconds, b.Seconds-b.now.Spent, &b.Options)
+	if busy := (*tooBusy)(nil); k > 0 && errors.As(err, &busy) && !b.folder.wasRefused(k) {
+		// The campaigns before made the device look faster than it is for these models.
+		if err := b.folder.refuse(k); err != nil {
+			return err
+		}
+		return b.campaign(ctx, k)
+	}
 	if err != nil {
 		return err
 	}
@@ -198,14 +208,15 @@ func (b *builder) fit(ctx context.Context) error {
 	return b.folder.keep(b.out.Stages)
 }
 
-// expected is the median relative standard deviation of the census's networks by the model,
+// expected is the median standard deviation of the census's networks by the model – of the logarithm, in
+// which intervals are symmetric: the width of a wide one tells only how high its upper end is –,
 // of those that have a price, and the share of these.
 func expected(m *devicemodel.Model, c *census.Census) (sd, priced float64) {
 	var sds []float64
 	for i := range c.Networks {
 		e := m.Price(devicemodel.Terms(c.Networks[i].Kernels))
 		if e.Missing == 0 && e.Value > 0 {
-			sds = append(sds, (e.Hi-e.Lo)/(2*1.96*e.Value))
+			sds = append(sds, math.Log(e.Hi/e.Lo)/(2*1.96))
 		}
 	}
 	if len(sds) == 0 {

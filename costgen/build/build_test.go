@@ -1,6 +1,7 @@
 package build_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,87 +22,181 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// TestBuildGoesOnAfterAKill builds the table of a simulated device twice: undisturbed, and
-// killed outright in its second campaign and started again. Both end with the same model.
-func TestBuildGoesOnAfterAKill(t *testing.T) {
+// bench is a folder with the programs and a small census, which simulated builds take a second or two for.
+type bench struct {
+	t   *testing.T
+	dir string
+	sim string
+}
+
+func newBench(t *testing.T) *bench {
 	if testing.Short() {
-		t.Skip("starts two programs and simulates a minute; make test runs it")
+		t.Skip("starts programs that simulate a minute; make test runs it")
 	}
 	if runtime.GOOS == "windows" {
-		t.Skip("no SIGKILL")
+		t.Skip("no signals")
 	}
-	dir := t.TempDir()
-	for _, p := range []string{"agent", "costgen"} {
-		if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, p), "github.com/isocost/isocost/cmd/"+p).CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", p, err, out)
-		}
+	b := &bench{t: t, dir: t.TempDir()}
+	if out, err := exec.Command("go", "build", "-o", b.dir, "github.com/isocost/isocost/cmd/agent", "github.com/isocost/isocost/cmd/costgen").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
 	}
-	sim, err := filepath.Abs("../../examples/sim-device.yaml")
+	var err error
+	if b.sim, err = filepath.Abs("../../examples/sim-device.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	all, err := census.Default()
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := func(name string) *exec.Cmd {
-		return exec.Command(filepath.Join(dir, "costgen"), "build", "--backend", "sim", "--sim-device", sim, "--minutes", "0.5", "-o", filepath.Join(dir, name+".lut.json"))
-	}
-	finish := func(cmd *exec.Cmd) string {
-		t.Helper()
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
+	var few census.Census
+	for _, n := range all.Of([]lut.Precision{lut.FP32}).Networks {
+		if n.Family == "mobilenetv2" || n.Family == "mnasnet" {
+			few.Add(n)
 		}
-		return string(out)
 	}
-	said := finish(start("whole"))
+	text, err := few.Encode()
+	if err == nil {
+		err = os.WriteFile(b.path("few.census"), text, 0o666)
+	}
+	if err != nil || len(few.Networks) < 3 {
+		t.Fatalf("a census of %d networks: %v", len(few.Networks), err)
+	}
+	return b
+}
+
+func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
+
+// command builds on the simulated device.
+func (b *bench) command(out string, args ...string) *exec.Cmd {
+	return exec.Command(b.path("costgen"), append([]string{"build", "--backend", "sim", "--sim-device", b.sim, "--minutes", "0.7",
+		"--census", b.path("few.census"), "-o", b.path(out)}, args...)...)
+}
+
+func (b *bench) finish(cmd *exec.Cmd) string {
+	b.t.Helper()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		b.t.Fatalf("%v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// untilSecond starts a build and waits for records of its second campaign.
+func (b *bench) untilSecond(name string) (cmd *exec.Cmd, said *bytes.Buffer) {
+	b.t.Helper()
+	cmd, said = b.command(name+".lut.json"), &bytes.Buffer{}
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	second := b.path(name + ".run/02.rec.jsonl")
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		if info, err := os.Stat(second); err == nil && info.Size() > 0 {
+			return cmd, said
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatal("the second campaign did not begin")
+		}
+	}
+}
+
+func (b *bench) table(name string) *lut.File {
+	b.t.Helper()
+	data, err := os.ReadFile(b.path(name))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	table, err := lut.Decode(data)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return table.File()
+}
+
+// alike compares tables of the same plans: a simulated device that is started again draws other
+// noise, so that costs differ by it.
+func (b *bench) alike(what string, got, want *lut.File) {
+	b.t.Helper()
+	if got.Model == nil || len(got.Families) != len(want.Families) {
+		b.t.Fatalf("%s: a table of %d families, want %d and a model", what, len(got.Families), len(want.Families))
+	}
+	var off []float64
+	for i, f := range want.Families {
+		g := got.Families[i]
+		if len(g.Knots) != len(f.Knots) {
+			b.t.Fatalf("%s: of family %d %d knots, want %d", what, i, len(g.Knots), len(f.Knots))
+		}
+		for j, k := range f.Knots {
+			if !reflect.DeepEqual(g.Knots[j].At, k.At) {
+				b.t.Fatalf("%s: family %d has a knot at %v, want %v", what, i, g.Knots[j].At, k.At)
+			}
+			off = append(off, math.Abs(math.Log(g.Knots[j].Corrected/k.Corrected)))
+		}
+	}
+	slices.Sort(off)
+	if m := off[len(off)/2]; !(m < 0.02) {
+		b.t.Errorf("%s: costs differ by %.1f %% in the median", what, 100*m)
+	}
+}
+
+// TestBuildGoesOn builds the table of a simulated device undisturbed; then killed outright in its
+// second campaign, or interrupted there, and started again; and for two targets side by side. All
+// end with the same table.
+func TestBuildGoesOn(t *testing.T) {
+	b := newBench(t)
+	said := b.finish(b.command("whole.lut.json"))
 	for _, want := range []string{"campaign 1 of 2", "campaign 2 of 2", "error expected", "done:", "wrote"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q:\n%s", want, said)
 		}
 	}
+	whole := b.table("whole.lut.json")
 
-	cmd := start("killed")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	second := filepath.Join(dir, "killed.run", "02.rec.jsonl")
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		if info, err := os.Stat(second); err == nil && info.Size() > 0 {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the second campaign did not begin")
-		}
-	}
+	cmd, _ := b.untilSecond("killed")
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	cmd.Wait()
-	if _, err := os.Stat(filepath.Join(dir, "killed.lut.json")); err == nil {
+	if _, err := os.Stat(b.path("killed.lut.json")); err == nil {
 		t.Fatal("it was not killed in time: there is a table")
 	}
 	time.Sleep(time.Second) // its agent notices
-	finish(start("killed"))
+	b.finish(b.command("killed.lut.json"))
+	b.alike("after a kill", b.table("killed.lut.json"), whole)
 
-	read := func(name string) *lut.File {
-		data, err := os.ReadFile(filepath.Join(dir, name+".lut.json"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		table, err := lut.Decode(data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return table.File()
+	cmd, out := b.untilSecond("stopped")
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
 	}
-	whole, killed := read("whole"), read("killed")
-	if whole.Model == nil || !reflect.DeepEqual(whole.Model, killed.Model) || !reflect.DeepEqual(whole.Families, killed.Families) {
-		t.Error("after a kill the table is another")
+	if err := cmd.Wait(); err == nil || !strings.Contains(out.String(), "the same command goes on") {
+		t.Errorf("interrupted: %v\n%s", err, out)
 	}
+	first := b.table("stopped.lut.json")
+	if first.Model == nil || reflect.DeepEqual(first.Model, whole.Model) {
+		t.Error("interrupted in the second campaign: the table is not that of the first")
+	}
+	b.finish(b.command("stopped.lut.json"))
+	b.alike("after an interrupt", b.table("stopped.lut.json"), whole)
 
 	// Other settings are another build.
-	cmd = start("killed")
-	cmd.Args = append(cmd.Args, "--seed", "2")
-	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "other settings") {
+	if out, err := b.command("killed.lut.json", "--seed", "2").CombinedOutput(); err == nil || !strings.Contains(string(out), "other settings") {
 		t.Errorf("another seed in the same folder: %v\n%s", err, out)
+	}
+
+	// Several targets: the agent, which has tests of its own for reaching boards, is one that
+	// takes each for this host.
+	script := "#!/bin/sh\nfor a; do shift; case $a in ssh:*|--target) ;; *) set -- \"$@\" \"$a\";; esac; done\nexec " + b.path("agent") + " \"$@\"\n"
+	if err := os.WriteFile(b.path("near"), []byte(script), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	said = b.finish(b.command("boards", "--agent", b.path("near"), "--target", "ssh:pi@one", "--target", "ssh:pi@two"))
+	for _, name := range []string{"one", "two"} {
+		if !strings.Contains(said, "ssh:pi@"+name+": done") {
+			t.Errorf("it does not say when %s is done:\n%s", name, said)
+		}
+		if board := b.table("boards/ssh-pi-" + name + ".lut.json"); !reflect.DeepEqual(board.Model, whole.Model) || !reflect.DeepEqual(board.Families, whole.Families) {
+			t.Errorf("%s: beside another build the table is another", name)
+		}
 	}
 }
 

@@ -152,6 +152,25 @@ func (f *folder) plan(k int, make func() (*benchmarks.Plan, error)) (*benchmarks
 	return plan, atomicfile.Write(f.planPath(k), plan.Encode(), 0o644)
 }
 
+func (f *folder) refusedPath(k int) string {
+	return f.path(fmt.Sprintf("%02d.refused.plan.jsonl", k+1))
+}
+
+// refuse sets the k-th campaign's plan aside, which needs more time than there is: one of a
+// third of its work takes its place, also when the build is interrupted before that is measured.
+func (f *folder) refuse(k int) error {
+	if err := os.Remove(f.recordPath(k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Rename(f.planPath(k), f.refusedPath(k))
+}
+
+// wasRefused reports whether the k-th campaign's first plan was set aside.
+func (f *folder) wasRefused(k int) bool {
+	_, err := os.Stat(f.refusedPath(k))
+	return err == nil
+}
+
 // mostLinks is how many chains of the first campaign every later one measures again: by them
 // the campaigns are brought to one speed.
 const mostLinks = 12

@@ -106,6 +106,10 @@ func (f *fitter) conform(obs []Observation, eta []float64) {
 	f.m.Conform(errs, sds)
 }
 
+// contextMost bounds what all networks may be off by: a factor of twenty. A lower bound would make a
+// few networks far off widen all others by a factor instead, the uncertain ones beyond reason.
+const contextMost = 3
+
 // Conform sets the width of intervals by networks that were priced without having been seen: the
 // logarithms of measured over predicted, and the standard errors of the predicted logarithms
 // before any widening. An interval's variance becomes a multiple of the model's plus one that
@@ -119,7 +123,7 @@ func (m *Model) Conform(errs, sds []float64) {
 	}
 	best, widen, context := math.Inf(-1), 1.0, 0.0
 	for w := 0.5; w < 6; w *= 1.1 {
-		for c := 0.0; c < 0.3; c = c*1.15 + 0.001 {
+		for c := 0.0; c < contextMost; c = c*1.15 + 0.001 {
 			l := 0.0
 			for i, e := range errs {
 				v := w*w*sds[i]*sds[i] + c*c + 1e-8
