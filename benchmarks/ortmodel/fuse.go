@@ -15,6 +15,10 @@ import (
 // norms go into the convolution before them, biases into the matrix product,
 // activations into what computes their input.
 func (g *Fused) fuse() {
+	if g.Lowered {
+		g.compose()
+		return
+	}
 	g.unused()
 	for _, n := range g.Nodes {
 		if !n.Gone {
@@ -59,6 +63,20 @@ func (g *Fused) fuse() {
 			g.fuseActivation(n, blocked)
 			g.skipNorm(n)
 			g.biasGelu(n)
+		}
+	}
+}
+
+// compose applies to a graph that the runtime wrote the rules by which the catalogue prices several of its
+// kernels as one. All others are the runtime's: it has applied them, and had a reason where
+// it did not.
+func (g *Fused) compose() {
+	for _, n := range g.Nodes {
+		g.applyRules(n, false)
+	}
+	for _, n := range g.Nodes {
+		if !n.Gone && !benchmarks.IsClamp(activationOf(n)) {
+			g.fuseActivation(n, nil)
 		}
 	}
 }
@@ -190,7 +208,7 @@ func (g *Fused) applyRules(root *graph.Node, layerNorms bool) {
 		return
 	}
 	for _, r := range compiledRules[root.Op] {
-		if strings.HasPrefix(r.op, "@layernorm") != layerNorms {
+		if strings.HasPrefix(r.op, "@layernorm") != layerNorms || g.Lowered && !r.composed {
 			continue
 		}
 		m := graph.Find(r.tree, root, func(n *graph.Node) bool { return g.How(n).Int8 })

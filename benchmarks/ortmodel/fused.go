@@ -97,9 +97,14 @@ func Fuse(g *graph.Graph, on Target, lowered bool) *Fused {
 			f.free[n] = network.FreeConstant
 		}
 	}
-	f.shareEqual()
+	if !lowered {
+		f.shareEqual()
+	}
+	f.readScales()
 	f.dynamic()
-	f.quantise()
+	if !lowered {
+		f.quantise()
+	}
 	f.fuse()
 	f.channelsLast()
 	return f

@@ -27,28 +27,32 @@ type fusion struct {
 	// notOfProduct says that x is not what a Mul computes: the runtime takes that for a part
 	// of another form, and fuses neither.
 	notOfProduct bool
+	// composed says that the runtime runs the nodes one by one, and the catalogue prices them as
+	// one kernel. The other rules are the runtime's own: in a graph that it wrote, what they
+	// would merge is what it left apart.
+	composed bool
 }
 
 var fusions = []fusion{
-	{"gelu, TorchScript exporter", "Mul(Mul(x,Add(Erf(Div(x,1.4142135)),1)),0.5)", "@gelu", true},
-	{"gelu, half first", "Mul(Mul(x,0.5),Add(Erf(Div(x,1.4142135)),1))", "@gelu", false},
-	{"gelu, by a product", "Mul(Mul(x,Add(Erf(Mul(x,0.70710678)),1)),0.5)", "@gelu", true},
-	{"gelu, tanh form", "Mul(Mul(x,0.5),Add(Tanh(Mul(Add(x,Mul(Pow(x,3),0.044715)),0.7978846)),1))", "@gelutanh", false},
-	{"gelu, tanh form of products", "Mul(x,Add(Mul(Tanh(Mul(x,Add(Mul(Mul(x,x),0.0356774),0.7978846))),0.5),0.5))", "@gelutanh", false},
-	{"quick gelu", "Mul(x,Sigmoid(Mul(x,1.702)))", "@silu", false},
-	{"silu", "Mul(x,Sigmoid(x))", "@silu", false},
-	{"hard swish of two", "Mul(x,HardSigmoid(x))", "@hswish", false},
-	{"hard swish of parts", "Div(Mul(x,Clip(Add(x,3),0,6)),6)", "@hswish", false},
-	{"hard swish of parts, product", "Mul(x,Div(Clip(Add(x,3),0,6),6))", "@hswish", false},
-	{"hard swish of parts, by 1/6", "Mul(Mul(x,Clip(Add(x,3),0,6)),0.1666667)", "@hswish", false},
-	{"hard sigmoid of parts", "Div(Clip(Add(x,3),0,6),6)", "@hsigmoid", false},
-	{"hard sigmoid of parts, by 1/6", "Mul(Clip(Add(x,3),0,6),0.1666667)", "@hsigmoid", false},
-	{"layer norm, squared by Pow", "Add(Mul(Div(Sub(x,ReduceMean(x)),Sqrt(Add(ReduceMean(Pow(Sub(x,ReduceMean(x)),2)),e))),c),b)", "@layernorm", false},
-	{"layer norm, squared by Mul", "Add(Mul(Div(Sub(x,ReduceMean(x)),Sqrt(Add(ReduceMean(Mul(Sub(x,ReduceMean(x)),Sub(x,ReduceMean(x)))),e))),c),b)", "@layernorm", false},
-	{"layer norm, shared difference", "Add(Mul(Div(d,Sqrt(Add(ReduceMean(Pow(d,2)),e))),c),b)", "@layernormtail", false},
-	{"rms norm", "Mul(Mul(x,Reciprocal(Sqrt(Add(ReduceMean(Pow(x,2)),e)))),c)", "@rmsnorm", false},
-	{"rms norm, by division", "Mul(Div(x,Sqrt(Add(ReduceMean(Pow(x,2)),e))),c)", "@rmsnorm", false},
-	{"rms norm, by 1/√", "Mul(Mul(x,Div(1,Sqrt(Add(ReduceMean(Pow(x,2)),e)))),c)", "@rmsnorm", false},
+	{"gelu, TorchScript exporter", "Mul(Mul(x,Add(Erf(Div(x,1.4142135)),1)),0.5)", "@gelu", true, false},
+	{"gelu, half first", "Mul(Mul(x,0.5),Add(Erf(Div(x,1.4142135)),1))", "@gelu", false, false},
+	{"gelu, by a product", "Mul(Mul(x,Add(Erf(Mul(x,0.70710678)),1)),0.5)", "@gelu", true, false},
+	{"gelu, tanh form", "Mul(Mul(x,0.5),Add(Tanh(Mul(Add(x,Mul(Pow(x,3),0.044715)),0.7978846)),1))", "@gelutanh", false, false},
+	{"gelu, tanh form of products", "Mul(x,Add(Mul(Tanh(Mul(x,Add(Mul(Mul(x,x),0.0356774),0.7978846))),0.5),0.5))", "@gelutanh", false, false},
+	{"quick gelu", "Mul(x,Sigmoid(Mul(x,1.702)))", "@silu", false, false},
+	{"silu", "Mul(x,Sigmoid(x))", "@silu", false, true},
+	{"hard swish of two", "Mul(x,HardSigmoid(x))", "@hswish", false, true},
+	{"hard swish of parts", "Div(Mul(x,Clip(Add(x,3),0,6)),6)", "@hswish", false, true},
+	{"hard swish of parts, product", "Mul(x,Div(Clip(Add(x,3),0,6),6))", "@hswish", false, true},
+	{"hard swish of parts, by 1/6", "Mul(Mul(x,Clip(Add(x,3),0,6)),0.1666667)", "@hswish", false, true},
+	{"hard sigmoid of parts", "Div(Clip(Add(x,3),0,6),6)", "@hsigmoid", false, true},
+	{"hard sigmoid of parts, by 1/6", "Mul(Clip(Add(x,3),0,6),0.1666667)", "@hsigmoid", false, true},
+	{"layer norm, squared by Pow", "Add(Mul(Div(Sub(x,ReduceMean(x)),Sqrt(Add(ReduceMean(Pow(Sub(x,ReduceMean(x)),2)),e))),c),b)", "@layernorm", false, false},
+	{"layer norm, squared by Mul", "Add(Mul(Div(Sub(x,ReduceMean(x)),Sqrt(Add(ReduceMean(Mul(Sub(x,ReduceMean(x)),Sub(x,ReduceMean(x)))),e))),c),b)", "@layernorm", false, false},
+	{"layer norm, shared difference", "Add(Mul(Div(d,Sqrt(Add(ReduceMean(Pow(d,2)),e))),c),b)", "@layernormtail", false, false},
+	{"rms norm", "Mul(Mul(x,Reciprocal(Sqrt(Add(ReduceMean(Pow(x,2)),e)))),c)", "@rmsnorm", false, true},
+	{"rms norm, by division", "Mul(Div(x,Sqrt(Add(ReduceMean(Pow(x,2)),e))),c)", "@rmsnorm", false, false},
+	{"rms norm, by 1/√", "Mul(Mul(x,Div(1,Sqrt(Add(ReduceMean(Pow(x,2)),e)))),c)", "@rmsnorm", false, true},
 }
 
 // compiled is a fusion whose pattern is read.

@@ -5,17 +5,21 @@ import (
 	"github.com/isocost/isocost/internal/onnx/graph"
 )
 
+// readScales notes the scale of each tensor that is quantised by one constant.
+func (g *Fused) readScales() {
+	for _, n := range g.Nodes {
+		if d, ok := n.Data(1); ok && len(d) == 1 && isQuantize(n) && len(n.Out) > 0 && n.Out[0] != nil {
+			g.scale[n.Out[0]] = d[0]
+		}
+	}
+}
+
 // quantise turns QDQ form – an operator between DequantizeLinear and
 // QuantizeLinear – into operators on quantised tensors, as runtimes do when they
 // load the model. What stays outside such a pair stays float, and its
 // conversions are kernels of their own.
 func (g *Fused) quantise() {
 	signed := false
-	for _, n := range g.Nodes {
-		if d, ok := n.Data(1); ok && len(d) == 1 && isQuantize(n) && len(n.Out) > 0 && n.Out[0] != nil {
-			g.scale[n.Out[0]] = d[0]
-		}
-	}
 	for _, n := range g.Nodes {
 		run := operators[n.Op].int8
 		if n.Gone || run == never || len(n.Out) == 0 || n.Out[0] == nil {
