@@ -58,7 +58,8 @@ func (f *File) Kernels(use Use) (*network.Network, error) {
 }
 
 // kernelsOfTFLite reads a .tflite model at the sizes that its tensors have: its converter
-// laid them out for one length of each open dimension and left a change to the runtime.
+// laid them out for one length of each open dimension and left a change to the runtime. A batch
+// alone is followed.
 func (f *File) kernelsOfTFLite(use Use) (*network.Network, error) {
 	laidOut := map[string]int{}
 	for _, v := range f.Inputs {
@@ -68,13 +69,19 @@ func (f *File) kernelsOfTFLite(use Use) (*network.Network, error) {
 			}
 		}
 	}
+	model := f.tflite
 	for open, n := range f.Own(use.Dims) {
-		if n != laidOut[open] {
+		if n == laidOut[open] {
+			continue
+		}
+		batched, ok := withBatch(f.tflite, n)
+		if !ok || len(laidOut) > 1 || n < 1 {
 			return nil, hint.Wrap(fmt.Errorf("dimension %s: the file's tensors are laid out for %d, not for %d", open, laidOut[open], n),
 				"convert the model with inputs of that size")
 		}
+		model, laidOut[open] = batched, n
 	}
-	net, err := tflitereader.ReadModel(f.tflite, tflitereader.Options{Name: f.Name, Batch: use.Batch, Trace: use.Trace})
+	net, err := tflitereader.ReadModel(model, tflitereader.Options{Name: f.Name, Batch: use.Batch, Trace: use.Trace})
 	if err == nil && len(laidOut) > 0 {
 		net.Dims = laidOut
 	}

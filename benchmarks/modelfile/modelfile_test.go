@@ -55,16 +55,22 @@ func writeONNX(t *testing.T, name string, inputs ...*onnx.ValueInfo) string {
 // writeTFLite writes a model of one RELU over a map whose batch is open.
 func writeTFLite(t *testing.T, name string) string {
 	t.Helper()
+	return write(t, name, tfliteOf(t, []int32{-1, 4, 4, 8}))
+}
+
+// tfliteOf is a Relu of an open batch, whose output's shape the file says.
+func tfliteOf(t *testing.T, out []int32) []byte {
+	t.Helper()
 	m := &tflitefb.Model{Signature: "serving_default", Inputs: []int32{0}, Outputs: []int32{1},
 		Tensors: []tflitefb.Tensor{
 			{Name: "x", Shape: []int32{1, 4, 4, 8}, Dynamic: []int32{-1, 4, 4, 8}},
-			{Name: "y", Shape: []int32{1, 4, 4, 8}, Dynamic: []int32{-1, 4, 4, 8}}},
+			{Name: "y", Shape: []int32{1, 4, 4, 8}, Dynamic: out}},
 		Operators: []tflitefb.Operator{{Code: tflitefb.Relu, Version: 1, Inputs: []int32{0}, Outputs: []int32{1}}}}
 	data, err := tflitefb.Encode(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return write(t, name, data)
+	return data
 }
 
 func mustOpen(t *testing.T, path string) *modelfile.File {
@@ -166,7 +172,18 @@ func TestOpenTFLite(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := f.Kernels(modelfile.Use{Dims: dimsOf(t, "x[0]=8")}); err == nil || !strings.Contains(err.Error(), "laid out for 1, not for 8") || hint.Of(err) == "" {
+	// A batch is followed: as many items as the runtime resizes the model to.
+	one, err := f.Kernels(modelfile.Use{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eight, err := f.Kernels(modelfile.Use{Dims: dimsOf(t, "x[0]=8")})
+	if err != nil || eight.Dims["x[0]"] != 8 || len(eight.Kernels) != 1 || eight.Batch != 8 || one.Batch == 8 {
+		t.Errorf("%v: %+v, of one item %+v", err, eight, one)
+	}
+	// One that ends at a tensor of a fixed size is not: only the runtime knows what comes of it.
+	ends := mustOpen(t, write(t, "ends.tflite", tfliteOf(t, []int32{1, 4, 4, 8})))
+	if _, err := ends.Kernels(modelfile.Use{Dims: dimsOf(t, "x[0]=8")}); err == nil || !strings.Contains(err.Error(), "laid out for 1, not for 8") || hint.Of(err) == "" {
 		t.Error(err)
 	}
 	// The content says what a file is, whatever it is called.
