@@ -21,9 +21,10 @@ type Candidate struct {
 	// noise is a part of.
 	Run float64
 
-	name  string           // of a sum: FAMILY/NETWORK.N
-	chain benchmarks.Chain // of a sum; nil for a marginal cost
-	long  bool             // as much of its network as can be
+	weights float64          // bytes of a sum's weights
+	name    string           // of a sum: FAMILY/NETWORK.N
+	chain   benchmarks.Chain // of a sum; nil for a marginal cost
+	long    bool             // as much of its network as can be
 }
 
 // IsSum says that the candidate is a chain of several kernels.
@@ -76,20 +77,28 @@ func cell(op lut.Op, s benchmarks.Schedule) (c Candidate, ok bool) {
 
 // models holds what a model takes in all and in a run, in seconds.
 func models(chain benchmarks.Chain, s benchmarks.Schedule) (all, run float64, ok bool) {
-	weights := 0
-	for _, op := range chain {
-		m, err := benchmarks.MemoryOf(op)
-		if err != nil {
-			return 0, 0, false
-		}
-		weights += int(m.Weights)
+	weights, err := weightsOf(chain)
+	if err != nil {
+		return 0, 0, false
 	}
-	run, err := benchmarks.Seconds(chain)
+	run, err = benchmarks.Seconds(chain)
 	if err != nil || run > longestRun || weights > mostWeights {
 		return 0, 0, false
 	}
 	all, err = s.ModelSeconds(chain)
 	return all, run, err == nil
+}
+
+// weightsOf are the bytes of all weights.
+func weightsOf(ops []lut.Op) (bytes int, err error) {
+	for _, op := range ops {
+		m, err := benchmarks.MemoryOf(op)
+		if err != nil {
+			return 0, err
+		}
+		bytes += m.Weights
+	}
+	return bytes, nil
 }
 
 // sum is a chain as a candidate: its kernels are those that ONNX Runtime makes of it, by the
@@ -118,6 +127,9 @@ func sum(name string, long bool, chain benchmarks.Chain, never map[string]bool, 
 		}
 	}
 	c.Seconds, c.Run, ok = models(chain, s)
+	if weights, err := weightsOf(chain); err == nil {
+		c.weights = float64(weights)
+	}
 	return c, ok
 }
 

@@ -221,7 +221,11 @@ func (p *picker) fill(r Request, want []census.Kernel, cells, chains []Candidate
 			short = append(short, i)
 		}
 	}
-	long, short = byTurns(chains, long), byTurns(chains, short)
+	part := longPart
+	if r.Gains != nil {
+		part = laterPart
+	}
+	long, short = acrossRange(chains, long, r.Census, part*r.Seconds), byTurns(chains, short)
 	var failed error
 	accept := func(part float64) func(i int) (taken, more bool) {
 		return func(i int) (taken, more bool) {
