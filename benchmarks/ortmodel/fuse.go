@@ -69,16 +69,27 @@ func (g *Fused) fuse() {
 
 // compose applies to a graph that the runtime wrote the rules by which the catalogue prices several of its
 // kernels as one. All others are the runtime's: it has applied them, and had a reason where
-// it did not.
+// it did not. Behind a product of integers quantised at run time the runtime leaves bias and
+// activation apart, which the catalogue's kernels of precision int8dyn hold.
 func (g *Fused) compose() {
 	for _, n := range g.Nodes {
 		g.applyRules(n, false)
 	}
 	for _, n := range g.Nodes {
-		if !n.Gone && !benchmarks.IsClamp(activationOf(n)) {
+		if !n.Gone && n.Op == "Add" && g.ofDynamic(n) {
+			g.bias(n)
+		}
+	}
+	for _, n := range g.Nodes {
+		if !n.Gone && (g.ofDynamic(n) || !benchmarks.IsClamp(activationOf(n))) {
 			g.fuseActivation(n, nil)
 		}
 	}
+}
+
+// ofDynamic says whether a product of integers that are quantised at run time computes an input of n.
+func (g *Fused) ofDynamic(n *graph.Node) bool {
+	return slices.ContainsFunc(n.In, func(v *graph.Value) bool { return v != nil && v.From != nil && g.How(v.From).Dynamic })
 }
 
 // skipNorm merges an addition of two equal sequences into the layer normalisation
