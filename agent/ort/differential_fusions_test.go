@@ -25,16 +25,7 @@ func TestFusionsAgreeWithRuntime(t *testing.T) {
 	kinds := map[string]bool{}
 	d := differential(t, 200)
 	for seed := range d.seeds {
-		w := &fusions{newWriter(seed, 3)}
-		w.opset = []int64{13, 17, 18}[w.rng.IntN(3)]
-		shape := [][]int{{1, 3, 8, 8}, {1, 3, 7, 9}, {2, 3, 5, 5}, {1, 5, 16}, {2, 4, 32}, {1, 16}, {3, 16}}[w.rng.IntN(7)]
-		w.g.Inputs = []*onnx.ValueInfo{onnx.NewValue("x", onnx.Float, shape...)}
-		for range 2 + w.rng.IntN(5) {
-			w.layer()
-			if err := w.infer(); err != nil {
-				t.Fatalf("seed %d: the reader refuses what it is to read: %v", seed, err)
-			}
-		}
+		w := newFusions(t, seed, 3, []int{1, 3, 8, 8}, []int{1, 3, 7, 9}, []int{2, 3, 5, 5}, []int{1, 5, 16}, []int{2, 4, 32}, []int{1, 16}, []int{3, 16})
 		if w.repeats() { // which of two equal nodes stays depends on the order in which it looks at them
 			continue
 		}
@@ -73,6 +64,25 @@ func TestFusionsAgreeWithRuntime(t *testing.T) {
 // fusions makes random graphs of layers, as networks have them, with branches.
 // Channels and features fill whole blocks and an input is an image or a sequence, so that both sides state the same sizes.
 type fusions struct{ *writer }
+
+// newFusions makes a graph of two to six layers of an input that has one of the shapes.
+func newFusions(t *testing.T, seed, stream uint64, shapes ...[]int) *fusions {
+	t.Helper()
+	w := &fusions{newWriter(seed, stream)}
+	w.opset = []int64{13, 17, 18}[w.rng.IntN(3)]
+	shape := shapes[0]
+	if len(shapes) > 1 {
+		shape = shapes[w.rng.IntN(len(shapes))]
+	}
+	w.g.Inputs = []*onnx.ValueInfo{onnx.NewValue("x", onnx.Float, shape...)}
+	for range 2 + w.rng.IntN(5) {
+		w.layer()
+		if err := w.infer(); err != nil {
+			t.Fatalf("seed %d: the reader refuses what it is to read: %v", seed, err)
+		}
+	}
+	return w
+}
 
 // ends are the tensors that nothing uses.
 func (w *fusions) ends() (names []string) {

@@ -18,15 +18,7 @@ func TestSavedGraphIsReadAsItRuns(t *testing.T) {
 	b, on := backend(t), thisMachine(t)
 	models := [][]byte{convModel(1), quantModel(true), dynamicModel()}
 	for seed := range uint64(60) {
-		w := &fusions{newWriter(seed, 5)}
-		w.opset = []int64{13, 17, 18}[w.rng.IntN(3)]
-		w.g.Inputs = []*onnx.ValueInfo{onnx.NewValue("x", onnx.Float, 1, 16, 8, 8)}
-		for range 2 + w.rng.IntN(5) {
-			w.layer()
-			if err := w.infer(); err != nil {
-				t.Fatalf("seed %d: the reader refuses what it is to read: %v", seed, err)
-			}
-		}
+		w := newFusions(t, seed, 5, []int{1, 16, 8, 8})
 		models = append(models, onnx.Encode(w.model(w.ends()...)))
 	}
 	read := 0

@@ -215,6 +215,24 @@ func TestUnknownIsNeverZero(t *testing.T) {
 	}
 }
 
+// stored is a model as it is read back from a table: its data and what these make.
+func stored(t *testing.T, m *Model) (*lut.Model, *Model) {
+	t.Helper()
+	tab, err := lut.New(lut.File{Format: lut.Format, Metric: lut.Latency, Unit: "us", Policy: lut.PolicyRaw, Model: m.Data()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := lut.Decode(tab.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := FromData(read.File().Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read.File().Model, out
+}
+
 func TestAModelSurvivesItsTable(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	obs := campaign(r, 120, 0.05)
@@ -223,19 +241,7 @@ func TestAModelSurvivesItsTable(t *testing.T) {
 		obs = append(obs, Observation{Terms: terms, Value: v, StdErr: 0.01 * v, Family: string(rune('a' + r.IntN(3)))})
 	}
 	m := fitted(t, obs)
-	f := lut.File{Format: lut.Format, Metric: lut.Latency, Unit: "us", Policy: lut.PolicyRaw, Model: m.Data()}
-	tab, err := lut.New(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	read, err := lut.Decode(tab.Encode())
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := FromData(read.File().Model)
-	if err != nil {
-		t.Fatal(err)
-	}
+	read, again := stored(t, m)
 	for range 20 {
 		terms, _ := network(r, 20)
 		terms = append(terms, obs[r.IntN(100)].Terms...)
@@ -244,8 +250,8 @@ func TestAModelSurvivesItsTable(t *testing.T) {
 			t.Errorf("%v ± %v before, %v ± %v after", a.Value, a.Hi-a.Lo, b.Value, b.Hi-b.Lo)
 		}
 	}
-	read.File().Model.Processes[0].Features[0].Name = "colour"
-	if _, err := FromData(read.File().Model); err == nil {
+	read.Processes[0].Features[0].Name = "colour"
+	if _, err := FromData(read); err == nil {
 		t.Error("a feature that nobody knows is accepted")
 	}
 }

@@ -87,20 +87,7 @@ func TestAPriorSurvivesTheTable(t *testing.T) {
 	r := rand.New(rand.NewPCG(27, 28))
 	first := fitted(t, append(campaign(r, 120, 0.02), One(lut.NewOp("softmax", lut.FP32, nil, map[string]int{"m": 64, "n": 64}), 9, 0.1)))
 	again := func(m *Model) *Model {
-		t.Helper()
-		f := lut.File{Format: lut.Format, Metric: lut.Latency, Unit: "us", Policy: lut.PolicyRaw, Model: m.Data()}
-		tab, err := lut.New(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		read, err := lut.Decode(tab.Encode())
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := FromData(read.File().Model)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, out := stored(t, m)
 		return out
 	}
 	second, err := FitFrom(t.Context(), again(first), measured(r, 40, 0.02, threads))
