@@ -111,7 +111,7 @@ func explorer(args []string) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan := &explore.Plan{Method: explore.Method(args[0]), Evaluations: n}
+	plan := &explore.Plan{Method: explore.Method(args[0]), Evaluations: n, Rules: explore.Rules}
 	if err := plan.Check(); err != nil {
 		return nil, err
 	}
