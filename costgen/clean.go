@@ -217,7 +217,7 @@ func (c *cleaner) use(l named, set role.Set) bool {
 			hi = -v
 		}
 		if hi <= 0 && !r.IsOK() {
-			// Noise, by the record's own word, and too large for its interval: what the
+			// The record itself says noise, too large for its interval: what the
 			// operator costs is lost in that noise, which bounds it. See decision 0402.
 			hi = (hi - lo) / 2
 			v, lo = 0, -hi

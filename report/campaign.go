@@ -12,7 +12,7 @@ import (
 // campaign shows how the device behaved while it was measured: the ratio of the drift
 // reference, temperature and clocks over device time.
 func campaign(files []*record.File) page.Section {
-	s := page.Section{Title: "The campaign", Lead: "A drift reference was measured again all along: where it moves, the device moved, not the network. Rounds that were throttled are left out of every estimate."}
+	s := page.Section{Title: "The campaign", Lead: "A drift reference is measured in every round: where it moves, the device changed, not the network. Throttled rounds are left out of every estimate."}
 	drift := plot.Chart{Title: "Drift reference, relative to its first round", X: plot.Axis{Label: "device time", Unit: "s"}, Y: plot.Axis{Label: "ratio"}, HLines: []float64{1}}
 	heat := plot.Chart{Title: "Hottest zone", X: plot.Axis{Label: "device time", Unit: "s"}, Y: plot.Axis{Label: "temperature", Unit: "°C"}}
 	clock := plot.Chart{Title: "Clocks", X: plot.Axis{Label: "device time", Unit: "s"}, Y: plot.Axis{Label: "clock", Unit: "MHz", FromZero: true}}

@@ -45,7 +45,7 @@ const (
 
 // learned shows what the model knows, and where it does not.
 func learned(f *lut.File, l Learned) (page.Section, error) {
-	s := page.Section{Title: "The model of the device", Lead: "What was measured teaches the costs of kernels that nobody measured. Intervals are of 95 %."}
+	s := page.Section{Title: "The model of the device", Lead: "Costs of kernels that were not measured, learned from those that were. Intervals are 95 %."}
 	m, err := devicemodel.FromData(f.Model)
 	if err != nil {
 		return s, err
@@ -55,7 +55,7 @@ func learned(f *lut.File, l Learned) (page.Section, error) {
 		facts = append(facts, page.Fact{Term: "networks of families left out", Value: fmt.Sprintf("%d of %d families, RMSPE %s", n, f.Model.Families, percent(f.Model.RMSPE))},
 			page.Fact{Term: "intervals", Value: fmt.Sprintf("%.2g times the model's own and %s more, so that those networks lie inside", f.Model.Widen, percent(f.Model.Context))})
 	} else {
-		facts = append(facts, page.Fact{Term: "intervals", Value: "the model's own: no networks of several families have judged it"})
+		facts = append(facts, page.Fact{Term: "intervals", Value: "the model's own: not yet tested on networks of several families"})
 	}
 	known := assess(m, l.Census)
 	if len(known) > 0 {
@@ -84,7 +84,7 @@ func learned(f *lut.File, l Learned) (page.Section, error) {
 // learningCurve is the error expected over the device time spent.
 func learningCurve(stages []Stage) plot.Chart {
 	c := plot.Chart{Title: "Learning curve: error expected of a network", X: plot.Axis{Label: "device time", Unit: "min", FromZero: true}, Y: plot.Axis{Label: "standard deviation, median over the census", Unit: "%", Log: true},
-		Caption: "After each campaign, by the model's own word. What networks really measured is in the audit."}
+		Caption: "After each campaign, as the model itself states it. The audit has the measured networks."}
 	line, marks := plot.Series{Name: "expected", Kind: plot.Line, Quiet: true}, plot.Series{Name: "after a campaign"}
 	for _, st := range stages {
 		if math.IsNaN(st.Error) || !(st.Error > 0) {
@@ -125,7 +125,7 @@ func errorByKind(f *lut.File, m *devicemodel.Model) (plot.Chart, bool) {
 	}
 	return plot.Chart{Title: "Error by kind of kernel", X: plot.Axis{Label: "kind", Categories: names}, Y: plot.Axis{Label: "measured / predicted by its kind − 1", Unit: "%", FromZero: true},
 		Series:  []plot.Series{median, tail},
-		Caption: "Each cell against the price without its own measurement, which the model has learned from all the same: an unseen kernel lies further off."}, len(names) > 0
+		Caption: "Each cell against its price without its own measurement. The model did learn from that cell: expect larger errors for unseen kernels."}, len(names) > 0
 }
 
 // assessed is a census kernel as the model knows it.
@@ -184,9 +184,9 @@ func basis(known []assessed) string {
 
 // censusMap places every census kernel by its cost and by how well that is known.
 func censusMap(f *lut.File, known []assessed) page.Block {
-	c := plot.Chart{Title: "Where the census is well and badly known", Width: 980, Height: 420,
+	c := plot.Chart{Title: "How well each kernel of the census is known", Width: 980, Height: 420,
 		X: plot.Axis{Label: "predicted cost", Unit: unitSign[f.Unit], Log: true}, Y: plot.Axis{Label: "half-width of the interval", Unit: "%", Log: true},
-		Caption: "Every kernel of the census; high is badly known. Ringed ones weigh most: their doubt times their share of the networks' time."}
+		Caption: "Every kernel of the census; the higher, the less certain. Ringed: the largest uncertainty times share of the networks' time."}
 	heavy := map[string]bool{}
 	for _, a := range worst(known) {
 		heavy[a.Op.String()] = true
@@ -215,7 +215,7 @@ func round3(v float64) float64 {
 	return math.Round(v*scale) / scale
 }
 
-// worst are the kernels whose doubt weighs most.
+// worst returns the kernels with the largest uncertainty times share of time.
 func worst(known []assessed) []assessed {
 	out := slices.Clone(known)
 	slices.SortStableFunc(out, func(a, b assessed) int { return cmp.Compare(b.doubtOfTotal, a.doubtOfTotal) })
@@ -266,7 +266,7 @@ func byKind(known []assessed) page.Block {
 }
 
 func worstKnown(f *lut.File, known []assessed) page.Block {
-	t := page.Table{Caption: "Kernels whose doubt weighs most: measure these next (costgen next, costgen predict --emit-plan --minutes)",
+	t := page.Table{Caption: "The largest uncertainty times share of time: measure these next (costgen next, costgen predict --emit-plan --minutes)",
 		Columns: []page.Column{{Name: "kernel"}, {Name: "rests on"}, {Name: "cost (" + unitSign[f.Unit] + ")", Numeric: true}, {Name: "±", Numeric: true}, {Name: "share of time", Numeric: true}}}
 	total := 0.0
 	for _, a := range known {

@@ -68,7 +68,7 @@ func TestReportOfAModel(t *testing.T) {
 	}
 	page := b.String()
 	for _, want := range []string{"The model of the device", "51 kernels and 0 sums", "Learning curve", "30 kernels, 4 chains; 90 % of the census priced",
-		"Error by kind of kernel", "conv, 48 cells", "Where the census is well and badly known", "missing 27 %", "measured 7 %", "Kernels whose doubt weighs most",
+		"Error by kind of kernel", "conv, 48 cells", "How well each kernel of the census is known", "missing 27 %", "measured 7 %", "The largest uncertainty times share of time",
 		"Slices of the model", "conv[k=3,s=1]/fp32 at cin="} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the report lacks %q", want)

@@ -213,7 +213,7 @@ func band(r Run) page.Section {
 // final architecture at equal cost.
 func neighbours(r Run) page.Section {
 	c := r.Certificate
-	s := page.Section{Title: "Candidates at equal cost", Lead: "Every feasible proposal of the last sweep: its mean difference to the final architecture, and the upper bound of it that holds at any time. A candidate retires when that bound is, or once was, at most ε."}
+	s := page.Section{Title: "Candidates at equal cost", Lead: "Every feasible proposal of the last sweep: its mean difference from the final architecture, with an upper bound valid at any time. A candidate retires when that bound is, or once was, at most ε."}
 	retired := plot.Series{Name: "retired", Colour: 2}
 	open := plot.Series{Name: "not retired", Colour: 1}
 	table := page.Table{Columns: []page.Column{{Name: "layer", Numeric: true}, {Name: "change"}, {Name: "becomes"}, {Name: "cost", Numeric: true}, {Name: "difference", Numeric: true}, {Name: "upper end", Numeric: true}, {Name: "n", Numeric: true}, {Name: "failed", Numeric: true}, {Name: "outliers", Numeric: true}, {Name: "state"}}}
@@ -341,7 +341,7 @@ func infeasible(r Run) page.Section {
 		}
 		t.Rows = append(t.Rows, []page.Cell{page.Num(float64(m.Layer), ""), page.Str(m.Choice), page.Str(field(m.Arch, m.Layer)), dev, page.Str(m.Reason)})
 	}
-	return page.Section{Title: "Infeasible proposals", Lead: "No width and precision of the layer brings these into the band; the claim does not speak of them.", Blocks: []page.Block{t}}
+	return page.Section{Title: "Infeasible proposals", Lead: "No width and precision of the layer brings these into the band; the claim does not cover them.", Blocks: []page.Block{t}}
 }
 
 func provenance(r Run) page.Section {

@@ -124,13 +124,13 @@ func gains(r *study.Results, table string) page.Section {
 	}
 	add(&perMethod, mean, beyond)
 	s.Blocks = append(s.Blocks, page.Figures{scatter, perMethod}, rows,
-		page.Text("Optimism is the search's own mean of its final less the fresh one: the winner's curse of reporting the samples one selected by. Costs are the table's."))
+		page.Text("Optimism is the search's own mean of its final less the fresh one: the winner's curse: samples that selected a network overstate it. Costs are the table's."))
 	return s
 }
 
 // curves shows how far the searches are after so many evaluations.
 func curves(r *study.Results) page.Section {
-	s := page.Section{Title: "Against evaluations", Lead: "What each method would have ended with after so many evaluations, in the mean over anchors and seeds: by gain and, where the best network of a cost is known, by what is missing to it. Differences from the first method are paired by anchor and seed; their 95 % intervals are by Student's t."}
+	s := page.Section{Title: "Against evaluations", Lead: "What each method would have ended with after so many evaluations, in the mean over anchors and seeds: by gain and, where the best network at that cost is known, by regret. Differences from the first method are paired by anchor and seed; their 95 % intervals are by Student's t."}
 	names := methodsOf(r)
 	rows := page.Table{Columns: []page.Column{{Name: "table"}, {Name: "method"}, {Name: "evaluations", Numeric: true}, {Name: "gain", Numeric: true}, {Name: "regret", Numeric: true}, {Name: "less " + names[0], Numeric: true}, {Name: "95 % from", Numeric: true}, {Name: "to", Numeric: true}}}
 	for _, table := range r.Tables {
@@ -202,7 +202,7 @@ func selectors(r *study.Results) page.Section {
 
 // studyFronts compares what the methods' finals from all anchors cover together.
 func studyFronts(r *study.Results) page.Section {
-	s := page.Section{Title: "Fronts", Lead: "A method's finals from all anchors: the share of the box around all finals and anchors that they dominate (hypervolume, from a point a tenth of the box beyond its worst corner), and how many of them a final of any method dominates."}
+	s := page.Section{Title: "Fronts", Lead: "A method's finals from all anchors: the share of the box around all finals and anchors that they dominate (hypervolume, from a point a tenth of the box beyond its worst corner), and how many of them are dominated by any method's final."}
 	names := methodsOf(r)
 	chart := plot.Chart{Title: "Hypervolume", Width: 980, X: plot.Axis{Label: "method", Categories: names}, Y: plot.Axis{Label: "share of the box", FromZero: true}}
 	rows := page.Table{Columns: []page.Column{{Name: "table"}, {Name: "method"}, {Name: "hypervolume", Numeric: true}, {Name: "dominated", Numeric: true}}}
@@ -225,7 +225,7 @@ func studyFronts(r *study.Results) page.Section {
 
 // transfers shows what becomes of one table's finals on another.
 func transfers(r *study.Results) page.Section {
-	s := page.Section{Title: "Carried to another table", Lead: "Finals of one table at another's budget of the same anchor: inside its band as they are, and after widths and precisions were set anew; the gain of those inside."}
+	s := page.Section{Title: "Carried to another table", Lead: "Finals found with one table, judged by another at the same anchor's cost: in its band as they are, and after readjusting widths and precisions; the gain of those in the band."}
 	rows := page.Table{Columns: []page.Column{{Name: "from"}, {Name: "to"}, {Name: "method"}, {Name: "finals", Numeric: true}, {Name: "inside as is", Numeric: true}, {Name: "inside re-compensated", Numeric: true}, {Name: "gain there", Numeric: true}}}
 	for _, t := range r.Transfers {
 		rows.Rows = append(rows.Rows, []page.Cell{page.Str(t.From), page.Str(t.To), page.Str(t.Method), page.Num(float64(t.Units), ""), page.Num(float64(t.AsIs), ""), page.Num(float64(t.Inside), ""), optional(t.Gain)})

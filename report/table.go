@@ -53,7 +53,7 @@ func trust(f *lut.File) page.Section {
 	if a == nil {
 		text := "This table was never audited: no network that its fit did not see has judged it. Measure some (agent plan --audit) and compile again."
 		if m := f.Model; m != nil && m.Networks > 0 {
-			text = fmt.Sprintf("This table was never audited, but its model priced %d networks of families that it had not seen with an error of %s (RMSPE), and its intervals are as wide as that asks for. Measure networks like yours (agent bench --model) and compare.", m.Networks, percent(m.RMSPE))
+			text = fmt.Sprintf("This table was never audited, but its model priced %d networks of families that it had not seen with an error of %s (RMSPE); its intervals are widened to match. Measure networks like yours (agent bench --model) and compare.", m.Networks, percent(m.RMSPE))
 		}
 		s.Blocks = append(s.Blocks, page.Verdict{Level: "warn", Text: text})
 		return s

@@ -352,7 +352,7 @@ func (r *run) closeRound(g, round int, taken ...*record.Visit) record.Line {
 	return record.Line{Round: &out}
 }
 
-// slowness names the cause of a slow round: throttled by the device's own word alone – a clock
+// slowness names the cause of a slow round: throttled by what the device itself reports – a clock
 // held back, a thermal counter. A slow drift reference without it is drift: on a shared
 // host somebody else's work.
 func slowness(s *record.State) record.Validity {

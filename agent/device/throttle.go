@@ -25,7 +25,7 @@ const androidModerate = 2
 // Throttling returns the evidence that clocks were held back between two
 // snapshots, in words; empty when there is none. Evidence is: a policy that may
 // not reach what its part can do, an active cooling device of a processor, a
-// throttle counter that moved, Android's or the Raspberry Pi's own word. A
+// throttle counter that moved, what Android or the Raspberry Pi reports. A
 // clock held at one frequency (policy locked) proves nothing.
 func Throttling(before, after State) []string {
 	var out []string
