@@ -83,7 +83,7 @@ func (p *Planner) cold(op lut.Op, sum Sum) (Sum, error) {
 	return out, nil
 }
 
-// largest is how many bytes of tensors the largest model of a difference writes.
+// largest returns the bytes of tensors that the largest model of a difference writes.
 func (p *Planner) largest(sum Sum) (int, error) {
 	most := 0
 	for _, s := range sum {

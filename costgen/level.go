@@ -11,7 +11,7 @@ import (
 	"github.com/isocost/isocost/record"
 )
 
-// leastShared is how many networks two campaigns must share for their speeds to be
+// leastShared is the number of networks two campaigns must share for their speeds to be
 // compared by them: the median of so many is not moved by one that a neighbour slowed.
 const leastShared = 4
 

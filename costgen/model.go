@@ -14,8 +14,8 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// contextError is how far a whole network lies from the sum of its kernels in the model's eyes
-// before any was seen, relative: caches, layouts, what stands between kernels.
+// contextError is the model's relative error of a whole network against the sum of its kernels
+// before any was seen: caches, layouts, what stands between kernels.
 const contextError = 0.03
 
 // LeastForModel is the number of cells without which no model is fitted.
@@ -109,7 +109,7 @@ func priorOf(t *lut.Table, f *lut.File) (*devicemodel.Model, error) {
 	return devicemodel.FromData(other.Model)
 }
 
-// leastWhole is how many whole networks a calibration is fitted to alone. Short chains, which a
+// leastWhole is the smallest number of whole networks that a calibration is fitted to alone. Short chains, which a
 // plan of a device has many of, teach the model; what a whole network costs beyond its kernels they do
 // not tell, and stand in only where there are fewer.
 const leastWhole = 12

@@ -63,7 +63,7 @@ func (d *Predictor) Network(file string, net *nets.Network, opt PredictOptions) 
 	return p, err
 }
 
-// inferences is how many of the table's a network of a batch takes: 1 of the table's own,
+// inferences returns how many of the table's inferences a network of a batch takes: 1 of the table's own,
 // and of one that is not known (0).
 func inferences(t *lut.Table, batch int, scale bool) (int, error) {
 	of, known := t.File().Protocol.Batch()

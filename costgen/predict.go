@@ -31,7 +31,7 @@ type Prediction struct {
 	// Extrapolated marks a total that rests on guesses outside the measured range,
 	// or a sum outside those the calibration was fitted on, or on Inferences.
 	Extrapolated bool `json:"extrapolated"`
-	// Inferences is how many of the table's stand for one of the model, whose batch is so
+	// Inferences is the number of the table's inferences that stand for one of the model, whose batch is so
 	// many times the table's; 0 where nothing was scaled. All costs here are of all of them.
 	Inferences int `json:"inferences,omitempty"`
 	// Basis says what the known sum rests on: the share of each status, largest possible 1.

@@ -52,7 +52,7 @@ type wireFile struct {
 	SHA256   string       `json:"sha256"` // of all bytes before the field
 }
 
-// wireModel is how the model is spelled in JSON.
+// wireModel is the model as JSON.
 type wireModel struct {
 	*Model
 	Processes []ModelProcess `json:"processes"`

@@ -29,7 +29,7 @@ type Model struct {
 	Networks int     `json:"networks"`
 	// RMSPE is the root mean square relative error of those networks.
 	RMSPE float64 `json:"rmspe"`
-	// Sums is how many sums of several kernels taught the model.
+	// Sums is the number of sums of several kernels that the model was fitted to.
 	Sums int `json:"sums"`
 	// Prior is the other device's model that processes with lines rest on.
 	Prior     *ModelPrior    `json:"prior,omitempty"`
@@ -63,8 +63,8 @@ type ModelPrices struct {
 	Per       map[string]float64 `json:"per"`
 }
 
-// ModelLine is how the logarithm of cost follows from that of the prior's price, for a kind in one precision:
-// shift + slope times it. Kind "" stands for all others.
+// ModelLine gives the logarithm of cost, for a kind in one precision, as shift + slope times the logarithm of the
+// prior's price. Kind "" stands for all others.
 type ModelLine struct {
 	Kind      string    `json:"kind"`
 	Precision Precision `json:"precision"`
@@ -117,7 +117,7 @@ type ModelCat struct {
 	Values []string `json:"values"`
 }
 
-// ModelKernel is what observations say of one kernel beyond its process.
+// ModelKernel holds what observations say of one kernel beyond its process.
 type ModelKernel struct {
 	Key   Op      `json:"key"`
 	Trust float64 `json:"trust"` // in its own measurement, from 0 to 1

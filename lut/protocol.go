@@ -13,7 +13,7 @@ type Protocol struct {
 	YAML   string `json:"yaml,omitempty"`
 }
 
-// Batch is how many items one inference takes: every cost of the table is of that many.
+// Batch is the number of items per inference; every cost of the table is of that many.
 // known is false where there is no text to say it; what others publish is of batch 1.
 func (p Protocol) Batch() (n int, known bool) {
 	for line := range strings.Lines(p.YAML) {

@@ -171,7 +171,7 @@ func (d *decoder) line(n int, line []byte) (Entry, error) {
 	return e, nil
 }
 
-// cureOfDamage is what to do about a file that is not as it was written.
+// cureOfDamage says what to do about a file that was changed.
 func cureOfDamage(name string) string {
 	return fmt.Sprintf("the file was changed or damaged: agent records --recover %s -o FILE keeps what is whole, or measure again into a new one", name)
 }

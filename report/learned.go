@@ -14,7 +14,7 @@ import (
 	"github.com/isocost/isocost/report/plot"
 )
 
-// Learned is what a report shows of a table's model of the device beside the table.
+// Learned holds what a report shows of a table's model of the device beside the table.
 type Learned struct {
 	Stages []Stage  // of the build that made it, first to last; nil where it is not known
 	Census []Kernel // of the networks that the table is to price

@@ -11,7 +11,7 @@ import (
 	"github.com/isocost/isocost/search"
 )
 
-// RefreshSeconds is how often a page of a search under way loads itself again.
+// RefreshSeconds is the period after which the page of a running search reloads itself.
 const RefreshSeconds = 10
 
 // Running is a search that has not ended.

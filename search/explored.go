@@ -49,7 +49,7 @@ func (r *searcher) begin(ctx context.Context) error {
 	} else if len(ranked) > 0 {
 		start = r.arm(ranked[0].Arch, ranked[0].Arch.Key())
 	}
-	// What led here is no evidence for it.
+	// What led here is not evidence for it.
 	r.evidence.LeaveBehind(r.order)
 	if err := r.adopt(start); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (r *searcher) explore(ctx context.Context, anchor, start *evidence.Arm) ([]
 	}
 }
 
-// worth is how long an exploration that has found x is worth being. Where a claim about x's
+// worth returns the length that an exploration which found x is worth. Where a claim about x's
 // neighbours would be vacuous nothing else is found out: then it is all an exploration may take.
 func (r *searcher) worth(e explore.Explorer, x space.Arch) int {
 	neighbours, _ := r.comp.Neighbourhood(x)

@@ -145,7 +145,7 @@ type recent [recentPlaces]struct {
 
 const recentPlaces = 256
 
-// place is where a part's price is held.
+// place locates a part's price.
 func (k *stepKey) place() int {
 	h := uint(k.layer.Width)
 	for _, s := range [...]string{k.layer.Choice, string(k.layer.Precision), string(k.in.Precision)} {

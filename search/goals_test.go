@@ -185,7 +185,7 @@ func (p path) at(spent int) float64 {
 	return u
 }
 
-// alone is what an explorer would end with on its way to n evaluations: it proves nothing.
+// alone returns what an explorer would end with on its way to n evaluations: it proves nothing.
 func (l *landscape) alone(method explore.Method, n int, band *explore.Band, seed uint64) (went path) {
 	plan, err := explore.Parse(fmt.Sprintf("%s:%d", method, n))
 	if err != nil {
@@ -443,7 +443,7 @@ landscapes had no part in it.
 	}
 }
 
-// page is what a landscape's study says, and how many of its goals were missed.
+// page returns what a landscape's study says and the number of its missed goals.
 func (l *landscape) page(got map[string]*outcome, n int, goals *int) (text string, missed int) {
 	role := "not tuned on"
 	if l.tuned {

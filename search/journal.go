@@ -200,7 +200,7 @@ func sealed(prev string, object []byte) (line []byte, sum string) {
 	return append(line, `"}`...), sum
 }
 
-// sumField is what stands before a line's sum.
+// sumField precedes a line's sum.
 const sumField = `,"sum":"`
 
 func chained(prev string, object []byte) string {

@@ -239,7 +239,7 @@ func (r *searcher) adopt(a *evidence.Arm) error {
 	}
 	r.anew()
 	// What led here favours the incumbent – it was chosen for its luck as well – and
-	// is no evidence for it: the certificate rests on what is sampled from now on.
+	// is not evidence for it: the certificate rests on what is sampled from now on.
 	if r.base.Epoch.Incumbent > 1 {
 		r.evidence.LeaveBehind(r.order)
 	}

@@ -54,7 +54,7 @@ type TensorLayer struct {
 	Default    space.Layer     `json:"default"`
 }
 
-// TensorState is how a tensor lies.
+// TensorState is a tensor's precision and layout between two parts.
 type TensorState struct {
 	Precision lut.Precision `json:"precision"`
 	Plain     bool          `json:"plain"`

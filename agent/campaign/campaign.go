@@ -78,7 +78,7 @@ type Outcome struct {
 	Info    agent.Info
 }
 
-// Group is how a group of models was measured: rounds, void ones included, and the device
+// Group reports how a group of models was measured: rounds, void ones included, and the device
 // seconds that the longest but the first took.
 type Group struct {
 	Models   int

@@ -13,7 +13,7 @@ import (
 
 // measureAll forms the groups of what has none, then measures one after another until every
 // case has stopped, failed or had its share of the time. The second pass comes last: what
-// it takes is no group's.
+// it takes belongs to no group.
 func (r *run) measureAll(ctx context.Context) error {
 	for {
 		rest := r.ungrouped()

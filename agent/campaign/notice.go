@@ -18,7 +18,7 @@ func (r *run) driftLimit() float64 {
 	return 1 + r.Protocol.Drift.Limit
 }
 
-// settledS is how long a device must have changed before that is said, and how long it must be
+// settledS is the time a device must have changed before that is said, and how long it must be
 // back: one at the limit would otherwise be told of in every round.
 const settledS = 3
 

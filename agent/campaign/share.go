@@ -22,7 +22,7 @@ type TooShort struct {
 	NeedS float64
 }
 
-// openSeconds is what opening a model takes, by how long it took the first time.
+// openSeconds estimates what opening a model takes from how long it took the first time.
 func (r *run) openSeconds(model string) float64 {
 	if o := r.j.opens[model]; o != nil {
 		return o.TookS
@@ -39,7 +39,7 @@ func (r *run) visitSeconds(model string) float64 {
 	return o.RunUS / 1e6 * float64(o.Repeat*r.Protocol.Sample.PerVisit+r.Protocol.Sample.Discard)
 }
 
-// fewestRounds is how many rounds an interval takes.
+// fewestRounds returns the number of rounds that an interval needs.
 func (r *run) fewestRounds() int {
 	return analysis.RoundsNeeded(r.Protocol.Estimator, r.Protocol.Stop.Level)
 }

@@ -72,7 +72,7 @@ func TestNoGroupStarves(t *testing.T) {
 }
 
 // TestGroupsAreTied: on a device that becomes slower between groups, what is measured in the
-// last is what it would have been in the first; and when it is another device by then, the
+// last is as it would have been in the first; and when it is another device by then, the
 // records say so.
 func TestGroupsAreTied(t *testing.T) {
 	p := planOf(someOps(16)...)

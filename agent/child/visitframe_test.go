@@ -45,7 +45,7 @@ func TestVisitFrames(t *testing.T) {
 	}
 }
 
-// FuzzVisitFrame: bytes either are no visit or one that is written as it was read.
+// FuzzVisitFrame: bytes are not a visit, or are one that is written as it was read.
 func FuzzVisitFrame(f *testing.F) {
 	for _, r := range someVisits() {
 		f.Add(appendVisit(nil, r))

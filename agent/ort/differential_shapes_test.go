@@ -383,7 +383,7 @@ func (w *writer) step() {
 	steps[w.rng.IntN(len(steps))]()
 }
 
-// valueOf is what the reader knows of a tensor of the graph, nil of its input.
+// valueOf returns what the reader knows of a tensor of the graph, nil of its input.
 func (w *writer) valueOf(name string) *graph.Value {
 	if w.read == nil || name == "x" {
 		return nil

@@ -13,7 +13,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// thisMachine is how the library lays out maps here.
+// thisMachine holds the library's layout of maps here.
 func thisMachine(t *testing.T) ortmodel.Target {
 	t.Helper()
 	text, err := backend(t).Features(t.Context(), oneThread)

@@ -33,7 +33,7 @@ type constant struct {
 	users int // sessions
 }
 
-// packing is what kernels made of one set of constants.
+// packing holds what kernels made of one set of constants.
 type packing struct {
 	container unsafe.Pointer
 	of        string // the constants

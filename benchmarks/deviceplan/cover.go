@@ -58,7 +58,7 @@ func newCover(want []census.Kernel, measured []lut.Op, candidates []Candidate) *
 
 func kindOf(op lut.Op) string { return op.Kind + "/" + string(op.Precision) }
 
-// regime is what tells algorithms of a kind apart before anything was measured: which attributes a kernel has,
+// regime tells algorithms of a kind apart before anything was measured: which attributes a kernel has,
 // whatever their values, and the size of its window. Grouped convolutions are one, those of a
 // 3×3 window another.
 func regime(op lut.Op) string {
@@ -83,10 +83,10 @@ func (c *cover) count(op lut.Op, likes []like) {
 	}
 }
 
-// least is what counts of every kernel beside its share, so that rare ones count a little.
+// least is added to every kernel's share, so that rare ones count a little.
 const least = 1e-6
 
-// gain is how much more of the census would be like something chosen, per second.
+// gain returns how much more of the census would resemble something chosen, per second.
 func (c *cover) gain(i int) float64 {
 	g := 0.0
 	for _, l := range c.likes[i] {

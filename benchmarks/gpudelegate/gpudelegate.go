@@ -18,7 +18,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// Feature is what the runtime of a table says whose keys are linked kernels.
+// Feature marks the runtime of a table whose keys are linked kernels.
 const Feature = "kernels=linked"
 
 // Linked says whether a table's keys are kernels as the delegate links them.
@@ -27,8 +27,8 @@ func Linked(r lut.Runtime) bool { return slices.Contains(strings.Fields(r.Featur
 // Links are functions as the delegate links them, where that is not their own name.
 var Links = map[string]string{"relu6": "relu", "hsigmoid": "relu.mul", "batchnorm": "mul.add"}
 
-// linksOf is what an element-wise kind adds to the kernel before it, "" where it is linked to
-// none: two results of one size are read by it, or it is no function of single elements.
+// linksOf returns what an element-wise kind adds to the kernel before it, "" where it is linked to
+// none: two results of one size are read by it, or it is not a function of single elements.
 func linksOf(op lut.Op) string {
 	if !benchmarks.IsFunction(op.Kind) && !benchmarks.IsPair(op.Kind) {
 		return ""
@@ -90,7 +90,7 @@ func takes(op, next lut.Op) bool {
 	if !benchmarks.Multiplies(op.Kind) {
 		return false
 	}
-	_, have, err := benchmarks.Shapes(withAct(op, "")) // whose links are no activation of the catalogue's
+	_, have, err := benchmarks.Shapes(withAct(op, "")) // whose links are not an activation of the catalogue's
 	if err != nil {
 		return false
 	}

@@ -1,6 +1,6 @@
 package network
 
-// Batch is how many items one inference of a model takes. inputs are the shapes of what it
+// Batch returns the number of items per inference of a model. inputs are the shapes of what it
 // is given, maps those of its activations of four dimensions, constants in neither. asked
 // is the batch that the keys are wanted for, 0 where any will do.
 //

@@ -9,7 +9,7 @@ type Network struct {
 	Name string `json:"name"`
 	// Lowered says that the graph is the runtime's own, already optimised.
 	Lowered bool `json:"lowered,omitempty"`
-	// Batch is how many items one inference takes, which no key says: what the kernels cost
+	// Batch is the number of items per inference, which no key says: what the kernels cost
 	// is of that batch. 0 is not known, as in files of kernels from before it was written.
 	Batch int `json:"batch,omitempty"`
 	// Dims are the values that its symbolic dimensions were given, by name.

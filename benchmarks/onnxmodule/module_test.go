@@ -80,7 +80,7 @@ func TestInto(t *testing.T) {
 	}
 }
 
-// A node that means something else in a later version is no part of a model of that.
+// A node that means something else in a later version is not part of a model of that.
 func TestFits(t *testing.T) {
 	m, err := onnxmodule.Read(onnx.Encode(normaliser(17)))
 	if err != nil {

@@ -89,7 +89,7 @@ func (g *Fused) channelsLast() {
 	}
 }
 
-// batch is how many items the graph takes at once.
+// batch returns the number of items the graph takes at once.
 func (g *Fused) batch(asked int) int {
 	var inputs, maps [][]int
 	for _, v := range g.Values {

@@ -169,7 +169,7 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 	return nil
 }
 
-// machine is how the runtime lays out maps here; the usual where it cannot say.
+// machine returns the runtime's layout of maps here; the usual one where it cannot say.
 func (o *lowerOptions) machine(ctx context.Context, backend *ort.Backend) ortmodel.Target {
 	text, err := backend.Features(ctx, agent.Options{Provider: o.Provider, Threads: 1})
 	if err != nil {

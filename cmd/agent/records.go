@@ -72,7 +72,7 @@ func knownKeys(r *record.Record) error {
 	return nil
 }
 
-// lostShown is how many damaged lines are named.
+// lostShown is the largest number of damaged lines that are named.
 const lostShown = 10
 
 // checkRecords prints what a record file holds and, where output is a path, writes what is

@@ -197,7 +197,7 @@ func (o *buildOptions) options() (b build.Options, err error) {
 	return b, err
 }
 
-// folder is where a target's plans and records are kept.
+// folder returns the folder of a target's plans and records.
 func (o *buildOptions) folder(table, target string) string {
 	if o.dir == "" {
 		return strings.TrimSuffix(table, ".lut.json") + ".run"

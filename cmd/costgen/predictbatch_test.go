@@ -120,7 +120,7 @@ func TestPredictAtAnotherBatch(t *testing.T) {
 	}
 }
 
-// The first dimension of rows is no batch of a table that knows them as rows, and is one
+// The first dimension of rows is not a batch for a table that knows them as rows, and is one
 // of a table of that batch.
 func TestPredictRows(t *testing.T) {
 	dir := t.TempDir()

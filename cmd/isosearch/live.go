@@ -15,7 +15,7 @@ import (
 	"github.com/isocost/isocost/search"
 )
 
-// liveEvery is how often the page of a search under way is written at most.
+// liveEvery is the shortest time between two pages of a running search.
 const liveEvery = 10 * time.Second
 
 // live writes a search's page while it is under way.
@@ -56,7 +56,7 @@ func (l *live) write(ended string) {
 			return report.SearchRunning(w, report.Running{Name: filepath.Base(filepath.Clean(l.dir)), Phase: phase(l.state), Journal: j, Progress: l.state, Ended: ended})
 		})
 	}
-	if err != nil && !l.failed { // a page is no reason to end a search
+	if err != nil && !l.failed { // a page that cannot be written does not end a search
 		l.failed = true
 		l.note(err)
 	}

@@ -468,7 +468,7 @@ func (o *runOptions) target(i int) string {
 	return noDevice
 }
 
-// measureAgain is how long a search may wait for a device to come to rest.
+// measureAgain is the longest time a search waits for a device to settle.
 const measureAgain = 5 * time.Minute
 
 const measureAgainHelp = "longest time in all to spend on measuring again, now and then, what came back noisy or of a drifting device; 0 takes the first answer"

@@ -139,7 +139,7 @@ func (b *builder) campaign(ctx context.Context, k int) error {
 	return err
 }
 
-// time is what the k-th campaign may take: its share, less what those before it took too long,
+// time returns what the k-th campaign may take: its share, less what those before it took too long,
 // which they do where the agent needed more for any interval. It is not ok where hardly any is left.
 func (b *builder) time(k int) (seconds float64, ok bool) {
 	ends := ends(b.Seconds)

@@ -43,7 +43,7 @@ type settings struct {
 	Seed     uint64   `json:"seed"`
 }
 
-// folder is where a build keeps what it planned and measured.
+// folder holds what a build planned and measured.
 type folder struct {
 	dir  string
 	lock io.Closer
@@ -171,7 +171,7 @@ func (f *folder) wasRefused(k int) bool {
 	return err == nil
 }
 
-// mostLinks is how many chains of the first campaign every later one measures again: by them
+// mostLinks is the largest number of chains of the first campaign that every later one measures again: by them
 // the campaigns are brought to one speed.
 const mostLinks = 12
 

@@ -32,5 +32,5 @@ var schedule = benchmarks.Schedule{Rounds: roundsWanted, PerVisit: 2, MinSample:
 // beside is the time a campaign takes besides its models: starting the child, warming up.
 const beside = 3.0 // seconds
 
-// share is how much of a campaign's time its plan fills by estimate.
+// share is the part of a campaign's time that its plan fills by estimate.
 const share = 0.9

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// directions is how many combinations of sums a model keeps of what they taught. Of the rest it
+// directions is the number of combinations of sums that a model keeps. Of the rest it
 // knows the costs as well, and their variance a little worse.
 const directions = 96
 

@@ -18,7 +18,7 @@ type Observation struct {
 	Terms  []Term
 	Value  float64 // may be negative where single kernels drown in noise
 	StdErr float64 // positive
-	// Context is how far the sum may lie from its kernels for reasons that no kernel carries,
+	// Context is the relative error of the sum for reasons that no kernel carries,
 	// relative to it: 0 of a kernel alone, some percent of a whole network.
 	Context float64
 	// Silent observations teach nothing: they are only priced when their family is left out.

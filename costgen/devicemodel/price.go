@@ -67,7 +67,7 @@ func (m *Model) places(terms []Term, keys []string) []*placement {
 	return out
 }
 
-// locateLeast is how many kernels are worth a goroutine.
+// locateLeast is the smallest number of kernels worth a goroutine.
 const locateLeast = 12
 
 // locate places the terms of these indices.

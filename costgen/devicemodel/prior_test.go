@@ -8,7 +8,7 @@ import (
 	"github.com/isocost/isocost/lut"
 )
 
-// threads is what a second invented device takes where the first takes us: large kernels are almost twice as
+// threads returns the cost on a second invented device of what takes us on the first: large kernels are almost twice as
 // fast, small ones not, and a window of 5×5 is slower than that.
 func threads(op lut.Op, us float64) float64 {
 	v := 1.5 + 0.55*us
@@ -21,7 +21,7 @@ func threads(op lut.Op, us float64) float64 {
 // same is the first invented device.
 func same(_ lut.Op, us float64) float64 { return us }
 
-// another is what a device takes whose costs have nothing to do with the first's.
+// another returns the cost on a device unrelated to the first.
 func another(op lut.Op, _ float64) float64 {
 	v := 1.0
 	for i, c := range op.At {

@@ -181,7 +181,7 @@ func (t *mobileTables) table(ctx context.Context, phone string, dropBad bool) (*
 	return lut.New(f)
 }
 
-// deviceOf is what is known of a phone.
+// deviceOf returns what is known of a phone.
 func deviceOf(phone string) lut.Device {
 	d := lut.Device{ID: "imported-" + phone, Model: phone, OS: "android", Arch: "arm64", Cores: "GPU"}
 	if n, ok := phoneNames[phone]; ok {

@@ -59,7 +59,7 @@ type box struct {
 	halves [2]*box
 }
 
-// boxPoints is how many points are not worth a further box.
+// boxPoints is the number of points below which a further box is not worth it.
 const boxPoints = 8
 
 func newBoxes(at [][]int, v []float64, points []int) *boxes {

@@ -10,7 +10,7 @@ import (
 	"github.com/isocost/isocost/internal/hint"
 )
 
-// Folder is where a model file may keep its tensors: the files beside it. A symbolic link
+// Folder holds the files beside a model, where it may keep its tensors. A symbolic link
 // is followed as long as it leads to a file below the folder of the path the model is named
 // by, or below that of the file which that path really is – caches of model hubs link both
 // a model and its data into a folder of blobs. A link that leads anywhere else is an error,
@@ -28,7 +28,7 @@ func (f folder) Open(name string) (fs.File, error) {
 	return os.Open(path)
 }
 
-// Path is where a file of the folder really is.
+// Path returns a folder's file with links resolved.
 func (f folder) Path(name string) (string, error) {
 	if !fs.ValidPath(name) {
 		return "", fs.ErrInvalid

@@ -87,7 +87,7 @@ func (b *bench) n(short, long int) int {
 	return short
 }
 
-// result is how a program ended.
+// result holds how a program ended.
 type result struct {
 	code   int
 	stdout string

@@ -20,7 +20,7 @@ type fleet struct {
 	command func() *exec.Cmd
 	timeout time.Duration // of one request; 0 for none
 	stderr  io.Writer     // where the processes' own talk goes; nil to drop it
-	// patience is how long a process may be silent before a further one is started. One
+	// patience is the time a process may be silent before another is started. One
 	// that takes many requests at a time may have a cluster or a supernet to open first,
 	// and is enough; one that says nothing takes one. A program once known to write no
 	// hello is not waited for.

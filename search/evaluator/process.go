@@ -76,7 +76,7 @@ func start(cmd *exec.Cmd, stderr io.Writer) (*process, error) {
 	return p, nil
 }
 
-// lingering is how long output may still come after a process has ended: from a child of
+// lingering is the time output may still come after a process has ended: from a child of
 // it that keeps the output open, for ever.
 const lingering = 500 * time.Millisecond
 

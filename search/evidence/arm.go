@@ -115,7 +115,7 @@ func (a *Arm) Outliers() int {
 	return count
 }
 
-// FarOff is how many robust standard deviations from the median an outlier is: one in
+// FarOff is the distance of an outlier from the median in robust standard deviations: one in
 // 10⁹ normal samples, were the spread known.
 const FarOff = 6
 

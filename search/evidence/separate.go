@@ -105,8 +105,8 @@ func (e *Separate) Take(a *Arm, s Sample, utility, seconds float64) {
 	}
 }
 
-// ownNoise is how many samples' worth of the common spread an architecture's own is
-// drawn towards.
+// ownNoise is the number of samples that the common spread weighs when an architecture's own
+// is drawn towards it.
 const ownNoise = 3
 
 // noiseOf is the standard deviation of an architecture's samples, drawn towards that of

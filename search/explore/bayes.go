@@ -131,7 +131,7 @@ func (e *bayes) leading(p *process) *leaders {
 	return b
 }
 
-// worth is what one evaluation of an architecture is expected to add to the mean of the
+// worth returns what one evaluation of an architecture is expected to add to the mean of the
 // architecture that is then ranked first: the knowledge gradient for correlated beliefs
 // (Frazier, Powell and Dayanik 2009), less what it changes of others' means. An evaluated
 // architecture is worth evaluating again where it may turn out to lead, or no longer to.

@@ -60,7 +60,7 @@ func Certificate(sigma, epsilon, delta float64, k int) int {
 	return int(n)
 }
 
-// Worth is how long an exploration is worth being where it is not given: as long as the
+// Worth returns the length that an exploration is worth where none is given: as long as the
 // certificate at the end will take, since that much is spent in any case and a better
 // start makes it shorter. What is known of the utilities is no
 // better guide: stopping when the process expects little more stops where the process

@@ -229,7 +229,7 @@ func (p *process) solve(b []float64) []float64 {
 	return v
 }
 
-// view is what a process sees of an architecture; it grows with the process.
+// view holds what a process sees of an architecture; it grows with the process.
 type view struct {
 	cov []float64 // with the process's architectures
 	v   []float64 // the row of the Cholesky factor that the architecture would have

@@ -48,7 +48,7 @@ func answer(archs []space.Arch, of ...any) string {
 }
 
 // TestMeasuredAgain: what comes back of a bad moment is measured again beside the anchor until
-// every ratio is known, and how long that took is said; what is no matter of the moment is
+// every ratio is known, and how long that took is said; what does not pass with time is
 // not, nor is anything when the time for it is over.
 func TestMeasuredAgain(t *testing.T) {
 	s, err := space.OpenMeasured("../../examples/mobile-cnn/space.yaml")

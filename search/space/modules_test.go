@@ -93,7 +93,7 @@ func TestReadModules(t *testing.T) {
 	if len(m.hash) != 64 || len(m.forms) != 4 {
 		t.Errorf("hash %q, %d modules", m.hash, len(m.forms))
 	}
-	// Names of files are no part of what the space is.
+	// Names of files are not part of a space's identity.
 	moved, err := ReadModules("space.yaml", []byte(strings.ReplaceAll(text, "m/ref.onnx", "other.onnx")), func(path string) ([]byte, error) {
 		return files.read(strings.ReplaceAll(path, "other.onnx", "m/ref.onnx"))
 	})

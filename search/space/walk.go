@@ -47,7 +47,7 @@ func ending(l benchmarks.Layout, out benchmarks.Shape) benchmarks.Chain {
 	return l.End(out, entry(l.Precision).Precision)
 }
 
-// entry is how a network's input lies before a first operator of precision p, and
+// entry returns the layout of a network's input before a first operator of precision p, and
 // its output after a last one: float, of half width beside half-width operators.
 func entry(p lut.Precision) benchmarks.Layout {
 	if p == lut.FP16 || p == lut.BF16 {

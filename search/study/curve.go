@@ -7,7 +7,7 @@ import (
 	"github.com/isocost/isocost/internal/stats"
 )
 
-// CurvePoint is what a search would have ended with after so many evaluations.
+// CurvePoint holds what a search would have ended with after so many evaluations.
 type CurvePoint struct {
 	Samples int       `json:"samples"` // in samples of full fidelity
 	Arch    string    `json:"arch"`

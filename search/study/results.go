@@ -21,7 +21,7 @@ const (
 	formatV1 = "isocost/study/v1"
 )
 
-// beyond is how far beyond the box of all finals and anchors the reference point of a
+// beyond is the distance beyond the box of all finals and anchors the reference point of a
 // hypervolume lies, as a share of its sides: the ends of a front count, too.
 const beyond = 0.1
 

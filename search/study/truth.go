@@ -34,7 +34,7 @@ func everything(s space.Space, truth expecting) []string {
 	return keys
 }
 
-// regret is how much better the best network of a problem's bands is than the one with
+// regret returns how much better the best network of a problem's bands is than the one with
 // this key, by expected utilities; nil where they are not on file for all of the band, and
 // for a network outside it.
 func (r *runner) regret(ev search.Evaluator, u *Unit, p search.Problem, key string) *float64 {

@@ -21,7 +21,7 @@ import (
 // measuring is the agent's measuring child, driven as a campaign drives it.
 var measuring *child.Talk
 
-// patience is how long the child may be silent.
+// patience is the time the child may be silent.
 const patience = time.Minute
 
 // startHarness starts the agent program's measuring child: args are the program and the backend.

@@ -25,7 +25,7 @@ func floats(path string) ([]float64, error) {
 	return out, nil
 }
 
-// compared is how long f took and how far its result is from the one on file.
+// compared returns the time f took and the distance of its result from the one on file.
 func compared(path string, f func() []float64) (answer, error) {
 	want, err := floats(path)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/isocost/isocost/search/space"
 )
 
-// looked is what lookups are measured on: a space of 20 mutable layers, a table of all its
+// looked holds what lookups are measured on: a space of 20 mutable layers, a table of all its
 // cells, and sampled architectures as keys.
 var looked struct {
 	table   *lut.Table

@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// answer is what a measurement says: named numbers.
+// answer holds a measurement's named numbers.
 type answer map[string]any
 
 // asked are the measurements by name. They keep what they prepared for the next time.
