@@ -16,6 +16,6 @@
 // those of the two knots around it, by the straight line between them. That is linear
 // in θ once the shares of the two neighbours are fixed: a few Gauss–Newton steps give
 // mean and covariance, those of a Gaussian process whose kernel is three indicators.
-// Forms (period, whole blocks or not) are compared by leaving out one knot at a time;
+// Forms (period, whole blocks or not) are compared by leaving out positions, in eight parts;
 // decision 0403.
 package staircase
