@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -65,31 +66,16 @@ func (e *bayes) Propose(n int) []space.Arch {
 	p := e.process()
 	best := e.leading(p)
 	pool := e.pool()
-	for _, c := range pool {
-		c.mean, c.left = p.at(&c.x, &c.view)
-	}
+	b := &believer{process: p, ratio: e.ratio}
+	b.meet(pool)
 	for len(out) < n && len(pool) > 0 {
-		pick, top := 0, math.Inf(-1)
-		for i, c := range pool {
-			if v := e.worth(c, best, p.signal); v > top {
-				pick, top = i, v
-			}
-		}
+		pick := e.mostWorth(pool, best, b)
 		c := pool[pick]
 		e.of(c.arch).proposed++
 		out = append(out, c.arch)
 		best.add(c.mean, c.key)
+		b.believe(c)
 		pool = slices.Delete(pool, pick, pick+1)
-		// A value as expected leaves every mean as it is and makes all less uncertain.
-		sd := math.Sqrt(c.left + e.ratio)
-		for _, o := range pool {
-			cov := p.k.of(&o.x, &c.x)
-			for m, u := range c.view.v {
-				cov -= float64(o.view.v[m] * u)
-			}
-			o.view.v = append(o.view.v, cov/sd)
-			o.left = max(0, o.left-float64(cov/sd*(cov/sd)))
-		}
 	}
 	return out
 }
@@ -136,27 +122,60 @@ func (e *bayes) leading(p *process) *leaders {
 // (Frazier, Powell and Dayanik 2009), less what it changes of others' means. An evaluated
 // architecture is worth evaluating again where it may turn out to lead, or no longer to.
 // Plans of the first rules have the expected improvement of the utility itself instead.
-func (e *bayes) worth(c *candidate, best *leaders, signal float64) float64 {
+// Either is worth more the more of the variance is left. Rounding makes less than the slack
+// of it, by far.
+func (e *bayes) worth(c *candidate, best *leaders, signal float64) (v, slack float64) {
 	if !e.again {
-		return improvement(c.mean, math.Sqrt(c.left*signal), best.first)
+		sd := math.Sqrt(c.left * signal)
+		return improvement(c.mean, sd, best.first), 1e-9 * (math.Abs(c.mean-best.first) + sd)
 	}
 	change := c.left / math.Sqrt(c.left+e.ratio) * math.Sqrt(signal) // of its mean, by one more evaluation
 	other := best.without(c.key)
-	v := improvement(c.mean, change, other)
+	v = improvement(c.mean, change, other)
 	if s, ok := e.at[c.key]; ok && s.n > 0 {
 		v -= max(0, c.mean-other)
 	}
-	return v
+	return v, 1e-9 * (math.Abs(c.mean-other) + change)
 }
 
-// candidate is an architecture of the pool: what the process expects of it and the part
-// of the signal's variance that is left.
-type candidate struct {
-	arch       space.Arch
-	key        string
-	x          features
-	mean, left float64
-	view       view
+// mostWorth is the first candidate of the pool that is worth most. A variance is solved for
+// only where what is known of it does not rule that out.
+func (e *bayes) mostWorth(pool []*candidate, best *leaders, b *believer) int {
+	type offer struct {
+		c    *candidate
+		most float64
+	}
+	var open []offer
+	top := math.Inf(-1)
+	for _, c := range pool {
+		v, slack := e.worth(c, best, b.signal)
+		if b.knows(c) {
+			c.worth, top = v, max(top, v)
+			continue
+		}
+		c.worth = math.Inf(-1)
+		open = append(open, offer{c, v + slack})
+	}
+	slices.SortFunc(open, func(x, y offer) int { return cmp.Compare(y.most, x.most) })
+	for len(open) > 0 && !(open[0].most < top) {
+		var few []*candidate
+		for _, o := range open[:min(len(open), len(lanes{}))] {
+			few = append(few, o.c)
+		}
+		b.solve(few)
+		for _, c := range few {
+			c.worth, _ = e.worth(c, best, b.signal)
+			top = max(top, c.worth)
+		}
+		open = open[len(few):]
+	}
+	pick := 0
+	for i, c := range pool {
+		if c.worth > pool[pick].worth {
+			pick = i
+		}
+	}
+	return pick
 }
 
 // evaluated counts the evaluations.
@@ -234,7 +253,7 @@ func (e *bayes) process() *process {
 	for _, s := range who[len(xs):] {
 		xs = append(xs, e.enc.encode(s.arch))
 	}
-	p := e.fit(xs, y, e.fitted.first(same), func(ratio float64) []float64 {
+	p := e.fit(xs, y, same, func(ratio float64) []float64 {
 		out := make([]float64, len(who))
 		for i, s := range who {
 			out[i] = ratio / float64(max(s.n, 1))
@@ -242,47 +261,63 @@ func (e *bayes) process() *process {
 		return out
 	})
 	for _, c := range e.listed {
-		c.view.keep(p.known, p.kept)
+		c.keep(p.known, p.kept)
 	}
 	e.fitted, e.who, e.told = p, who, false
 	return p
 }
 
-// fit chooses the kernel, now and then, and fits.
-func (e *bayes) fit(xs []features, y []float64, before *process, noise func(float64) []float64) *process {
+// fit chooses the kernel, now and then, and fits; the first so many architectures are those of
+// the process before.
+func (e *bayes) fit(xs []features, y []float64, same int, noise func(float64) []float64) *process {
 	if e.settled == 0 || float64(len(y)) >= settle*float64(e.settled) {
-		var best *process
-		for _, scale := range scales {
-			for _, smooth := range smooths {
-				k := kernel{scale, smooth, math.Sqrt(scale)}
-				for _, ratio := range e.tried(k, xs, y, noise) {
-					if p, ok := fit(nil, k, xs, y, noise(ratio)); ok && (best == nil || p.logLik > best.logLik) {
-						best, e.chosen, e.ratio = p, k, ratio
-					}
-				}
-			}
-		}
-		e.settled = len(y)
-		if best != nil {
+		if best := e.choose(xs, y, noise); best != nil {
 			return best
 		}
 	}
-	p, ok := fit(before, e.chosen, xs, y, noise(e.ratio))
+	before := unfitted(e.enc, e.chosen, nil)
+	if e.fitted != nil && e.fitted.k == e.chosen {
+		before = e.fitted.first(same)
+	}
+	p, ok := fit(before, xs, y, noise(e.ratio))
 	for ratio := max(e.ratio, 0.01); !ok; ratio *= 10 { // hardly any noise and equal architectures
-		p, ok = fit(nil, e.chosen, xs, y, noise(ratio))
+		p, ok = fit(unfitted(e.enc, e.chosen, nil), xs, y, noise(ratio))
 	}
 	return p
 }
 
+// choose takes the kernel and the noise that make the evaluations most likely; nil where none
+// fits.
+func (e *bayes) choose(xs []features, y []float64, noise func(float64) []float64) (best *process) {
+	apart := make([][]distance, len(xs))
+	for i := range xs {
+		apart[i] = e.enc.distances(nil, &xs[i], xs[:i+1])
+	}
+	for _, scale := range scales {
+		for _, smooth := range smooths {
+			k := kernel{scale, smooth, math.Sqrt(scale)}
+			bare := unfitted(e.enc, k, apart)
+			for _, ratio := range e.tried(bare, xs, y, noise) {
+				if p, ok := fit(bare, xs, y, noise(ratio)); ok && (best == nil || p.logLik > best.logLik) {
+					best, e.chosen, e.ratio = p, k, ratio
+					best.known = 0 // the process before was of another kernel
+				}
+			}
+		}
+	}
+	e.settled = len(y)
+	return best
+}
+
 // tried are the noise ratios to try: that of the known noise, by fixed-point
 // iteration, or a list.
-func (e *bayes) tried(k kernel, xs []features, y []float64, noise func(float64) []float64) []float64 {
+func (e *bayes) tried(bare *process, xs []features, y []float64, noise func(float64) []float64) []float64 {
 	if e.sigma == nil {
 		return ratios
 	}
 	ratio := 0.1
 	for range 4 {
-		p, ok := fit(nil, k, xs, y, noise(ratio))
+		p, ok := fit(bare, xs, y, noise(ratio))
 		if !ok {
 			return ratios
 		}
@@ -307,7 +342,7 @@ func (e *bayes) pool() (pool []*candidate) {
 		}
 		for _, c := range e.listed {
 			if fresh(c.key) {
-				c.view.keep(len(e.fitted.x), len(e.fitted.x)) // what was appended for an earlier batch is not of the process
+				c.keep(len(e.fitted.x), len(e.fitted.x)) // what was believed in an earlier batch is not known
 				pool = append(pool, c)
 			}
 		}
