@@ -27,7 +27,7 @@ var (
 )
 
 // longestWhy is the most words of reasons: what takes longer is evidence.
-const longestWhy = 150
+const longestWhy = 100
 
 // parseDecision reads a page and lists how it departs from the template.
 func parseDecision(file, text string) (d decision, wrong []string) {
