@@ -32,7 +32,7 @@ func benchCommand() cli.Command {
 		Short: "measures a plan, or models, under the protocol",
 		Long: `
 Cases are measured in interleaved rounds until their intervals are narrow enough; a drift reference is
-measured all along; a crash or a hang of a driver costs a record, not the campaign. Every sample is journaled in the record
+measured throughout; a crash or a hang of a driver costs a record, not the campaign. Every sample is journaled in the record
 file, and the same command continues a campaign that was interrupted or killed.
 
 With --model (or plain arguments) whole models are measured, interleaved, each with its load time, first run,

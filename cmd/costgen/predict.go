@@ -55,7 +55,7 @@ inferred, folded, fused, laid out, planned, priced – which is where a wrong pr
 is looked for.
 
 With --json one object per model is printed:
-{"model","total_us","lo_us","hi_us","kernels":[{"name","key","us","lo_us","hi_us"}],"missing":[…]}`,
+  {"model","total_us","lo_us","hi_us","kernels":[{"name","key","us","lo_us","hi_us"}],"missing":[…]}`,
 		Example: "costgen predict --lut device.lut.json net.onnx --emit-plan missing.plan.jsonl",
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o predictOptions

@@ -209,7 +209,7 @@ func (c Command) help(w io.Writer, program string, flags *pflag.FlagSet) {
 	fmt.Fprintf(w, "%s %s: %s\n\nUsage:\n  %s %s %s\n", program, c.Name, c.Short, program, c.Name,
 		strings.TrimSpace("[flags] "+c.Args))
 	if c.Long != "" {
-		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(c.Long))
+		fmt.Fprintf(w, "\n%s\n", reflow(c.Long, helpColumns))
 	}
 	fmt.Fprintf(w, "\nExample:\n  %s\n", c.Example)
 	fmt.Fprintf(w, "%s\n%s", flagHelp(flags), exitCodesHelp)
