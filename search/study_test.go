@@ -17,10 +17,9 @@ func TestSearchStudy(t *testing.T) {
 	const starts = 300
 	text := fmt.Sprintf(`# Search on NAS-Bench-Macro
 
-NAS-Bench-Macro (8 layers, 3 choices, all 6,561 networks trained three times), cost = published
-parameters, τ = 5 %%, δ = 0.05, %d random starts, Gaussian noise of the benchmark's own spread (σ = %.4f points, pooled
-over its repeats) around the three-run means. Every neighbour of every result is checked against the table. LB is the
-instance's lower bound at the true gaps.
+NAS-Bench-Macro (8 layers, 3 choices, 6,561 networks trained three times), cost = published parameters, τ = 5 %%, δ = 0.05,
+%d random starts, Gaussian noise of the benchmark's own spread (σ = %.4f points) around the three-run means. Every
+neighbour of every result is checked against the table. LB: the instance's lower bound at the true gaps.
 
 | search | ε | not ε-locally optimal | outside ±τ of x₀ | cost in full samples (mean) | cost/LB (median) |
 |---|---|---|---|---|---|
@@ -57,10 +56,8 @@ instance's lower bound at the true gaps.
 		}
 	}
 	text += fmt.Sprintf(`
-Two neighbours' trainings in the same run of the benchmark differ with %.2f times the variance of independent ones: its three
-runs share no seeds, and the paired search, told so, goes on with independent samples (decision 0504). Where part of the noise is
-common that part is made up, as is the bias of fidelities 0.1 and 0.3, at most (1−φ)·0.1 points in a difference; a sample of
-fidelity φ costs φ. LB is one for independent samples of full fidelity.
+The benchmark's runs share no seeds (variance ratio %.2f): the paired search goes on with independent samples (decision 0504).
+Common noise is made up, as is the bias of fidelities 0.1 and 0.3, at most (1−φ)·0.1 points; a sample of fidelity φ costs φ.
 
 The default over eight draws of the noise:
 
@@ -82,8 +79,8 @@ The default over eight draws of the noise:
 	}
 	propose, driver := testing.Benchmark(BenchmarkPropose), testing.Benchmark(BenchmarkDriver)
 	text += fmt.Sprintf(`
-On one core: %.2g compensated proposals a second (example space, 5 widths × 2 precisions scanned; the goal is 1e5), and %.0f µs
-of the driver's own time an evaluation, journal and sync included: %.2f %% of a 10 ms evaluator.
+On one core: %.2g compensated proposals per second (example space, 5 widths × 2 precisions; the goal is 1e5), and %.0f µs of the
+driver's own time per evaluation, journal and sync included: %.2f %% of a 10 ms evaluator.
 `, float64(propose.N)/propose.T.Seconds(), float64(driver.NsPerOp())/1e3, float64(driver.NsPerOp())/1e5)
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)

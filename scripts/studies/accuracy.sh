@@ -18,8 +18,7 @@ bin/agent bench --plan "$dir/plan.jsonl" --backend ort --provider cpu --protocol
 {
 	echo "# Accuracy of a space's table"
 	echo
-	echo "examples/mobile-cnn: ten mutable layers, fp32 and int8, 60 random networks the table never saw, cells and networks in one"
-	echo "campaign of ${ACCURACY_TIME:-170s} device time."
+	echo "examples/mobile-cnn: ten mutable layers, fp32 and int8, 60 random unseen networks, one campaign of ${ACCURACY_TIME:-170s} device time."
 	echo
 	echo '```text'
 	bin/costgen compile "$dir/rec.jsonl" -o "$dir/device.lut.json" 2>/dev/null

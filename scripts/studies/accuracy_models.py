@@ -94,7 +94,7 @@ def report(directory, precision, first):
     halves = [g[3] for part in judged for g in part if g and not math.isnan(g[3])]
     if halves:
         out.append("")
-        out.append(re.sub(r"(\d)%", r"\1 %", f"Noise floor: the truth is known to ±{statistics.median(halves):.1%} (median 95 % interval, worst {max(halves):.1%})."))
+        out.append(re.sub(r"(\d)%", r"\1 %", f"Noise floor: the truth within ±{statistics.median(halves):.1%} (median 95 % interval, worst {max(halves):.1%})."))
     with open(at(".lut.json")) as f:
         c = json.load(f).get("calibration") or {}
     if c:
@@ -136,9 +136,8 @@ def main():
     title, source = SOURCES[a.runtime]
     print(f"# {title}\n")
     print(f"{source}.\n"
-          f"One campaign of {a.time} per precision, one thread, holds kernels and networks. `costgen predict` prices each network by a table fitted on the others\n"
-          "(`costgen compile --traffic --judge NAME`); the plain sum is uncalibrated. The forms of the calibration (decisions 0404, 0405) were settled on this\n"
-          "host with ONNX networks like these.")
+          f"One campaign of {a.time} per precision, one thread. Each network is priced by a table fitted on the others (`costgen compile --traffic --judge NAME`); the\n"
+          "plain sum is uncalibrated. The forms of the calibration (decisions 0404, 0405) were settled on this host with ONNX networks like these.")
     judged = 0
     for precision in a.precisions:
         lines, n = report(a.dir, precision, a.first)

@@ -37,10 +37,9 @@ def summary(errors):
 
 
 print("# Peak memory\n")
-print("What ONNX Runtime asks for during an inference beyond weights, inputs and outputs, counted by request without an arena, and predicted by")
-print("the runtime's own plan of buffers (decision 0410). Bytes repeat exactly.\n")
-print("**A space.** The table of examples/mobile-cnn, fp32 and int8 mixed in each network, judged by networks that it never saw,")
-print("from their operators alone:\n\n```text")
+print("What ONNX Runtime asks for during an inference beyond weights, inputs and outputs, counted by request, and predicted by its plan of")
+print("buffers (decision 0410). Bytes repeat exactly.\n")
+print("**A space**, examples/mobile-cnn, fp32 and int8 mixed: unseen networks, from their operators alone:\n\n```text")
 shown = False
 for line in open(os.path.join(folder, "compile.txt")):
     if line.startswith(("calibration on", "audit on")):
@@ -61,7 +60,7 @@ for path in sorted(glob.glob(os.path.join(folder, "*.rec.jsonl"))):
     rows.append((os.path.basename(stem), took, [b / took - 1 if b else None for b in by]))
 if rows:
     kinds = {"fp32": lambda n: not re.search(r"\.(qdq|dyn)$", n), "int8": lambda n: re.search(r"\.(qdq|dyn)$", n)}
-    print("\n**Exported networks** of torchvision and timm, predicted with that table: from the model as exported, and from its kernels by `agent lower`.\n")
+    print("\n**Exported networks** of torchvision and timm, by that table, from the model as exported and from its kernels (`agent lower`):\n")
     print("| | to the byte | RMSPE | worst |\n|---|---|---|---|")
     for what, i in (("as exported", 0), ("its kernels by agent lower", 1)):
         for kind, match in kinds.items():

@@ -34,10 +34,9 @@ fi
 {
 	echo "# What each runtime really does"
 	echo
-	echo "On $platform. Every operator of the catalogue, run and compared with the reference interpreter."
-	echo "GPU lanes ran on software Vulkan: they say what runs, and nothing about any GPU's speed. Operators without weights have no form of"
-	echo "int8dyn and int8w but the floating-point one, which is called emulated. TensorFlow Lite has no bf16; TensorFlow's depends on the"
-	echo "processor, here $(grep -o -m1 -E 'avx512_bf16|amx_bf16|\bbf16\b' /proc/cpuinfo || echo "one without bf16 arithmetic"). Vulkan promises sines and cosines to 2⁻¹¹ only, which is not fp32's tolerance."
+	echo "On $platform: every operator of the catalogue, run and compared with the reference interpreter, GPU lanes on software"
+	echo "Vulkan. Operators without weights run int8dyn and int8w in floating point (emulated). TensorFlow's bf16 depends on the"
+	echo "processor, here $(grep -o -m1 -E 'avx512_bf16|amx_bf16|\bbf16\b' /proc/cpuinfo || echo "one without bf16 arithmetic"). Vulkan's sines and cosines are good to 2⁻¹¹, beyond fp32's tolerance."
 	echo
 	cat "$table"
 } | scripts/studies/results.sh runtimes "make runtimes-table"

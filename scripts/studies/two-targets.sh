@@ -71,11 +71,10 @@ pairs=$(bin/isosearch price --space "$space" --lut "$compared" --sample 1000 --m
 {
 	echo "# Two targets: one search, and a transfer"
 	echo
-	echo "examples/tiny-two (fp32 and int8, four mutable layers), the same plan of $(grep -c '"case"' "$dir/plan.jsonl") cases on each"
-	echo "target, $time of device time each, smallest of interleaved samples. A target's name is its runtime and threads;"
-	echo "tflite is LiteRT with XNNPACK. Both are the same cores of the same machine."
+	echo "examples/tiny-two (fp32 and int8, four mutable layers), one plan of $(grep -c '"case"' "$dir/plan.jsonl") cases on each target, $time of device time."
+	echo "A target's name is its runtime and threads; tflite is LiteRT with XNNPACK. All are the same cores."
 	echo
-	echo "The tables, judged by 60 networks they never saw:"
+	echo "The tables, judged by 60 unseen networks:"
 	echo
 	echo '```text'
 	for name in "${names[@]}" ${also:+"${also/:/-}"}; do
@@ -85,7 +84,7 @@ pairs=$(bin/isosearch price --space "$space" --lut "$compared" --sample 1000 --m
 	done
 	echo '```'
 	echo
-	echo "The searches (\`isosearch run --evaluator onnx --epsilon 2 --tau 0.05 --delta 0.05\`), on each table alone and on all at once. Utilities are not comparable across runs."
+	echo "The searches (\`isosearch run --evaluator onnx --epsilon 2 --tau 0.05 --delta 0.05\`), on each table and on all. Utilities are not comparable across runs."
 	echo
 	echo '```text'
 	for run in "${names[@]/#/run-}" run-all; do
@@ -96,16 +95,16 @@ pairs=$(bin/isosearch price --space "$space" --lut "$compared" --sample 1000 --m
 	done
 	echo '```'
 	echo
-	echo "What they cost on each target, predicted and measured (one campaign per target, against x0); where a result leaves another target's band of ±5 %, also after width and"
-	echo "precision are moved for it. The last table: of random architectures that cost what x0 costs on one target, how many do so on the other, and how these rank there."
+	echo "Their costs against x0, predicted and measured (one campaign per target); where a result leaves another target's band of ±5 %, also after width and precision are"
+	echo "moved. Last: of random architectures at x0's cost on one target, how many are so on the other, and how these rank there."
 	echo
 	echo "$price"
 	echo
 	echo "$pairs"
 	if [ -n "$also" ]; then
 		echo
-		echo "${also/:/-} is a table of noisy and preempted records too ($(grep -c '"record".*"validity":\["ok"\]' "$dir/${also/:/-}.jsonl") of its records are ok): threads as many as cores leave none for the rest of the"
-		echo "system. Noise in its costs lowers its agreement with the others; it takes no part in the searches."
+		echo "${also/:/-} is a table of noisy and preempted records too ($(grep -c '"record".*"validity":\["ok"\]' "$dir/${also/:/-}.jsonl") of its records are ok), as no core is left for the"
+		echo "system: noise lowers its agreement with the others. No search uses it."
 	fi
 } >"$dir/page.md"
 scripts/studies/results.sh two-targets "make two-targets" <"$dir/page.md"

@@ -32,24 +32,21 @@ func (r *Results) Conclusions() string {
 	return b.String()
 }
 
-// better names the methods whose gain differs from the first one's beyond its interval.
+// better names the methods whose gain differs from the first one's beyond its interval, which
+// the table of differences has.
 func (r *Results) better(table string, first MethodRow) string {
 	var more, less, open []string
 	for _, d := range r.Differences {
 		if d.Table != table {
 			continue
 		}
-		name := d.Method
-		if d.Lo != nil {
-			name += fmt.Sprintf(" (%+.2g [%.2g, %.2g])", d.Mean, *d.Lo, *d.Hi)
-		}
 		switch {
 		case d.Lo != nil && *d.Lo > 0:
-			more = append(more, name)
+			more = append(more, d.Method)
 		case d.Hi != nil && *d.Hi < 0:
-			less = append(less, name)
+			less = append(less, d.Method)
 		default:
-			open = append(open, name)
+			open = append(open, d.Method)
 		}
 	}
 	var parts []string
@@ -78,9 +75,9 @@ func nearest(rows []MethodRow) string {
 	if best == nil || rows[0].Regret == nil {
 		return ""
 	}
-	text := fmt.Sprintf("Nearest to the best of its cost comes %s, %.3f short of it in the mean after %.0f evaluations", best.Method, *best.Regret, best.Samples)
+	text := fmt.Sprintf("Nearest to the best of its cost: %s, mean regret %.3f after %.0f evaluations", best.Method, *best.Regret, best.Samples)
 	if best.Method != rows[0].Method {
-		text += fmt.Sprintf("; %s is %.3f short after %.0f", rows[0].Method, *rows[0].Regret, rows[0].Samples)
+		text += fmt.Sprintf("; %s %.3f after %.0f", rows[0].Method, *rows[0].Regret, rows[0].Samples)
 	}
 	return text + "."
 }
@@ -96,7 +93,7 @@ func left(rows []MethodRow) string {
 	if len(out) == 0 {
 		return "Every final has its anchor's cost."
 	}
-	return "Gains of these were in part bought with cost, their finals are outside ±τ: " + strings.Join(out, ", ") + "."
+	return "Gains partly bought with cost, finals outside ±τ: " + strings.Join(out, ", ") + "."
 }
 
 // claims says what was certified.
@@ -110,7 +107,7 @@ func (r *Results) claims(rows []MethodRow) string {
 	if len(out) == 0 {
 		return "Nothing was certified."
 	}
-	return "Certified within the budget: " + strings.Join(out, "; ") + ". The others prove nothing."
+	return "Certified within the budget: " + strings.Join(out, "; ") + "."
 }
 
 // priced says what the device made of the table's prices.
@@ -131,7 +128,7 @@ func (r *Results) priced(table string) string {
 		}
 	}
 	if len(predicted) == 0 {
-		return "Costs are the table's: nothing was measured again."
+		return "Costs are the table's."
 	}
 	text := fmt.Sprintf("Of %d finals inside ±τ by the table the device has %d inside; over %d finals a predicted deviation is off by %.2f %% in the mean",
 		inside, confirmed, len(predicted), 100*off/float64(len(predicted)))
@@ -162,9 +159,9 @@ func (r *Results) covers(table string) string {
 	if best.Measured {
 		by = "measured"
 	}
-	text := fmt.Sprintf("The front that covers most by %s cost is that of %s (%.3f of the box, %.0f %% of it dominated)", by, best.Method, best.Hypervolume, 100*best.Dominated)
+	text := fmt.Sprintf("The largest front by %s cost: %s (%.3f of the box, %.0f %% dominated)", by, best.Method, best.Hypervolume, 100*best.Dominated)
 	if best != first {
-		text += fmt.Sprintf("; %s covers %.3f, %.0f %% dominated", first.Method, first.Hypervolume, 100*first.Dominated)
+		text += fmt.Sprintf("; %s %.3f, %.0f %% dominated", first.Method, first.Hypervolume, 100*first.Dominated)
 	}
 	return text + "."
 }

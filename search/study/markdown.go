@@ -46,9 +46,8 @@ func (r *Results) Markdown() string {
 			fmt.Sprintf("%+.2f %%", 100*m.Worst), fmt.Sprintf("%d/%d", m.Outside, m.Units), fmt.Sprintf("%.0f", m.Samples), fmt.Sprintf("%d/%d", m.Certified, m.Units) + vacuous(m.Vacuous)})
 	}
 	table("table|method|gain|regret|beyond control|optimism|mean cost dev.|worst|outside ±τ|evaluations|certified", rows)
-	b.WriteString("Gain: final over anchor on fresh samples, mean ± deviation over anchors and seeds. Regret: the best network inside the\n" +
-		"anchor's band less the final, by expected utilities, where they are on file. Beyond control: over the anchor rescaled to the final's cost (the anchor itself where its space cannot rescale). Optimism: the search's own mean of its final less the fresh one.\n" +
-		"Costs are the table's.\n\n")
+	b.WriteString("Gain: final over anchor on fresh samples, mean ± deviation over anchors and seeds. Regret: the band's best network less the final, by expected\n" +
+		"utilities. Beyond control: over the anchor rescaled to the final's cost (the anchor itself where its space cannot rescale). Optimism: the search's own mean less the fresh one.\n\n")
 	if len(r.Differences) > 0 {
 		fmt.Fprintf(&b, "### Gain less that of %s\n\n", r.Differences[0].Against)
 		rows = nil
@@ -95,8 +94,7 @@ func (r *Results) Markdown() string {
 		rows = append(rows, []string{f.Table, f.Method, fmt.Sprintf("%.3f", f.Hypervolume), fmt.Sprintf("%.0f %%", 100*f.Dominated)})
 	}
 	table("table|method|hypervolume|dominated", rows)
-	b.WriteString("A method's finals from all anchors: the area they dominate, as a share of the box around all finals and anchors; and how many of\n" +
-		"them a final of any method dominates.\n")
+	b.WriteString("The area a method's finals dominate, as a share of the box around all finals and anchors; how many of them any final dominates.\n")
 	if len(r.Transfers) > 0 {
 		b.WriteString("\n### Transfer\n\n")
 		rows = nil
@@ -104,7 +102,7 @@ func (r *Results) Markdown() string {
 			rows = append(rows, []string{t.From, t.To, t.Method, fmt.Sprintf("%d/%d", t.AsIs, t.Units), fmt.Sprintf("%d/%d", t.Inside, t.Units), num(t.Gain)})
 		}
 		table("from|to|method|inside as is|re-compensated|gain there", rows)
-		b.WriteString("Finals carried to another table: inside its band as they are, and with widths and precisions set anew; the gain of those inside.\n")
+		b.WriteString("Finals on another table: inside its band as they are, and with widths and precisions set anew; the gain of those inside.\n")
 	}
 	if f := r.Fidelity; f != nil {
 		fmt.Fprintf(&b, "\nFidelity: %s orders %d architectures with a rank correlation of %.3f; of %d pairs in one band it orders %d wrongly.\n",
