@@ -80,31 +80,6 @@ func (f *family) unlike(at, q []int) float64 {
 	return math.Sqrt(a + b)
 }
 
-// find is the index of the knot at exactly op's coordinates.
-func (f *family) find(op Op) (int, bool) {
-	lo, hi := 0, len(f.Knots)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		at := f.Knots[mid].At
-		c := 0
-		for i := range at {
-			if d := at[i] - op.At[i].Value; d != 0 {
-				c = d
-				break
-			}
-		}
-		switch {
-		case c == 0:
-			return mid, true
-		case c < 0:
-			lo = mid + 1
-		default:
-			hi = mid
-		}
-	}
-	return lo, false
-}
-
 // guess is an interpolated value with its variances (squared 95 % half-widths), and
 // the relative standard deviation of its staircases' factors.
 type guess struct{ value, lower, upper, unlike float64 }

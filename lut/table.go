@@ -12,6 +12,7 @@ type Table struct {
 	file     File
 	families []family
 	byGrid   map[string]int // by Op.Grid of a member
+	knots    index
 	once     sync.Once
 	beyond   Pricer // by the model; nil without one
 }
@@ -67,6 +68,7 @@ func New(f File) (*Table, error) {
 		t.byGrid[fam.Grid()] = i
 		t.families = append(t.families, newFamily(fam))
 	}
+	t.knots = newIndex(t.families)
 	return t, nil
 }
 
@@ -88,7 +90,7 @@ func (t *Table) File() *File { return &t.file }
 // of the device (see RegisterPricer). It fails with ErrUnknownOp or ErrOutOfRange; it never
 // guesses.
 func (t *Table) Cost(op Op) (Cost, error) {
-	c, err := t.byKnots(op)
+	c, err := t.byKnots(&op)
 	if err != nil {
 		if m, _, ok := t.byModel(op); ok {
 			return m, nil
@@ -97,15 +99,15 @@ func (t *Table) Cost(op Op) (Cost, error) {
 	return c, err
 }
 
-func (t *Table) byKnots(op Op) (Cost, error) {
-	fam, err := t.family(op)
+func (t *Table) byKnots(op *Op) (Cost, error) {
+	if k := t.knots.find(t.families, op); k != nil {
+		return k.cost(), nil
+	}
+	fam, err := t.family(*op)
 	if err != nil {
 		return Cost{}, err
 	}
-	if i, ok := fam.find(op); ok {
-		return fam.Knots[i].cost(), nil
-	}
-	return fam.interpolate(op)
+	return fam.interpolate(*op)
 }
 
 // Extrapolate is Cost, but beyond the measured range it continues the nearest

@@ -3,6 +3,7 @@ package search
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/lut"
@@ -10,43 +11,59 @@ import (
 )
 
 // FastCost prices networks part by part and remembers each part's price: after
-// the first few architectures a price is a dozen map lookups. It must not be used
+// the first few architectures a price is a dozen look-ups in arrays. It must not be used
 // from several goroutines.
 type FastCost struct {
 	*LUTCost
-	space space.Stepper
-	parts map[int][]int // by global width
-	known map[stepKey]stepCost
+	space  space.Stepper
+	routes map[int]*route // by global width
+	states []routeState
 
-	// The last architecture and the running sums before each of its parts: a
+	// The last architecture's route, nil where it has no price, and its layers: a
 	// proposal changes one layer, and what is before it need not be added up again.
 	// Sums always run first to last, so that a price does not depend on the last one.
-	last   []space.Layer
-	global int
-	before []running
-	steps  []stepCost // of the last architecture's parts
-	recent []*recent  // by part
+	last   *route
+	layers []space.Layer
 }
 
-// running is the walk's state before a part.
+// route is a network's parts from first to last, the end of the network being the last.
+type route struct {
+	parts  []routePart
+	before []running // each part, of the last architecture
+}
+
+// routePart holds what is known of a part.
+type routePart struct {
+	layer   int // −1 for a fixed one
+	numbers map[space.Layer]int
+	recent  []numbered   // by place
+	prices  [][]stepCost // by state before it and number of the setting
+	number  int          // of the last architecture's setting
+}
+
+// numbered is a setting with its number from 1; 0 for none.
+type numbered struct {
+	layer  space.Layer
+	number int
+}
+
+// running is a route's sum before a part.
 type running struct {
-	sum, lo2, hi2 float64
-	kernels       int
-	in            benchmarks.Layout
+	sum, lo2, hi2  float64
+	kernels, state int
 }
 
-// stepKey is all a part's price depends on.
-type stepKey struct {
-	part, global int
-	first        bool
-	in           benchmarks.Layout
-	layer        space.Layer // zero for fixed parts
+// routeState is all that a part's price depends on beside its setting: how the tensor before it
+// lies, and whether there is one.
+type routeState struct {
+	in    benchmarks.Layout
+	first bool
 }
 
 type stepCost struct {
-	sum, lo2, hi2 float64 // of the kernels: values, squared half-widths
-	kernels       int
-	out           benchmarks.Layout
+	sum, lo2, hi2  float64 // of the kernels: values, squared half-widths
+	kernels, after int     // after is the state after the part
+	known          bool
 }
 
 // FastLUTCost returns the fast form of NewLUTCost. Memory does not add up over
@@ -55,64 +72,48 @@ func FastLUTCost(s space.Stepper, t *lut.Table) (*FastCost, error) {
 	if t.File().Metric == lut.Memory {
 		return nil, errors.New("a network's memory is not the sum of its parts'")
 	}
-	return &FastCost{LUTCost: NewLUTCost(s, t), space: s, parts: map[int][]int{}, known: map[stepKey]stepCost{}}, nil
+	return &FastCost{LUTCost: NewLUTCost(s, t), space: s, routes: map[int]*route{}, states: []routeState{{first: true}}}, nil
 }
 
 // Cost returns what LUTCost's is, but for rounding.
 func (c *FastCost) Cost(a space.Arch) (Bounds, error) {
-	global := 0
-	if c.space.GlobalWidth() {
-		global = a.Layers[0].Width
+	w, err := c.route(a)
+	if err != nil {
+		return Bounds{}, err
 	}
-	parts, ok := c.parts[global]
-	if !ok {
-		if err := c.space.Validate(a); err != nil {
-			return Bounds{}, err
-		}
-		parts = c.space.Parts(a)
-		c.parts[global] = parts
+	known := w == c.last && len(c.layers) == len(a.Layers)
+	if !known {
+		c.layers = append(c.layers[:0], a.Layers...)
 	}
-	from, known := c.resume(a, parts, global)
-	r := c.before[from]
-	k := stepKey{global: global}
-	for i := from; i <= len(parts); i++ {
-		l := -1
-		if i < len(parts) {
-			l = parts[i]
+	from := 0
+	for known && from < len(w.parts)-1 {
+		if l := w.parts[from].layer; l >= 0 && a.Layers[l] != c.layers[l] {
+			break
 		}
-		// A part that is as it was, after something that leaves it as it was, costs
-		// what it did.
-		old := &c.before[i]
-		same := known && old.in == r.in && (old.kernels == 0) == (r.kernels == 0)
-		if l >= 0 && (!known || a.Layers[l] != c.last[l]) {
-			same = false
-			if known {
-				c.last[l] = a.Layers[l]
-			}
+		from++
+	}
+	c.last = nil // until all of it has a price
+	r := w.before[from]
+	for i := from; i < len(w.parts); i++ {
+		p := &w.parts[i]
+		if l := p.layer; l >= 0 && (!known || a.Layers[l] != c.layers[l]) {
+			p.number = p.numberOf(&a.Layers[l])
+			c.layers[l] = a.Layers[l]
 		}
-		*old = r
-		if !same {
-			k.part, k.layer, k.in, k.first = i, space.Layer{}, r.in, r.kernels == 0
-			if l >= 0 {
-				k.layer = a.Layers[l]
-			}
-			s, err := c.price(a, &k)
-			if err != nil {
-				c.last = c.last[:0]
+		w.before[i] = r
+		s := p.price(r.state)
+		if s == nil {
+			if s, err = c.learn(a, i, p, r.state); err != nil {
 				return Bounds{}, err
 			}
-			c.steps[i] = s
 		}
-		s := &c.steps[i]
 		r.sum += s.sum
 		r.lo2 += s.lo2
 		r.hi2 += s.hi2
 		r.kernels += s.kernels
-		r.in = s.out
+		r.state = s.after
 	}
-	if !known {
-		c.last, c.global = append(c.last[:0], a.Layers...), global
-	}
+	c.last = w
 	cost := c.Table.Total(r.sum, math.Sqrt(r.lo2), math.Sqrt(r.hi2), r.kernels)
 	if !(cost.Value > 0) {
 		return Bounds{}, errors.New("the table prices the network at nothing")
@@ -120,79 +121,94 @@ func (c *FastCost) Cost(a space.Arch) (Bounds, error) {
 	return Bounds{cost.Value, cost.Lo, cost.Hi}, nil
 }
 
-// resume returns the first part whose price can differ from the last
-// architecture's, and whether what is known of that one is of use.
-func (c *FastCost) resume(a space.Arch, parts []int, global int) (from int, known bool) {
-	if len(c.before) != len(parts)+1 || c.global != global || len(c.last) != len(a.Layers) {
-		c.before, c.steps = make([]running, len(parts)+1), make([]stepCost, len(parts)+1)
-		return 0, false
+// route returns that of architectures of a's global width.
+func (c *FastCost) route(a space.Arch) (*route, error) {
+	global := 0
+	if c.space.GlobalWidth() {
+		global = a.Layers[0].Width
 	}
-	for i, l := range parts {
-		if l >= 0 && a.Layers[l] != c.last[l] {
-			return i, true
+	if w := c.routes[global]; w != nil {
+		return w, nil
+	}
+	if err := c.space.Validate(a); err != nil {
+		return nil, err
+	}
+	w := &route{}
+	for _, l := range append(c.space.Parts(a), -1) {
+		p := routePart{layer: l}
+		if l >= 0 {
+			p.numbers, p.recent = map[space.Layer]int{}, make([]numbered, recentPlaces)
 		}
+		w.parts = append(w.parts, p)
 	}
-	return len(parts), true
+	w.before = make([]running, len(w.parts))
+	c.routes[global] = w
+	return w, nil
 }
 
-// recent holds prices of a part, one per place: the settings of a layer are few, and a hash of
-// little of a key and a comparison of equal strings are cheaper than hashing all of it.
-type recent [recentPlaces]struct {
-	key  stepKey
-	cost stepCost
-	held bool
-}
-
+// recentPlaces is a power of two: the settings of a layer are few, and a hash of little of a
+// setting and a comparison of equal strings are cheaper than hashing all of it.
 const recentPlaces = 256
 
-// place locates a part's price.
-func (k *stepKey) place() int {
-	h := uint(k.layer.Width)
-	for _, s := range [...]string{k.layer.Choice, string(k.layer.Precision), string(k.in.Precision)} {
-		for i := max(0, len(s)-6); i < len(s); i++ { // names differ at their ends
-			h = h*31 + uint(s[i])
+// numberOf is a setting's number, counted as settings come.
+func (p *routePart) numberOf(x *space.Layer) int {
+	h := uint(len(x.Choice) + 31*x.Width)
+	for _, s := range [...]string{x.Choice, string(x.Precision)} {
+		if n := len(s); n >= 4 { // names differ at their ends
+			h = h*31 + uint(s[n-4])<<9 + uint(s[n-3])<<6 + uint(s[n-2])<<3 + uint(s[n-1])
 		}
 	}
-	if k.in.Plain {
-		h++
+	near := &p.recent[(h^h>>8)%recentPlaces]
+	if near.number > 0 && near.layer == *x {
+		return near.number - 1
 	}
-	return int(h % recentPlaces)
-}
-
-func (c *FastCost) price(a space.Arch, k *stepKey) (stepCost, error) {
-	for len(c.recent) <= k.part {
-		c.recent = append(c.recent, &recent{})
-	}
-	near := &c.recent[k.part][k.place()]
-	if near.held && near.key == *k {
-		return near.cost, nil
-	}
-	s, ok := c.known[*k]
+	n, ok := p.numbers[*x]
 	if !ok {
-		var err error
-		if s, err = c.step(a, *k); err != nil {
-			return s, err
-		}
-		c.known[*k] = s
+		n = len(p.numbers)
+		p.numbers[*x] = n
 	}
-	near.key, near.cost, near.held = *k, s, true
-	return s, nil
+	*near = numbered{*x, n + 1}
+	return n
 }
 
-func (c *FastCost) step(a space.Arch, k stepKey) (s stepCost, err error) {
-	keys, out, err := c.space.Step(a, k.part, k.in, k.first)
-	if err != nil {
-		return s, err
+// price is the part's in the setting at hand, nil where it is not known yet.
+func (p *routePart) price(state int) *stepCost {
+	if state < len(p.prices) && p.number < len(p.prices[state]) {
+		if s := &p.prices[state][p.number]; s.known {
+			return s
+		}
 	}
-	s.out, s.kernels = out, len(keys)
+	return nil
+}
+
+// learn finds the price of part i.
+func (c *FastCost) learn(a space.Arch, i int, p *routePart, state int) (*stepCost, error) {
+	from := c.states[state]
+	keys, out, err := c.space.Step(a, i, from.in, from.first)
+	if err != nil {
+		return nil, err
+	}
+	s := stepCost{kernels: len(keys), known: true}
 	for _, op := range keys {
 		x, err := c.Table.Cost(op)
 		if err != nil {
-			return s, err
+			return nil, err
 		}
 		s.sum += x.Value
 		s.lo2 += (x.Value - x.Lo) * (x.Value - x.Lo)
 		s.hi2 += (x.Hi - x.Value) * (x.Hi - x.Value)
 	}
-	return s, nil
+	after := routeState{out, from.first && len(keys) == 0}
+	if s.after = slices.Index(c.states, after); s.after < 0 {
+		s.after = len(c.states)
+		c.states = append(c.states, after)
+	}
+	for len(p.prices) <= state {
+		p.prices = append(p.prices, nil)
+	}
+	for len(p.prices[state]) <= p.number {
+		p.prices[state] = append(p.prices[state], stepCost{})
+	}
+	p.prices[state][p.number] = s
+	return &p.prices[state][p.number], nil
 }
