@@ -24,7 +24,8 @@ const (
 	FLOPs  = "flops"
 	// Constrained compensates to ĝ ≤ B; being cheaper is free.
 	Constrained = "constrained"
-	// Penalty climbs f̂ − λ·ĝ/B without compensation, λ tuned until ĝ ≤ (1+τ)B.
+	// Penalty climbs f̂ − λ·ĝ/B without compensation, λ tuned until ĝ ≤ (1+τ)B;
+	// penalty:λ climbs once, with that λ in units of the utility, whatever its final costs.
 	Penalty = "penalty"
 	// Random takes random single-layer settings inside the band and keeps what is
 	// better.
@@ -111,6 +112,11 @@ func Run(ctx context.Context, method string, p Problem, s Settings, ask search.A
 	case Restarts:
 		err = b.restarts(ctx)
 	default:
+		lambda, ok := FixedPenalty(method)
+		if ok {
+			err = b.penaltyAt(ctx, lambda)
+			break
+		}
 		return nil, fmt.Errorf("unknown baseline %.40q: there are %s", method, strings.Join(append(Names(), BandNames()...), ", "))
 	}
 	if err != nil && !errors.Is(err, errSpent) {

@@ -156,6 +156,18 @@ func TestEveryMethodImprovesWithinItsBudgetAndIsDeterministic(t *testing.T) {
 	}
 }
 
+func TestAFixedPenaltyWeighsCost(t *testing.T) {
+	p := problem(t, toy{layers: 3, widths: 3})
+	s := Settings{Seed: 3, Tau: 0.05, Budget: 400, Samples: 2}
+	free, dear := run(t, Penalty+":0", p, s), run(t, Penalty+":1e6", p, s)
+	if free.Inside || free.Dev[0] <= 0 {
+		t.Errorf("at no price the cost is %+.2f %%", 100*math.Expm1(free.Dev[0]))
+	}
+	if dear.Dev[0] > 1e-9 || dear.Lambda != 1e6 {
+		t.Errorf("at λ %g the cost is %+.2f %%", dear.Lambda, 100*math.Expm1(dear.Dev[0]))
+	}
+}
+
 func TestFinitePoolsEnd(t *testing.T) {
 	p := problem(t, toy{layers: 2, widths: 1})
 	p.PoolSize = func(space.Arch) int { return 3 }

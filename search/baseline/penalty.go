@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strconv"
+	"strings"
 
 	"github.com/isocost/isocost/internal/stats"
 )
@@ -15,6 +17,27 @@ const (
 	lambdaLow    = -2
 	lambdaHigh   = 3
 )
+
+// FixedPenalty returns λ of the method penalty:λ; ok is false for every other method.
+func FixedPenalty(method string) (lambda float64, ok bool) {
+	text, ok := strings.CutPrefix(method, Penalty+":")
+	if !ok {
+		return 0, false
+	}
+	lambda, err := strconv.ParseFloat(text, 64)
+	return lambda, err == nil && lambda >= 0 && !math.IsInf(lambda, 1)
+}
+
+// penaltyAt climbs f̂ − λ·max(ĝ/B − 1) from the anchor, once.
+func (b *player) penaltyAt(ctx context.Context, lambda float64) error {
+	b.lambda = lambda
+	return b.wander(ctx, b.s.Budget, b.priced, b.penalised(lambda))
+}
+
+// penalised scores an architecture by its utility less what it costs beyond the budget.
+func (b *player) penalised(lambda float64) func(*arm) float64 {
+	return func(a *arm) float64 { return a.mean() - lambda*b.excess(a.arch) }
+}
 
 // penalty climbs f̂ − λ·max(ĝ/B − 1) from the anchor, once a λ, each climb with its
 // share of the budget (samples are kept). The result is the best final that costs
@@ -48,9 +71,7 @@ func (b *player) penalty(ctx context.Context) error {
 	var stop error
 	for round := 1; round <= lambdaRounds && stop == nil; round++ {
 		b.x, b.moves = start, 0
-		stop = b.wander(ctx, b.s.Budget*round/lambdaRounds, b.priced, func(a *arm) float64 {
-			return a.mean() - lambda*b.excess(a.arch)
-		})
+		stop = b.wander(ctx, b.s.Budget*round/lambdaRounds, b.priced, b.penalised(lambda))
 		if stop != nil && !errors.Is(stop, errSpent) {
 			return stop
 		}

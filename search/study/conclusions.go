@@ -22,7 +22,7 @@ func (r *Results) Conclusions() string {
 			continue
 		}
 		fmt.Fprintf(&b, "On %s:\n\n", t.Name)
-		for _, line := range []string{r.better(t.Name, rows[0]), nearest(rows), left(rows), r.claims(rows), r.priced(t.Name), r.covers(t.Name)} {
+		for _, line := range []string{r.better(t.Name, rows[0]), nearest(rows), left(rows), r.claims(rows), r.priced(t.Name), r.covers(t.Name), r.carried(t.Name, rows[0].Method), r.kept(t.Name, rows[0].Method)} {
 			if line != "" {
 				fmt.Fprintf(&b, "- %s\n", line)
 			}
@@ -164,4 +164,37 @@ func (r *Results) covers(table string) string {
 		text += fmt.Sprintf("; %s %.3f, %.0f %% dominated", first.Method, first.Hypervolume, 100*first.Dominated)
 	}
 	return text + "."
+}
+
+// carried says what becomes of a method's finals on the other tables.
+func (r *Results) carried(table, method string) string {
+	var out []string
+	for _, t := range r.Transfers {
+		if t.From != table || t.Method != method || t.Units == 0 || strings.Contains(t.To+t.From, guardedBy) {
+			continue
+		}
+		text := fmt.Sprintf("%d of %d inside ±τ of %s", t.AsIs, t.Units, t.To)
+		if t.Inside != t.AsIs {
+			text += fmt.Sprintf(", %d when re-compensated", t.Inside)
+		}
+		out = append(out, text+fmt.Sprintf(" (%s of the gain found there)", r.retained(t)))
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Finals of %s carried elsewhere: %s.", method, strings.Join(out, "; "))
+}
+
+// kept says what guards of the table cost a method, and what leaves them without.
+func (r *Results) kept(table, method string) string {
+	var out []string
+	for _, g := range r.guarded() {
+		if g.alone == table && g.method == method {
+			out = append(out, fmt.Sprintf("of %s alone %s leave ±τ of %s (furthest %s), keeping it too changes the gain by %s", method, g.left(), g.guard, g.worst(), g.change()))
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return "Guards: finals " + strings.Join(out, "; ") + "."
 }

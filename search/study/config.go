@@ -105,8 +105,10 @@ const (
 // Config holds what a study runs. Paths are as OpenInputs and the evaluator take
 // them; ReadConfig has made those relative to the study file.
 type Config struct {
-	Space     string
-	Tables    []string // each is searched by itself; a final is transferred to the others
+	Space  string
+	Tables []string // each is searched by itself; a final is transferred to the others
+	// Guards lists by table what its searches keep besides, a band each; nil for nothing.
+	Guards    [][]string
 	Evaluator string
 	Methods   []string
 	Seeds     []uint64
@@ -148,11 +150,23 @@ func (a *at[T]) UnmarshalYAML(n *yaml.Node) error {
 	return n.Decode(&a.V)
 }
 
+// tables is what one search keeps: a table, or a list of its table and further ones.
+type tables []string
+
+// UnmarshalYAML reads a name or a list of names.
+func (t *tables) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.SequenceNode {
+		return n.Decode((*[]string)(t))
+	}
+	*t = make(tables, 1)
+	return n.Decode(&(*t)[0])
+}
+
 // configFile is study.yaml.
 type configFile struct {
 	Format        at[string]   `yaml:"format"`
 	Space         at[string]   `yaml:"space"`
-	Tables        []at[string] `yaml:"tables"`
+	Tables        []at[tables] `yaml:"tables"`
 	Evaluator     at[string]   `yaml:"evaluator"`
 	Methods       []at[string] `yaml:"methods"`
 	Seeds         []at[uint64] `yaml:"seeds"`
@@ -248,12 +262,9 @@ func (p *problems) config(f *configFile) *Config {
 	p.need(f.Budget.Line, "budget")
 	p.need(f.Epsilon.Line, "epsilon")
 	p.numbers(f, c)
-	c.Tables = p.list(f.Tables, "tables", nil)
+	p.tables(f.Tables, c)
 	c.Methods = p.list(f.Methods, "methods", slices.Concat(MethodNames(), []string{Explored}, baseline.BandNames(), selectorMethods()))
 	c.Anchors = p.list(f.Anchors, "anchors", nil)
-	if len(c.Tables) == 0 {
-		p.add(1, "field %q is missing", "tables")
-	}
 	p.devices(f, c)
 	for _, n := range f.Curve {
 		if v := p.whole(n, "curve", 1, 1<<30); len(c.Curve) > 0 && v <= c.Curve[len(c.Curve)-1] {
@@ -310,6 +321,23 @@ func (p *problems) numbers(f *configFile, c *Config) {
 	}
 }
 
+// tables are what the searches keep.
+func (p *problems) tables(got []at[tables], c *Config) {
+	if len(got) == 0 {
+		p.add(1, "field %q is missing", "tables")
+	}
+	var joined []at[string]
+	for _, x := range got {
+		if len(x.V) == 0 || slices.Contains(x.V, "") {
+			p.add(x.Line, "tables: an empty entry")
+			continue
+		}
+		c.Tables, c.Guards = append(c.Tables, x.V[0]), append(c.Guards, slices.Clone(x.V[1:]))
+		joined = append(joined, at[string]{strings.Join(x.V, ", "), x.Line})
+	}
+	p.list(joined, "tables", nil)
+}
+
 // devices are the tables'.
 func (p *problems) devices(f *configFile, c *Config) {
 	for _, m := range f.Measure {
@@ -346,10 +374,11 @@ func (p *problems) within(v at[float64], what string, lo, hi float64) float64 {
 	return v.V
 }
 
-// explores says that a method explores first.
-func explores(method string) bool {
-	_, ok := exploredBy(method)
-	return ok
+// parametrised says that a method has a known name and parameters of its own.
+func parametrised(method string) bool {
+	_, explores := exploredBy(method)
+	_, penalised := baseline.FixedPenalty(method)
+	return explores || penalised
 }
 
 // list are distinct names, all of which are known unless known is nil.
@@ -360,7 +389,7 @@ func (p *problems) list(got []at[string], what string, known []string) (out []st
 			p.add(x.Line, "%s: an empty entry", what)
 		case slices.Contains(out, x.V):
 			p.add(x.Line, "%s: %.60q is duplicate", what, x.V)
-		case known != nil && !slices.Contains(known, x.V) && !explores(x.V):
+		case known != nil && !slices.Contains(known, x.V) && !parametrised(x.V):
 			p.add(x.Line, "%s: %.60q is none of %s", what, x.V, strings.Join(known, ", "))
 		}
 		out = append(out, x.V)
@@ -381,9 +410,11 @@ func (c *Config) place(dir string) {
 		return filepath.Join(dir, filepath.FromSlash(p))
 	}
 	c.Space = place(c.Space)
-	for i, t := range c.Tables {
-		if !strings.HasPrefix(t, "space:") {
-			c.Tables[i] = place(t)
+	for _, tables := range append([][]string{c.Tables}, c.Guards...) {
+		for i, t := range tables {
+			if !strings.HasPrefix(t, "space:") {
+				tables[i] = place(t)
+			}
 		}
 	}
 	for _, e := range []*string{&c.Evaluator, &c.Final} {

@@ -2,6 +2,7 @@ package study
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -33,6 +34,17 @@ func TestStudyConfigIsRead(t *testing.T) {
 	}
 }
 
+func TestATableMayHaveGuards(t *testing.T) {
+	c, err := ReadConfig("dir/study.yaml", []byte(strings.Replace(good, "device.lut.json]", "[device.lut.json, memory.lut.json, space:cpu_us]]", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{filepath.Join("dir", "memory.lut.json"), "space:cpu_us"}
+	if c.Tables[1] != filepath.Join("dir", "device.lut.json") || len(c.Guards[0]) != 0 || !slices.Equal(c.Guards[1], want) {
+		t.Errorf("%q keep besides %q", c.Tables, c.Guards)
+	}
+}
+
 func TestConfigErrorsHaveTheirLine(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{"budget: 100", "budget: many", "s.yaml:7: `many` where a whole number belongs"},
@@ -52,6 +64,9 @@ func TestConfigErrorsHaveTheirLine(t *testing.T) {
 		{"epsilon: 0.2", "epsilon: 0.2\n---\nx: 1", "a second YAML document"},
 		{"epsilon: 0.2", "epsilon: 0.2\nmeasure: [local, none, local]", "s.yaml:9: measure names 3 devices for 2 tables"},
 		{"epsilon: 0.2", "epsilon: 0.2\nmeasure: ['']", "s.yaml:9: measure: an empty entry"},
+		{"isocost, random", "isocost, 'penalty:-1'", "s.yaml:5: methods: \"penalty:-1\" is none of"},
+		{"[space:cpu_us, device.lut.json]", "[space:cpu_us, []]", "s.yaml:3: tables: an empty entry"},
+		{"[space:cpu_us, device.lut.json]", "[[a, b], [a, b]]", "s.yaml:3: tables: \"a, b\" is duplicate"},
 		{"study-config/v1", "study-config/v9", "s.yaml:1: format is"},
 		{"tables: [space:cpu_us, device.lut.json]\n", "", `field "tables" is missing`},
 	} {

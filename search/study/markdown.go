@@ -99,10 +99,20 @@ func (r *Results) Markdown() string {
 		b.WriteString("\n### Transfer\n\n")
 		rows = nil
 		for _, t := range r.Transfers {
-			rows = append(rows, []string{t.From, t.To, t.Method, fmt.Sprintf("%d/%d", t.AsIs, t.Units), fmt.Sprintf("%d/%d", t.Inside, t.Units), num(t.Gain)})
+			rows = append(rows, []string{t.From, t.To, t.Method, fmt.Sprintf("%d/%d", t.AsIs, t.Units), fmt.Sprintf("%d/%d", t.Inside, t.Units), num(t.Gain), r.retained(t)})
 		}
-		table("from|to|method|inside as is|re-compensated|gain there", rows)
-		b.WriteString("Finals on another table: inside its band as they are, and with widths and precisions set anew; the gain of those inside.\n")
+		table("from|to|method|inside as is|re-compensated|gain there|of the gain found there", rows)
+		b.WriteString("Finals on another table: inside its band as they are, and with widths and precisions set anew; the gain of those inside, and what of the gain of the\n" +
+			"method's own searches there is kept when anchors stand for those outside.\n")
+	}
+	rows = nil
+	for _, g := range r.guarded() {
+		rows = append(rows, []string{g.alone, g.guard, g.method, g.left(), g.worst(), g.change()})
+	}
+	if len(rows) > 0 {
+		b.WriteString("\n### Guards\n\n")
+		table("table|guard|method|left by finals of the table alone|furthest|gain with the guard less without", rows)
+		b.WriteString("Finals of the table alone outside ±τ of the guard, the furthest, and how the gain changes when both are kept: paired by anchor and seed.\n")
 	}
 	if f := r.Fidelity; f != nil {
 		fmt.Fprintf(&b, "\nFidelity: %s orders %d architectures with a rank correlation of %.3f; of %d pairs in one band it orders %d wrongly.\n",

@@ -137,17 +137,16 @@ func (r *runner) prepare(ctx context.Context) error {
 	r.header = Header{Format: Format, Space: search.FileRef{Name: sp.Name(), SHA256: sp.Hash()}, Budget: c.Budget, Samples: c.Samples,
 		Fresh: c.Fresh, Tau: c.Tau, Epsilon: c.Epsilon, Delta: c.Delta, Sigma: c.Sigma, Fidelities: c.Fidelities}
 	for i, anchor := range r.anchors {
-		for _, t := range c.Tables {
+		for n, t := range c.Tables {
 			s := r.settings(1)
 			if err := s.Complete(); err != nil {
 				return err
 			}
-			o, err := search.OpenInputs(search.Inputs{Space: c.Space, Read: read, Tables: []string{t}, Anchor: anchor}, s)
+			o, err := search.OpenInputs(search.Inputs{Space: c.Space, Read: read, Tables: append([]string{t}, c.guards(n)...), Anchor: anchor}, s)
 			if err != nil {
 				return err
 			}
-			ref := o.Header.Tables[0].FileRef
-			ref.File = ""
+			ref := together(o.Header.Tables)
 			if i == 0 {
 				if slices.ContainsFunc(r.header.Tables, func(x search.FileRef) bool { return x.Name == ref.Name }) {
 					return fmt.Errorf("two tables are named %s", ref.Name)
@@ -435,12 +434,12 @@ func (r *runner) unit(ctx context.Context, u *Unit) error {
 		if tr.Was, _, dev, err = there.Inside(final); err != nil {
 			return err
 		}
-		tr.AsIs = math.Expm1(dev[0])
+		tr.AsIs = math.Expm1(furthest(dev))
 		moved, err := there.Recompensate(final)
 		if err != nil {
 			return err
 		}
-		tr.Inside, tr.Arch, tr.Deviation = moved.Inside, moved.Arch.Key(), math.Expm1(moved.Dev[0])
+		tr.Inside, tr.Arch, tr.Deviation = moved.Inside, moved.Arch.Key(), math.Expm1(furthest(moved.Dev))
 		if tr.Utility, err = r.estimate(ctx, ev, moved.Arch, u.Seed, p.PoolSize); err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ type Control struct {
 // anchor.
 type Transfer struct {
 	Table     string      `json:"table"`
-	AsIs      float64     `json:"as_is"` // deviation before re-compensation
+	AsIs      float64     `json:"as_is"` // deviation before re-compensation, of several tables the largest
 	Was       bool        `json:"was_inside"`
 	Arch      string      `json:"arch"`
 	Deviation float64     `json:"deviation"`
