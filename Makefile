@@ -71,7 +71,7 @@ search-study: build ## the search's claims and goals on published benchmarks →
 	scripts/studies/search-goals.sh
 
 .PHONY: studies
-studies: build ## the comparisons of studies/*.yaml, going on where they were → docs/results/study-*.md (needs ../shared/data; half an hour)
+studies: build ## the comparisons of studies/*.yaml, going on where they were → docs/results/study-*.md (needs ../shared/data; an hour of one core)
 	scripts/studies/study.sh $(patsubst studies/%.yaml,%,$(wildcard studies/*.yaml))
 
 .PHONY: two-targets

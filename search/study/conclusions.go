@@ -190,11 +190,12 @@ func (r *Results) kept(table, method string) string {
 	var out []string
 	for _, g := range r.guarded() {
 		if g.alone == table && g.method == method {
-			out = append(out, fmt.Sprintf("of %s alone %s leave ±τ of %s (furthest %s), keeping it too changes the gain by %s", method, g.left(), g.guard, g.worst(), g.change()))
+			out = append(out, fmt.Sprintf("%d of %d leave ±τ of %s, %d of them for more (furthest %s), and keeping it too changes the gain by %s",
+				g.outside, g.units, g.guard, g.dearer, g.worst(), g.change()))
 		}
 	}
 	if len(out) == 0 {
 		return ""
 	}
-	return "Guards: finals " + strings.Join(out, "; ") + "."
+	return fmt.Sprintf("Finals of %s for this table alone: %s.", method, strings.Join(out, "; "))
 }

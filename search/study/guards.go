@@ -47,11 +47,12 @@ func furthest(dev []float64) (most float64) {
 type guard struct {
 	alone, guard, method string
 	units, outside       int       // finals of the table alone; those of them that leave the others
+	dearer               int       // those of them that cost more there
 	furthest             float64   // deviation of the one that leaves them by most
 	lost                 []float64 // guarded gain less the other one, paired by anchor and seed
 }
 
-func (g guard) left() string  { return fmt.Sprintf("%d/%d", g.outside, g.units) }
+func (g guard) left() string  { return fmt.Sprintf("%d/%d, %d for more", g.outside, g.units, g.dearer) }
 func (g guard) worst() string { return fmt.Sprintf("%+.2f %%", 100*g.furthest) }
 
 func (g guard) change() string {
@@ -103,6 +104,9 @@ func (r *Results) guard(alone, with, method string) guard {
 			}
 			if row.units++; !t.Was {
 				row.outside++
+				if t.AsIs > 0 {
+					row.dearer++
+				}
 			}
 			row.furthest = furthest([]float64{row.furthest, t.AsIs})
 		}
