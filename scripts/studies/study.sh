@@ -24,10 +24,9 @@ measured() {
 	mv studies/nas-bench-macro/table.new studies/nas-bench-macro/measured.jsonl
 }
 
-# short leaves out of results.md what the conclusions say already, and the transfers of other
-# methods than the first.
+# short leaves the curves and fronts to results.md, and the transfers of other methods than the first.
 short() {
-	awk -F ' *[|] *' '/^#/ { drop = /^### (Gain (less|after)|Regret after|Fronts)/; transfer = /^### Transfer/ }
+	awk -F ' *[|] *' '/^#/ { drop = /^### (Gain after|Regret after|Fronts)/; transfer = /^### Transfer/ }
 		/^[|]/ && !first && $3 != "method" && $3 !~ /^-/ { first = $3 }
 		!drop && !(transfer && /^[|] space/ && $4 != first)'
 }

@@ -182,7 +182,7 @@ func (r *Results) carried(table, method string) string {
 	if len(out) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("Finals of %s carried elsewhere: %s.", method, strings.Join(out, "; "))
+	return fmt.Sprintf("Finals of %s on other tables: %s.", method, strings.Join(out, "; "))
 }
 
 // kept says what guards of the table cost a method, and what leaves them without.
@@ -190,12 +190,12 @@ func (r *Results) kept(table, method string) string {
 	var out []string
 	for _, g := range r.guarded() {
 		if g.alone == table && g.method == method {
-			out = append(out, fmt.Sprintf("%d of %d leave ±τ of %s, %d of them for more (furthest %s), and keeping it too changes the gain by %s",
+			out = append(out, fmt.Sprintf("%d of %d outside ±τ of %s, %d of them above (furthest %s); with it as a guard %s of gain",
 				g.outside, g.units, g.guard, g.dearer, g.worst(), g.change()))
 		}
 	}
 	if len(out) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("Finals of %s for this table alone: %s.", method, strings.Join(out, "; "))
+	return fmt.Sprintf("Finals of %s: %s.", method, strings.Join(out, "; "))
 }

@@ -52,7 +52,7 @@ type guard struct {
 	lost                 []float64 // guarded gain less the other one, paired by anchor and seed
 }
 
-func (g guard) left() string  { return fmt.Sprintf("%d/%d, %d for more", g.outside, g.units, g.dearer) }
+func (g guard) left() string  { return fmt.Sprintf("%d/%d, %d above", g.outside, g.units, g.dearer) }
 func (g guard) worst() string { return fmt.Sprintf("%+.2f %%", 100*g.furthest) }
 
 func (g guard) change() string {
