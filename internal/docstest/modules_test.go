@@ -30,7 +30,7 @@ func TestASpaceOfModulesFromPlanToModel(t *testing.T) {
 	// Utilities that are all noise: the final is whatever it is.
 	evaluator := `exec:while read l; do echo "$l" | sed "s/^{\"id\":\(\"[^\"]*\"\).*\"seed\":[0-9]*\([0-9][0-9][0-9]\).*/{\"id\":\1,\"utility\":0.\2}/"; done`
 	for _, line := range []string{
-		"agent plan --space space/space.yaml --calibrate 16 --audit 29 -o plan.jsonl",
+		"agent plan --space space/space.yaml --calibrate 8 --audit 8 -o plan.jsonl",
 		"agent bench --plan plan.jsonl --protocol examples/mobile-cnn/protocol.yaml --max-time 20s -o rec.jsonl || [ $? = 3 ]",
 		"costgen compile rec.jsonl --accept preempted,noisy,drift -o modules.lut.json", // on a busy machine
 		"costgen next --lut modules.lut.json --space space/space.yaml -n 3 -o more.jsonl",

@@ -64,7 +64,7 @@ func TestNothingPrintedIsObeyed(t *testing.T) {
 		{"agent", "plan", "--model", model, "-o", filepath.Join(dir, "plan.jsonl")},
 		{"agent", "bench", "--list-io", model},
 		{"agent", "bench", "--list-io", "--json", model},
-		{"agent", "bench", "--max-time", "1s", model},
+		{"agent", "bench", "--max-time", "5s", model},
 		{"agent", "lower", model},
 	} {
 		if out := run(c[0], c[1:]...); !strings.Contains(string(out), `\u001b]0;TITLE\u0007`) && !strings.Contains(string(out), `\x1b]0;TITLE\a`) {
