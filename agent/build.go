@@ -55,7 +55,8 @@ func Build(m benchmarks.Model, spec BuildSpec) (Model, error) {
 	if err != nil {
 		return Model{}, err
 	}
-	g, err := benchmarks.Build(m.Chain, benchmarks.BuildOptions{Batch: spec.Batch, Seed: spec.Seed, Precision: spec.Precision, Modules: modules})
+	g, err := benchmarks.Build(m.Chain, benchmarks.BuildOptions{Batch: spec.Batch, Seed: spec.Seed, Precision: spec.Precision, Modules: modules,
+		LiteRT: spec.Format == FormatTFLite || spec.Format == FormatTFLiteClassic})
 	if err != nil {
 		return Model{}, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}

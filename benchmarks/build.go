@@ -22,6 +22,8 @@ type BuildOptions struct {
 	Precision lut.Precision
 	// Modules holds the modules of the chain; nil where there are none.
 	Modules *Library
+	// LiteRT says that the graph is to be written as .tflite: the modules are those forms.
+	LiteRT bool
 }
 
 // Build makes a chain a graph. The first operator fixes the input's shape; each
@@ -48,7 +50,7 @@ func Build(chain Chain, opt BuildOptions) (*graph.Graph, error) {
 	if opt.Batch < 1 || opt.Batch > maxBatch {
 		return nil, fmt.Errorf("build: batch %d is not from 1 to %d", opt.Batch, maxBatch)
 	}
-	b := &builder{g: &graph.Graph{}, batch: opt.Batch, seed: opt.Seed, stats: map[*graph.Value]stat{}, grids: map[*graph.Value]*graph.Quant{}, weights: map[string]bool{}, shapes: opt.Shapes, modules: opt.Modules}
+	b := &builder{g: &graph.Graph{}, batch: opt.Batch, seed: opt.Seed, stats: map[*graph.Value]stat{}, grids: map[*graph.Value]*graph.Quant{}, weights: map[string]bool{}, shapes: opt.Shapes, modules: opt.Modules, litert: opt.LiteRT}
 	var x *graph.Value
 	for i, op := range chain {
 		if err := Check(op); err != nil {
@@ -136,6 +138,7 @@ type builder struct {
 	seed    uint64
 	shapes  bool
 	modules *Library
+	litert  bool
 	grids   map[*graph.Value]*graph.Quant // of float values that were integers last
 	layer   string                        // prefix of names: l03
 	prec    lut.Precision

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/isocost/isocost/benchmarks/onnxmodule"
+	"github.com/isocost/isocost/benchmarks/tflitemodule"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
 )
@@ -28,17 +29,37 @@ type ModuleFile struct {
 	Key    lut.Op `json:"key"`
 	File   string `json:"file"` // relative to the plan, or absolute
 	SHA256 string `json:"sha256"`
+	// TFLite is the same module for LiteRT, where there is one.
+	TFLite *ModuleForm `json:"tflite,omitempty"`
+}
+
+// ModuleForm is a module in one format.
+type ModuleForm struct {
+	File   string `json:"file"`
+	SHA256 string `json:"sha256"`
+	// ChannelsFirst reports that the maps of a .tflite file are [N, C, H, W].
+	ChannelsFirst bool `json:"channels_first,omitempty"`
+}
+
+// Forms are the module in all formats, ONNX first.
+func (f ModuleFile) Forms() []ModuleForm {
+	forms := []ModuleForm{{File: f.File, SHA256: f.SHA256}}
+	if f.TFLite != nil {
+		forms = append(forms, *f.TFLite)
+	}
+	return forms
 }
 
 // Library holds modules by key. A nil Library holds none.
 type Library struct {
 	modules map[string]*onnxmodule.Module
+	tflite  map[string]*tflitemodule.Module // those that have this form
 	files   map[string]ModuleFile
 }
 
-// Add puts a module under its key. It fails where the key's shapes or precision are not
-// the module's.
-func (l *Library) Add(f ModuleFile, m *onnxmodule.Module) error {
+// Add puts a module under its key, with its form for LiteRT or nil. It fails where the
+// key's shapes or precision are not the module's.
+func (l *Library) Add(f ModuleFile, m *onnxmodule.Module, t *tflitemodule.Module) error {
 	in, out, err := Shapes(f.Key)
 	if err != nil {
 		return err
@@ -52,10 +73,13 @@ func (l *Library) Add(f ModuleFile, m *onnxmodule.Module) error {
 		return fmt.Errorf("module %s: whether it ends in an addition of its input is not what its file says", f.Key)
 	}
 	if l.modules == nil {
-		l.modules, l.files = map[string]*onnxmodule.Module{}, map[string]ModuleFile{}
+		l.modules, l.tflite, l.files = map[string]*onnxmodule.Module{}, map[string]*tflitemodule.Module{}, map[string]ModuleFile{}
 	}
 	key := f.Key.String()
 	l.modules[key], l.files[key] = m, f
+	if t != nil {
+		l.tflite[key] = t
+	}
 	return nil
 }
 
@@ -67,6 +91,14 @@ func (l *Library) Module(op lut.Op) (*onnxmodule.Module, error) {
 		}
 	}
 	return nil, noModule(op)
+}
+
+// TFLite returns the module of a key for LiteRT, nil where there is none.
+func (l *Library) TFLite(op lut.Op) *tflitemodule.Module {
+	if l == nil {
+		return nil
+	}
+	return l.tflite[op.String()]
 }
 
 // Of are the files of the modules in a chain, each once, in its order. The error wraps
@@ -90,15 +122,22 @@ func (l *Library) Of(c Chain) ([]ModuleFile, error) {
 
 // Named returns a library of the same modules whose files have the names that rename
 // gives them.
-func (l *Library) Named(rename func(f ModuleFile) (string, error)) (*Library, error) {
+func (l *Library) Named(rename func(f ModuleForm) (string, error)) (*Library, error) {
 	if l == nil {
 		return nil, nil
 	}
-	out := &Library{modules: l.modules, files: map[string]ModuleFile{}}
+	out := &Library{modules: l.modules, tflite: l.tflite, files: map[string]ModuleFile{}}
 	for key, f := range l.files {
-		var err error
-		if f.File, err = rename(f); err != nil {
-			return nil, err
+		forms := f.Forms()
+		for i := range forms {
+			var err error
+			if forms[i].File, err = rename(forms[i]); err != nil {
+				return nil, err
+			}
+		}
+		f.File = forms[0].File
+		if f.TFLite != nil {
+			f.TFLite = &forms[1]
 		}
 		out.files[key] = f
 	}
@@ -109,7 +148,7 @@ func (l *Library) Named(rename func(f ModuleFile) (string, error)) (*Library, er
 // folder on where they lie in that or below, so that both can be moved together, else
 // absolute. A plan without a path ("") has no folder.
 func (l *Library) Beside(plan string) (*Library, error) {
-	return l.Named(func(f ModuleFile) (string, error) {
+	return l.Named(func(f ModuleForm) (string, error) {
 		abs, err := filepath.Abs(f.File)
 		if err != nil || plan == "" {
 			return abs, err
@@ -130,26 +169,47 @@ func (l *Library) Beside(plan string) (*Library, error) {
 func OpenLibrary(files []ModuleFile, dir string) (*Library, error) {
 	l := &Library{}
 	for _, f := range files {
-		path := f.File
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
-		}
-		data, err := os.ReadFile(path)
+		data, err := readForm(f.Forms()[0], dir)
 		if err != nil {
-			return nil, hint.Wrap(fmt.Errorf("module %s: %w", f.Key.Attr("name"), err), "modules are looked for beside the plan")
-		}
-		if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != f.SHA256 {
-			return nil, hint.Wrap(fmt.Errorf("module file %s has changed since the plan was made (%.12s… then, %x… now)", path, f.SHA256, sum[:6]), "make the plan again")
+			return nil, fmt.Errorf("module %s: %w", f.Key.Attr("name"), err)
 		}
 		m, err := onnxmodule.Read(data)
 		if err != nil {
-			return nil, fmt.Errorf("module file %s: %w", path, err)
+			return nil, fmt.Errorf("module file %s: %w", f.File, err)
 		}
-		if err := l.Add(f, m); err != nil {
-			return nil, fmt.Errorf("module file %s: %w", path, err)
+		var t *tflitemodule.Module
+		if f.TFLite != nil {
+			if data, err = readForm(*f.TFLite, dir); err != nil {
+				return nil, fmt.Errorf("module %s: %w", f.Key.Attr("name"), err)
+			}
+			order := tflitemodule.ChannelsLast
+			if f.TFLite.ChannelsFirst {
+				order = tflitemodule.ChannelsFirst
+			}
+			if t, err = tflitemodule.Read(data, m.In, m.Out, order); err != nil {
+				return nil, fmt.Errorf("module file %s: %w", f.TFLite.File, err)
+			}
+		}
+		if err := l.Add(f, m, t); err != nil {
+			return nil, fmt.Errorf("module file %s: %w", f.File, err)
 		}
 	}
 	return l, nil
+}
+
+func readForm(f ModuleForm, dir string) ([]byte, error) {
+	path := f.File
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, hint.Wrap(err, "modules are looked for beside the plan")
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != f.SHA256 {
+		return nil, hint.Wrap(fmt.Errorf("file %s has changed since the plan was made (%.12s… then, %x… now)", path, f.SHA256, sum[:6]), "make the plan again")
+	}
+	return data, nil
 }
 
 // ModuleID is the identity of a module by the SHA-256 of its files: forms holds a line of
@@ -180,8 +240,10 @@ func (m *Model) checkModules() error {
 		if f.Key.String() != want[i] {
 			return fmt.Errorf("module %d should be %s", i, want[i])
 		}
-		if f.File == "" || len(f.SHA256) != 64 {
-			return fmt.Errorf("module %s needs its file and SHA-256", cmp.Or(f.Key.Attr("name"), "?"))
+		for _, form := range f.Forms() {
+			if form.File == "" || len(form.SHA256) != 64 {
+				return fmt.Errorf("module %s needs its file and SHA-256", cmp.Or(f.Key.Attr("name"), "?"))
+			}
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/isocost/isocost/benchmarks/tfgraph"
 	"github.com/isocost/isocost/benchmarks/tflitewriter"
 	"github.com/isocost/isocost/internal/onnx"
+	"github.com/isocost/isocost/internal/tflitefb"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -109,19 +110,28 @@ func ModuleElement(p lut.Precision) onnx.DataType {
 // module adds a module as one node. Its constants are weights without elements: the file
 // has them.
 func (b *builder) module(m *onnxmodule.Module, a args, x *graph.Value) *graph.Value {
-	if !m.AnyBatch && b.batch != 1 {
+	lite := b.modules.TFLite(a.op)
+	anyBatch, in, out := m.AnyBatch, quantOf(m.InGrid), quantOf(m.OutGrid)
+	if b.litert && lite != nil {
+		anyBatch, in, out = lite.AnyBatch, quantOfFile(lite.InGrid), quantOfFile(lite.OutGrid)
+	}
+	if !anyBatch && b.batch != 1 {
 		b.fail("the module is of batch 1, the model of %d: export it with a dynamic batch", b.batch)
 		return x
 	}
-	if x.DType == graph.Int8 && m.InGrid != nil {
-		b.regrid(x, quantOf(m.InGrid))
+	if x.DType == graph.Int8 && in != nil {
+		b.regrid(x, in)
 	}
 	x = b.convert(x, floatType(b.prec), b.layer+".in")
 	name := b.layer + "." + a.str("name")
 	y := &graph.Value{Name: name, DType: floatType(b.prec), Shape: append([]int{b.batch}, moduleShape(a, moduleOut)...)}
 	b.stats[y] = stat{0, 1} // as normalised as anything that frames follow
-	if m.OutGrid != nil {
-		b.grids[y] = quantOf(m.OutGrid)
+	if out != nil {
+		b.grids[y] = out
+	}
+	tflite := tflitewriter.None("it has no .tflite form")
+	if lite != nil {
+		tflite = tflitewriter.By("the operators of its file", func(w *tflitewriter.Writer, n *graph.Node) { w.Module(lite, n) })
 	}
 	n := &graph.Node{Name: name, In: []*graph.Value{x}, Out: []*graph.Value{y}, Op: &operator{
 		name: a.op.Kind,
@@ -129,7 +139,7 @@ func (b *builder) module(m *onnxmodule.Module, a args, x *graph.Value) *graph.Va
 		onnx: onnxwriter.Whole("the nodes of its file", func(w *onnxwriter.Writer, n *graph.Node) {
 			w.Module(m, n.Name+"/", w.In(n.In[0]), n.Out[0].Name)
 		}),
-		tflite: tflitewriter.None("a module is an ONNX file"),
+		tflite: tflite,
 		tf:     tfgraph.None("a module is an ONNX file"),
 	}}
 	for _, t := range elementTypes {
@@ -143,7 +153,19 @@ func (b *builder) module(m *onnxmodule.Module, a args, x *graph.Value) *graph.Va
 	return y
 }
 
-func quantOf(g *onnxmodule.Grid) *graph.Quant { return perTensor(float64(g.Scale), g.Zero) }
+func quantOf(g *onnxmodule.Grid) *graph.Quant {
+	if g == nil {
+		return nil
+	}
+	return perTensor(float64(g.Scale), g.Zero)
+}
+
+func quantOfFile(q *tflitefb.Quant) *graph.Quant {
+	if q == nil {
+		return nil
+	}
+	return perTensor(float64(q.Scale[0]), int32(q.Zero[0]))
+}
 
 // regrid gives an int8 value the grid that the module after it has inside, as networks
 // do whose layers are quantised together: a runtime then removes the conversion between

@@ -37,7 +37,7 @@ func asModule(t *testing.T, lib *benchmarks.Library, name string, c benchmarks.C
 	sum := sha256.Sum256(data)
 	file := benchmarks.ModuleFile{File: path, SHA256: hex.EncodeToString(sum[:])}
 	file.Key = benchmarks.ModuleKey(name, benchmarks.ModuleID([][]string{{file.SHA256}}), c[0].Precision, m, width)
-	if err := lib.Add(file, m); err != nil {
+	if err := lib.Add(file, m, nil); err != nil {
 		t.Fatal(err)
 	}
 	return file.Key

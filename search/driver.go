@@ -20,9 +20,9 @@ const (
 	JournalFile     = "journal.jsonl"
 	CertificateFile = "certificate.json"
 	BestFile        = "best.json"
-	BestModel       = "best.onnx" // of a space of modules
-	InputsDir       = "inputs"    // copies of space and tables, for verify
-	MeasureDir      = "measure"   // plans and records of measurements, a folder per table
+	bestModel       = "best"    // .onnx, .tflite: of a space of modules
+	InputsDir       = "inputs"  // copies of space and tables, for verify
+	MeasureDir      = "measure" // plans and records of measurements, a folder per table
 )
 
 // Driver runs a search in a run directory: it evaluates, keeps the budget and
@@ -127,8 +127,8 @@ func (d *Driver) Run(ctx context.Context) (*Certificate, error) {
 }
 
 // bestFiles are the final architecture by file name: best.json, of a space of modules the
-// network itself, best.onnx, and where layers have a precision per device one more of
-// each per table, best-TABLE.json.
+// network itself, best.onnx and, where all of it has .tflite forms, best.tflite, and where
+// layers have a precision per device one more of each per table, best-TABLE.json.
 func bestFiles(s space.Space, c *Certificate) (map[string][]byte, error) {
 	a, err := space.ParseArch(c.Final.Arch)
 	if err != nil {
@@ -139,21 +139,29 @@ func bestFiles(s space.Space, c *Certificate) (map[string][]byte, error) {
 		return nil, err
 	}
 	model := func(name string, s space.Space, a space.Arch) error {
-		if m, ok := s.(*space.Modules); ok {
-			out[name], err = m.Model(a)
+		m, ok := s.(*space.Modules)
+		if !ok {
+			return nil
+		}
+		if out[name+".onnx"], err = m.Model(a); err != nil {
+			return err
+		}
+		lite, err := m.TFLite(a)
+		if lite != nil {
+			out[name+".tflite"] = lite
 		}
 		return err
 	}
 	p, ok := s.(*space.PerDevice)
 	if !ok {
-		return out, model(BestModel, s, a)
+		return out, model(bestModel, s, a)
 	}
 	for i, t := range c.Header.Tables {
 		own := p.Project(a, i)
 		if out["best-"+t.Name+".json"], err = space.EncodeArch(p.Base(), own); err != nil {
 			return nil, err
 		}
-		if err := model("best-"+t.Name+".onnx", p.Base(), own); err != nil {
+		if err := model("best-"+t.Name, p.Base(), own); err != nil {
 			return nil, err
 		}
 	}

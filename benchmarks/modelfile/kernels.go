@@ -74,7 +74,7 @@ func (f *File) kernelsOfTFLite(use Use) (*network.Network, error) {
 		if n == laidOut[open] {
 			continue
 		}
-		batched, ok := withBatch(f.tflite, n)
+		batched, ok := f.tflite.WithBatch(n)
 		if !ok || len(laidOut) > 1 || n < 1 {
 			return nil, hint.Wrap(fmt.Errorf("dimension %s: the file's tensors are laid out for %d, not for %d", open, laidOut[open], n),
 				"convert the model with inputs of that size")

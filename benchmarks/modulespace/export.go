@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/graph"
 	"github.com/isocost/isocost/benchmarks/onnxmodule"
 	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/internal/atomicfile"
@@ -30,14 +31,18 @@ func Export(lib *benchmarks.Library, dir, name string, c benchmarks.Chain, seed 
 	if err := atomicfile.Write(f.File, data, 0o644); err != nil {
 		return benchmarks.ModuleFile{}, err
 	}
-	return f, lib.Add(f, m)
+	return f, lib.Add(f, m, nil)
 }
 
 // model is a chain as an ONNX model.
 func model(c benchmarks.Chain, seed uint64) ([]byte, error) {
+	return written(c, seed, onnxwriter.Write)
+}
+
+func written(c benchmarks.Chain, seed uint64, write func(*graph.Graph) ([]byte, error)) ([]byte, error) {
 	g, err := benchmarks.Build(c, benchmarks.BuildOptions{Seed: seed})
 	if err != nil {
 		return nil, err
 	}
-	return onnxwriter.Write(g)
+	return write(g)
 }

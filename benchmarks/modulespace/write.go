@@ -14,6 +14,9 @@ import (
 	"strings"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
+	"github.com/isocost/isocost/benchmarks/tflitewriter"
 	"github.com/isocost/isocost/internal/atomicfile"
 	"github.com/isocost/isocost/lut"
 )
@@ -25,6 +28,7 @@ type Space struct {
 	Stem   benchmarks.Chain
 	Layers []Layer
 	Head   benchmarks.Chain
+	TFLite bool // the modules have .tflite forms, too
 }
 
 // Layer is one mutable layer. Every choice turns the same shape into the same.
@@ -46,15 +50,15 @@ type Choice struct {
 // Write writes space.yaml and a file per module into dir, which it makes. Equal modules
 // are one file. Weights are the catalogue's random ones, the same each time.
 func (s *Space) Write(dir string) error {
-	w := &writer{dir: dir, files: map[string]string{}}
+	w := &writer{dir: dir, tflite: s.TFLite, files: map[string]string{}}
 	var body strings.Builder
 	fixed := func(name string, c benchmarks.Chain) {
 		if len(c) == 0 {
 			fmt.Fprintf(&body, "%s: []\n", name)
 			return
 		}
-		path, out := w.module(c, lut.FP32)
-		fmt.Fprintf(&body, "%s:\n  - {name: %s, out: %s, form: %s}\n", name, name, list(out), path)
+		form, out := w.module(c, lut.FP32)
+		fmt.Fprintf(&body, "%s:\n  - {name: %s, out: %s, form: %s}\n", name, name, list(out), form)
 	}
 	fixed("stem", s.Stem)
 	body.WriteString("layers:\n")
@@ -67,8 +71,8 @@ func (s *Space) Write(dir string) error {
 			for _, width := range l.Widths {
 				var forms []string
 				for _, p := range l.Precisions {
-					path, shape := w.module(c.Chain(width), p)
-					forms, out = append(forms, fmt.Sprintf("%s: %s", p, path)), shape
+					form, shape := w.module(c.Chain(width), p)
+					forms, out = append(forms, fmt.Sprintf("%s: %s", p, form)), shape
 				}
 				fmt.Fprintf(&choices, "        %d: {%s}\n", width, strings.Join(forms, ", "))
 			}
@@ -98,38 +102,46 @@ func list[T any](values []T) string {
 
 // writer collects the files of a space.
 type writer struct {
-	dir   string
-	files map[string]string // path → SHA-256
-	err   error
+	dir    string
+	tflite bool
+	files  map[string]string // path → SHA-256
+	err    error
 }
 
-// module writes a chain in one precision and returns its path and the shape it hands on.
-func (w *writer) module(c benchmarks.Chain, p lut.Precision) (path string, out benchmarks.Shape) {
-	if w.err != nil {
-		return "", nil
-	}
+// module writes a chain in one precision and returns its form and the shape it hands on.
+func (w *writer) module(c benchmarks.Chain, p lut.Precision) (form string, out benchmarks.Shape) {
 	own := make(benchmarks.Chain, len(c))
 	for i, op := range c {
 		own[i] = op.WithPrecision(p)
 	}
-	data, err := model(own, 1)
-	if err != nil {
-		w.err = err
-		return "", nil
+	if w.err == nil {
+		_, out, w.err = benchmarks.Shapes(own[len(own)-1])
 	}
-	_, out, err = benchmarks.Shapes(own[len(own)-1])
+	form = w.file(own, ".onnx", onnxwriter.Write)
+	if w.tflite {
+		form = fmt.Sprintf("{onnx: %s, tflite: %s}", form, w.file(own, ".tflite", tflitewriter.Write))
+	}
+	return form, out
+}
+
+// file writes a chain in a format, under a name of its content, and returns that.
+func (w *writer) file(c benchmarks.Chain, suffix string, write func(*graph.Graph) ([]byte, error)) (path string) {
+	if w.err != nil {
+		return ""
+	}
+	data, err := written(c, 1, write)
 	if err != nil {
 		w.err = err
-		return "", nil
+		return ""
 	}
 	sum := sha256.Sum256(data)
 	hash := hex.EncodeToString(sum[:])
-	path = "modules/" + hash[:12] + ".onnx"
+	path = "modules/" + hash[:12] + suffix
 	if w.files[path] == "" {
 		w.files[path] = hash
 		if w.err = os.MkdirAll(filepath.Join(w.dir, "modules"), 0o755); w.err == nil {
 			w.err = atomicfile.Write(filepath.Join(w.dir, path), data, 0o644)
 		}
 	}
-	return path, out
+	return path
 }

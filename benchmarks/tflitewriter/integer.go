@@ -10,6 +10,12 @@ import (
 func (w *Writer) Convert(n *graph.Node) {
 	switch from, to := n.In[0].DType, n.Out[0].DType; {
 	case to == graph.Int8:
+		if p := w.at[n.In[0]]; w.handed[p.tensor] {
+			if q, ok := w.dequantisedFrom(p.tensor, fileQuant(n.Out[0], 0)); ok {
+				w.Alias(n.Out[0], q, p.layout)
+				return
+			}
+		}
 		x, y, _ := w.InPlace(n)
 		w.QuantizeOp(x, y)
 	case from == graph.Int8:

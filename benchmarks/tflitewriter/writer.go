@@ -25,6 +25,7 @@ import (
 	"slices"
 
 	"github.com/isocost/isocost/benchmarks/graph"
+	"github.com/isocost/isocost/benchmarks/tflitemodule"
 	"github.com/isocost/isocost/internal/half"
 	"github.com/isocost/isocost/internal/tflitefb"
 )
@@ -60,7 +61,8 @@ func Model(g *graph.Graph) (*tflitefb.Model, error) { return model(g, false) }
 
 func model(g *graph.Graph, classic bool) (_ *tflitefb.Model, err error) {
 	w := &Writer{classic: classic, m: &tflitefb.Model{Description: "isocost", Signature: "serving_default"},
-		at: map[*graph.Value]placed{}, constants: map[string]int32{}, weights: map[*graph.Value]bool{}, floats: map[*graph.Value]*graph.Value{}}
+		at: map[*graph.Value]placed{}, constants: map[string]int32{}, weights: map[*graph.Value]bool{}, floats: map[*graph.Value]*graph.Value{},
+		modules: map[*tflitemodule.Module]map[int32]int32{}, handed: map[int32]bool{}, bypassed: map[int32]bool{}}
 	at := "inputs"
 	defer func() {
 		switch r := recover().(type) {
@@ -93,6 +95,7 @@ func model(g *graph.Graph, classic bool) (_ *tflitefb.Model, err error) {
 		w.m.Tensors[i].Name = v.Name
 		w.m.Outputs = append(w.m.Outputs, i)
 	}
+	w.dropBypassed()
 	return w.m, nil
 }
 
@@ -150,9 +153,12 @@ type Writer struct {
 	m         *tflitefb.Model
 	at        map[*graph.Value]placed
 	weights   map[*graph.Value]bool
-	constants map[string]int32              // by content
-	floats    map[*graph.Value]*graph.Value // int8 values, dequantised
-	rest      []*graph.Node                 // nodes after the current one
+	constants map[string]int32                         // by content
+	floats    map[*graph.Value]*graph.Value            // int8 values, dequantised
+	rest      []*graph.Node                            // nodes after the current one
+	modules   map[*tflitemodule.Module]map[int32]int32 // constants of modules, by their tensors
+	handed    map[int32]bool                           // float results of int8 modules
+	bypassed  map[int32]bool                           // float tensors whose int8 source was read instead
 }
 
 // tensorType is the file's type of an activation.

@@ -16,6 +16,7 @@ import (
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/agent/campaign"
 	"github.com/isocost/isocost/agent/device"
+	"github.com/isocost/isocost/agent/tflite"
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/benchmarks/modelplan"
@@ -180,9 +181,14 @@ func (o *benchOptions) modules(plan *benchmarks.Plan, dir string) error {
 	if len(files) == 0 || o.Backend == "ort" || o.Backend == "sim" {
 		return nil
 	}
-	m := files[0]
-	return hint.Wrap(fmt.Errorf("plan %s is of modules, which are ONNX files, and the backend %s runs none: module %s, %s", o.Plan, o.Backend, m.Key.Attr("name"), m.File),
-		"--backend ort; .tflite forms are not put together to networks: agent bench a.tflite b.tflite measures them one by one")
+	for _, m := range files {
+		if o.Backend == tflite.Name && m.TFLite != nil {
+			continue
+		}
+		return hint.Wrap(fmt.Errorf("plan %s is of modules, and the backend %s cannot run the form that module %s has: %s", o.Plan, o.Backend, m.Key.Attr("name"), m.File),
+			"--backend ort; for LiteRT give every module a .tflite form: isocost.Space.save(…, tflite=convert)")
+	}
+	return nil
 }
 
 // atBatch measures at the batch that the plan's keys were taken at. A protocol file that

@@ -98,8 +98,8 @@ func TestABlockCostsTheSameAsAModule(t *testing.T) {
 	}
 }
 
-// A runtime that cannot run modules says so before anything is measured.
-func TestModulesAreForONNXRuntime(t *testing.T) {
+// A runtime for which the modules have no form says so before anything is measured.
+func TestModulesNeedAFormForTheRuntime(t *testing.T) {
 	dir := t.TempDir()
 	if err := modulespace.Example().Write(dir); err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func TestModulesAreForONNXRuntime(t *testing.T) {
 		t.Fatalf("exit code %d\n%s%s", code, out, talk)
 	}
 	_, talk, code := agentMain("", "bench", "--plan", plan, "--backend", "tflite", "-o", filepath.Join(dir, "rec.jsonl"))
-	for _, want := range []string{"is of modules, which are ONNX files, and the backend tflite runs none: module ", "hint: --backend ort; .tflite forms are not put together"} {
+	for _, want := range []string{"is of modules, and the backend tflite cannot run the form that module ", "hint: --backend ort; for LiteRT give every module a .tflite form"} {
 		if code != 1 || !strings.Contains(talk, want) {
 			t.Errorf("exit code %d, no %q in\n%s", code, want, talk)
 		}

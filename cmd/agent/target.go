@@ -240,11 +240,13 @@ func (o *benchOptions) handOn(flags *pflag.FlagSet, plan *benchmarks.Plan) (file
 	}
 	if o.Plan != "" {
 		for _, f := range plan.ModuleFiles() {
-			if !filepath.IsLocal(f.File) {
-				return nil, nil, hint.Wrap(fmt.Errorf("plan %s names the module %s, outside of the plan's folder", o.Plan, f.File),
-					"make the plan in the space's folder or one above it, so that they can be pushed together")
+			for _, form := range f.Forms() {
+				if !filepath.IsLocal(form.File) {
+					return nil, nil, hint.Wrap(fmt.Errorf("plan %s names the module %s, outside of the plan's folder", o.Plan, form.File),
+						"make the plan in the space's folder or one above it, so that they can be pushed together")
+				}
+				files[filepath.ToSlash(form.File)] = filepath.Join(filepath.Dir(o.Plan), form.File)
 			}
-			files[filepath.ToSlash(f.File)] = filepath.Join(filepath.Dir(o.Plan), f.File)
 		}
 		for _, m := range plan.Models {
 			if m.File == "" {

@@ -70,7 +70,7 @@ func (o *exportOptions) run(_ context.Context, env cli.Env, args []string) error
 	if err != nil {
 		return err
 	}
-	g, err := benchmarks.Build(chain, benchmarks.BuildOptions{Seed: o.seed, Modules: space.ModulesOf(sp)})
+	g, err := benchmarks.Build(chain, benchmarks.BuildOptions{Seed: o.seed, Modules: space.ModulesOf(sp), LiteRT: filepath.Ext(o.out) == ".tflite"})
 	if err != nil {
 		return err
 	}

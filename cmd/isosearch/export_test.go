@@ -48,7 +48,7 @@ func TestExport(t *testing.T) {
 	}{
 		{"drawn weights", []string{"--space", tinyTwo, "-o", out}, 0, ""},
 		{"and as .tflite", []string{"--space", tinyTwo, "-o", filepath.Join(dir, "net.tflite")}, 0, ""},
-		{"modules are ONNX", []string{"--space", modules, "-o", filepath.Join(dir, "net2.tflite")}, 1, "a module is an ONNX file"},
+		{"modules without such forms", []string{"--space", modules, "-o", filepath.Join(dir, "net2.tflite")}, 1, "it has no .tflite form"},
 		{"another space's", []string{"--space", modules, "-o", out, "plain:1:int8|skip:fp32"}, 1, "has 2 layers"},
 		{"no networks", []string{"--space", table, "-o", out}, 2, "not a space of networks"},
 		{"no format", []string{"--space", modules, "-o", filepath.Join(dir, "net")}, 2, "ends in .onnx or .tflite"},

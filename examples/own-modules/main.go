@@ -19,7 +19,9 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "usage: go run ./examples/own-modules FOLDER")
 		return 2
 	}
-	if err := modulespace.Example().Write(args[0]); err != nil {
+	s := modulespace.Example()
+	s.TFLite = true
+	if err := s.Write(args[0]); err != nil {
 		fmt.Fprintf(os.Stderr, "own-modules: error: %v\n", err)
 		return 1
 	}

@@ -265,6 +265,9 @@ func (d *decoder) model(root table, key string) (*Model, error) {
 			}
 		}
 		m.Tensors = append(m.Tensors, t.tensor(data))
+		if what := t.beyondTensor(); what != "" {
+			m.Unkept = append(m.Unkept, fmt.Sprintf("tensor %d %.80q %s", i, m.Tensors[i].Name, what))
+		}
 	}
 	m.Inputs, m.Outputs = g.int32s(1), g.int32s(2)
 	codes := root.tables(1)
@@ -274,6 +277,9 @@ func (d *decoder) model(root table, key string) (*Model, error) {
 			fail("operator %d: no operator code %d among %d", i, n, len(codes))
 		}
 		m.Operators = append(m.Operators, t.operator(codes[n]))
+		if what := t.beyondOperator(); what != "" {
+			m.Unkept = append(m.Unkept, fmt.Sprintf("operator %d %v has %s", i, m.Operators[i].Code, what))
+		}
 	}
 	m.InputNames, m.OutputNames = m.names(m.Inputs, entry.in), m.names(m.Outputs, entry.out)
 	return m, nil
@@ -331,7 +337,7 @@ func (t table) operator(code table) Operator {
 		return op
 	}
 	o := t.d.table(p)
-	if op.Options.Type == ReshapeOptions {
+	if op.Options.Type == ReshapeOptions || op.Options.Type == SqueezeOptions {
 		op.Options.NewShape = o.int32s(0)
 	}
 	for slot, f := range fields {
@@ -353,4 +359,52 @@ func (t table) operator(code table) Operator {
 		}
 	}
 	return op
+}
+
+// has reports that a vector or string of the slot has elements.
+func (t table) has(slot int) bool {
+	_, n := t.vector(slot, 1)
+	return n > 0
+}
+
+// beyondTensor says what the table holds besides what Tensor does.
+func (t table) beyondTensor() string {
+	switch {
+	case t.byte(5, 0) != 0:
+		return "keeps its elements from one inference to the next"
+	case t.field(6) != 0:
+		return "is sparse"
+	case t.has(9):
+		return "is of a variant type"
+	}
+	if p := t.field(4); p != 0 && t.d.table(p).byte(4, 0) != 0 {
+		return "is quantised in a way of its own"
+	}
+	return ""
+}
+
+// beyondOperator says what the table holds besides what Operator does. A table of options
+// without a field says no more than that it is there.
+func (t table) beyondOperator() string {
+	switch {
+	case t.has(5) || t.field(9) != 0:
+		return "custom options"
+	case t.has(7) || t.has(8):
+		return "tensors of its own"
+	case t.field(12) != 0 && t.d.table(t.field(12)).len > 4:
+		return fmt.Sprintf("options of the second kind, %d", t.byte(11, 0))
+	}
+	p := t.field(4)
+	if p == 0 {
+		return ""
+	}
+	kind := OptionsType(t.byte(3, 0))
+	o, fields := t.d.table(p), optionFields[kind]
+	for slot := range (o.len - 4) / 2 {
+		if o.field(slot) == 0 || slot < len(fields) && fields[slot].kind != kindUnused || slot == 0 && (kind == ReshapeOptions || kind == SqueezeOptions) {
+			continue
+		}
+		return fmt.Sprintf("options (table %d, field %d) that are not known here", kind, slot)
+	}
+	return ""
 }

@@ -22,6 +22,10 @@ type Model struct {
 	// was read: Encode does not look at them.
 	Signatures []string
 	Subgraph   int
+	// Unkept says what of the file this form does not hold, so that writing it again would
+	// lose it: options of tables that are not listed here, state, sparsity. Encode does not
+	// look at it.
+	Unkept []string
 }
 
 // InputName returns the name that the signature gives the model's i-th input.
@@ -72,7 +76,7 @@ type Operator struct {
 type Options struct {
 	Type   OptionsType
 	Values map[string]float64
-	// NewShape is the one list among the options (ReshapeOptions).
+	// NewShape is the one list among the options (ReshapeOptions; of SqueezeOptions the axes).
 	NewShape []int32
 }
 

@@ -13,7 +13,7 @@ func (o Op) String() string {
 // OptionsType names an options table (schema union BuiltinOptions).
 type OptionsType uint8
 
-// The options tables isocost writes.
+// The options tables isocost writes, or copies.
 const (
 	NoOptions                    OptionsType = 0
 	Conv2DOptions                OptionsType = 1
@@ -23,6 +23,7 @@ const (
 	SoftmaxOptions               OptionsType = 9
 	ConcatenationOptions         OptionsType = 10
 	AddOptions                   OptionsType = 11
+	L2NormOptions                OptionsType = 12
 	ResizeBilinearOptions        OptionsType = 15
 	ReshapeOptions               OptionsType = 17
 	SpaceToDepthOptions          OptionsType = 19
@@ -33,12 +34,16 @@ const (
 	ReducerOptions               OptionsType = 27
 	SubOptions                   OptionsType = 28
 	DivOptions                   OptionsType = 29
+	SqueezeOptions               OptionsType = 30
 	StridedSliceOptions          OptionsType = 32
 	SplitOptions                 OptionsType = 35
 	CastOptions                  OptionsType = 37
 	DequantizeOptions            OptionsType = 38
+	ArgMaxOptions                OptionsType = 40
 	SliceOptions                 OptionsType = 48
 	TransposeConvOptions         OptionsType = 49
+	PackOptions                  OptionsType = 59
+	UnpackOptions                OptionsType = 64
 	SquareOptions                OptionsType = 66
 	SplitVOptions                OptionsType = 79
 	DepthToSpaceOptions          OptionsType = 94
@@ -85,6 +90,11 @@ var optionFields = map[OptionsType][]optionField{
 	// Slots 0 and 1 held the new size before it became an input.
 	ResizeBilinearOptions: {{"", kindUnused, 0}, {"", kindUnused, 0}, {"align_corners", kindBool, 0}, {"half_pixel_centers", kindBool, 0}},
 	ReshapeOptions:        {{"", kindUnused, 0}}, // new_shape: Options.NewShape
+	SqueezeOptions:        {{"", kindUnused, 0}}, // squeeze_dims: Options.NewShape
+	L2NormOptions:         {{"fused_activation_function", kindInt8, 0}},
+	ArgMaxOptions:         {{"output_type", kindInt8, 0}},
+	PackOptions:           {{"values_count", kindInt32, 0}, {"axis", kindInt32, 0}},
+	UnpackOptions:         {{"num", kindInt32, 0}, {"axis", kindInt32, 0}},
 	SpaceToDepthOptions:   {{"block_size", kindInt32, 0}},
 	MulOptions:            {{"fused_activation_function", kindInt8, 0}},
 	PadOptions:            {},

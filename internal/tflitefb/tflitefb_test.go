@@ -194,3 +194,36 @@ func TestSignaturesAreRead(t *testing.T) {
 		t.Errorf("%v: %+v", err, got)
 	}
 }
+
+// What a copy would lose is said: the option tables here hold a field more than they do.
+func TestDecodeSaysWhatItDoesNotKeep(t *testing.T) {
+	one := func(o Options) *Model {
+		return &Model{Inputs: []int32{0}, Outputs: []int32{1}, Tensors: []Tensor{{Name: "x", Shape: []int32{1}}, {Name: "y", Shape: []int32{1}}},
+			Operators: []Operator{{Code: Squeeze, Version: 1, Inputs: []int32{0}, Outputs: []int32{1}, Options: o}}}
+	}
+	for name, c := range map[string]struct {
+		options Options
+		known   []optionField // what the table is taken for
+		want    int
+	}{
+		"a list":           {Options{Type: SqueezeOptions, NewShape: []int32{0}}, optionFields[SqueezeOptions], 0},
+		"known fields":     {Options{Type: PackOptions, Values: map[string]float64{"axis": 3}}, optionFields[PackOptions], 0},
+		"a further field":  {Options{Type: PackOptions, Values: map[string]float64{"axis": 3}}, optionFields[PackOptions][:1], 1},
+		"an empty table":   {Options{Type: TransposeOptions}, nil, 0},
+		"an unknown table": {Options{Type: PackOptions, Values: map[string]float64{"axis": 3}}, nil, 1},
+	} {
+		data, err := Encode(one(c.options))
+		if err != nil {
+			t.Fatal(err)
+		}
+		was := optionFields[c.options.Type]
+		if optionFields[c.options.Type] = c.known; c.known == nil {
+			delete(optionFields, c.options.Type)
+		}
+		m, err := Decode(data)
+		optionFields[c.options.Type] = was
+		if err != nil || len(m.Unkept) != c.want {
+			t.Errorf("%s: %v, %v", name, m.Unkept, err)
+		}
+	}
+}

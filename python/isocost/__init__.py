@@ -16,7 +16,7 @@ from .records import Records
 from .run import Run
 from .search import search
 from .serve import serve
-from .space import Space
+from .space import Part, Space
 from .table import Table
 from .tabular import tabular
 from .tensor import Tensor, price_tensor
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Arch", "Evaluator", "ExpectedCost", "IsocostError", "Layer", "Prediction", "ProgramError", "Records", "Run", "Space", "Table", "Tensor",
+    "Arch", "Evaluator", "ExpectedCost", "IsocostError", "Layer", "Part", "Prediction", "ProgramError", "Records", "Run", "Space", "Table", "Tensor",
     "compose", "evaluator", "predict", "price_tensor", "search", "serve", "tabular",
 ]
 

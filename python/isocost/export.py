@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import tempfile
 import warnings
 from dataclasses import dataclass, field
@@ -16,11 +17,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from .errors import IsocostError
+from . import programs
+from .errors import IsocostError, ProgramError
 from .quantise import Signs, quantised
+from .space import Part
 
 if TYPE_CHECKING:
-    from .space import Choices, Fixed, Space
+    from .space import Choices, Converter, Fixed, Space
 
 __all__ = ["save"]
 
@@ -38,6 +41,8 @@ class Files:
     folder: Path
     hashes: dict[str, str]  # path below the folder → SHA-256
     own_ranges: bool  # int8 ranges are each module's own, by samples that matter
+    tflite: "Converter | None" = None
+    converted: dict[str, str] = field(default_factory=dict)  # path of an ONNX file → that of its .tflite form
     int8: dict[tuple[str, Signs], bytes] = field(default_factory=dict)  # by the hash of the fp32 form, unless own_ranges
 
     def add(self, data: bytes, suffix: str = ".onnx") -> str:
@@ -49,8 +54,31 @@ class Files:
         (self.folder / path).write_bytes(data)
         return path
 
+    def form(self, where: str, data: bytes, part: Part) -> str:
+        """A module's form in YAML: the path of its ONNX file, and of its .tflite form where there is a converter."""
+        path = self.add(data)
+        if self.tflite is None:
+            return path
+        if path not in self.converted:
+            try:
+                made = self.tflite(part)
+                self.converted[path] = self.add(made if isinstance(made, bytes) else Path(made).read_bytes(), ".tflite")
+            except Exception as err:
+                raise IsocostError(f"{where}: its .tflite form: {type(err).__name__}: {err}") from err
+        return f"{{onnx: {path}, tflite: {self.converted[path]}}}"
 
-def save(space: "Space", folder: Path, calibration: "np.ndarray[Any, Any] | None") -> Path:
+    def check(self) -> None:
+        """Holds the .tflite forms against the ONNX files, and puts the default together of them."""
+        if self.tflite is None:
+            return
+        try:
+            programs.run("isosearch", ["export", "--space", self.folder / "space.yaml", "-o", self.folder / "default.tflite"])
+        except ProgramError as err:
+            what = Exception.__str__(err)  # without where the files lie for now
+            raise IsocostError(re.sub(rf"{re.escape(str(self.folder))}/space\.yaml(:\d+)?: ", "", what), err.hint) from None
+
+
+def save(space: "Space", folder: Path, calibration: "np.ndarray[Any, Any] | None", tflite: "Converter | None") -> Path:
     """See Space.save."""
     if not space.layers:
         raise IsocostError(f"space {space.name} has no layers")
@@ -60,7 +88,7 @@ def save(space: "Space", folder: Path, calibration: "np.ndarray[Any, Any] | None
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Written aside and swapped in whole.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".isocost-") as aside:
-        files = Files(Path(aside), {}, calibration is not None)
+        files = Files(Path(aside), {}, calibration is not None, tflite)
         (files.folder / "modules").mkdir()
         text, x = _yaml_fixed("stem", space, space.stems, files, x)
         text += "layers:\n"
@@ -74,6 +102,7 @@ def save(space: "Space", folder: Path, calibration: "np.ndarray[Any, Any] | None
         head = f"format: isocost/space/v1\nkind: modules\nname: {space.name}\ninput: {{channels: {c}, height: {h}, width: {w}}}\nfiles:\n"
         head += "".join(f"  {path}: {sha}\n" for path, sha in sorted(files.hashes.items()))
         (files.folder / "space.yaml").write_text(head + text, encoding="utf-8")
+        files.check()
         _swap(files.folder, folder)
     return folder / "space.yaml"
 
@@ -107,8 +136,8 @@ def _yaml_fixed(what: str, space: "Space", parts: "list[Fixed]", files: Files, x
         where = f"{what} {f.name!r}"
         module = _made(where, lambda f=f: space._exported(f.make))  # type: ignore[misc]
         y = _run(where, module, x)
-        path = files.add(_export(where, module, x, "fp32", files, Signs(True, True)))
-        text += f"  - {{name: {f.name}, out: {list(y.shape[1:])}, form: {path}}}\n"
+        form = files.form(where, _export(where, module, x, "fp32", files, Signs(True, True)), Part(f.name, "", None, "fp32", module, x))
+        text += f"  - {{name: {f.name}, out: {list(y.shape[1:])}, form: {form}}}\n"
         x = y
     return text, x
 
@@ -165,21 +194,15 @@ def _tried(space: "Space", layer: "Choices", x: torch.Tensor) -> list[Tried]:
     return tried
 
 
-def _form(layer: "Choices", t: Tried, precision: str, files: Files, x: torch.Tensor, signs: Signs) -> Any:
+def _form(layer: "Choices", t: Tried, precision: str, files: Files, x: torch.Tensor, signs: Signs) -> str:
     where = f"{t.where}, {precision}"
-    path = files.add(_export(where, t.module, x, precision, files, signs))
-    if layer.tflite is None:
-        return path
-    source = Path(layer.tflite(t.choice, layer.widths[t.width] if layer.widths else None, precision))
-    try:
-        return {"onnx": path, "tflite": files.add(source.read_bytes(), ".tflite")}
-    except OSError as err:
-        raise IsocostError(f"{where}: its .tflite form: {err}") from None
+    part = Part(layer.name, t.choice, layer.widths[t.width] if layer.widths else None, precision, t.module, x)
+    return files.form(where, _export(where, t.module, x, precision, files, signs), part)
 
 
-def _flow(forms: dict[str, Any]) -> str:
+def _flow(forms: dict[str, str]) -> str:
     """A mapping in one line of YAML."""
-    return "{" + ", ".join(f"{p}: {f if isinstance(f, str) else _flow(f)}" for p, f in forms.items()) + "}"
+    return "{" + ", ".join(f"{p}: {f}" for p, f in forms.items()) + "}"
 
 
 def _made(where: str, make: Any) -> nn.Module:
@@ -208,28 +231,20 @@ def _run(where: str, module: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 
 def _export(where: str, module: nn.Module, x: torch.Tensor, precision: str, files: Files, signs: Signs) -> bytes:
-    """The module as the bytes of an ONNX file; equal modules have equal bytes."""
+    """The module as the bytes of an ONNX file; equal modules have equal bytes.
+
+    Its batch is open where the module takes any, else 1.
+    """
     import onnx
 
+    plain, batched = _traced(where, module, x, batched=True), True
+    if not _takes_two(module, plain, x):
+        plain, batched = _traced(where, module, x, batched=False), False
+    _same(where, module, plain, x)
     if precision in ("fp16", "bf16"):
         kind = torch.float16 if precision == "fp16" else torch.bfloat16
-        module, x = _cast(module, kind), x.to(kind)
-    buffer = io.BytesIO()
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # what the trace froze is found out below, where it matters
-            torch.onnx.export(module, (x[:1],), buffer, dynamo=False, opset_version=OPSET, input_names=["x"], output_names=["y"])
-    except Exception as err:
-        text = str(err).strip().splitlines()
-        raise IsocostError(
-            f"{where}: it cannot be exported: {type(err).__name__}: {text[0] if text else ''}",
-            "operators that ONNX has, and no shape or branch that depends on the data",
-        ) from err
-    model = onnx.load_from_string(buffer.getvalue())
-    plain = normalised(model)
-    if precision in ("fp32", "int8"):
-        _same(where, module, plain, x)
-    if precision != "int8":
+        return _traced(where, _cast(module, kind), x.to(kind), batched=batched)
+    if precision == "fp32":
         return plain
     # Where the samples are arbitrary, modules that are equal in float are equal in int8 too,
     # one file and one measurement, wherever they stand.
@@ -242,19 +257,59 @@ def _export(where: str, module: nn.Module, x: torch.Tensor, precision: str, file
     return files.int8[key]
 
 
-def _same(where: str, module: nn.Module, data: bytes, x: torch.Tensor) -> None:
-    """Raises IsocostError unless the file computes what the module does, on ordinary inputs and on odd ones."""
+def _traced(where: str, module: nn.Module, x: torch.Tensor, *, batched: bool) -> bytes:
+    """The module as torch exports it: of one sample, or of a batch left open."""
+    import onnx
+
+    axes = {"x": {0: "N"}, "y": {0: "N"}} if batched else None
+    buffer = io.BytesIO()
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # what the trace froze is found out below, where it matters
+            torch.onnx.export(module, (x[:1],), buffer, dynamo=False, opset_version=OPSET, input_names=["x"], output_names=["y"], dynamic_axes=axes)
+    except Exception as err:
+        text = str(err).strip().splitlines()
+        raise IsocostError(
+            f"{where}: it cannot be exported: {type(err).__name__}: {text[0] if text else ''}",
+            "operators that ONNX has, and no shape or branch that depends on the data",
+        ) from err
+    return normalised(onnx.load_from_string(buffer.getvalue()))
+
+
+def _session(data: bytes) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    for name, sample in (("an ordinary input", x[:1]), ("negative inputs", -x[:1].abs()), ("zeros", torch.zeros_like(x[:1])), ("large inputs", 100 * x[-1:])):
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def _near(got: "np.ndarray[Any, Any]", want: "np.ndarray[Any, Any]") -> bool:
+    return got.shape == want.shape and np.allclose(got, want, rtol=1e-3, atol=1e-4 * max(1.0, float(np.abs(want).max())))
+
+
+def _takes_two(module: nn.Module, data: bytes, x: torch.Tensor) -> bool:
+    """Whether the file computes of two samples what the module computes of each."""
+    two = torch.cat([x[:1], x[-1:]])
+    try:
+        with torch.no_grad():
+            want = torch.cat([module(two[:1]), module(two[1:])]).numpy()
+        got = _session(data).run(None, {"x": two.numpy()})[0]
+    except Exception:  # it has the number of samples somewhere as a constant, or depends on the data
+        return False
+    return _near(got, want)
+
+
+def _same(where: str, module: nn.Module, data: bytes, x: torch.Tensor) -> None:
+    """Raises IsocostError unless the file computes what the module does, on ordinary inputs and on odd ones."""
+    session = _session(data)
+    ordinary = [("an ordinary input", x[i : i + 1]) for i in range(min(len(x), SAMPLES))]
+    for name, sample in [*ordinary, ("negative inputs", -x[:1].abs()), ("zeros", torch.zeros_like(x[:1])), ("large inputs", 100 * x[-1:])]:
         with torch.no_grad():
             want = module(sample).numpy()
         got = session.run(None, {"x": sample.numpy()})[0]
-        if got.shape != want.shape or not np.allclose(got, want, rtol=1e-3, atol=1e-4 * max(1.0, float(np.abs(want).max()))):
+        if not _near(got, want):
             raise IsocostError(f"{where}: exported, it computes something else on {name}", "no shape or branch may depend on the data: an export keeps the one it saw")
 
 

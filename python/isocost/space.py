@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
@@ -13,9 +13,10 @@ from .errors import IsocostError
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from torch import nn
 
-__all__ = ["Space", "current"]
+__all__ = ["Part", "Space", "current"]
 
 #: Makes a module: of a width where the layer has widths, of nothing where not. A module stands for itself.
 Factory = Callable[..., "nn.Module"]
@@ -49,11 +50,26 @@ class Choices:
     precisions: tuple[str, ...]
     skip: bool
     default: Layer
-    tflite: Callable[[str, int | None, str], "str | os.PathLike[str]"] | None = field(default=None, compare=False)
 
     def make(self, choice: str, width: int) -> "nn.Module":
         """The module of a choice at the width of an index."""
         return _make(self.choices[choice], (self.widths[width],) if self.widths else ())
+
+
+@dataclass(frozen=True)
+class Part:
+    """A module as it is written, for a converter to another format (:meth:`Space.save`)."""
+
+    name: str  #: of the layer, the stem or the head
+    choice: str  #: "" of a stem or a head
+    width: int | None  #: None where there is none
+    precision: str  #: such as ``fp32`` or ``int8``, to which the converter quantises
+    module: "nn.Module"  #: in evaluation mode, float32, with the weights of the files
+    samples: "torch.Tensor"  #: what it is handed: (n, channels, height, width), float32
+
+
+#: Makes a ``.tflite`` file of a part: its path, or its bytes.
+Converter = Callable[[Part], "str | os.PathLike[str] | bytes"]
 
 
 class Space:
@@ -103,7 +119,6 @@ class Space:
         skip: bool = False,
         name: str = "",
         default: tuple[str, int] | str | None = None,
-        tflite: Callable[[str, int | None, str], "str | os.PathLike[str]"] | None = None,
     ) -> None:
         """Adds a mutable layer.
 
@@ -111,7 +126,6 @@ class Space:
         precisions: of fp32, fp16, bf16 and int8, which onnxruntime quantises.
         skip: a further choice, nothing at all, where the shape stays.
         default: (choice, width) of the anchor; the first choice and the widest width where left out.
-        tflite: of (choice, width, precision) the path of that module as ``.tflite``, to be kept beside it.
         """
         label = _name(name or f"layer{len(self.layers)}", "layer")
         if self.heads:
@@ -136,7 +150,7 @@ class Space:
         if width is not None and width not in grid:
             raise ValueError(f"layer {label!r}: default width {width} is none of {list(grid)}")
         index = grid.index(width) if width is not None else max(len(grid) - 1, 0)
-        self.layers.append(Choices(label, own, grid, ordered, skip, Layer(choice, index, ordered[0]), tflite))
+        self.layers.append(Choices(label, own, grid, ordered, skip, Layer(choice, index, ordered[0])))
 
     @property
     def default(self) -> Arch:
@@ -176,18 +190,21 @@ class Space:
             net.add_module(_attribute(f.name), self._exported(f.make) if exported else _make(f.make, ()))
         return net.eval() if exported else net
 
-    def save(self, folder: str | os.PathLike[str], *, calibration: "np.ndarray | None" = None) -> Path:
+    def save(self, folder: str | os.PathLike[str], *, calibration: "np.ndarray | None" = None, tflite: Converter | None = None) -> Path:
         """Writes ``space.yaml`` (kind: modules, docs/formats/space.md) and one ONNX file per different module.
 
         calibration: inputs, shape (n, channels, height, width), on which int8 ranges are settled; 8
         Gaussian ones where left out, which times need no better than. Modules of equal content are
-        one file. Returns the path of space.yaml. Raises IsocostError that names layer, choice and
+        one file. A file takes any batch, unless its module does only one sample at a time.
+        tflite: makes the ``.tflite`` form of a :class:`Part`, for LiteRT; it is asked once for each
+        different module. Shapes, order of channels first or last, and float32 or int8 ends are
+        checked against the ONNX form, by ``isosearch``. Returns the path of space.yaml. Raises IsocostError that names layer, choice and
         width for a module that does not fit, changes the interface or cannot be exported; nothing
         is written then.
         """
         from .export import save
 
-        return save(self, Path(folder), calibration)
+        return save(self, Path(folder), calibration, tflite)
 
     def _exported(self, make: Callable[[], "nn.Module"]) -> "nn.Module":
         """A module with the exported weights: equal modules have equal ones, so that they are one file."""

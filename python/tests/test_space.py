@@ -8,6 +8,7 @@ import math
 import re
 import subprocess
 
+import numpy as np
 import pytest
 
 import isocost
@@ -42,6 +43,15 @@ def make(first=("int8", "fp32"), **last):
         space.layer({"block": lambda w: Block(8, 8, 1, w), "conv": lambda w: nn.Conv2d(8, 8, 3, 1, 1)}, widths=[8, 16], precisions=first, skip=True)
     space.layer(**{"choices": {"block": lambda w: Block(8, 12, 2, w)}, "widths": [8, 16], "precisions": ["fp32", "int8"], **last})
     space.head(lambda: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 4)), name="classifier")
+    return space
+
+
+def odd(**last):
+    """The stem and a last layer as given."""
+    torch.manual_seed(7)
+    space = isocost.Space("odd", input=(3, 16, 16))
+    space.stem(nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU()))
+    space.layer(**{"choices": {"block": lambda w: Block(8, 12, 2, w)}, "widths": [8, 16], "name": "layer2", **last})
     return space
 
 
@@ -242,7 +252,7 @@ class Branches(nn.Module):
 )
 def test_what_does_not_fit_is_named(tmp_path, last, want):
     with pytest.raises(IsocostError, match=want):
-        make(first=["fp32"], **last).save(tmp_path / "s")
+        odd(**last).save(tmp_path / "s")
     assert not list(tmp_path.iterdir())
 
 
@@ -264,12 +274,82 @@ def test_declarations_are_checked(last, want):
         make(**last)
 
 
-def test_tflite_forms_are_kept(tmp_path):
-    def form(choice, width, precision):
-        path = tmp_path / f"{choice}{width}{precision}.tflite"
-        path.write_bytes(path.name.encode())
-        return path
+def test_a_file_takes_any_batch(saved):
+    """Alone, in int8 too; a module that does one sample alone is kept at that."""
+    space, path = saved
+    x = torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(3)).numpy()
+    for key in ("block:1:fp32|conv:fp32|block:1:fp32", "block:1:int8|conv:int8|block:int8"):
+        whole = compose(path, Arch.parse(key), x)
+        assert whole == pytest.approx(np.concatenate([compose(path, Arch.parse(key), x[i : i + 1]) for i in range(3)]), rel=1e-4, abs=1e-4)
 
-    path = make(first=["fp32"], tflite=form).save(tmp_path / "s")
-    assert len(list((path.parent / "modules").glob("*.tflite"))) == 4
-    assert re.search(r"8: {fp32: {onnx: modules/\w+.onnx, tflite: modules/\w+.tflite}, int8:", path.read_text())
+
+class One(nn.Module):
+    """Traced, it has the number of samples as a constant."""
+
+    def forward(self, x):
+        return x.reshape(int(x.shape[0]), 8, 64).mul(2).reshape(int(x.shape[0]), 8, 8, 8)[:, :, ::2, ::2].repeat(1, 2, 1, 1)[:, :12]
+
+
+def test_a_module_of_one_sample_is_of_batch_1(tmp_path):
+    import onnx
+
+    path = odd(choices={"one": lambda: One(), "many": lambda: Block(8, 12, 2, 8)}, widths=[]).save(tmp_path / "s")
+    batches = {c: onnx.load(path.parent / re.search(rf"{c}: {{fp32: (\S+)}}", path.read_text())[1]).graph.input[0].type.tensor_type.shape.dim[0] for c in ("one", "many")}
+    assert batches["one"].dim_value == 1 and batches["many"].dim_param
+
+
+def plain():
+    """A space of what tflitefile converts."""
+    torch.manual_seed(7)
+    space = isocost.Space("lite", input=(3, 16, 16))
+    space.stem(lambda: nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU()))
+    for _ in range(2):
+        space.layer({"a": lambda w: nn.Sequential(nn.Conv2d(8, w, 1), nn.ReLU(), nn.Conv2d(w, 8, 3, 1, 1)), "b": lambda w: nn.Conv2d(8, 8, 3, 1, 1)}, widths=[8, 16], skip=True)
+    space.head(lambda: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)))
+    return space
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_tflite_forms_are_one_network(tmp_path, first):
+    """Converted once for each different module, checked, and composed to what the model computes."""
+    import tflitefile
+
+    space, asked = plain(), []
+
+    def form(part):
+        asked.append((part.name, part.choice, part.width, part.precision))
+        return tflitefile.convert(part.module, part.samples.shape[1:], first)
+
+    path = space.save(tmp_path / "s", tflite=form)
+    # Both layers are the same, and b has no width.
+    assert asked == [("stem", "", None, "fp32"), ("layer0", "a", 8, "fp32"), ("layer0", "a", 16, "fp32"), ("layer0", "b", 8, "fp32"), ("head", "", None, "fp32")]
+    assert len(list((path.parent / "modules").glob("*.tflite"))) == 5
+    x = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(3))
+    for key in ("a:1:fp32|b:fp32", "skip:fp32|a:fp32"):
+        with torch.no_grad():
+            want = space.build(Arch.parse(key), exported=True)(x).numpy().ravel()
+        net = isocost.compose(path, key, tmp_path / "net.tflite")
+        # The network has its channels last: what stood around a module has gone.
+        assert tflitefile.run(net, x.permute(0, 2, 3, 1).numpy(), 4) == pytest.approx(want, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "form, want",
+    [
+        (lambda part: b"no model", r'module "stem" .*not a valid .tflite model'),
+        (lambda part: "nowhere.tflite", r"stem 'stem': its .tflite form: FileNotFoundError"),
+        (lambda part: 1 / 0, r"stem 'stem': its .tflite form: ZeroDivisionError"),
+        (lambda part: other(part, nn.Conv2d(8, 8, 3, 2, 1)), r'layer "layer0", choice "a", width 8, fp32 .*: it turns \[1 8 8 8\] into \[1 4 4 8\], the ONNX form \[8 8 8\] into \[8 8 8\]'),
+    ],
+)
+def test_tflite_forms_that_do_not_fit_are_named(tmp_path, form, want):
+    with pytest.raises(IsocostError, match=want):
+        plain().save(tmp_path / "s", tflite=form)
+    assert not list(tmp_path.iterdir())
+
+
+def other(part, module):
+    """The right form of all but choice a."""
+    import tflitefile
+
+    return tflitefile.convert(module if part.choice == "a" else part.module, part.samples.shape[1:])

@@ -314,7 +314,9 @@ func (a *Agent) bench(ctx context.Context, args []string) ([]byte, error) {
 // modules are the space's, with files in a folder of the plan's own: a plan is pushed to
 // another device with what lies beside it.
 func (a *Agent) modules() *benchmarks.Library {
-	own, _ := space.ModulesOf(a.Space).Named(func(f benchmarks.ModuleFile) (string, error) { return "modules/" + f.SHA256 + ".onnx", nil })
+	own, _ := space.ModulesOf(a.Space).Named(func(f benchmarks.ModuleForm) (string, error) {
+		return "modules/" + f.SHA256 + filepath.Ext(f.File), nil
+	})
 	return own
 }
 
@@ -328,20 +330,22 @@ func (a *Agent) copyModules(plan *benchmarks.Plan) error {
 		return err
 	}
 	for _, f := range files {
-		to := filepath.Join(a.Dir, filepath.FromSlash(f.File))
-		if sum, err := filehash.SHA256(to); err == nil && sum == f.SHA256 {
-			continue
-		}
 		from, err := space.ModulesOf(a.Space).Of(benchmarks.Chain{f.Key})
 		if err != nil {
 			return err
 		}
-		data, err := os.ReadFile(from[0].File)
-		if err != nil {
-			return err
-		}
-		if err := atomicfile.Write(to, data, 0o644); err != nil {
-			return err
+		for i, form := range f.Forms() {
+			to := filepath.Join(a.Dir, filepath.FromSlash(form.File))
+			if sum, err := filehash.SHA256(to); err == nil && sum == form.SHA256 {
+				continue
+			}
+			data, err := os.ReadFile(from[0].Forms()[i].File)
+			if err != nil {
+				return err
+			}
+			if err := atomicfile.Write(to, data, 0o644); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

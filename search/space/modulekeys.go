@@ -1,6 +1,7 @@
 package space
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -9,8 +10,12 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/graph"
 	"github.com/isocost/isocost/benchmarks/onnxmodule"
 	"github.com/isocost/isocost/benchmarks/onnxwriter"
+	"github.com/isocost/isocost/benchmarks/tflitemodule"
+	"github.com/isocost/isocost/benchmarks/tflitewriter"
+	"github.com/isocost/isocost/internal/tflitefb"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -18,13 +23,18 @@ import (
 func (m *Modules) keys(r *reader, folder string) {
 	add := func(op lut.Op, f moduleForm) {
 		file := benchmarks.ModuleFile{Key: op, File: filepath.Join(folder, filepath.FromSlash(f.path)), SHA256: f.ONNX}
-		if err := m.lib.Add(file, m.forms[f.ONNX]); err != nil {
+		lite := m.lite[f.content()]
+		if lite != nil {
+			file.TFLite = &benchmarks.ModuleForm{File: filepath.Join(folder, filepath.FromSlash(f.lite)), SHA256: f.TFLite,
+				ChannelsFirst: lite.Order == tflitemodule.ChannelsFirst}
+		}
+		if err := m.lib.Add(file, m.forms[f.ONNX], lite); err != nil {
 			r.fail(&yaml.Node{Line: f.line}, "", "%v", err)
 		}
 	}
 	fixed := func(parts []moduleFixed) {
 		for _, f := range parts {
-			op := benchmarks.ModuleKey(f.Name, benchmarks.ModuleID([][]string{{f.Form.ONNX}}), f.Precision, m.forms[f.Form.ONNX], 1)
+			op := benchmarks.ModuleKey(f.Name, benchmarks.ModuleID([][]string{{f.Form.content()}}), f.Precision, m.forms[f.Form.ONNX], 1)
 			add(op, f.Form)
 			m.parts = append(m.parts, modulePart{layer: -1, op: op})
 		}
@@ -60,7 +70,7 @@ func (c *moduleChoice) identity(l *moduleLayer) (id string, widths []int) {
 	for w, forms := range c.Forms {
 		var sums []string
 		for _, f := range forms {
-			sums = append(sums, f.ONNX)
+			sums = append(sums, f.content())
 		}
 		first := slices.IndexFunc(c.Forms[:w], func(g []moduleForm) bool { return sameFiles(g, forms) })
 		switch {
@@ -84,7 +94,7 @@ func (c *moduleChoice) identity(l *moduleLayer) (id string, widths []int) {
 
 // sameFiles says whether two widths are the same module in every precision.
 func sameFiles(a, b []moduleForm) bool {
-	return slices.EqualFunc(a, b, func(a, b moduleForm) bool { return a.ONNX == b.ONNX })
+	return slices.EqualFunc(a, b, func(a, b moduleForm) bool { return a.content() == b.content() })
 }
 
 // Name is the space's own name.
@@ -244,26 +254,82 @@ func (m *Modules) Files() []string {
 // Model is the network a as one ONNX model of batch 1: the nodes of its modules, one after
 // another. It fails like Lower, and where modules are of versions that do not go together.
 func (m *Modules) Model(a Arch) ([]byte, error) {
-	chain, err := m.Lower(a)
-	if err != nil {
-		return nil, err
-	}
-	g, err := benchmarks.Build(chain, benchmarks.BuildOptions{Modules: &m.lib})
+	g, err := m.graph(a, false)
 	if err != nil {
 		return nil, err
 	}
 	return onnxwriter.Write(g)
 }
 
-// Cautions are what fits and is still worth a word: neighbours in int8 that quantise the
-// tensor between them about different zeros, or one of which leaves it float. Between
-// grids of one zero ONNX Runtime leaves one conversion out; between these it does not, and
-// that is in no module's cost.
-func (m *Modules) Cautions() []string {
-	type end struct {
-		name string
-		grid *onnxmodule.Grid
+// TFLite is Model of the .tflite forms, nil where a module of the network has none.
+func (m *Modules) TFLite(a Arch) ([]byte, error) {
+	g, err := m.graph(a, true)
+	if err != nil {
+		return nil, err
 	}
+	data, err := tflitewriter.Write(g)
+	if errors.Is(err, tflitewriter.ErrNoForm) {
+		return nil, nil
+	}
+	return data, err
+}
+
+func (m *Modules) graph(a Arch, litert bool) (*graph.Graph, error) {
+	chain, err := m.Lower(a)
+	if err != nil {
+		return nil, err
+	}
+	return benchmarks.Build(chain, benchmarks.BuildOptions{Modules: &m.lib, LiteRT: litert})
+}
+
+// Cautions are what fits and is still worth a word: neighbours in int8 between which a
+// runtime converts once more, which is in no module's cost.
+//
+// ONNX Runtime leaves out a conversion between grids of one zero. In a .tflite model it is
+// left out between equal grids alone, so that the network computes what its files compute.
+func (m *Modules) Cautions() []string {
+	zeros := m.differing(func(op lut.Op) (in, out string, ok bool) {
+		x, err := m.lib.Module(op)
+		if err != nil {
+			return "", "", false
+		}
+		zero := func(g *onnxmodule.Grid) string {
+			if g == nil {
+				return ""
+			}
+			return fmt.Sprint(g.Zero)
+		}
+		return zero(x.InGrid), zero(x.OutGrid), true
+	})
+	grids := m.differing(func(op lut.Op) (in, out string, ok bool) {
+		x := m.lib.TFLite(op)
+		if x == nil {
+			return "", "", false
+		}
+		grid := func(q *tflitefb.Quant) string {
+			if q == nil {
+				return ""
+			}
+			return fmt.Sprint(q.Scale, q.Zero)
+		}
+		return grid(x.InGrid), grid(x.OutGrid), true
+	})
+	var out []string
+	if zeros != "" {
+		out = append(out, zeros+" quantise the tensor between them about different zeros: the conversion is in no module's cost; "+
+			"let all modules of an interface quantise it alike, symmetrically or calibrated on the same data")
+	}
+	if grids != "" {
+		out = append(out, "LiteRT: "+grids+" quantise the tensor between them on different scales: the conversion is in no module's cost, the calibration of a table takes it on average")
+	}
+	return out
+}
+
+// differing says how many pairs of int8 neighbours of how many hand on something else than
+// what is taken, or "" each, with an example; "" where none does. ends are what an operator
+// takes and hands on; it is not ok where nothing is known.
+func (m *Modules) differing(ends func(op lut.Op) (in, out string, ok bool)) string {
+	type end struct{ name, grid string }
 	pairs, differ, example := 0, 0, ""
 	var before []end
 	for _, p := range m.parts {
@@ -280,25 +346,24 @@ func (m *Modules) Cautions() []string {
 			}
 		}
 		for _, op := range ops {
-			x, err := m.lib.Module(op)
-			if err != nil || op.Precision != lut.INT8 {
+			in, out, ok := ends(op)
+			if !ok || op.Precision != lut.INT8 {
 				continue
 			}
 			for _, e := range before {
-				if pairs++; e.grid == nil || x.InGrid == nil || e.grid.Zero != x.InGrid.Zero {
+				if pairs++; e.grid == "" || e.grid != in {
 					differ++
 					example = fmt.Sprintf("%s and %s of %s", e.name, op.Attr("name"), name)
 				}
 			}
-			after = append(after[:len(after):len(after)], end{op.Attr("name"), x.OutGrid})
+			after = append(after[:len(after):len(after)], end{op.Attr("name"), out})
 		}
 		before = after
 	}
 	if differ == 0 {
-		return nil
+		return ""
 	}
-	return []string{fmt.Sprintf("%d of %d pairs of int8 neighbours quantise the tensor between them about different zeros (%s): the conversion is in no module's cost; "+
-		"let all modules of an interface quantise it alike, symmetrically or calibrated on the same data", differ, pairs, example)}
+	return fmt.Sprintf("%d of %d pairs of int8 neighbours (%s)", differ, pairs, example)
 }
 
 // Cells lists every key any architecture can ask for, without doubles, sorted by their

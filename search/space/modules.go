@@ -16,11 +16,12 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/onnxmodule"
+	"github.com/isocost/isocost/benchmarks/tflitemodule"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
 )
 
-// Modules is a space whose layers are modules in ONNX files: any network that can be cut
+// Modules is a space whose layers are modules in ONNX files, with .tflite forms or without: any network that can be cut
 // into parts with one tensor between neighbours.
 //
 // Width. The values of a layer's knob are the modules' business; the multiplier of a
@@ -32,7 +33,8 @@ type Modules struct {
 	spec  modulesSpec
 	hash  string
 	text  []byte
-	forms map[string]*onnxmodule.Module // by SHA-256
+	forms map[string]*onnxmodule.Module   // by SHA-256
+	lite  map[string]*tflitemodule.Module // by the content of a form
 	lib   benchmarks.Library
 	parts []modulePart
 	x0    Arch
@@ -66,7 +68,7 @@ func readModules(name string, data []byte, folder string, read func(path string)
 	if root == nil {
 		return nil, r.err()
 	}
-	m := &Modules{spec: *r.modules(root), forms: map[string]*onnxmodule.Module{}}
+	m := &Modules{spec: *r.modules(root), forms: map[string]*onnxmodule.Module{}, lite: map[string]*tflitemodule.Module{}}
 	if len(r.problems) == 0 {
 		m.build(r, read)
 	}
@@ -94,6 +96,7 @@ func OpenModules(path string) (*Modules, error) {
 // build reads the modules and checks that each fits where it stands.
 func (m *Modules) build(r *reader, read func(path string) ([]byte, error)) {
 	s := &m.spec
+	lite := liteForms{m: m, files: map[string][]byte{}}
 	for _, f := range s.files {
 		at := &yaml.Node{Line: f.line}
 		data, err := read(f.path)
@@ -105,7 +108,11 @@ func (m *Modules) build(r *reader, read func(path string) ([]byte, error)) {
 			r.fail(at, "write the space again", "file %q has hash %x, not the one named here: it has been changed since", f.path, sum[:6])
 			continue
 		}
-		if filepath.Ext(f.path) != ".onnx" || m.forms[f.sha256] != nil {
+		if filepath.Ext(f.path) == ".tflite" {
+			lite.files[f.sha256] = data
+			continue
+		}
+		if m.forms[f.sha256] != nil {
 			continue
 		}
 		if module, err := onnxmodule.Read(data); err != nil {
@@ -121,6 +128,7 @@ func (m *Modules) build(r *reader, read func(path string) ([]byte, error)) {
 	fixed := func(parts []moduleFixed) {
 		for _, f := range parts {
 			m.check(r, f.Form, fmt.Sprintf("module %q", f.Name), f.Precision, before, f.Out)
+			lite.add(r, f.Form, fmt.Sprintf("module %q", f.Name))
 			before = f.Out
 		}
 	}
@@ -134,12 +142,14 @@ func (m *Modules) build(r *reader, read func(path string) ([]byte, error)) {
 			for w, forms := range c.Forms {
 				for p, f := range forms {
 					m.check(r, f, l.place(c.Name, w, p), l.precision(p), before, l.Out)
+					lite.add(r, f, l.place(c.Name, w, p))
 				}
 			}
 		}
 		before = l.Out
 	}
 	fixed(s.Head)
+	lite.orient(r)
 	if len(s.Stem)+len(s.Head) == 0 && !slices.ContainsFunc(s.Layers, func(l moduleLayer) bool { return !l.Skip || len(l.Entry) > 0 }) {
 		r.fail(nil, "add a stem or a head", "every layer can be skipped and nothing else is there: a network could be nothing")
 	}

@@ -56,7 +56,16 @@ type moduleForm struct {
 	ONNX   string `json:"onnx"`             // SHA-256
 	TFLite string `json:"tflite,omitempty"` // SHA-256
 	path   string // of the ONNX file
+	lite   string // the path of the .tflite file
 	line   int
+}
+
+// content is the form's by all its files.
+func (f moduleForm) content() string {
+	if f.TFLite == "" {
+		return f.ONNX
+	}
+	return f.ONNX + "+" + f.TFLite
 }
 
 type moduleLayer struct {
@@ -203,7 +212,7 @@ func (m *moduleReader) form(n *yaml.Node, what string) moduleForm {
 	}
 	m.fields(n, what, map[string]func(*yaml.Node){
 		"onnx":   func(n *yaml.Node) { f.ONNX, f.path = m.file(n, "onnx", ".onnx") },
-		"tflite": func(n *yaml.Node) { f.TFLite, _ = m.file(n, "tflite", ".tflite") },
+		"tflite": func(n *yaml.Node) { f.TFLite, f.lite = m.file(n, "tflite", ".tflite") },
 	}, "onnx")
 	return f
 }

@@ -1,16 +1,12 @@
-package modelfile
+package tflitefb
 
-import (
-	"slices"
+import "slices"
 
-	"github.com/isocost/isocost/internal/tflitefb"
-)
-
-// withBatch is a .tflite model with n items in place of those that its tensors are laid out
+// WithBatch is the model with n items in place of those that its tensors are laid out
 // for, as the runtime resizes it: the first dimension of every tensor that has one open. It is
 // not ok where the file leaves more than that open, or where an operator ends the batch (a
 // reshape to sizes that are constants), so that only the runtime knows the shapes.
-func withBatch(m *tflitefb.Model, n int) (resized *tflitefb.Model, ok bool) {
+func (m *Model) WithBatch(n int) (resized *Model, ok bool) {
 	isOpen := func(i int32) bool {
 		return i >= 0 && slices.ContainsFunc(m.Tensors[i].Dynamic, func(d int32) bool { return d < 0 })
 	}
