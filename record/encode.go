@@ -24,6 +24,10 @@ func EncodeLine(l Line) ([]byte, error) {
 	if err := l.Validate(); err != nil {
 		return nil, err
 	}
+	return encodeLine(l)
+}
+
+func encodeLine(l Line) ([]byte, error) {
 	if l.Visit != nil {
 		if text, ok := l.Visit.append(nil); ok {
 			return text, nil

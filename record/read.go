@@ -51,7 +51,8 @@ func Read(paths ...string) ([]*File, error) {
 // Of FormatV1 the lines behind the header may stand in any order: each says which round or
 // case it is of. That none is lost, the sums say, and the end, which counts the cases.
 func Decode(name string, data []byte) (*File, error) {
-	f := &File{Path: name}
+	d := newDecoder(name)
+	f := d.f
 	whole := bytes.LastIndexByte(data, '\n') + 1
 	f.Torn = data[whole:]
 	if len(f.Torn) == 0 {
@@ -62,7 +63,6 @@ func Decode(name string, data []byte) (*File, error) {
 		return nil, hint.Wrap(fmt.Errorf("%s:1: no header: the file is empty or its only line is cut off", name),
 			"delete it and run agent bench again")
 	}
-	d := decoder{name: name, f: f, cases: map[string]int{}, visits: map[[3]int]int{}}
 	for n := 1; len(data) > 0; n++ {
 		var line []byte
 		line, data, _ = bytes.Cut(data, []byte{'\n'})
@@ -95,7 +95,13 @@ type decoder struct {
 	f      *File
 	cases  map[string]int
 	visits map[[3]int]int
-	end    int // the line that ends the campaign
+	names  map[string]string // texts that come again and again
+	object []byte            // scratch
+	end    int               // the line that ends the campaign
+}
+
+func newDecoder(name string) *decoder {
+	return &decoder{name: name, f: &File{Path: name}, cases: map[string]int{}, visits: map[[3]int]int{}, names: map[string]string{}}
 }
 
 // header reads the first line.
@@ -115,7 +121,7 @@ func (d *decoder) header(line []byte) error {
 	at := func(err error) error {
 		return hint.Wrap(fmt.Errorf("%s:1: header: %w", d.name, err), "%s", orElse(hint.Of(err), cureOfDamage(d.name)))
 	}
-	object, err := d.chain.open(line)
+	object, err := d.chain.open(line, nil)
 	if err != nil {
 		return at(err)
 	}
@@ -134,17 +140,14 @@ func (d *decoder) header(line []byte) error {
 // line reads the n-th line and takes it into the file.
 func (d *decoder) line(n int, line []byte) (Entry, error) {
 	e := Entry{Row: n}
-	object, err := d.chain.open(line)
+	object, err := d.chain.open(line, d.object)
 	if err != nil {
 		return e, err
 	}
-	if err := strictjson.Known(object, &e.Line); err != nil {
-		return e, err
+	if !d.chain.Plain {
+		d.object = object
 	}
-	if err := e.Line.Validate(); err != nil {
-		return e, err
-	}
-	if err := canonical(object, e.Line); err != nil {
+	if err := d.parse(object, &e.Line); err != nil {
 		return e, err
 	}
 	switch {

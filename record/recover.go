@@ -31,7 +31,7 @@ type Recovered struct {
 // asked of a record: without sums its keys may tell what its digits do not.
 func Recover(name string, data []byte, check func(*Record) error) (*Recovered, error) {
 	r := &Recovered{}
-	d := decoder{name: name, f: &File{Path: name}, cases: map[string]int{}, visits: map[[3]int]int{}}
+	d := newDecoder(name)
 	lose := func(n int, err error) { r.Lost = append(r.Lost, Damage{n, err.Error()}) }
 	var lines []Line
 	ended := false

@@ -46,8 +46,9 @@ func chained(before string, object []byte) string {
 var errSum = errors.New("check sum does not fit: the line was changed, or one before it was changed, dropped or duplicated")
 
 // open takes a line's sum off and checks it. After a line that does not fit the chain goes on
-// with the sum that the line states, so that what follows can be told to be whole.
-func (c *Chain) open(line []byte) (object []byte, err error) {
+// with the sum that the line states, so that what follows can be told to be whole. The object
+// lies in scratch where there is room.
+func (c *Chain) open(line, scratch []byte) (object []byte, err error) {
 	if c.Plain {
 		return line, nil
 	}
@@ -56,7 +57,7 @@ func (c *Chain) open(line []byte) (object []byte, err error) {
 		c.sum = ""
 		return nil, errors.New("no check sum at the end of the line: it was cut or changed")
 	}
-	object = append(append(make([]byte, 0, len(line)), line[:len(line)-tail]...), '}')
+	object = append(append(scratch[:0], line[:len(line)-tail]...), '}')
 	stated := string(line[len(line)-sumLen-2 : len(line)-2])
 	fits := chained(c.sum, object) == stated && line[len(line)-1] == '}' && line[len(line)-2] == '"'
 	c.sum = stated
