@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -31,6 +32,7 @@ import (
 //
 //	state      what it says of the device; "N state" says so N times, then "device"
 //	serial     the serial it goes by
+//	tmp        its folder for what is temporary, where there is no /data/local/tmp
 //	features   its features, where not those of Android 7 and later
 //	fresh      while it exists the server is not running yet; start-server removes it
 //	unplugged  while it exists nothing works, and what runs is cut off
@@ -102,6 +104,9 @@ func fakeADB(world string, args []string) int {
 	device := func(script string, args ...string) *exec.Cmd {
 		cmd := exec.Command("sh", append([]string{"-c", script}, args...)...)
 		cmd.Env, cmd.Dir = adbdEnviron, "/"
+		if has("tmp") {
+			cmd.Env = append(slices.Clone(adbdEnviron), "TMPDIR="+text("tmp"))
+		}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		if os.Geteuid() == 0 {
 			cmd.SysProcAttr.Credential = &syscall.Credential{Uid: shellUser, Gid: shellUser}
