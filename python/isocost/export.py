@@ -217,8 +217,8 @@ def _run(where: str, module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """What the module makes of x. Raises IsocostError unless it is one tensor that keeps the batch."""
     try:
         with torch.no_grad():
-            y = module(x)
-            one = module(x[:1])
+            y = module(x.clone())
+            one = module(x[:1].clone())
     except Exception as err:
         raise IsocostError(f"{where}: it does not take {list(x.shape[1:])}, which the part before it hands on: {type(err).__name__}: {str(err).splitlines()[0] if str(err) else ''}") from err
     if not isinstance(y, torch.Tensor) or not isinstance(one, torch.Tensor):
@@ -266,7 +266,7 @@ def _traced(where: str, module: nn.Module, x: torch.Tensor, *, batched: bool) ->
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # what the trace froze is found out below, where it matters
-            torch.onnx.export(module, (x[:1],), buffer, dynamo=False, opset_version=OPSET, input_names=["x"], output_names=["y"], dynamic_axes=axes)
+            torch.onnx.export(module, (x[:1].clone(),), buffer, dynamo=False, opset_version=OPSET, input_names=["x"], output_names=["y"], dynamic_axes=axes)
     except Exception as err:
         text = str(err).strip().splitlines()
         raise IsocostError(
@@ -294,7 +294,7 @@ def _takes_two(module: nn.Module, data: bytes, x: torch.Tensor) -> bool:
     two = torch.cat([x[:1], x[-1:]])
     try:
         with torch.no_grad():
-            want = torch.cat([module(two[:1]), module(two[1:])]).numpy()
+            want = torch.cat([module(two[:1].clone()), module(two[1:].clone())]).numpy()
         got = _session(data).run(None, {"x": two.numpy()})[0]
     except Exception:  # it has the number of samples somewhere as a constant, or depends on the data
         return False
@@ -307,7 +307,7 @@ def _same(where: str, module: nn.Module, data: bytes, x: torch.Tensor) -> None:
     ordinary = [("an ordinary input", x[i : i + 1]) for i in range(min(len(x), SAMPLES))]
     for name, sample in [*ordinary, ("negative inputs", -x[:1].abs()), ("zeros", torch.zeros_like(x[:1])), ("large inputs", 100 * x[-1:])]:
         with torch.no_grad():
-            want = module(sample).numpy()
+            want = module(sample.clone()).numpy()
         got = session.run(None, {"x": sample.numpy()})[0]
         if not _near(got, want):
             raise IsocostError(f"{where}: exported, it computes something else on {name}", "no shape or branch may depend on the data: an export keeps the one it saw")

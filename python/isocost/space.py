@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import types
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
@@ -240,8 +241,32 @@ def _factory(given: Any) -> Factory:
         return lambda *_: copy.deepcopy(given)
     if not callable(given):
         raise TypeError(f"{given!r} is neither a module nor a function that makes one")
-    make: Factory = given
+    return _seen_now(given)
+
+
+def _seen_now(f: Factory) -> Factory:
+    """A lambda or an inner function with the variables that it sees now: called later, it would see a loop's last."""
+    if not isinstance(f, types.FunctionType) or f.__name__ != "<lambda>" and not f.__closure__:
+        return f
+    cells = tuple(_copied(c) for c in f.__closure__ or ())
+    seen = dict(f.__globals__)
+    now = types.FunctionType(f.__code__, seen, f.__name__, f.__defaults__, cells)
+    now.__kwdefaults__ = f.__kwdefaults__
+
+    def make(*args: int) -> "nn.Module":
+        for name, value in f.__globals__.items():
+            seen.setdefault(name, value)  # what is defined after the space
+        module: nn.Module = now(*args)
+        return module
+
     return make
+
+
+def _copied(cell: types.CellType) -> types.CellType:
+    try:
+        return types.CellType(cell.cell_contents)
+    except ValueError:  # not set yet
+        return cell
 
 
 def _name(text: str, what: str) -> str:

@@ -298,6 +298,29 @@ def test_a_module_of_one_sample_is_of_batch_1(tmp_path):
     assert batches["one"].dim_value == 1 and batches["many"].dim_param
 
 
+def test_a_loop_declares_layers_of_its_variables():
+    """Of a lambda, in a function and in a script: not of what the loop leaves behind."""
+    script = """
+space = isocost.Space("loop", input=(8, 4, 4))
+for cout in (8, 12):
+    space.layer({"a": lambda: nn.Conv2d(8, cout, later)})
+later = 1
+"""
+    names = {"isocost": isocost, "nn": nn}
+    exec(script, names)
+    space = isocost.Space("loop", input=(8, 4, 4))
+    for cout in (8, 12):
+        space.layer({"a": lambda: nn.Conv2d(8, cout, 1)})
+    for declared in (space, names["space"]):
+        assert [layer.make("a", 0).out_channels for layer in declared.layers] == [8, 12]
+
+
+def test_a_module_may_change_its_input(tmp_path):
+    """It gets one of its own: neither what it is compared with nor the next choice sees the change."""
+    path = odd(choices={"a": lambda w: nn.Sequential(nn.Hardswish(inplace=True), Block(8, 12, 2, w)), "b": lambda w: Block(8, 12, 2, w)}, precisions=["int8"]).save(tmp_path / "s")
+    assert len(files(path)) == 1 + 4
+
+
 def plain():
     """A space of what tflitefile converts."""
     torch.manual_seed(7)
