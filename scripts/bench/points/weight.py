@@ -16,8 +16,9 @@ TITLE = "Weight"
 TEXT = """A cold start is `--version` as a process, beside a Python process that imports onnxruntime. The bundle is what
 `scripts/build-agent.sh` packs for a device. A campaign of MobileNetV2's kernels runs on this machine's ONNX Runtime; the parent keeps the journal and
 decides, its child holds the models and the runtime. --memory keeps what is reckoned for the models that are open at once to what a board has to
-spare; the child's peak is not below it: what opening, checking and closing models leaves behind is in it, too. The last campaign runs in a control group of 1 GB without
-swap, which the kernel keeps it to. What a campaign costs in energy is not known here: this machine has no sensor."""
+spare; the child's peak is not below it: what opening, checking and closing models leaves behind is in it, too. The last campaign runs in
+a control group of 1 GB without swap, which the kernel keeps it to. What a campaign costs in energy is not known here: this machine has no
+sensor."""
 
 BOARD = 1_000_000_000  # bytes of a small board
 PROGRAMS = ("agent", "costgen", "isosearch")
