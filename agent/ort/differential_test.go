@@ -200,9 +200,13 @@ func TestFoldsAgreeWithRuntime(t *testing.T) {
 			continue // no kernel for these types
 		}
 		ran++
+		rounded := map[*graph.Value]bool{} // where digits were lost, on one side others than on the other
 		for _, out := range outputs(t, s) {
 			v := g.Values[out.Name]
 			if v == nil || !v.Known {
+				continue
+			}
+			if rounded[v] = slices.ContainsFunc(v.From.In, func(in *graph.Value) bool { return rounded[in] }); rounded[v] {
 				continue
 			}
 			node := fmt.Sprintf("seed %d: %s(%q)", seed, v.From.Op, v.From.Src.Inputs)
@@ -216,14 +220,30 @@ func TestFoldsAgreeWithRuntime(t *testing.T) {
 			compared++
 			kinds[v.From.Op] = true
 			want := elements(t, out)
-			if !slices.EqualFunc(v.Data, want, func(a, b float64) bool {
-				return a == b || math.IsNaN(a) && math.IsNaN(b) || out.DType == "float32" && math.Abs(a-b) <= 1e-6*math.Abs(b)
-			}) {
+			largest := 0.0 // of what it was computed from: differences and remainders are exact to that
+			for _, in := range v.From.In {
+				if in != nil {
+					for _, x := range in.Data {
+						if !math.IsInf(x, 0) {
+							largest = max(largest, math.Abs(x))
+						}
+					}
+				}
+			}
+			within := func(scale func(float64) float64) bool {
+				return slices.EqualFunc(v.Data, want, func(a, b float64) bool {
+					return a == b || math.IsNaN(a) && math.IsNaN(b) || out.DType == "float32" && math.Abs(a-b) <= 1e-6*scale(b)
+				})
+			}
+			switch {
+			case within(math.Abs):
+			case within(func(b float64) float64 { return max(math.Abs(b), largest) }):
+				rounded[v] = true
+			default:
 				t.Errorf("%s is %v, ONNX Runtime's %v", node, v.Data, want)
 			}
 		}
 		s.Close()
 	}
-	t.Logf("%d of %d graphs ran, %d results of %d operators were compared", ran, d.count, compared, len(kinds))
-	d.enough(ran, compared)
+	d.enough(ran, compared, fmt.Sprintf("%d tensors of %d operators, as folded and as computed", compared, len(kinds)))
 }

@@ -313,7 +313,7 @@ func (l *lowerer) staysBlocked(n *graph.Node) bool {
 	switch ortmodel.Lookup(n.Op).Blocked {
 	case ortmodel.InBlocks:
 		return l.isBlocked(x)
-	case ortmodel.WholeBlocks:
+	case ortmodel.WholeBlocks, ortmodel.GlobalBlocks:
 		return l.isBlocked(x) && whole(x)
 	case ortmodel.EqualBlocks:
 		return each(func(in *graph.Value) bool { return slices.Equal(in.Shape, v.Shape) })

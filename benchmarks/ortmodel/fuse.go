@@ -108,23 +108,24 @@ func (g *Fused) skipNorm(n *graph.Node) {
 		}
 	}
 	g.How(n).Skip = true
-	for _, v := range x.From.In {
-		g.skippedBias(v)
-	}
+	g.skippedBias(x.From)
 	graph.Enter(n, 0, x.From, x.From.In[0])
 }
 
-// skippedBias merges the addition of a constant vector into what computes its input, as the
-// normalisation behind adds it too.
-func (g *Fused) skippedBias(v *graph.Value) {
-	b := v.From
-	if !graph.Only(v) || b == nil || b.Gone || b.Op != "Add" || len(b.In) != 2 || g.How(b).Int8 {
-		return
-	}
-	for i, x := range b.In {
-		if added(b, x, b.In[1-i]) && len(b.In[1-i].Shape) == 1 && lastVector(b.In[1-i], v.Shape[len(v.Shape)-1]) {
-			graph.Absorb(x.From, b)
-			return
+// skippedBias merges into the sum the addition of a constant vector to one of its parts: the
+// normalisation behind adds one such, too.
+func (g *Fused) skippedBias(sum *graph.Node) {
+	for part, v := range sum.In {
+		b := v.From
+		if !graph.Only(v) || b == nil || b.Gone || b.Op != "Add" || len(b.In) != 2 || g.How(b).Int8 {
+			continue
+		}
+		for i, x := range b.In {
+			c := b.In[1-i]
+			if x != nil && c != nil && c.Constant && !x.Constant && len(c.Shape) == 1 && lastVector(c, v.Shape[len(v.Shape)-1]) {
+				graph.Enter(sum, part, b, x)
+				return
+			}
 		}
 	}
 }
@@ -176,7 +177,10 @@ func (g *Fused) noop(n *graph.Node) {
 	if (n.Op == "Add" || n.Op == "Mul") && x != nil && x.Constant {
 		x, c = c, x
 	}
-	if x == nil || c == nil || x.Constant || !c.Constant || !c.HasData || len(c.Data) != 1 || c.Data[0] != neutral || !x.Known || !n.Out[0].Known || !slices.Equal(x.Shape, n.Out[0].Shape) {
+	if x == nil || x.From == nil { // what a node with two inputs gives is passed on from a node alone (graph_utils::CanRemoveNode)
+		return
+	}
+	if c == nil || x.Constant || !c.Constant || !c.HasData || len(c.Data) != 1 || c.Data[0] != neutral || !x.Known || !n.Out[0].Known || !slices.Equal(x.Shape, n.Out[0].Shape) {
 		return
 	}
 	n.Gone, g.free[n] = true, network.FreeNoop
@@ -230,7 +234,7 @@ func (g *Fused) applyRules(root *graph.Node, layerNorms bool) {
 		if x == nil {
 			x = m.Vars["d"]
 		}
-		if x == nil || !x.Known || r.notOfProduct && g.multiplied(x) {
+		if x == nil || !x.Known || r.notOfProduct && (g.multiplied(x) || fusedLate(x) && scalesNext(root)) {
 			continue
 		}
 		m.Replace(root, x, r.op)
@@ -245,7 +249,31 @@ func (g *Fused) multiplied(x *graph.Value) bool {
 	if n == nil || n.Gone {
 		return false
 	}
-	return n.Op == "Mul" && g.scaledConv(n) == nil || endsInProduct(activationOf(n), n.Input(0))
+	return n.Op == "Mul" && g.scaledConv(n) == nil && !scalesProduct(n) || endsInProduct(activationOf(n))
+}
+
+// fusedLate reports what becomes one kernel only after the runtime has looked at its users a first
+// time: the silu of an input.
+func fusedLate(x *graph.Value) bool {
+	return x.From != nil && !x.From.Gone && activationOf(x.From) == "silu" && x.From.Input(0) != nil && x.From.In[0].From == nil
+}
+
+// scalesNext reports a product whose number a product of matrices behind it takes in, one that
+// becomes no Gemm with an addition.
+func scalesNext(n *graph.Node) bool {
+	return slices.ContainsFunc(n.Out[0].To, func(user *graph.Node) bool {
+		return user.Op == "MatMul" && !(graph.Only(user.Out[0]) && user.Out[0].To[0].Op == "Add")
+	})
+}
+
+// scalesProduct reports a product with one number that goes into a product of matrices before it.
+func scalesProduct(n *graph.Node) bool {
+	for i, x := range n.In {
+		if c := n.In[len(n.In)-1-i]; graph.Only(x) && x.From != nil && x.From.Op == "MatMul" && c != nil && c.Constant && graph.Elements(c.Shape) == 1 {
+			return true
+		}
+	}
+	return false
 }
 
 // scaleConv is a batch norm that stays one among blocked maps: the runtime makes it
@@ -282,6 +310,8 @@ func (g *Fused) scales() map[*graph.Value]bool {
 			on = blocked[n.In[0]]
 		case o.Blocked == WholeBlocks: // plain ones are put into blocks for it
 			on = n.In[0].Known && n.In[0].Shape[1]%g.Target.Block() == 0 && len(n.Out) == 1
+		case o.Blocked == GlobalBlocks:
+			on = n.In[0].Known && n.In[0].Shape[1]%g.Target.Block() == 0 && (n.In[0].From == nil || blocked[n.In[0]])
 		case o.Blocked == EqualBlocks:
 			on = all(n.In)
 		case o.Blocked == JoinedBlocks:
@@ -482,7 +512,7 @@ func unbounded(hi float64) float64 {
 func (g *Fused) fuseActivation(n *graph.Node, blocked map[*graph.Value]bool) {
 	act := activationOf(n)
 	x := n.Input(0)
-	if _, _, clips := graph.ClipBounds(n); act == "" && n.Op == "Clip" && clips && x != nil && x.From != nil && (IsConv(x.From.Op) || x.From.Op == "ConvTranspose") {
+	if _, _, clips := graph.ClipBounds(n); act == "" && n.Op == "Clip" && clips && x != nil && x.From != nil && (IsConv(x.From.Op) || x.From.Op == "ConvTranspose" || g.inPlainConv(x.From)) {
 		act = anyClamp
 	}
 	if !benchmarks.CanFuse(act) || x == nil || !graph.Only(x) || x.From == nil || x.From.Gone || len(n.Out) == 0 || n.Out[0] == nil {
@@ -492,13 +522,16 @@ func (g *Fused) fuseActivation(n *graph.Node, blocked map[*graph.Value]bool) {
 	if g.How(p).Act != "" || g.How(p).Int8 != g.How(n).Int8 || p.Out[0] != x || runtimeAct(p) != "" {
 		return
 	}
+	if IsConv(p.Op) && p.Op != scaleConv && p.Input(3) != nil && !g.How(p).Int8 {
+		return // its result is the sum, behind which no rule looks for another activation
+	}
 	if p.Op == scaleConv && benchmarks.IsClamp(act) && !runsInBlocks(act) {
 		return // it became a convolution when clamps had gone into theirs
 	}
 	if g.How(n).Int8 && !benchmarks.IsClamp(act) {
 		return // between quantised tensors only a clamp is not an operator of its own
 	}
-	if benchmarks.IsClamp(act) && runsInBlocks(act) && g.inConv(p) && blocked[p.Out[0]] && graph.Elements(p.In[0].Shape) == graph.Elements(p.In[1].Shape) { // the convolution's own activation
+	if benchmarks.IsClamp(act) && (blocked[p.Out[0]] && runsInBlocks(act) && g.inConv(p) && equalSizes(p) || g.inPlainConv(p)) { // the convolution's own activation
 		graph.Absorb(p, n)
 		return
 	}
@@ -506,6 +539,18 @@ func (g *Fused) fuseActivation(n *graph.Node, blocked map[*graph.Value]bool) {
 		g.How(p).Act = act
 		graph.Absorb(p, n)
 	}
+}
+
+// inPlainConv reports an addition of equal shapes that goes, with a clamp behind it, into a
+// convolution that does not compute in blocks (ConvAddActivationFusion).
+func (g *Fused) inPlainConv(n *graph.Node) bool {
+	return g.inConv(n) && equalSizes(n) && slices.ContainsFunc(n.In, func(v *graph.Value) bool {
+		return graph.Only(v) && v.From != nil && g.foldable(v.From) && !g.convInBlocks(v.From)
+	})
+}
+
+func equalSizes(n *graph.Node) bool {
+	return graph.Elements(n.In[0].Shape) == graph.Elements(n.In[1].Shape)
 }
 
 // mergeIntoMatMul merges into a product of two computed matrices what the runtime

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/isocost/isocost/benchmarks"
-	"github.com/isocost/isocost/internal/onnx/graph"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -25,10 +24,8 @@ func RunsAlone(act string) bool { return act == "silu" || act == "gelu" }
 // takesBias reports an activation that adds a bias first.
 func takesBias(act string) bool { return act == "gelu" }
 
-// endsInProduct reports an activation of x whose last part stays a product of the runtime's.
-func endsInProduct(act string, x *graph.Value) bool {
-	return act == "hswish" || act == "silu" && x != nil && x.From == nil
-}
+// endsInProduct reports an activation whose last part stays a product of the runtime's.
+func endsInProduct(act string) bool { return act == "hswish" }
 
 // summed is the addition that a convolution does to its result.
 func summed(prec lut.Precision, at map[string]int) lut.Op {

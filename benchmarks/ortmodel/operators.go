@@ -46,6 +46,7 @@ const (
 	Unblocked    Blocking = iota // it wants them plain
 	InBlocks                     // it leaves its input as it lies
 	WholeBlocks                  // where the channels fill whole blocks
+	GlobalBlocks                 // likewise, unless its input was computed plain
 	EqualBlocks                  // where all inputs lie so and have the output's shape
 	JoinedBlocks                 // along the channels, where each input fills whole blocks
 )
@@ -92,8 +93,8 @@ func init() { // its entries look others up
 		// Pools.
 		"MaxPool":                       {key: pool("maxpool", false), int8: paired, Blocked: WholeBlocks},
 		"AveragePool":                   {key: pool("avgpool", false), int8: paired, Blocked: WholeBlocks},
-		"GlobalAveragePool":             {key: global("gap"), int8: paired, Blocked: WholeBlocks},
-		"GlobalMaxPool":                 {Blocked: WholeBlocks, planned: true},
+		"GlobalAveragePool":             {key: global("gap"), int8: paired, Blocked: GlobalBlocks},
+		"GlobalMaxPool":                 {Blocked: GlobalBlocks, planned: true},
 		nchwc + "MaxPool":               {key: pool("maxpool", false), shape: nchwcPool},
 		nchwc + "AveragePool":           {key: pool("avgpool", false), shape: nchwcPool},
 		nchwc + "GlobalAveragePool":     {key: global("gap"), shape: graph.GlobalPoolShape},

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/onnx/graph"
 	"github.com/isocost/isocost/lut"
 )
@@ -66,12 +67,17 @@ func (k convolutions) key(p *pricer, n *graph.Node, o operands) (lut.Op, string)
 		return lut.Op{}, "its kernel does not fit its input"
 	}
 	attrs := windowAttrs(win, in[2:], out[2:])
-	if act := p.g.fusedAct(n, prec); act != "" {
+	sum := strings.HasSuffix(n.Op, "Conv") && o.w == 1 && n.Input(3) != nil && len(n.Out[0].Shape) == 4 // an addition inside
+	switch act := p.g.fusedAct(n, prec); {
+	case act == "":
+	case !sum:
 		attrs["act"] = act
+	case !benchmarks.IsClamp(act): // of the sum, where a clamp costs nothing
+		p.also = append(p.also, lut.NewOp(act, prec, nil, ofMap(out)))
 	}
 	p.blocked[n.Out[0]] = len(x.Shape) == 4 && w.Constant // only weights known at loading are laid out in blocks
 	p.last[n.Out[0]] = last
-	if strings.HasSuffix(n.Op, "Conv") && o.w == 1 && n.Input(3) != nil && len(n.Out[0].Shape) == 4 { // its sum: an addition inside
+	if sum {
 		p.also = append(p.also, summed(prec, ofMap(out)))
 	}
 	if !last {
