@@ -4,12 +4,18 @@ import "github.com/isocost/isocost/lut"
 
 // coldBytes is the number of bytes that a cold frame reads besides the operator in every inference:
 // above the second-level cache of a core of today's servers and phones (0.5 to
-// 2 MiB), so that the operator's weights have left it when its turn comes again.
-const coldBytes = 4 << 20
+// 2 MiB), so that the operator's weights have left it when its turn comes again. For a core
+// that is known to have a larger one it is twice that.
+func (p *Planner) coldBytes() int { return max(4<<20, 2*int(p.Caches.Core)) }
 
 // warmBytes is the size that the tensors of an operator without weights must reach to be
-// measured cold: an eighth of the smallest second-level cache above.
-const warmBytes = 64 << 10
+// measured cold: an eighth of the smallest second-level cache above, or of a known one that is smaller.
+func (p *Planner) warmBytes() int {
+	if core := int(p.Caches.Core); core > 0 {
+		return min(64<<10, core/8)
+	}
+	return 64 << 10
+}
 
 // coldInputs is the number of inputs of the layer that reads them: few, so that it
 // is a stream of weights and little else.
@@ -20,7 +26,7 @@ const coldInputs = 16
 // flat tensors of operators that only move data.
 const coldWidest = 8192
 
-// cold appends to every model of a difference a linear layer that reads coldBytes
+// cold appends to every model of a difference a linear layer that reads coldBytes()
 // of weights, and thereby cancels. A frame is a small model: run again and again,
 // its operator finds its own weights in the nearest cache, as it never does in a
 // network whose weights together exceed it. Measured on a server core with 1 MiB
@@ -48,10 +54,10 @@ func (p *Planner) cold(op lut.Op, sum Sum) (Sum, error) {
 		// Small ones are warm in a network, too: its memory is used again and again. And the
 		// layer's noise, a microsecond, is more than they cost.
 		total, err := p.largest(sum)
-		if err != nil || total > coldBytes {
+		if err != nil || total > p.coldBytes() {
 			return sum, err
 		}
-		stream = max(total, m.In+m.Out) >= warmBytes
+		stream = max(total, m.In+m.Out) >= p.warmBytes()
 	}
 	out := make(Sum, len(sum))
 	for i, s := range sum {
@@ -73,10 +79,9 @@ func (p *Planner) cold(op lut.Op, sum Sum) (Sum, error) {
 		}
 		// In fp32 whatever the operator's precision: members of a difference may end
 		// in different ones, and an int8 layer of so few inputs computes, not streams.
-		const p = lut.FP32
-		chain = append(chain, fullyConnected(p, 1, n, coldInputs))
+		chain = append(chain, fullyConnected(lut.FP32, 1, n, coldInputs))
 		if stream {
-			chain = append(chain, fullyConnected(p, 1, coldInputs, coldBytes/coldInputs/4))
+			chain = append(chain, fullyConnected(lut.FP32, 1, coldInputs, p.coldBytes()/coldInputs/4))
 		}
 		out[i] = Summand{s.Coef, chain}
 	}

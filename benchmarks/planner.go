@@ -23,6 +23,9 @@ type Planner struct {
 	// Cold takes marginal costs with the caches as a network of many megabytes
 	// leaves them: see cold.
 	Cold bool
+	// Caches are those of the device that is planned for, as far as they are known: cold frames
+	// read more than a core's.
+	Caches lut.Caches
 	// SecondContexts says how many of the framed blocks are measured in a second context
 	// too, spread evenly over the cells; at most a quarter of them, and none in a cold plan.
 	SecondContexts int

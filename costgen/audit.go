@@ -106,11 +106,7 @@ func price(ctx context.Context, t *lut.Table, nets []network) (out []priced, lac
 // finish calibrates the sum of the network's kernels.
 func (p *priced) finish(t *lut.Table, total func(sum float64) lut.Cost) {
 	p.uncalibrated = t.Raw(p.sum)
-	sum := p.sum
-	if cal := t.File().Calibration; cal != nil && cal.Traffic != nil {
-		sum += beyond(cal, movedBy(p.ops))
-	}
-	p.predicted = total(sum)
+	p.predicted = total(p.sum + trafficOf(t.File().Calibration, p.ops))
 	p.relativeError = math.Abs(p.predicted.Value/p.value - 1)
 }
 

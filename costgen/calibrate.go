@@ -47,12 +47,12 @@ const pays = 0.98
 // predicted by a fit that did not see it. Points are sorted by id. It returns nil
 // when there are too few networks even for a scale.
 //
-// With traffic, models that price the bytes a network moves are tried, too, and none
+// With traffic, where the device's caches end, models that price the bytes a network moves are tried, too, and none
 // that prices kernels: exported networks have 30 to 600, most of them next to nothing,
 // and one price for each fits those networks by what they lack otherwise.
 //
 // The second result holds those predictions. When ctx ends there is neither.
-func calibrate(ctx context.Context, points []point, traffic bool) (*lut.Calibration, []float64) {
+func calibrate(ctx context.Context, points []point, traffic *reach) (*lut.Calibration, []float64) {
 	if len(points) < models[0].needs {
 		return nil, nil
 	}
@@ -61,17 +61,17 @@ func calibrate(ctx context.Context, points []point, traffic bool) (*lut.Calibrat
 	cv := map[string][]float64{}
 	var candidates []lut.Candidate
 	for _, m := range models {
-		if len(points) < m.needs || m.traffic > 0 && !traffic || m.kernels && traffic {
+		if len(points) < m.needs || m.traffic > 0 && traffic == nil || m.kernels && traffic != nil {
 			continue
 		}
 		if ctx.Err() != nil {
 			return nil, nil
 		}
-		pred, ok := crossValidate(m, points)
+		pred, ok := crossValidate(m, traffic, points)
 		if !ok {
 			continue
 		}
-		c, ok := fit(m, points)
+		c, ok := fit(m, traffic, points)
 		if !ok {
 			continue
 		}
@@ -120,7 +120,7 @@ func ys(points []point) []float64 {
 
 // crossValidate predicts every network from the others: leave one out up to 200
 // networks, ten folds beyond.
-func crossValidate(m model, points []point) (pred []float64, ok bool) {
+func crossValidate(m model, traffic *reach, points []point) (pred []float64, ok bool) {
 	folds := len(points)
 	if folds > 200 {
 		folds = 10
@@ -134,7 +134,7 @@ func crossValidate(m model, points []point) (pred []float64, ok bool) {
 				train = append(train, p)
 			}
 		}
-		c, ok := fit(m, train)
+		c, ok := fit(m, traffic, train)
 		if !ok {
 			return nil, false
 		}
@@ -148,9 +148,9 @@ func crossValidate(m model, points []point) (pred []float64, ok bool) {
 // fit minimises Σ ((prediction − y)/y)², the squared relative error, so that small
 // networks count as much as large ones. ok is false when the form does not suit:
 // singular, a falling line, a negative price of a kernel.
-func fit(m model, points []point) (c lut.Calibration, ok bool) {
+func fit(m model, traffic *reach, points []point) (c lut.Calibration, ok bool) {
 	if m.traffic > 0 {
-		return fitTraffic(m.traffic, points)
+		return fitTraffic(m.traffic, *traffic, points)
 	}
 	// In units of the mean sum and the mean number of kernels all columns are of
 	// order one.

@@ -62,6 +62,11 @@ func Compile(ctx context.Context, sources []Source, opt Options) (*lut.Table, er
 	}
 	h := all[0].Header
 	f.Device, f.Runtime, f.Protocol = h.Device, h.Runtime, h.Protocol
+	for _, s := range all { // files from before they were written down say nothing of caches
+		f.Device.Caches.Core = max(f.Device.Caches.Core, s.Header.Device.Caches.Core)
+		f.Device.Caches.Last = max(f.Device.Caches.Last, s.Header.Device.Caches.Last)
+	}
+	traffic := opt.reach(f.Device)
 	f.Expires = []string{
 		fmt.Sprintf("another library than %s %s (SHA-256 %s)", h.Runtime.Backend, h.Runtime.Version, short(h.Runtime.SHA256)),
 		"another kernel, firmware, governor or power mode of the device",
@@ -83,7 +88,7 @@ func Compile(ctx context.Context, sources []Source, opt Options) (*lut.Table, er
 	}
 	var fitted *fittedModel
 	if opt.Model {
-		if fitted, err = fitModel(ctx, &f, c, opt.Prior, opt.Traffic && opt.Metric == lut.Latency); err != nil {
+		if fitted, err = fitModel(ctx, &f, c, opt.Prior, traffic); err != nil {
 			return nil, err
 		}
 	}
@@ -103,9 +108,9 @@ func Compile(ctx context.Context, sources []Source, opt Options) (*lut.Table, er
 	if f.Calibration == nil { // no model, or no families of networks to judge one by
 		var points []point
 		for _, p := range known {
-			points = append(points, point{p.id, p.uncalibrated, p.value, len(p.ops), movedBy(p.ops)})
+			points = append(points, point{p.id, p.uncalibrated, p.value, len(p.ops), traffic.moved(p.ops)})
 		}
-		if f.Calibration, _ = calibrate(ctx, points, opt.Traffic && opt.Metric == lut.Latency); f.Calibration == nil && len(c.audit) > 0 {
+		if f.Calibration, _ = calibrate(ctx, points, traffic); f.Calibration == nil && len(c.audit) > 0 {
 			f.Warnings = append(f.Warnings, lut.Warning{Code: "uncalibrated", Detail: fmt.Sprintf(
 				"%d usable calibration networks, at least %d are needed: predictions are plain sums", len(points), models[0].needs)})
 		}

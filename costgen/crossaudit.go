@@ -28,6 +28,7 @@ func (f *fittedModel) crossAudit(ctx context.Context, t *lut.Table, sweep lut.Sw
 	for _, h := range f.held {
 		byFamily[family(h)] = true
 	}
+	traffic := opt.reach(t.File().Device)
 	var ps []priced
 	for name := range byFamily {
 		var points []point
@@ -35,10 +36,10 @@ func (f *fittedModel) crossAudit(ctx context.Context, t *lut.Table, sweep lut.Sw
 		for _, h := range f.held {
 			if family(h) != name {
 				n := f.c.calibrate[h.index]
-				points, others = append(points, point{n.id, h.raw, n.value, len(n.ops), movedBy(n.ops)}), append(others, h)
+				points, others = append(points, point{n.id, h.raw, n.value, len(n.ops), traffic.moved(n.ops)}), append(others, h)
 			}
 		}
-		cal, predicted := calibrate(ctx, points, opt.Traffic && opt.Metric == lut.Latency)
+		cal, predicted := calibrate(ctx, points, traffic)
 		if cal == nil {
 			continue // too few others to calibrate by: nothing can be said of this family
 		}

@@ -118,7 +118,7 @@ func tighten(ctx context.Context, all, loose []*Source) error {
 	if cells < LeastForModel {
 		return nil
 	}
-	m, err := devicemodel.FitFrom(ctx, nil, obs)
+	m, err := devicemodel.FitFrom(ctx, nil, all[0].Header.Device.Caches, obs)
 	if err != nil {
 		return err
 	}

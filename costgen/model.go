@@ -46,7 +46,7 @@ func (c *campaign) observations(sums []float64) []devicemodel.Observation {
 // table. Cells alone teach the first model; the calibration is fitted to the networks as it prices
 // them without their families. A second model also learns from what that calibration leaves
 // of the networks, and stays if it prices families that it has not seen better.
-func fitModel(ctx context.Context, f *lut.File, c *campaign, prior *lut.Table, traffic bool) (*fittedModel, error) {
+func fitModel(ctx context.Context, f *lut.File, c *campaign, prior *lut.Table, traffic *reach) (*fittedModel, error) {
 	if len(c.cells) < LeastForModel {
 		return nil, hint.Wrap(fmt.Errorf("%w: %d, it needs %d", ErrTooFewCells, len(c.cells), LeastForModel),
 			"agent plan --device plans enough, or compile without --model")
@@ -55,7 +55,7 @@ func fitModel(ctx context.Context, f *lut.File, c *campaign, prior *lut.Table, t
 	if err != nil {
 		return nil, err
 	}
-	m, err := devicemodel.FitFrom(ctx, from, c.observations(nil))
+	m, err := devicemodel.FitFrom(ctx, from, f.Device.Caches, c.observations(nil))
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func fitModel(ctx context.Context, f *lut.File, c *campaign, prior *lut.Table, t
 	var points []point
 	for _, h := range held {
 		n := c.calibrate[h.index]
-		points = append(points, point{n.id, h.raw, n.value, len(n.ops), movedBy(n.ops)})
+		points = append(points, point{n.id, h.raw, n.value, len(n.ops), traffic.moved(n.ops)})
 	}
 	var predicted []float64
 	if f.Calibration, predicted = calibrate(ctx, points, traffic); f.Calibration == nil {
@@ -78,7 +78,7 @@ func fitModel(ctx context.Context, f *lut.File, c *campaign, prior *lut.Table, t
 	for i, n := range c.calibrate {
 		sums[i] = j.inverse(f.Calibration, n)
 	}
-	taught, err := devicemodel.FitFrom(ctx, from, c.observations(sums))
+	taught, err := devicemodel.FitFrom(ctx, from, f.Device.Caches, c.observations(sums))
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func (j *judges) held(m *devicemodel.Model) []heldOut {
 }
 
 func (j *judges) apply(c *lut.Calibration, raw float64, n network) float64 {
-	return c.Apply(raw+beyond(c, movedBy(n.ops)), len(n.ops))
+	return c.Apply(raw+trafficOf(c, n.ops), len(n.ops))
 }
 
 // inverse is the sum of kernels that the calibration takes to what a network measured, 0 where

@@ -110,7 +110,7 @@ func PlanMissing(t *lut.Table, lacking []Missing, seed uint64) (plan *benchmarks
 }
 
 func planMissing(t *lut.Table, lacking []Missing, seed uint64) (planner *benchmarks.Planner, cannot []Missing, keyless int) {
-	planner = &benchmarks.Planner{Seed: seed, Source: "missing from table " + t.Hash(), Cold: true}
+	planner = &benchmarks.Planner{Seed: seed, Source: "missing from table " + t.Hash(), Cold: true, Caches: t.File().Device.Caches}
 	planner.Batch, _ = t.File().Protocol.Batch()
 	planned := map[string]bool{}
 	for _, m := range lacking {

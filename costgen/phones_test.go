@@ -204,7 +204,7 @@ func judgePhone(t *testing.T, phone string, rows, nets []map[string]string, fami
 				others = append(others, j.point)
 			}
 		}
-		cal, predicted := calibrate(t.Context(), others, false)
+		cal, predicted := calibrate(t.Context(), others, nil)
 		at := 0
 		for _, j := range all {
 			if j.Family != family {

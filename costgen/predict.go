@@ -100,7 +100,7 @@ func (d *Predictor) Predict(name string, kernels []Kernel, unpriced []Unpriced, 
 			for i := range kernels {
 				ops[i] = kernels[i].Op
 			}
-			sum += beyond(cal, movedBy(ops))
+			sum += trafficOf(cal, ops)
 		}
 		c := total(sum)
 		p.Total, p.Lo, p.Hi = &c.Value, &c.Lo, &c.Hi

@@ -33,6 +33,9 @@ func WriteSummary(w io.Writer, t *lut.Table) error {
 	}
 	row("table", "%s in %s, %s", f.Metric, f.Unit, t.Hash()[:12])
 	row("device", "%s", strings.Join(nonEmpty(cmp.Or(f.Device.CPU, f.Device.Model, f.Device.ID), f.Device.OS+"/"+f.Device.Arch, cores(f.Device.Cores)), ", "))
+	if f.Device.Caches != (lut.Caches{}) {
+		row("caches", "%s", f.Device.Caches)
+	}
 	row("runtime", "%s", strings.Join(nonEmpty(strings.TrimSpace(f.Runtime.Backend+" "+f.Runtime.Version), f.Runtime.Provider, threads(f.Runtime.Threads)), ", "))
 	if f.Runtime.Options != "" {
 		row("options", "%s", f.Runtime.Options)
@@ -130,8 +133,8 @@ func writeCalibration(b *strings.Builder, f *lut.File) {
 	b.WriteString("\n")
 	if t := c.Traffic; t != nil {
 		fmt.Fprintf(b, "    traffic  per megabyte: weights of linear layers %.3g, of convolutions %.3g, large tensors %.3g;\n"+
-			"             none of it in networks below %d MiB, all of it above %d MiB\n",
-			1e6*t.Linear, 1e6*t.Conv, 1e6*t.Spill, t.From>>20, t.To>>20)
+			"             none of it in networks below %.3g MiB, all of it above %.3g MiB\n",
+			1e6*t.Linear, 1e6*t.Conv, 1e6*t.Spill, float64(t.From)/(1<<20), float64(t.To)/(1<<20))
 	}
 	for _, m := range c.Candidates {
 		mark := " "

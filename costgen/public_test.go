@@ -83,7 +83,7 @@ func TestCalibrationOnTwoPhones(t *testing.T) {
 			}
 			points = append(points, point{r["model"], sum[r["model"]], us, kernels[r["model"]], moved{}})
 		}
-		c, _ := calibrate(t.Context(), points, false)
+		c, _ := calibrate(t.Context(), points, nil)
 		t.Logf("%s: %d networks, raw %+v\n%s %+v\ncandidates %+v", phone.name, c.N, c.Raw, c.Model, c.Fitted, c.Candidates)
 		if c.N != 102 || c.Raw.RMSPE < phone.raw-0.001 || c.Raw.RMSPE > phone.raw+0.001 {
 			t.Errorf("%s: raw sums of %d networks are %.2f %% off, published %.1f %%", phone.name, c.N, 100*c.Raw.RMSPE, 100*phone.raw)

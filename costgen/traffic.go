@@ -13,19 +13,18 @@ import (
 // moved holds the bytes that a network moves in one inference.
 type moved struct {
 	linear, conv float64 // weights of linear layers, of convolutions
-	spill        float64 // of tensors, what goes beyond nearBytes
+	spill        float64 // of tensors, what goes beyond the nearest cache
 	live         float64 // of the largest operator's input and output
 	unknown      bool    // a module among them, whose weights are in a file
 }
 
-// nearBytes is the part of a tensor that a core keeps between two operators: a quarter of a
-// second-level cache of today's servers and phones, 0.5 to 2 MiB, which an operator's
-// input, its output, its weights and the tensors of other branches share.
-const nearBytes = 256 << 10
+// nearShare is the part of a core's cache that a tensor keeps between two operators: an
+// operator's input, its output, its weights and the tensors of other branches share it.
+const nearShare = 4
 
-// movedBy adds up what operators move. One that the catalogue does not know adds
-// nothing: the table does not price it either.
-func movedBy(ops []lut.Op) moved {
+// movedBy adds up what operators move, of each tensor what goes beyond near bytes. One that
+// the catalogue does not know adds nothing: the table does not price it either.
+func movedBy(ops []lut.Op, near int) moved {
 	var sum moved
 	for _, op := range ops {
 		m, err := benchmarks.MemoryOf(op)
@@ -38,10 +37,18 @@ func movedBy(ops []lut.Op) moved {
 		} else {
 			sum.conv += float64(m.Weights)
 		}
-		sum.spill += float64(max(0, m.In-nearBytes) + max(0, m.Out-nearBytes))
+		sum.spill += float64(max(0, m.In-near) + max(0, m.Out-near))
 		sum.live = max(sum.live, float64(m.In+m.Out))
 	}
 	return sum
+}
+
+// trafficOf is the cost of what operators move, as a calibration prices it.
+func trafficOf(c *lut.Calibration, ops []lut.Op) float64 {
+	if c == nil || c.Traffic == nil {
+		return 0
+	}
+	return beyond(c, movedBy(ops, c.Traffic.Near))
 }
 
 // share says how much of a network's traffic goes beyond the last cache.
@@ -59,13 +66,49 @@ func beyond(c *lut.Calibration, m moved) float64 {
 	return share(m, t.From, t.To) * (t.Linear*m.linear + t.Conv*m.conv + t.Spill*m.spill) / c.A
 }
 
-// Where the share of a network's traffic begins and ends to leave the last cache:
-// sizes of last-level caches, or of a tenant's part of one, in bytes. The pair that
-// suits the networks best is taken.
-var (
-	cacheFrom = []int{4 << 20, 8 << 20, 12 << 20}
-	cacheTo   = []int{16 << 20, 24 << 20, 32 << 20, 48 << 20}
-)
+// reach says where caches end, in bytes: what of a tensor the nearest keeps, and where the share
+// of a network's traffic may begin and end to leave the last.
+type reach struct {
+	near     int
+	from, to []int
+}
+
+// reachOf is that of a device's caches. The share's ends are eighths of the last cache, or of a tenant's
+// part of it; of the usual one as well, since a system's cache is in no file of a phone's kernel. The pair
+// that suits the networks best is taken.
+func reachOf(c lut.Caches) reach {
+	r := reach{near: int(c.Usual().Core / nearShare)}
+	for _, last := range []int64{c.Usual().Last, lut.Caches{}.Usual().Last} {
+		for _, eighths := range []int64{1, 2, 3} {
+			r.from = append(r.from, int(last*eighths/8))
+		}
+		for _, eighths := range []int64{4, 6, 8, 12} {
+			r.to = append(r.to, int(last*eighths/8))
+		}
+	}
+	for _, ends := range []*[]int{&r.from, &r.to} {
+		slices.Sort(*ends)
+		*ends = slices.Compact(*ends)
+	}
+	return r
+}
+
+// reach is where the caches of a table's device end, nil where no calibration prices traffic.
+func (opt Options) reach(device lut.Device) *reach {
+	if !opt.Traffic || opt.Metric != lut.Latency {
+		return nil
+	}
+	r := reachOf(device.Caches)
+	return &r
+}
+
+// moved is what operators move, as far as a calibration prices it.
+func (r *reach) moved(ops []lut.Op) moved {
+	if r == nil {
+		return moved{}
+	}
+	return movedBy(ops, r.near)
+}
 
 // Relative to a byte of a linear layer's weights, which is streamed, what a byte of a
 // convolution's weights and of a tensor costs when all have one price. Measured on a
@@ -87,7 +130,7 @@ const besideSpread = 1.0 / 3
 // non-negative solution. The weights w are Huber's (1964): one network whose kernels
 // are mispriced must not set the price per byte. ok is false where what some network
 // moves is not known.
-func fitTraffic(form int, points []point) (best lut.Calibration, ok bool) {
+func fitTraffic(form int, at reach, points []point) (best lut.Calibration, ok bool) {
 	if slices.ContainsFunc(points, func(p point) bool { return p.moved.unknown }) {
 		return best, false
 	}
@@ -96,7 +139,7 @@ func fitTraffic(form int, points []point) (best lut.Calibration, ok bool) {
 		weights[i] = 1
 	}
 	for range 8 { // the weights settle in three or four
-		if best, ok = weightedTraffic(form, points, weights); !ok {
+		if best, ok = weightedTraffic(form, at, points, weights); !ok {
 			return best, false
 		}
 		size := make([]float64, len(points))
@@ -122,20 +165,23 @@ func fitTraffic(form int, points []point) (best lut.Calibration, ok bool) {
 }
 
 // weightedTraffic is one step of fitTraffic.
-func weightedTraffic(form int, points []point, weights []float64) (best lut.Calibration, ok bool) {
+func weightedTraffic(form int, at reach, points []point, weights []float64) (best lut.Calibration, ok bool) {
 	least := math.Inf(1)
 	rows := make([][5]float64, len(points))
 	prices := 1
 	if form == 2 {
 		prices = 3
-		common, found := weightedTraffic(1, points, weights)
+		common, found := weightedTraffic(1, at, points, weights)
 		if !found || common.Traffic.Linear == 0 {
 			return common, found // where no byte has a price, no kind of byte has its own
 		}
 		rows = append(rows, beside(common, points, weights)...)
 	}
-	for _, from := range cacheFrom {
-		for _, to := range cacheTo {
+	for _, from := range at.from {
+		for _, to := range at.to {
+			if to <= from {
+				continue
+			}
 			for i, p := range points {
 				w := math.Sqrt(weights[i])
 				s := w * share(p.moved, from, to) / p.y
@@ -151,7 +197,7 @@ func weightedTraffic(form int, points []point, weights []float64) (best lut.Cali
 					continue
 				}
 				least = ss
-				t := &lut.Traffic{Linear: beta[1], Conv: beta[2], Spill: beta[3], Near: nearBytes, From: from, To: to}
+				t := &lut.Traffic{Linear: beta[1], Conv: beta[2], Spill: beta[3], Near: at.near, From: from, To: to}
 				if form == 1 {
 					t.Conv, t.Spill = convBeside*beta[1], spillBeside*beta[1]
 				}

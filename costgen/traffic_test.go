@@ -4,17 +4,22 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/record"
 )
 
+// usual are the caches of a device that does not say what it has.
+var usual = reachOf(lut.Caches{})
+
 // Law: prices of moved bytes that networks really pay are found, and predict
 // networks the fit never saw; without leave they are not tried.
 func TestTrafficIsFound(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	truth := lut.Calibration{A: 1.02, Traffic: &lut.Traffic{Linear: 33e-6, Conv: 20e-6, Spill: 12e-6, Near: nearBytes, From: 8 << 20, To: 24 << 20}}
+	truth := lut.Calibration{A: 1.02, Traffic: &lut.Traffic{Linear: 33e-6, Conv: 20e-6, Spill: 12e-6, Near: usual.near, From: 8 << 20, To: 24 << 20}}
 	var points []point
 	for i := range 26 {
 		m := moved{linear: 1e6 * (1 + 20*rng.Float64()), conv: 1e6 * (1 + 30*rng.Float64()*rng.Float64()), spill: 30e6 * rng.Float64(), live: 4e6}
@@ -22,7 +27,7 @@ func TestTrafficIsFound(t *testing.T) {
 		y := truth.Apply(x+beyond(&truth, m), 50) * (1 + 0.005*rng.NormFloat64())
 		points = append(points, point{fmt.Sprintf("n%02d", i), x, y, 50, m})
 	}
-	c, _ := calibrate(t.Context(), points, true)
+	c, _ := calibrate(t.Context(), points, &usual)
 	if c == nil || c.Traffic == nil || c.Model != "scale+traffic by kind" {
 		t.Fatalf("chose %+v", c)
 	}
@@ -32,7 +37,7 @@ func TestTrafficIsFound(t *testing.T) {
 	if got := c.Traffic; math.Abs(got.Linear/33e-6-1) > 0.15 || math.Abs(got.Conv/20e-6-1) > 0.25 || got.From != 8<<20 || got.To != 24<<20 {
 		t.Errorf("found %+v", got)
 	}
-	if plain, _ := calibrate(t.Context(), points, false); plain.Traffic != nil {
+	if plain, _ := calibrate(t.Context(), points, nil); plain.Traffic != nil {
 		t.Errorf("traffic was priced without leave: %+v", plain.Traffic)
 	}
 }
@@ -45,7 +50,7 @@ func TestTrafficIsNotNegative(t *testing.T) {
 		x := 3000 + 500*float64(i%5)
 		points = append(points, point{fmt.Sprintf("n%02d", i), x, x * (1 - 0.002*float64(i)), 40, m}) // more bytes, less time
 	}
-	c, ok := fitTraffic(2, points)
+	c, ok := fitTraffic(2, usual, points)
 	if !ok {
 		t.Fatal("no fit")
 	}
@@ -61,7 +66,7 @@ func TestTrafficIsNotNegative(t *testing.T) {
 // Law: a network that streams far more of a kind than those of the fit together is not
 // predicted by what their noise says of that kind: the common price holds it.
 func TestTrafficOutsideTheFittedNetworks(t *testing.T) {
-	truth := lut.Calibration{A: 1.02, Traffic: &lut.Traffic{Linear: 30e-6, Conv: 21e-6, Spill: 10.5e-6, Near: nearBytes, From: 4 << 20, To: 16 << 20}}
+	truth := lut.Calibration{A: 1.02, Traffic: &lut.Traffic{Linear: 30e-6, Conv: 21e-6, Spill: 10.5e-6, Near: usual.near, From: 4 << 20, To: 16 << 20}}
 	stranger := point{x: 5000, kernels: 50, moved: moved{linear: 60e6, conv: 1e6, live: 4e6}}
 	want := truth.Apply(stranger.x+beyond(&truth, stranger.moved), stranger.kernels)
 	worst := 0.0
@@ -74,7 +79,7 @@ func TestTrafficOutsideTheFittedNetworks(t *testing.T) {
 			y := truth.Apply(x+beyond(&truth, m), 50) * (1 + 0.03*rng.NormFloat64())
 			points = append(points, point{fmt.Sprintf("n%02d", i), x, y, 50, m})
 		}
-		c, ok := fitTraffic(2, points)
+		c, ok := fitTraffic(2, usual, points)
 		if !ok {
 			t.Fatalf("seed %d: no fit", seed)
 		}
@@ -97,8 +102,8 @@ func TestBytesThatOperatorsMove(t *testing.T) {
 		ops = append(ops, op)
 	}
 	want := moved{linear: 512 * 1000 * 4, conv: 64*128*9*4 + 128*9,
-		spill: 4*64*112*112 - nearBytes + 4*128*56*56 - nearBytes + 2*(128*56*56-nearBytes), live: 4*64*112*112 + 4*128*56*56}
-	if got := movedBy(ops); got != want {
+		spill: float64(4*64*112*112 - usual.near + 4*128*56*56 - usual.near + 2*(128*56*56-usual.near)), live: 4*64*112*112 + 4*128*56*56}
+	if got := movedBy(ops, usual.near); got != want {
 		t.Errorf("moved %+v, want %+v", got, want)
 	}
 	// The weights of a module are in its file: nothing is fitted as if there were none.
@@ -106,11 +111,11 @@ func TestBytesThatOperatorsMove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := movedBy(append(ops, module))
+	m := movedBy(append(ops, module), usual.near)
 	if !m.unknown {
 		t.Errorf("with a module: moved %+v", m)
 	}
-	if c, ok := fitTraffic(1, []point{{"a", 1, 1, 1, m}, {"b", 2, 2, 2, m}, {"c", 3, 3, 3, m}}); ok {
+	if c, ok := fitTraffic(1, usual, []point{{"a", 1, 1, 1, m}, {"b", 2, 2, 2, m}, {"c", 3, 3, 3, m}}); ok {
 		t.Errorf("fitted %+v", c.Traffic)
 	}
 }
@@ -158,6 +163,53 @@ func TestNegativeNoiseIsCensored(t *testing.T) {
 			if !kept {
 				t.Errorf("ok: %+v", c)
 			}
+		}
+	}
+}
+
+// Law: where caches end follows the device's, in proportion, and is as ever where it says nothing.
+func TestReachFollowsTheCaches(t *testing.T) {
+	if want := (reach{256 << 10, []int{4 << 20, 8 << 20, 12 << 20}, []int{16 << 20, 24 << 20, 32 << 20, 48 << 20}}); !reflect.DeepEqual(usual, want) {
+		t.Errorf("of a device that does not say: %+v, want %+v", usual, want)
+	}
+	small := reachOf(lut.Caches{Core: 512 << 10, Last: 2 << 20})
+	if small.near != 128<<10 || small.from[0] != 256<<10 || !slices.Contains(small.to, 2<<20) {
+		t.Errorf("of half a megabyte and two: %+v", small)
+	}
+	// A small board's networks outgrow 2 MiB: the traffic is found where it begins.
+	truth := lut.Calibration{A: 1, Traffic: &lut.Traffic{Linear: 300e-6, Conv: 210e-6, Spill: 105e-6, Near: small.near, From: 512 << 10, To: 2 << 20}}
+	rng := rand.New(rand.NewPCG(3, 4))
+	var points []point
+	for i := range 26 {
+		m := moved{linear: 2e6 * rng.Float64() * rng.Float64(), conv: 1e6 * rng.Float64(), spill: 2e6 * rng.Float64(), live: 1e5}
+		x := 2000 + 3000*rng.Float64()
+		points = append(points, point{fmt.Sprintf("n%02d", i), x, truth.Apply(x+beyond(&truth, m), 50) * (1 + 0.003*rng.NormFloat64()), 50, m})
+	}
+	for _, l := range []struct {
+		at     *reach
+		within bool
+	}{{&small, true}, {&usual, false}} {
+		if c, _ := calibrate(t.Context(), points, l.at); c == nil || (c.Fitted.RMSPE < 0.01) != l.within {
+			t.Errorf("with caches that end at %v: %+v", l.at.to, c)
+		}
+	}
+}
+
+// The caches of records reach the table, whichever of its files says them.
+func TestCachesReachTheTable(t *testing.T) {
+	d := newDevice(3, 0.01)
+	old, said := d.source(12, 0), d.source(12, 0)
+	said.Header.Device.Caches = lut.Caches{Core: 512 << 10, Last: 2 << 20}
+	for i := range said.Records {
+		said.Records[i].Record.Case += "x"
+	}
+	for _, sources := range [][]Source{{old, said}, {said, old}} {
+		table, err := Compile(t.Context(), sources, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := table.File().Device.Caches; got != said.Header.Device.Caches {
+			t.Errorf("the table's caches are %+v", got)
 		}
 	}
 }

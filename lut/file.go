@@ -1,5 +1,10 @@
 package lut
 
+import (
+	"cmp"
+	"fmt"
+)
+
 // Format is the first field of every table file.
 const Format = "isocost/lut/v1"
 
@@ -65,6 +70,39 @@ type Device struct {
 	OS    string `json:"os"`
 	Arch  string `json:"arch"`
 	Cores string `json:"cores"` // the core set measured on
+	// Caches are those of the cores; zero where they are not known, as in a virtual machine and
+	// in files made before they were written down.
+	Caches Caches `json:"caches,omitzero"`
+}
+
+// Caches are sizes of caches in bytes, 0 where not known.
+type Caches struct {
+	Core int64 `json:"core,omitempty"` // the second level: the nearest to a core that holds a layer
+	Last int64 `json:"last,omitempty"` // the last level before memory
+}
+
+// Validate fails on sizes that no cache has.
+func (c Caches) Validate() error {
+	if min(c.Core, c.Last) < 0 || max(c.Core, c.Last) > 1<<40 {
+		return fmt.Errorf("caches of impossible sizes: %d and %d bytes", c.Core, c.Last)
+	}
+	return nil
+}
+
+// String is their sizes, with the usual ones in place of what is not known.
+func (c Caches) String() string {
+	u := c.Usual()
+	text := fmt.Sprintf("%d KiB second level, %d KiB last level", u.Core>>10, u.Last>>10)
+	if u != c {
+		text = "taken for " + text
+	}
+	return text
+}
+
+// Usual are the sizes that prices and frames take for what is not known: those of the
+// server core on which their shares of a cache were found.
+func (c Caches) Usual() Caches {
+	return Caches{cmp.Or(c.Core, 1<<20), cmp.Or(c.Last, 32<<20)}
 }
 
 // Library identifies a runtime's library and which of its providers computes.

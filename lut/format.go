@@ -334,6 +334,9 @@ func (f *File) Validate() error {
 	if !slices.Contains(Policies, f.Policy) {
 		bad("policy %q is not isotonic, regime, strict or raw", f.Policy)
 	}
+	if err := f.Device.Caches.Validate(); err != nil {
+		bad("device: %v", err)
+	}
 	if f.Runtime.Threads < 0 {
 		bad("runtime has %d threads", f.Runtime.Threads)
 	}

@@ -39,7 +39,9 @@ type Model struct {
 
 // ModelProcess is the process of one group of kernels.
 type ModelProcess struct {
-	Group    string         `json:"group"`
+	Group string `json:"group"`
+	// Far is the size in bytes from which weights have the price far_byte_of_weights; 0 is 524288.
+	Far      int64          `json:"far,omitempty"`
 	Prices   []ModelPrices  `json:"prices"`
 	Lines    []ModelLine    `json:"lines,omitempty"` // where the mean is the prior's price: else the prices'
 	Features []ModelFeature `json:"features"`
@@ -82,6 +84,7 @@ type ModelPrior struct {
 // ModelMean is the mean of a process: its fields are ModelProcess's.
 type ModelMean struct {
 	Group    string         `json:"group"`
+	Far      int64          `json:"far,omitempty"` // as of ModelProcess
 	Prices   []ModelPrices  `json:"prices"`
 	Lines    []ModelLine    `json:"lines,omitempty"`
 	Features []ModelFeature `json:"features"`

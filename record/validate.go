@@ -59,6 +59,9 @@ func (h *Header) Validate() error {
 			return fmt.Errorf("%s is empty", f.name)
 		}
 	}
+	if err := h.Device.Caches.Validate(); err != nil {
+		return fmt.Errorf("device: %w", err)
+	}
 	if h.Runtime.Threads < 1 {
 		return fmt.Errorf("runtime.threads is %d", h.Runtime.Threads)
 	}

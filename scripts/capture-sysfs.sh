@@ -71,6 +71,9 @@ sys/devices/cpu_atom/cpus sys/devices/cpu_core/cpus
 sys/devices/system/cpu/present sys/devices/system/cpu/online
 sys/devices/system/cpu/cpu[0-9]*/cpu_capacity
 sys/devices/system/cpu/cpu[0-9]*/regs/identification/midr_el1
+sys/devices/system/cpu/cpu[0-9]*/cache/index[0-9]*/level
+sys/devices/system/cpu/cpu[0-9]*/cache/index[0-9]*/type
+sys/devices/system/cpu/cpu[0-9]*/cache/index[0-9]*/size
 sys/devices/system/cpu/cpu[0-9]*/topology/core_cpus_list
 sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list
 sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/*_throttle_count

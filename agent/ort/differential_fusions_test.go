@@ -162,7 +162,11 @@ func (w *fusions) layer() {
 	steps := []func(){func() { w.activation(x) }, func() { w.activation(x) }, func() { w.residual(x, s) }, func() { w.scale(x, s) }}
 	if len(s) == 4 {
 		steps = append(steps, func() { w.conv(x, s) }, func() { w.conv(x, s) }, func() { w.conv(x, s) }, func() { w.norm(x, s) }, func() { w.norm(x, s) }, func() { w.window(x, s) }, func() { w.goOn("GlobalAveragePool", nil, x) },
-			func() { w.goOn("Concat", []*onnx.Attr{onnx.IntAttr("axis", 1)}, x, x) },
+			func() {
+				if s[1]%16 == 0 {
+					w.goOn("Concat", []*onnx.Attr{onnx.IntAttr("axis", 1)}, x, x)
+				}
+			},
 			func() {
 				w.goOn("Reshape", nil, w.add("Transpose", 1, []*onnx.Attr{intsAttr("perm", 0, 2, 3, 1)}, x)[0], w.list(s[0], -1, s[1]))
 			},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/modelfile"
+	"github.com/isocost/isocost/benchmarks/ortmodel"
 	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/hint"
 )
@@ -26,6 +27,7 @@ type Kernels struct {
 	Planner *benchmarks.Planner
 	Folder  string // that the plan will lie in: it names the files from there
 	Dims    modelfile.Dims
+	On      ortmodel.Target // the machine that ONNX Runtime is to run the models on
 
 	Unplanned []Unplanned
 	Warnings  []string // of the readers
@@ -36,7 +38,7 @@ type Kernels struct {
 // Add plans a model. set says what the network itself is for, "" that it is not measured.
 // All models must take as many items at once as the first: cells are measured at one batch.
 func (k *Kernels) Add(f *modelfile.File, set role.Set) error {
-	net, err := f.Kernels(modelfile.Use{Dims: k.Dims, Batch: k.Planner.Batch})
+	net, err := f.Kernels(modelfile.Use{Dims: k.Dims, Batch: k.Planner.Batch, On: k.On})
 	if err != nil {
 		return err
 	}

@@ -253,9 +253,9 @@ func (g *Fused) multiplied(x *graph.Value) bool {
 }
 
 // fusedLate reports what becomes one kernel only after the runtime has looked at its users a first
-// time: the silu of an input.
+// time.
 func fusedLate(x *graph.Value) bool {
-	return x.From != nil && !x.From.Gone && activationOf(x.From) == "silu" && x.From.Input(0) != nil && x.From.In[0].From == nil
+	return x.From != nil && !x.From.Gone && activationOf(x.From) == "silu"
 }
 
 // scalesNext reports a product whose number a product of matrices behind it takes in, one that

@@ -107,6 +107,8 @@ func (p *pricer) binary(n *graph.Node) (lut.Op, string) {
 	case p.isMap(out) && p.g.inConv(n) && (p.blocked[a] || cutOff(a)) && (p.blocked[b] || cutOff(b)):
 		p.blocked[n.Out[0]] = true
 		attrs["fused"], mapped = "1", true
+	case p.isMap(out) && p.g.inPlainConv(n):
+		p.blocked[n.Out[0]] = true
 	case runsInBlocks(kind):
 		p.blocked[n.Out[0]] = p.blocked[a] && p.blocked[b]
 	}

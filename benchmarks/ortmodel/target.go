@@ -2,6 +2,7 @@ package ortmodel
 
 import (
 	"cmp"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -47,6 +48,17 @@ func On(d lut.Device, r lut.Runtime) Target {
 		t.Channels = 1
 	}
 	return t
+}
+
+// String says where maps lie so.
+func (t Target) String() string {
+	switch t.Block() {
+	case 1:
+		return "on a processor whose maps lie plain"
+	case 16:
+		return "on a processor with AVX-512"
+	}
+	return fmt.Sprintf("on a processor with maps in blocks of %d channels", t.Block())
 }
 
 // Block is the channels of one block.

@@ -25,7 +25,8 @@ func thisDevice(d *device.Device, cores string) (lut.Device, device.CoreSet, err
 	if err != nil {
 		return lut.Device{}, nil, err
 	}
-	return lut.Device{ID: id.ID(set), Model: orUnknown(id.Model), CPU: id.CPU, OS: id.OS, Arch: id.Arch, Cores: set.String()}, set, nil
+	caches, _ := d.Caches(set)
+	return lut.Device{ID: id.ID(set), Model: orUnknown(id.Model), CPU: id.CPU, OS: id.OS, Arch: id.Arch, Cores: set.String(), Caches: lut.Caches(caches)}, set, nil
 }
 
 // crowded says that the threads of a model wait for each other's turn: there are more of

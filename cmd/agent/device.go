@@ -16,6 +16,7 @@ import (
 	"github.com/isocost/isocost/agent/sim"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
 )
 
 // deviceFormat is the first field of agent device --json.
@@ -63,17 +64,20 @@ scripts/capture-sysfs.sh; then nothing is probed.`,
 
 // deviceReport is everything agent device knows.
 type deviceReport struct {
-	Format   string                `json:"format"`
-	ID       string                `json:"id"`
-	Cores    device.CoreSet        `json:"cores"`
-	Identity device.Identity       `json:"identity"`
-	State    device.State          `json:"state"`
-	GPUs     []nvml.GPU            `json:"gpus,omitempty"`
-	Runtimes []runtimeReport       `json:"runtimes,omitempty"`
-	Energy   []device.EnergySource `json:"energy,omitempty"`
-	Absent   []device.Absence      `json:"absent,omitempty"`
-	Noise    *device.Noise         `json:"noise,omitempty"`
-	Verdict  device.Verdict        `json:"verdict"`
+	Format   string          `json:"format"`
+	ID       string          `json:"id"`
+	Cores    device.CoreSet  `json:"cores"`
+	Identity device.Identity `json:"identity"`
+	Caches   device.Caches   `json:"caches,omitzero"`
+	// CachesUnknown says why prices and frames assume some of their sizes.
+	CachesUnknown string                `json:"caches_unknown,omitempty"`
+	State         device.State          `json:"state"`
+	GPUs          []nvml.GPU            `json:"gpus,omitempty"`
+	Runtimes      []runtimeReport       `json:"runtimes,omitempty"`
+	Energy        []device.EnergySource `json:"energy,omitempty"`
+	Absent        []device.Absence      `json:"absent,omitempty"`
+	Noise         *device.Noise         `json:"noise,omitempty"`
+	Verdict       device.Verdict        `json:"verdict"`
 }
 
 // runtimeReport is one native runtime: found, or not and why.
@@ -101,6 +105,7 @@ func runDevice(ctx context.Context, env cli.Env, o deviceOptions) error {
 		return cli.Usage(err)
 	}
 	r.ID = r.Identity.ID(r.Cores)
+	r.Caches, r.CachesUnknown = d.Caches(r.Cores)
 	meters, absent := d.EnergyMeters()
 	for _, m := range meters {
 		r.Energy = append(r.Energy, m.Info())
@@ -258,6 +263,11 @@ func (r *deviceReport) print(w io.Writer) error {
 		}
 		p.row("memory", text)
 	}
+	caches := lut.Caches(r.Caches).String()
+	if r.CachesUnknown != "" {
+		caches += ": " + r.CachesUnknown
+	}
+	p.row("caches", caches)
 	p.clocks(r.State.Clocks)
 	if hot, ok := r.State.HottestCelsius(); ok {
 		p.row("temperature", fmt.Sprintf("%.0f °C at the hottest of %d sensors", hot, len(r.State.Temperatures)))

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -125,7 +124,10 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 	if err != nil {
 		return err
 	}
-	on := o.machine(ctx, backend)
+	on, err := layoutHere(ctx, backend, o.Provider)
+	if err != nil {
+		fmt.Fprintf(env.Stderr, "agent: how maps lie here is not known (%v): the models are read as %s\n", err, on)
+	}
 	apart := 0
 	for _, f := range files {
 		lowered, err := o.lower(ctx, backend, info, options, f, on)
@@ -167,15 +169,6 @@ func (o *lowerOptions) run(ctx context.Context, env cli.Env, models []string) er
 			"lower the model and predict from what that writes"))
 	}
 	return nil
-}
-
-// machine returns the runtime's layout of maps here; the usual one where it cannot say.
-func (o *lowerOptions) machine(ctx context.Context, backend *ort.Backend) ortmodel.Target {
-	text, err := backend.Features(ctx, agent.Options{Provider: o.Provider, Threads: 1})
-	if err != nil {
-		text = ""
-	}
-	return ortmodel.On(lut.Device{Arch: runtime.GOARCH}, lut.Runtime{Features: text})
 }
 
 // printDifferences says how the rules' kernels of a model and the runtime's compare.

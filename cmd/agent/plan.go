@@ -59,6 +59,7 @@ type planOptions struct {
 	Models         []string
 	Dims           modelfile.Dims
 	Signature      string
+	Table          string // whose device the models are planned for
 	Set            role.Set
 	// Calibrators are models whose networks calibrate, whatever Set says of the others.
 	Calibrators []string
@@ -80,6 +81,7 @@ func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.Calibrators, "calibrate-model", nil, "plan the kernels of these `files` too, as networks that calibrate the table")
 	flags.VarP(&o.Dims, "dim", "f", modelfile.DimHelp+"; a batch without a length is 1")
 	flags.StringVar(&o.Signature, "signature", "", modelfile.SignatureHelp)
+	flags.StringVar(&o.Table, "lut", "", "plan models as the device of this table `FILE` runs them (default: as this machine does)")
 	flags.BoolVar(&o.Warm, "warm", false, "measure a model's kernels with their weights in the nearest cache, as in a network under 1 MB")
 	flags.StringVar((*string)(&o.Set), "set", string(role.Audit), "use of the models themselves: audit, calibrate, or none to plan the kernels alone")
 	flags.StringSliceVar(&o.Families, "family", nil, "plan the standard grids of these `kinds`; docs/catalogue.md lists those that have one")
@@ -99,7 +101,7 @@ func (o *planOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&o.Output, "output", "o", "", "write the plan to this `file` (default: standard output)")
 	flags.BoolVar(&o.JSON, "json", false, "print the summary as JSON (needs -o)")
 	cli.Group(flags, "From a space", "space", "calibrate", "audit", "knots")
-	cli.Group(flags, "From models", "model", "calibrate-model", "dim", "signature", "warm", "set")
+	cli.Group(flags, "From models", "model", "calibrate-model", "dim", "signature", "lut", "warm", "set")
 	cli.Group(flags, "From families", "family", "precision")
 	cli.Group(flags, "For a device", "device", "census", "unseen", "minutes")
 }
@@ -137,6 +139,7 @@ func (o *planOptions) validate(args []string) error {
 	add(o.Warm && len(o.Models) == 0, "--warm needs --model: other plans are warm")
 	add(len(o.Dims) > 0 && len(o.Models) == 0, "--dim needs --model")
 	add(o.Signature != "" && len(o.Models) == 0, "--signature needs --model")
+	add(o.Table != "" && len(o.Models) == 0, "--lut needs --model")
 	add(o.Calibrate < 0, "--calibrate %d is negative", o.Calibrate)
 	add(o.Audit < 0, "--audit %d is negative", o.Audit)
 	add(o.Calibrate > maxNetworks || o.Audit > maxNetworks, "--calibrate and --audit are at most %d: each is a network to measure", maxNetworks)
@@ -157,7 +160,7 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 	if err := o.validate(args); err != nil {
 		return err
 	}
-	if err := cli.NewOutput("-o", o.Output, slices.Concat(o.Models, o.Calibrators, []string{o.Space, o.Protocol, o.Census, o.Unseen})...); err != nil {
+	if err := cli.NewOutput("-o", o.Output, slices.Concat(o.Models, o.Calibrators, []string{o.Space, o.Protocol, o.Census, o.Unseen, o.Table})...); err != nil {
 		return err
 	}
 	p := &benchmarks.Planner{Seed: o.Seed, Isolated: o.Isolated, Copies: o.Copies, SecondContexts: o.SecondContexts}
@@ -166,7 +169,7 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 	case o.Space != "":
 		err = o.fromSpace(p)
 	case len(o.Models) > 0:
-		err = o.fromModels(env, p)
+		err = o.fromModels(ctx, env, p)
 	case len(o.Families) > 0:
 		err = o.fromFamilies(p)
 	}

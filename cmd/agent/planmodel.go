@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"path/filepath"
 	"slices"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // fromModels plans the kernels of models and (with a set) the models themselves.
-func (o *planOptions) fromModels(env cli.Env, p *benchmarks.Planner) error {
+func (o *planOptions) fromModels(ctx context.Context, env cli.Env, p *benchmarks.Planner) error {
 	files, err := openModels(env, slices.Concat(o.Models, o.Calibrators), o.Signature)
 	if err != nil {
 		return err
@@ -21,7 +22,12 @@ func (o *planOptions) fromModels(env cli.Env, p *benchmarks.Planner) error {
 		return cli.Usage(err)
 	}
 	p.Cold = !o.Warm
-	o.kernels = modelplan.Kernels{Planner: p, Folder: filepath.Dir(o.Output), Dims: o.Dims}
+	on, caches, err := o.machine(ctx, files)
+	if err != nil {
+		return err
+	}
+	p.Caches = caches
+	o.kernels = modelplan.Kernels{Planner: p, Folder: filepath.Dir(o.Output), Dims: o.Dims, On: on}
 	for i, f := range files {
 		set := o.Set
 		if i >= len(o.Models) {

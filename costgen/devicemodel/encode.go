@@ -69,7 +69,7 @@ func (m *Model) means() *lut.ModelPrior {
 	all := m.Data()
 	d := &lut.ModelPrior{Prior: all.Prior}
 	for _, p := range all.Processes {
-		d.Processes = append(d.Processes, lut.ModelMean{Group: p.Group, Prices: p.Prices, Lines: p.Lines, Features: p.Features, Cats: p.Cats,
+		d.Processes = append(d.Processes, lut.ModelMean{Group: p.Group, Far: p.Far, Prices: p.Prices, Lines: p.Lines, Features: p.Features, Cats: p.Cats,
 			Spread: p.Spread, Bias: p.Bias, Inducing: p.Inducing, Mean: p.Mean})
 	}
 	for _, k := range all.Kernels {
@@ -79,7 +79,7 @@ func (m *Model) means() *lut.ModelPrior {
 }
 
 func (p *process) data() lut.ModelProcess {
-	d := lut.ModelProcess{Group: p.name, Spread: p.spread, Own: p.own, Bias: p.bias, Mean: single(p.mean), Learned: single(p.sums.a)}
+	d := lut.ModelProcess{Group: p.name, Far: beyondUsual(p.far), Spread: p.spread, Own: p.own, Bias: p.bias, Mean: single(p.mean), Learned: single(p.sums.a)}
 	order := func(a, b tariff) int {
 		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.precision, b.precision))
 	}
@@ -119,7 +119,7 @@ func FromData(d *lut.Model) (*Model, error) {
 		families: d.Families, networks: d.Networks, heldError: d.RMSPE}
 	for i := range d.Processes {
 		x := &d.Processes[i]
-		p, err := fromMean(&lut.ModelMean{Group: x.Group, Prices: x.Prices, Lines: x.Lines, Features: x.Features, Cats: x.Cats,
+		p, err := fromMean(&lut.ModelMean{Group: x.Group, Far: x.Far, Prices: x.Prices, Lines: x.Lines, Features: x.Features, Cats: x.Cats,
 			Spread: x.Spread, Bias: x.Bias, Inducing: x.Inducing, Mean: x.Mean}, prior)
 		if err != nil {
 			return nil, err
@@ -170,7 +170,8 @@ func fromMean(d *lut.ModelMean, prior *Model) (*process, error) {
 	unknown := func(what, name string) error {
 		return hint.Wrap(fmt.Errorf("the table's model, %s: the %s %q is not known", d.Group, what, name), "compile the records again, or use the costgen that wrote the table")
 	}
-	p := &process{name: d.Group, spread: d.Spread, bias: d.Bias, mean: double(d.Mean), prices: map[tariff][physicsTerms]float64{}}
+	p := &process{name: d.Group, spread: d.Spread, bias: d.Bias, mean: double(d.Mean), prices: map[tariff][physicsTerms]float64{},
+		far: cmp.Or(float64(d.Far), FarWeights(lut.Caches{}))}
 	for _, x := range d.Prices {
 		var v [physicsTerms]float64
 		for i, name := range physicsNames {
@@ -208,6 +209,14 @@ func fromMean(d *lut.ModelMean, prior *Model) (*process, error) {
 	p.prepare()
 	p.finish()
 	return p, nil
+}
+
+// beyondUsual leaves out what tables had before they could say it.
+func beyondUsual(far float64) int64 {
+	if far == FarWeights(lut.Caches{}) {
+		return 0
+	}
+	return int64(far)
 }
 
 func single(x []float64) lut.Floats {

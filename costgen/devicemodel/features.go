@@ -54,13 +54,20 @@ type site struct {
 	op      lut.Op
 	group   string
 	x       [features]float64
-	physics [physicsTerms]float64
-	cats    []lut.Attr // categorical properties, sorted by name
+	physics [physicsTerms - 1]float64 // all but the last
+	cats    []lut.Attr                // categorical properties, sorted by name
 }
 
-// farWeights is the size from which weights no longer stay in a core's own cache between two
-// inferences, in bytes.
-const farWeights = 512 << 10
+// FarWeights is the size from which weights no longer stay in a core's own cache between two
+// inferences, in bytes: half of it.
+func FarWeights(c lut.Caches) float64 { return float64(c.Usual().Core / 2) }
+
+// amounts are the quantities that the mean prices, of weights beyond far bytes the last.
+func (s *site) amounts(far float64) (all [physicsTerms]float64) {
+	copy(all[:], s.physics[:])
+	all[physicsTerms-1] = max(0, s.physics[physicsTerms-2]-far)
+	return all
+}
 
 func newSite(op lut.Op) site {
 	w := workOf(op)
@@ -80,7 +87,7 @@ func newSite(op lut.Op) site {
 			s.x[fAxis0+i] = log(float64(c.Value))
 		}
 	}
-	s.physics = [physicsTerms]float64{1, w.macs, w.read, w.written, w.weights, max(0, w.weights-farWeights)}
+	s.physics = [physicsTerms - 1]float64{1, w.macs, w.read, w.written, w.weights}
 	s.cats = append(s.cats, lut.Attr{Name: "precision", Value: string(op.Precision)})
 	if s.group == moves {
 		s.cats = append(s.cats, lut.Attr{Name: "kind", Value: op.Kind})

@@ -70,11 +70,13 @@ type fitter struct {
 // Fit learns a device from observations. The same observations in any order of kernels give
 // the same model up to rounding. It fails on an observation without kernels, value or error,
 // and when there are none.
-func Fit(obs []Observation) (*Model, error) { return FitFrom(context.Background(), nil, obs) }
+func Fit(obs []Observation) (*Model, error) {
+	return FitFrom(context.Background(), nil, lut.Caches{}, obs)
+}
 
-// FitFrom learns a device as Fit does, starting from another device's model, nil for none: see Leans.
+// FitFrom learns a device of these caches as Fit does, starting from another device's model, nil for none: see Leans.
 // When ctx ends it fails by its error.
-func FitFrom(ctx context.Context, prior *Model, obs []Observation) (*Model, error) {
+func FitFrom(ctx context.Context, prior *Model, caches lut.Caches, obs []Observation) (*Model, error) {
 	if len(obs) == 0 {
 		return nil, hint.Wrap(errors.New("no observation to fit a device's model to"), "agent bench --plan measures kernels")
 	}
@@ -91,10 +93,10 @@ func FitFrom(ctx context.Context, prior *Model, obs []Observation) (*Model, erro
 	if len(loud) == 0 {
 		return nil, errors.New("no observation that teaches: all are only to be priced")
 	}
-	prices := pricesOf(f.sites, loud)
+	prices := pricesOf(f.sites, FarWeights(caches), loud)
 	f.base = make([]float64, len(f.sites))
 	for _, g := range f.groups() {
-		p := &process{name: g, prices: prices[g]}
+		p := &process{name: g, prices: prices[g], far: FarWeights(caches)}
 		p.shape(f.of(g))
 		f.m.processes[g] = p
 		for _, i := range f.members[g] {

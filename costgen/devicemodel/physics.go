@@ -24,7 +24,7 @@ func outlying(squared, variance float64) float64 {
 // pricesOf fits the physics of all groups to the observations at once, none negative. Each
 // kind and precision has prices of its own as far as its observations tell; what they do not
 // tell is as for all kernels together.
-func pricesOf(sites []*site, obs []sum) map[string]map[tariff][physicsTerms]float64 {
+func pricesOf(sites []*site, far float64, obs []sum) map[string]map[tariff][physicsTerms]float64 {
 	type block struct {
 		group string
 		tariff
@@ -41,8 +41,8 @@ func pricesOf(sites []*site, obs []sum) map[string]map[tariff][physicsTerms]floa
 		of[i] = index[b]
 	}
 	// The common prices first, then each block's around them.
-	common := solvePrices(sites, obs, make([]int, len(sites)), 1, nil)
-	theta := solvePrices(sites, obs, of, len(blocks), common)
+	common := solvePrices(sites, far, obs, make([]int, len(sites)), 1, nil)
+	theta := solvePrices(sites, far, obs, of, len(blocks), common)
 	out := map[string]map[tariff][physicsTerms]float64{}
 	for i, b := range blocks {
 		if out[b.group] == nil {
@@ -56,7 +56,7 @@ func pricesOf(sites []*site, obs []sum) map[string]map[tariff][physicsTerms]floa
 
 // solvePrices fits prices by blocks, relative to what each observation measured, then
 // relative to what the first fit expects of it.
-func solvePrices(sites []*site, obs []sum, of []int, blocks int, around []float64) []float64 {
+func solvePrices(sites []*site, far float64, obs []sum, of []int, blocks int, around []float64) []float64 {
 	n := blocks * physicsTerms
 	var theta []float64
 	row := make([]float64, n)
@@ -66,7 +66,7 @@ func solvePrices(sites []*site, obs []sum, of []int, blocks int, around []float6
 			o := &obs[i]
 			clear(row)
 			for _, t := range o.terms {
-				for j, x := range sites[t.site].physics {
+				for j, x := range sites[t.site].amounts(far) {
 					row[of[t.site]*physicsTerms+j] += t.count * x
 				}
 			}

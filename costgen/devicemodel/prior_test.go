@@ -67,7 +67,7 @@ func TestAPriorThatFitsSpares(t *testing.T) {
 		first := fitted(t, measured(rand.New(rand.NewPCG(21, 22)), 400, 0.02, device.prior))
 		obs := measured(rand.New(rand.NewPCG(25, 26)), 30, 0.05, device.cost)
 		cold := fitted(t, obs)
-		warm, err := FitFrom(t.Context(), first, obs)
+		warm, err := FitFrom(t.Context(), first, lut.Caches{}, obs)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,11 +90,11 @@ func TestAPriorSurvivesTheTable(t *testing.T) {
 		_, out := stored(t, m)
 		return out
 	}
-	second, err := FitFrom(t.Context(), again(first), measured(r, 40, 0.02, threads))
+	second, err := FitFrom(t.Context(), again(first), lut.Caches{}, measured(r, 40, 0.02, threads))
 	if err != nil {
 		t.Fatal(err)
 	}
-	third, err := FitFrom(t.Context(), again(second), measured(r, 40, 0.02, threads))
+	third, err := FitFrom(t.Context(), again(second), lut.Caches{}, measured(r, 40, 0.02, threads))
 	if err != nil {
 		t.Fatal(err)
 	}

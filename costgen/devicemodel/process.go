@@ -15,6 +15,7 @@ import (
 type process struct {
 	name    string
 	prices  map[tariff][physicsTerms]float64
+	far     float64         // bytes of weights that stay in a core's own cache
 	prior   *Model          // another device's, whose prices are the mean: nil for the physics
 	lines   map[tariff]line // from the prior's prices to the mean
 	active  []int           // features that vary among the observed kernels
@@ -286,7 +287,7 @@ func (p *process) physics(s *site) float64 {
 		price = p.prices[tariff{"", s.op.Precision}]
 	}
 	v := 0.0
-	for i, x := range s.physics {
+	for i, x := range s.amounts(p.far) {
 		v += price[i] * x
 	}
 	return v
