@@ -53,3 +53,31 @@ func BenchmarkCompileCells(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCompileSawtooth is of one family in which every other step along an axis falls
+// significantly, as where a runtime pads widths.
+func BenchmarkCompileSawtooth(b *testing.B) {
+	for _, n := range []int{1_000, 4_000, 16_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			s := cells(n, n)
+			for i := range s.Records {
+				r := &s.Records[i].Record
+				cin := 0
+				for _, c := range r.Key.At {
+					if c.Axis == "cin" {
+						cin = c.Value / 8
+					}
+				}
+				if cin%2 == 1 {
+					v := *r.EstimateUS * 3
+					r.EstimateUS, r.CI95US = &v, &record.Interval{v * 0.98, v * 1.02}
+				}
+			}
+			for b.Loop() {
+				if _, err := Compile(b.Context(), []Source{s}, Options{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -146,14 +146,6 @@ func order(fam lut.Family, bad []step, policy lut.Policy) func(i, j int) bool {
 		return nil
 	}
 	at := func(i int) []int { return fam.Knots[i].At }
-	below := func(i, j int) bool {
-		for d, c := range at(i) {
-			if c > at(j)[d] {
-				return false
-			}
-		}
-		return true
-	}
 	if policy == lut.PolicyRegime {
 		return func(i, j int) bool {
 			return !slices.ContainsFunc(bad, func(s step) bool {
@@ -162,33 +154,11 @@ func order(fam lut.Family, bad []step, policy lut.Policy) func(i, j int) bool {
 			})
 		}
 	}
-	// Knots are sorted: a way from i to j goes through points, and meets falls, in their order.
-	falls := slices.Clone(bad)
-	slices.SortFunc(falls, func(a, b step) int { return cmp.Compare(a.lo, b.lo) })
-	return func(i, j int) bool {
-		var between []step // that are in the box of i and j
-		from, _ := slices.BinarySearchFunc(falls, i, func(s step, i int) int { return cmp.Compare(s.lo, i) })
-		for _, s := range falls[from:] {
-			if s.lo >= j {
-				break
-			}
-			if below(i, s.lo) && below(s.hi, j) {
-				between = append(between, s)
-			}
-		}
-		if len(between) == 0 {
-			return true
-		}
-		on := []int{i} // that a way leads to
-		for k := i + 1; k <= j; k++ {
-			if below(i, k) && below(k, j) && slices.ContainsFunc(on, func(m int) bool {
-				return below(m, k) && !slices.ContainsFunc(between, func(s step) bool { return below(m, s.lo) && below(s.hi, k) })
-			}) {
-				on = append(on, k)
-			}
-		}
-		return on[len(on)-1] == j
+	points := make([][]int, len(fam.Knots))
+	for i := range points {
+		points[i] = at(i)
 	}
+	return newWays(points, bad).lead
 }
 
 // judge tests every step of a family for a fall of the raw cost.
