@@ -255,7 +255,7 @@ func (g *Fused) multiplied(x *graph.Value) bool {
 // fusedLate reports what becomes one kernel only after the runtime has looked at its users a first
 // time.
 func fusedLate(x *graph.Value) bool {
-	return x.From != nil && !x.From.Gone && activationOf(x.From) == "silu"
+	return x.From != nil && !x.From.Gone && isFusedLate(activationOf(x.From))
 }
 
 // scalesNext reports a product whose number a product of matrices behind it takes in, one that

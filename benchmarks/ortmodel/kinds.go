@@ -27,6 +27,9 @@ func takesBias(act string) bool { return act == "gelu" }
 // endsInProduct reports an activation whose last part stays a product of the runtime's.
 func endsInProduct(act string) bool { return act == "hswish" }
 
+// isFusedLate reports an activation whose parts the runtime fuses behind those of most others.
+func isFusedLate(act string) bool { return act == "silu" }
+
 // summed is the addition that a convolution does to its result.
 func summed(prec lut.Precision, at map[string]int) lut.Op {
 	return lut.NewOp("add", prec, map[string]string{"fused": "1"}, at)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -198,8 +199,8 @@ func (o *predictOptions) checkDims(paths []string) error {
 	return cli.Usage(modelfile.CheckDims(o.dims, files))
 }
 
-// predict reads a model and prices it. Another runtime than the table's may run other
-// kernels: said on stderr.
+// predict reads a model and prices it, or says that another runtime than the table's may run other
+// kernels.
 func (o *predictOptions) predict(env cli.Env, by *costgen.Predictor, path string) (*costgen.Prediction, *network.Network, error) {
 	f, err := modelfile.OpenSignature(path, o.signature)
 	if err != nil {
@@ -208,16 +209,23 @@ func (o *predictOptions) predict(env cli.Env, by *costgen.Predictor, path string
 	if note := f.Entrance(); note != "" && o.signature == "" {
 		fmt.Fprintf(env.Stderr, "costgen: note: %s\n", note)
 	}
-	if w := f.Unlike(by.Table().File().Runtime); w != "" {
-		fmt.Fprintf(env.Stderr, "costgen: warning: %s\n", w)
-	}
 	batch, _ := by.Table().File().Protocol.Batch()
 	net, err := f.Kernels(modelfile.Use{Dims: o.dims, Batch: batch, On: ortmodel.On(by.Table().File().Device, by.Table().File().Runtime)})
 	if err != nil {
 		return nil, nil, err
 	}
+	// What makes a number doubtful goes with it, into JSON as well.
+	warn := func(text string) {
+		fmt.Fprintf(env.Stderr, "costgen: warning: %s\n", text)
+		if o.json {
+			net.Warnings = append(slices.Clone(net.Warnings), text)
+		}
+	}
+	if w := f.Unlike(by.Table().File().Runtime); w != "" {
+		warn(w)
+	}
 	if net.Batch == 0 {
-		fmt.Fprintf(env.Stderr, "costgen: warning: %s does not say its batch; it is taken for %d, the table's\n", path, batch)
+		warn(fmt.Sprintf("%s does not say its batch; it is taken for %d, the table's", path, batch))
 	}
 	p, err := by.Network(filepath.Base(path), net, costgen.PredictOptions{Extrapolate: o.extrapolate, ScaleBatch: o.scaleBatch})
 	if err != nil {

@@ -103,6 +103,23 @@ func TestPredictSumsKernels(t *testing.T) {
 	}
 }
 
+// A table of one runtime prices a model of another only with a word, in JSON as on the terminal.
+func TestPredictSaysWhichRuntimeItIsOf(t *testing.T) {
+	lutPath := filepath.Join(t.TempDir(), "t.lut.json")
+	for model, runs := range map[string]string{tinyModel: "ONNX Runtime", "../../benchmarks/tflitereader/testdata/tiny.tflite": "LiteRT"} {
+		tableOf(t, model, lutPath, 0)
+		want := "is read as " + runs + " runs it; the table is of imported"
+		stdout, stderr, code := run("predict", "--lut", lutPath, "--json", model)
+		var p struct{ Warnings []string }
+		if err := json.Unmarshal([]byte(stdout), &p); err != nil || code != 0 {
+			t.Fatalf("exit %d, %v: %s", code, err, stderr)
+		}
+		if !strings.Contains(strings.Join(p.Warnings, "\n"), want) || !strings.Contains(stderr, want) {
+			t.Errorf("%s: the object warns of %q, the terminal of %s", model, p.Warnings, stderr)
+		}
+	}
+}
+
 func TestPredictTFLite(t *testing.T) {
 	const model = "../../benchmarks/tflitereader/testdata/tiny.tflite"
 	lutPath := filepath.Join(t.TempDir(), "t.lut.json")
