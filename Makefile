@@ -53,12 +53,12 @@ accuracy-tflite: setup build ## the same for .tflite networks on LiteRT (12 minu
 .PHONY: differential
 differential: setup ## what the reader makes of 20,000 random graphs against ONNX Runtime: folds, shapes, fusions → docs/results/differential.md (10 minutes; ISOCOST_SEED=…; DIFFERENTIAL=…: as many, no page)
 	rm -f .study.md
-	ISOCOST_STUDY=$(CURDIR)/.study.md ISOCOST_REQUIRE_NATIVE=onnxruntime ISOCOST_DIFFERENTIAL=$(or $(DIFFERENTIAL),20000) $(GO) test -count=1 -timeout 40m -v -run AgreeWithRuntime ./agent/ort
+	ISOCOST_STUDY="$$PWD/.study.md" ISOCOST_REQUIRE_NATIVE=onnxruntime ISOCOST_DIFFERENTIAL=$(or $(DIFFERENTIAL),20000) $(GO) test -count=1 -timeout 40m -v -run AgreeWithRuntime ./agent/ort
 	@if [ -z "$(DIFFERENTIAL)" ]; then scripts/studies/results.sh differential 'make differential' < .study.md; fi; rm -f .study.md
 
 .PHONY: torture
 torture: setup ## damaged files, kills, two at once, full disks, limits and every fuzz target → docs/results/torture.md (10 minutes; TORTURE=short: less than one, no page)
-	ISOCOST_TORTURE=$(or $(TORTURE),long) ISOCOST_STUDY=$(CURDIR)/.study.md $(GO) test -count=1 -timeout 60m -v ./internal/torture
+	ISOCOST_TORTURE=$(or $(TORTURE),long) ISOCOST_STUDY="$$PWD/.study.md" $(GO) test -count=1 -timeout 60m -v ./internal/torture
 	@if [ "$(or $(TORTURE),long)" = long ]; then scripts/studies/results.sh torture 'make torture' < .study.md; fi; rm -f .study.md
 
 .PHONY: memory
@@ -67,7 +67,7 @@ memory: setup build ## peak memory predicted against what ONNX Runtime asks for,
 
 .PHONY: search-study
 search-study: build ## the search's claims and goals on published benchmarks → docs/results/search.md, search-goals.md (needs ../shared/data; 15 minutes)
-	ISOCOST_STUDY=$(CURDIR)/.study.md $(GO) test ./search -run TestSearchStudy -count=1 -v
+	ISOCOST_STUDY="$$PWD/.study.md" $(GO) test ./search -run TestSearchStudy -count=1 -v
 	@test -f .study.md || { echo "no public data: see docs/results/search.md"; exit 1; }
 	scripts/studies/results.sh search 'make search-study' < .study.md && rm .study.md
 	scripts/studies/search-goals.sh
@@ -86,7 +86,7 @@ torch-search: setup build ## a whole search that trains its networks with PyTorc
 
 .PHONY: marginal
 marginal: setup ## marginal costs by frames and as slopes over copies, one campaign → docs/results/frames-and-chains.md (5 minutes; ISOCOST_SECONDS=… of measuring)
-	ISOCOST_STUDY=$(CURDIR)/.study.md ISOCOST_SECONDS="$${ISOCOST_SECONDS:-240s}" $(GO) test ./cmd/agent -run TestFramesAgainstChains -count=1 -v
+	ISOCOST_STUDY="$$PWD/.study.md" ISOCOST_SECONDS="$${ISOCOST_SECONDS:-240s}" $(GO) test ./cmd/agent -run TestFramesAgainstChains -count=1 -v
 	scripts/studies/results.sh frames-and-chains 'make marginal' < .study.md && rm .study.md
 
 .PHONY: bench
@@ -107,15 +107,15 @@ test: setup-test test-python-reading ## all tests, on the real runtimes
 
 .PHONY: python
 python: setup build ## a search over modules of your own, from PyTorch to best.onnx: docs/python.md (2 minutes; the first time 6 GB are installed beside the checkout)
-	python="$$(scripts/setup-python.sh torch)" && ISOCOST_BIN=$(CURDIR)/bin PYTHONPATH=$(CURDIR)/python "$$python" python/examples/digits/run.py
+	python="$$(scripts/setup-python.sh torch)" && ISOCOST_BIN="$$PWD/bin" PYTHONPATH="$$PWD/python" "$$python" python/examples/digits/run.py
 
 .PHONY: test-python-reading
 test-python-reading: build ## the Python package without torch: formats, protocol, numbers equal to the programs'
-	python="$$(scripts/setup-python.sh test)" && cd python && ISOCOST_BIN=$(CURDIR)/bin "$$python" -m pytest -m 'not torch and not ray'
+	python="$$(scripts/setup-python.sh test)" && cd python && ISOCOST_BIN="$$OLDPWD/bin" "$$python" -m pytest -m 'not torch and not ray'
 
 .PHONY: test-python
 test-python: setup build ## the Python package with torch and Ray: types, own modules, gradients, a cluster whose nodes die (2 minutes; the first time 6 GB are installed beside the checkout)
-	python="$$(scripts/setup-python.sh torch)" && cd python && "$$python" -c 'import onnxruntime, pandas, ray, torch' && "$$python" -m mypy && ISOCOST_BIN=$(CURDIR)/bin "$$python" -m pytest --durations=5
+	python="$$(scripts/setup-python.sh torch)" && cd python && "$$python" -c 'import onnxruntime, pandas, ray, torch' && "$$python" -m mypy && ISOCOST_BIN="$$OLDPWD/bin" "$$python" -m pytest --durations=5
 
 .PHONY: ray-overhead
 ray-overhead: ## what trainings on Ray cost beside themselves, against a bare loop of Ray → docs/results/ray-overhead.md (3 minutes)

@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 
@@ -31,14 +32,17 @@ type Entry struct {
 // Read reads record files. Each error names file:line and carries a hint.
 // Torn last lines are tolerated (File.Torn): the log is append-only, and resuming
 // the campaign cuts them off.
-func Read(paths ...string) ([]*File, error) {
+func Read(paths ...string) ([]*File, error) { return ReadContext(context.Background(), paths...) }
+
+// ReadContext is Read, which fails by ctx's error, within a moment, when that ends.
+func ReadContext(ctx context.Context, paths ...string) ([]*File, error) {
 	var files []*File
 	for _, p := range paths {
 		data, err := os.ReadFile(p)
 		if err != nil {
 			return nil, hint.Wrap(fmt.Errorf("read records: %w", err), "agent bench -o %s writes them", p)
 		}
-		f, err := Decode(p, data)
+		f, err := decode(ctx, p, data)
 		if err != nil {
 			return nil, err
 		}
@@ -51,6 +55,13 @@ func Read(paths ...string) ([]*File, error) {
 // Of FormatV1 the lines behind the header may stand in any order: each says which round or
 // case it is of. That none is lost, the sums say, and the end, which counts the cases.
 func Decode(name string, data []byte) (*File, error) {
+	return decode(context.Background(), name, data)
+}
+
+// betweenLooks is how many lines, some milliseconds' worth, are read between two looks at the context.
+const betweenLooks = 1024
+
+func decode(ctx context.Context, name string, data []byte) (*File, error) {
 	d := newDecoder(name)
 	f := d.f
 	whole := bytes.LastIndexByte(data, '\n') + 1
@@ -66,6 +77,11 @@ func Decode(name string, data []byte) (*File, error) {
 	for n := 1; len(data) > 0; n++ {
 		var line []byte
 		line, data, _ = bytes.Cut(data, []byte{'\n'})
+		if n%betweenLooks == 1 {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+		}
 		if n == 1 {
 			if err := d.header(line); err != nil {
 				return nil, err

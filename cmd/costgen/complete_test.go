@@ -29,7 +29,7 @@ func TestDamagedRecordsAreSaid(t *testing.T) {
 		if err := os.WriteFile(path, c.data, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		_, err := readSources([]string{path})
+		_, err := readSources(t.Context(), []string{path})
 		if c.want == "" {
 			if err != nil {
 				t.Errorf("%s: %v", c.name, err)

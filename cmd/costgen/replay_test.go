@@ -22,7 +22,7 @@ func TestReplayOfNext(t *testing.T) {
 	if path == "" {
 		t.Skip("set ISOCOST_RECORDS to the records of a campaign over a whole space; the comment says how to make them")
 	}
-	sources, err := readSources([]string{path})
+	sources, err := readSources(t.Context(), []string{path})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ campaigns, too.`,
 	}
 }
 
-func (o *reportOptions) report(_ context.Context, env cli.Env, args []string) error {
+func (o *reportOptions) report(ctx context.Context, env cli.Env, args []string) error {
 	if o.table == "" || o.out == "" || len(args) > 0 {
 		return cli.Usagef("report takes --lut FILE and -o FILE, and no arguments")
 	}
@@ -76,7 +76,7 @@ func (o *reportOptions) report(_ context.Context, env cli.Env, args []string) er
 			return err
 		}
 	}
-	files, err := record.Read(o.records...)
+	files, err := record.ReadContext(ctx, o.records...)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,8 +35,8 @@ func readTable(path string) (*lut.Table, error) {
 }
 
 // readSources reads record files.
-func readSources(paths []string) ([]costgen.Source, error) {
-	files, err := record.Read(paths...)
+func readSources(ctx context.Context, paths []string) ([]costgen.Source, error) {
+	files, err := record.ReadContext(ctx, paths...)
 	if err != nil {
 		return nil, err
 	}
