@@ -86,6 +86,9 @@ func (d *Driver) Check() error {
 	if was := began.Settings.Explore; was != nil && s.Explore != nil {
 		plan := *s.Explore
 		plan.Rules = was.Rules
+		if plan.Auto && was.Auto {
+			plan.Evaluations = was.Evaluations // the most there was by those rules
+		}
 		d.Header.Settings.Explore = &plan
 	}
 	return sameRun(path, *began, d.Header)

@@ -130,11 +130,11 @@ func (r *searcher) explore(ctx context.Context, anchor, start *evidence.Arm) ([]
 }
 
 // worth returns the length that an exploration which found x is worth. Where a claim about x's
-// neighbours would be vacuous nothing else is found out: then it is all an exploration may take.
+// neighbours would be vacuous nothing else is found out: then it explores longer.
 func (r *searcher) worth(e explore.Explorer, x space.Arch) int {
 	neighbours, _ := r.comp.Neighbourhood(x)
 	if len(neighbours) < fewNeighbours && r.s.BandShare == 0 && r.s.Explore.Rules > 0 {
-		return r.s.Explore.Evaluations
+		return r.s.Explore.Uncertain()
 	}
 	return r.s.Explore.Worth(e.Noise(), r.s.Epsilon, r.s.SelectionDelta(), len(neighbours))
 }

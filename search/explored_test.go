@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 
 	"github.com/isocost/isocost/search/explore"
@@ -31,8 +32,45 @@ func TestHardlyANeighbourIsExploredLonger(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if longer := res.Explored.Evaluations == plan.Evaluations; longer != c.longer || c.longer && len(res.Neighbours) >= fewNeighbours {
-			t.Errorf("%+v: %d neighbours, explored by %d evaluations of %d", c, len(res.Neighbours), res.Explored.Evaluations, plan.Evaluations)
+		if longer := res.Explored.Evaluations == plan.Uncertain(); longer != c.longer || c.longer && len(res.Neighbours) >= fewNeighbours {
+			t.Errorf("%+v: %d neighbours, explored by %d evaluations of %d", c, len(res.Neighbours), res.Explored.Evaluations, plan.Uncertain())
 		}
+	}
+}
+
+// TestSearchGoesOnByItsOwnRules: the same command goes on with a search that began before
+// gp:auto changed, and explores as long as it would have then.
+func TestSearchGoesOnByItsOwnRules(t *testing.T) {
+	l := &planted{layers: 4, choices: 3, widths: 1, spread: 2}
+	prob := l.problem(0.05)
+	b := prob.Bands[0]
+	header := func(plan *explore.Plan) Header {
+		s := simulationSettings()
+		s.Explore = plan
+		if err := s.Complete(); err != nil {
+			t.Fatal(err)
+		}
+		return Header{Format: JournalFormat, Settings: s, Space: FileRef{Name: l.Name(), SHA256: l.Hash()}, Evaluator: Identity{Spec: "planted"}, Anchor: prob.Anchor.Key(),
+			Tables: []TableRef{{FileRef: FileRef{Name: b.Name}, Metric: "latency", Unit: "us", Budget: b.Budget}}}
+	}
+	was := explore.Plan{Method: explore.GP, Evaluations: 160, Auto: true, Rules: 1}
+	dir := t.TempDir()
+	w, _, err := openJournal(filepath.Join(dir, JournalFile), header(&was))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.close(); err != nil {
+		t.Fatal(err)
+	}
+	now, err := explore.Parse("gp:auto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Driver{Dir: dir, Problem: prob, Header: header(now)}
+	if err := d.Check(); err != nil {
+		t.Fatal(err)
+	}
+	if got := *d.Header.Settings.Explore; got != was {
+		t.Errorf("goes on by %+v, began by %+v", got, was)
 	}
 }

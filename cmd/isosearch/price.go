@@ -34,11 +34,12 @@ func priceCommand() cli.Command {
 		Args:  "[NAME=]ARCH…",
 		Short: "prices architectures on each of several devices",
 		Long: `
-Each ARCH is a run directory (its final), an arch.json or a key. It is priced by every table beside the space's default
-x0. With --recompensate one that leaves the band of a table is brought back by width and precision, choices kept: what a
-result found on one device becomes on another. With --measure all of them are measured too, on the runtime of each
-table, in one interleaved campaign per table. With --sample the tables are compared over random architectures. With
---tensor the costs of all layers, choices, widths and precisions are written as arrays (docs/formats/tensor.md).`,
+Each ARCH is a run directory (its final), an arch.json or a key. It is priced by every table beside x0: the anchor
+that the runs searched from, else the space's default. With --recompensate one that leaves the band of a table is
+brought back by width and precision, choices kept: what a result found on one device becomes on another. With
+--measure all of them are measured too, on the runtime of each table, in one interleaved campaign per table. With
+--sample the tables are compared over random architectures. With --tensor the costs of all layers, choices, widths and
+precisions are written as arrays (docs/formats/tensor.md).`,
 		Example: "isosearch price --space examples/mobile-cnn/space.yaml --lut device.lut.json --recompensate run/",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
 			var o priceOptions

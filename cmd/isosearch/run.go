@@ -97,7 +97,7 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Final, "final", "", "evaluator of final utilities: how well --evaluator orders architectures in the band is measured after the search")
 	f.StringVarP(&o.Out, "output", "o", "", "directory to write the run to")
 	f.StringVar(&o.Anchor, "anchor", "", "architecture to start from, as its key (default: the space's)")
-	f.StringVar(&o.Explore, "explore", defaultExplore, "find a start in the whole band first, with N evaluations: gp:N, evolution:N, random:N or none; auto for N explores about as long as the certificate will take, from 40 evaluations on, and by 160 where it would be vacuous")
+	f.StringVar(&o.Explore, "explore", defaultExplore, "find a start in the whole band first, with N evaluations: gp:N, evolution:N, random:N or none; auto for N explores about twice as long as the certificate will take, by 40 to 320 evaluations, and by 160 where it would be vacuous")
 	f.StringVar(&o.Certify, "certify", "neighbours", "subject of the claim: neighbours, or band:P to claim as well that at most a share P of all networks of this cost is better")
 	f.StringVar(&o.Start, "start", "", "begin at this architecture of the anchor's band, as its key")
 	f.StringVar(&o.Known, "evaluations", "", "explore from the evaluations of an earlier search of the same space and evaluator, given as its run directory or journal")

@@ -3,7 +3,9 @@
 # published trainings (../shared/data), and one of made-up utilities at the costs of the
 # simulated device of examples/, measured and compiled here.
 #
-#   ISOCOST_GOALS_ANCHORS   anchors per landscape (default 40)
+#   ISOCOST_GOALS_ANCHORS   anchors per landscape (default 40; half of them on NAS-Bench-201, a tenth on made-up utilities)
+#   ISOCOST_GOALS_PIECES    a folder: a study that was stopped goes on from it, landscape by landscape
+#   ISOCOST_GOALS_DONE      with PIECES: judges the landscapes that are there and names the others
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 dir=$(mktemp -d)

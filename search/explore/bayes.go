@@ -28,6 +28,7 @@ type bayes struct {
 	who    []*sampled   // in the order of their first evaluation
 	told   bool         // since fitted was
 	again  bool         // evaluated architectures are proposed, too
+	scales []float64    // of the kernels that are tried
 	listed []*candidate // of a band on file, with what fitted sees of them
 }
 
@@ -48,10 +49,19 @@ const (
 
 // Kernels that are tried; the likelihood chooses.
 var (
-	scales  = []float64{1, 2, 4, 8}
+	scales  = []float64{1, 2, 4, 8, 16, 32} // the first four by rules before 2
 	smooths = []float64{0, 0.5}
 	ratios  = []float64{0.003, 0.01, 0.03, 0.1, 0.3, 1} // where the noise is not known
 )
+
+// scalesOf are the scales of a plan's rules. Those of many layers are near to a sum over the
+// layers, as utilities are where layers have their own worth.
+func scalesOf(rules int) []float64 {
+	if rules < 2 {
+		return scales[:4]
+	}
+	return scales
+}
 
 func (e *bayes) Propose(n int) []space.Arch {
 	var out []space.Arch
@@ -293,7 +303,7 @@ func (e *bayes) choose(xs []features, y []float64, noise func(float64) []float64
 	for i := range xs {
 		apart[i] = e.enc.distances(nil, &xs[i], xs[:i+1])
 	}
-	for _, scale := range scales {
+	for _, scale := range e.scales {
 		for _, smooth := range smooths {
 			k := kernel{scale, smooth, math.Sqrt(scale)}
 			bare := unfitted(e.enc, k, apart)

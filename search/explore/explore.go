@@ -31,7 +31,7 @@ const maxEvaluations = 2000
 type Plan struct {
 	Method      Method `json:"method"`
 	Evaluations int    `json:"evaluations"` // at most, where Auto
-	// Auto explores about as long as the certificate will take (Worth), AutoLeast
+	// Auto explores about twice as long as the certificate will take (Worth), AutoLeast
 	// evaluations at least.
 	Auto bool `json:"auto,omitempty"`
 	// Rules are those that proposals are made by: Rules now, 0 in plans of before there
@@ -39,13 +39,16 @@ type Plan struct {
 	Rules int `json:"rules,omitempty"`
 }
 
-// Rules of Parse's plans: the process proposes evaluated architectures, too.
-const Rules = 1
+// Rules of Parse's plans. From 1 on the process proposes evaluated architectures, too, and where
+// the claim would be vacuous Auto explores longer; from 2 on it knows smoother kernels, and Auto
+// explores twice as long as the certificate will take.
+const Rules = 2
 
 // Bounds of an exploration whose length is not given.
 const (
-	AutoLeast = 40
-	autoMost  = 160
+	AutoLeast     = 40
+	autoUncertain = 160 // where there will be no certificate, or nobody knows how long it takes
+	autoMost      = 320
 )
 
 // Certificate is about how many evaluations a certificate takes over k neighbours of one
@@ -60,20 +63,30 @@ func Certificate(sigma, epsilon, delta float64, k int) int {
 	return int(n)
 }
 
-// Worth returns the length that an exploration is worth where none is given: as long as the
-// certificate at the end will take, since that much is spent in any case and a better
-// start makes it shorter. What is known of the utilities is no
-// better guide: stopping when the process expects little more stops where the process
-// is wrong (decision 0513).
+// Worth returns the length that an exploration is worth where none is given: twice what the
+// certificate at the end will take, so that the proof is a third of a search and a better start
+// makes it shorter. What is known of the utilities is no better guide: stopping when the process
+// expects little more stops where the process is wrong (decisions 0513 and 0516).
 func (p *Plan) Worth(sigma, epsilon, delta float64, k int) int {
 	if !p.Auto {
 		return p.Evaluations
 	}
 	n := Certificate(sigma, epsilon, delta, k)
-	if n < 0 || n > p.Evaluations {
-		return p.Evaluations
+	if n < 0 {
+		return p.Uncertain()
 	}
-	return max(n, min(AutoLeast, p.Evaluations))
+	if p.Rules > 1 {
+		n *= 2
+	}
+	return min(max(n, AutoLeast), p.Evaluations)
+}
+
+// Uncertain returns the length where no certificate's length says it.
+func (p *Plan) Uncertain() int {
+	if p.Auto && p.Rules > 1 {
+		return min(autoUncertain, p.Evaluations)
+	}
+	return p.Evaluations
 }
 
 // Parse reads METHOD:N, as in gp:30, or METHOD:auto; nil for none.
@@ -158,7 +171,7 @@ func New(p *Plan, b *Band, sigma *float64, seed uint64) Explorer {
 	case Evolution:
 		return &evolution{record: seen, rng: rng, size: min(max(p.Evaluations/4, 4), maxPopulation)}
 	case GP:
-		return &bayes{record: seen, rng: rng, sigma: sigma, again: p.Rules > 0}
+		return &bayes{record: seen, rng: rng, sigma: sigma, again: p.Rules > 0, scales: scalesOf(p.Rules)}
 	}
 	return &random{record: seen, rng: rng}
 }

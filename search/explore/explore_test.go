@@ -194,3 +194,28 @@ func TestExplorersAreParsed(t *testing.T) {
 		}
 	}
 }
+
+// An exploration of no given length depends on the certificate's: 24 neighbours at σ = ε/2 take
+// about 104 evaluations. Rules of older plans stay.
+func TestWorth(t *testing.T) {
+	for _, c := range []struct {
+		sigma      float64
+		neighbours int
+		rules      int
+		want       int
+	}{
+		{0.25, 24, 2, 208}, {0.25, 24, 1, 104}, {0.25, 24, 0, 104},
+		{0.1, 4, 2, 40}, {1, 50, 2, 320}, {1, 50, 1, 160}, {math.NaN(), 24, 2, 160}, {math.NaN(), 24, 1, 160},
+	} {
+		p, err := explore.Parse("gp:auto")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Rules = c.rules; c.rules < 2 {
+			p.Evaluations = 160
+		}
+		if got := p.Worth(c.sigma, 0.5, 0.05, c.neighbours); got != c.want {
+			t.Errorf("%+v: %d evaluations", c, got)
+		}
+	}
+}
