@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["save"]
 
-#: The opset of the files, which both of the runtime's quantiser and the agent's reader take.
-OPSET = 17
+#: The opset of the files, the last that torch writes: networks are of 21, and an operator that changed between would not be the same.
+OPSET = 20
 
 #: Samples that int8 ranges are settled on.
 SAMPLES = 8
@@ -68,14 +68,19 @@ class Files:
         return f"{{onnx: {path}, tflite: {self.converted[path]}}}"
 
     def check(self) -> None:
-        """Holds the .tflite forms against the ONNX files, and puts the default together of them."""
-        if self.tflite is None:
-            return
+        """Has isosearch read every file and put the default together of them, where the programs are at hand; .tflite forms need it."""
         try:
-            programs.run("isosearch", ["export", "--space", self.folder / "space.yaml", "-o", self.folder / "default.tflite"])
-        except ProgramError as err:
-            what = Exception.__str__(err)  # without where the files lie for now
-            raise IsocostError(re.sub(rf"{re.escape(str(self.folder))}/space\.yaml(:\d+)?: ", "", what), err.hint) from None
+            programs.find("isosearch")
+        except IsocostError:
+            if self.tflite is None:
+                return
+            raise
+        for suffix in ("onnx", "tflite") if self.tflite else ("onnx",):
+            try:
+                programs.run("isosearch", ["export", "--space", self.folder / "space.yaml", "-o", self.folder / f"default.{suffix}"])
+            except ProgramError as err:
+                what = Exception.__str__(err)  # without where the files lie for now
+                raise IsocostError(re.sub(rf"{re.escape(str(self.folder))}/space\.yaml(:\d+)?: ", "", what), err.hint) from None
 
 
 def save(space: "Space", folder: Path, calibration: "np.ndarray[Any, Any] | None", tflite: "Converter | None") -> Path:
