@@ -88,6 +88,38 @@ func (p *Planner) cold(op lut.Op, sum Sum) (Sum, error) {
 	return out, nil
 }
 
+// Evicted is a chain followed by layers that read coldBytes() of weights, so that its own have left the
+// nearest cache when its turn comes again, as a network's have. A chain whose weights do that
+// alone is returned as it is, and so is one after which no such layer fits.
+func (p *Planner) Evicted(c Chain) (Chain, error) {
+	total := 0
+	for _, op := range c {
+		m, err := p.Modules.MemoryOf(op)
+		if err != nil {
+			return nil, err
+		}
+		total += m.Weights
+	}
+	_, shape, err := Shapes(c[len(c)-1])
+	if err != nil || total >= p.coldBytes() || len(shape) == 0 {
+		return c, err
+	}
+	out := join(c)
+	switch n := shape.vector(); {
+	case len(shape) == 2 && shape[0] > 1:
+		out = append(out, lut.NewOp("gap", lut.FP32, nil, map[string]int{"seq": shape[0], "dim": shape[1]}))
+		shape = Shape{shape[1]}
+	case n == 0 || n > coldWidest:
+		out = append(out, lut.NewOp("gap", lut.FP32, nil, map[string]int{"c": shape[0], "h": shape[1], "w": shape[2]}))
+		shape = Shape{shape[0]}
+	}
+	n := shape.vector()
+	if n == 0 || n > coldWidest {
+		return c, nil
+	}
+	return append(out, fullyConnected(lut.FP32, 1, n, coldInputs), fullyConnected(lut.FP32, 1, coldInputs, p.coldBytes()/coldInputs/4)), nil
+}
+
 // largest returns the bytes of tensors that the largest model of a difference writes.
 func (p *Planner) largest(sum Sum) (int, error) {
 	most := 0

@@ -68,13 +68,9 @@ func inverted(s Shape, p lut.Precision) lut.Op {
 }
 
 // shortcut is the smallest block with an identity shortcut: a 1×1 convolution and
-// the addition; bare is the same without the addition.
+// the addition.
 func shortcut(s Shape, p lut.Precision) lut.Op {
 	return lut.NewOp("fusedmbconv", p, map[string]string{"k": "1", "res": "1", "noexp": "1"}, square(s))
-}
-
-func bare(s Shape, p lut.Precision) lut.Op {
-	return lut.NewOp("fusedmbconv", p, map[string]string{"k": "1", "noexp": "1"}, square(s))
 }
 
 // square are the axes of a block that keeps a map's shape throughout.

@@ -17,6 +17,39 @@ type point struct {
 	x, y    float64
 	kernels int
 	moved   moved
+	// family is what it has relatives in, "" where it stands alone: they are left out together,
+	// and count as much as one network together.
+	family string
+}
+
+// paysKin is the same where networks have families: these are few, and what suits them alone must be much better to suit others.
+const paysKin = 0.9
+
+// weighted gives each point its weight, of which all of a family's add up to 1, and reports how many
+// families there are.
+func weighted(points []point) (weight []float64, families int) {
+	of := map[string]float64{}
+	for _, p := range points {
+		of[p.group()]++
+	}
+	weight = make([]float64, len(points))
+	for i, p := range points {
+		weight[i] = 1 / of[p.group()]
+	}
+	return weight, len(of)
+}
+
+// hasKin reports whether any network is of a family.
+func hasKin(points []point) bool {
+	return slices.ContainsFunc(points, func(p point) bool { return p.family != "" })
+}
+
+// group is the point's family, or the point where it has none.
+func (p *point) group() string {
+	if p.family == "" {
+		return p.id
+	}
+	return p.family
 }
 
 // model is one form the calibration can take.
@@ -53,15 +86,20 @@ const pays = 0.98
 //
 // The second result holds those predictions. When ctx ends there is neither.
 func calibrate(ctx context.Context, points []point, traffic *reach) (*lut.Calibration, []float64) {
-	if len(points) < models[0].needs {
+	weight, families := weighted(points)
+	if families < models[0].needs {
 		return nil, nil
 	}
 	var best *lut.Calibration
+	least, gain := 0.0, pays
+	if hasKin(points) {
+		gain = paysKin
+	}
 	var bestModel model
 	cv := map[string][]float64{}
 	var candidates []lut.Candidate
 	for _, m := range models {
-		if len(points) < m.needs || m.traffic > 0 && traffic == nil || m.kernels && traffic != nil {
+		if families < m.needs || m.traffic > 0 && traffic == nil || m.kernels && traffic != nil {
 			continue
 		}
 		if ctx.Err() != nil {
@@ -77,8 +115,12 @@ func calibrate(ctx context.Context, points []point, traffic *reach) (*lut.Calibr
 		}
 		e := errorsOf(pred, ys(points))
 		candidates = append(candidates, lut.Candidate{Model: m.name, RMSPE: e.RMSPE})
-		if best == nil || e.RMSPE < best.Fitted.RMSPE*pays {
-			best = &c
+		ss := 0.0
+		for i, p := range points {
+			ss += weight[i] * square(pred[i]/p.y-1)
+		}
+		if best == nil || ss < least*gain*gain {
+			best, least = &c, ss
 			best.Fitted = e
 			bestModel = m
 		}
@@ -118,10 +160,18 @@ func ys(points []point) []float64 {
 	return y
 }
 
-// crossValidate predicts every network from the others: leave one out up to 200
-// networks, ten folds beyond.
+// crossValidate predicts every network from those of other families: leave one family out up to 200
+// families, ten folds beyond.
 func crossValidate(m model, traffic *reach, points []point) (pred []float64, ok bool) {
-	folds := len(points)
+	number := map[string]int{}
+	fold := make([]int, len(points))
+	for i, p := range points {
+		if _, ok := number[p.group()]; !ok {
+			number[p.group()] = len(number)
+		}
+		fold[i] = number[p.group()]
+	}
+	folds := len(number)
 	if folds > 200 {
 		folds = 10
 	}
@@ -130,7 +180,7 @@ func crossValidate(m model, traffic *reach, points []point) (pred []float64, ok 
 	for f := range folds {
 		train = train[:0]
 		for i, p := range points {
-			if i%folds != f {
+			if fold[i]%folds != f {
 				train = append(train, p)
 			}
 		}
@@ -138,8 +188,10 @@ func crossValidate(m model, traffic *reach, points []point) (pred []float64, ok 
 		if !ok {
 			return nil, false
 		}
-		for i := f; i < len(points); i += folds {
-			pred[i] = c.Apply(points[i].x+beyond(&c, points[i].moved), points[i].kernels)
+		for i := range points {
+			if fold[i]%folds == f {
+				pred[i] = c.Apply(points[i].x+beyond(&c, points[i].moved), points[i].kernels)
+			}
 		}
 	}
 	return pred, true
@@ -148,10 +200,50 @@ func crossValidate(m model, traffic *reach, points []point) (pred []float64, ok 
 // fit minimises Σ ((prediction − y)/y)², the squared relative error, so that small
 // networks count as much as large ones. ok is false when the form does not suit:
 // singular, a falling line, a negative price of a kernel.
+//
+// Where networks have families, each counts as much as one network, and one whose kernels are mispriced does not set the
+// scale of all others (Huber 1964).
 func fit(m model, traffic *reach, points []point) (c lut.Calibration, ok bool) {
 	if m.traffic > 0 {
 		return fitTraffic(m.traffic, *traffic, points)
 	}
+	weight, _ := weighted(points)
+	if !hasKin(points) {
+		return weightedFit(m, points, weight)
+	}
+	of := slices.Clone(weight)
+	for range 8 {
+		if c, ok = weightedFit(m, points, weight); !ok {
+			return c, false
+		}
+		off := make([]float64, len(points))
+		for i, p := range points {
+			off[i] = c.Apply(p.x, p.kernels)/p.y - 1
+		}
+		weight = huber(of, off)
+	}
+	return c, true
+}
+
+// huber are weights for another round of least squares, lower for points that lie far off: beyond 1.345 standard deviations, of
+// the median deviation as of a normal distribution, which is 95 % as efficient as least squares where nothing is wrong.
+func huber(weight, off []float64) []float64 {
+	size := make([]float64, len(off))
+	for i, r := range off {
+		size[i] = math.Abs(r)
+	}
+	limit := 1.345 * 1.4826 * stats.Median(size)
+	out := slices.Clone(weight)
+	for i, r := range off {
+		if r := math.Abs(r); r > limit {
+			out[i] *= limit / r
+		}
+	}
+	return out
+}
+
+// weightedFit is one round of fit.
+func weightedFit(m model, points []point, weight []float64) (c lut.Calibration, ok bool) {
 	// In units of the mean sum and the mean number of kernels all columns are of
 	// order one.
 	var unit, per float64
@@ -167,13 +259,13 @@ func fit(m model, traffic *reach, points []point) (c lut.Calibration, ok bool) {
 		columns++
 	}
 	var normal [4][5]float64
-	for _, p := range points {
+	for n, p := range points {
 		row := [4]float64{p.x / p.y, unit / p.y, unit * float64(p.kernels) / (per * p.y), 1}
 		for i := range columns {
 			for j := range columns {
-				normal[i][j] += row[i] * row[j]
+				normal[i][j] += weight[n] * row[i] * row[j]
 			}
-			normal[i][4] += row[i]
+			normal[i][4] += weight[n] * row[i]
 		}
 	}
 	beta, ok := solve(normal, columns)

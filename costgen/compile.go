@@ -108,7 +108,7 @@ func Compile(ctx context.Context, sources []Source, opt Options) (*lut.Table, er
 	if f.Calibration == nil { // no model, or no families of networks to judge one by
 		var points []point
 		for _, p := range known {
-			points = append(points, point{p.id, p.uncalibrated, p.value, len(p.ops), traffic.moved(p.ops)})
+			points = append(points, point{p.id, p.uncalibrated, p.value, len(p.ops), traffic.moved(p.ops), ""})
 		}
 		if f.Calibration, _ = calibrate(ctx, points, traffic); f.Calibration == nil && len(c.audit) > 0 {
 			f.Warnings = append(f.Warnings, lut.Warning{Code: "uncalibrated", Detail: fmt.Sprintf(

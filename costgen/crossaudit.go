@@ -36,7 +36,7 @@ func (f *fittedModel) crossAudit(ctx context.Context, t *lut.Table, sweep lut.Sw
 		for _, h := range f.held {
 			if family(h) != name {
 				n := f.c.calibrate[h.index]
-				points, others = append(points, point{n.id, h.raw, n.value, len(n.ops), traffic.moved(n.ops)}), append(others, h)
+				points, others = append(points, point{n.id, h.raw, n.value, len(n.ops), traffic.moved(n.ops), family(h)}), append(others, h)
 			}
 		}
 		cal, predicted := calibrate(ctx, points, traffic)

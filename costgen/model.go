@@ -33,13 +33,22 @@ func (c *campaign) observations(sums []float64) []devicemodel.Observation {
 	}
 	for i, n := range c.calibrate {
 		o := devicemodel.Observation{Terms: devicemodel.Terms(n.ops), Value: n.value, Silent: true, Context: contextError, Family: FamilyOfNetwork(n.title())}
-		if sums != nil && sums[i] > 0 {
+		if sums != nil && sums[i] > 0 && isCold(n) {
 			o.Silent, o.Value = false, sums[i]
 		}
 		o.StdErr = o.Value * max((n.hi-n.lo)/(2*1.96), n.between, 1e-3*n.value) / n.value
 		obs = append(obs, o)
 	}
 	return obs
+}
+
+// leastCold is the size from which a network's weights leave the nearest cache between two inferences. A chain of
+// fewer runs warm and teaches prices that no network has: of ones below, kernels of small networks came out 10 to 25 % too cheap.
+const leastCold = 2 << 20
+
+func isCold(n network) bool {
+	m := movedBy(n.ops)
+	return m.linear+m.conv >= leastCold
 }
 
 // fitModel fits the device's model and the calibration to a campaign, and puts them into the
@@ -65,7 +74,7 @@ func fitModel(ctx context.Context, f *lut.File, c *campaign, prior *lut.Table, t
 	var points []point
 	for _, h := range held {
 		n := c.calibrate[h.index]
-		points = append(points, point{n.id, h.raw, n.value, len(n.ops), traffic.moved(n.ops)})
+		points = append(points, point{n.id, h.raw, n.value, len(n.ops), traffic.moved(n.ops), FamilyOfNetwork(n.title())})
 	}
 	var predicted []float64
 	if f.Calibration, predicted = calibrate(ctx, points, traffic); f.Calibration == nil {
@@ -134,7 +143,7 @@ func (j *judges) overhead() float64 {
 }
 
 func (j *judges) held(m *devicemodel.Model) []heldOut {
-	var all, whole []heldOut
+	var all, cold, whole []heldOut
 	for _, h := range m.HeldOut() {
 		raw := h.Value + j.overhead()
 		n := heldOut{h.Observation - len(j.c.cells), raw, h.StdErr * h.Value / raw}
@@ -142,9 +151,15 @@ func (j *judges) held(m *devicemodel.Model) []heldOut {
 		if !deviceplan.IsShort(j.c.calibrate[n.index].title()) {
 			whole = append(whole, n)
 		}
+		if isCold(j.c.calibrate[n.index]) {
+			cold = append(cold, n)
+		}
 	}
-	if len(whole) >= leastWhole {
+	switch {
+	case len(whole) >= leastWhole:
 		all = whole
+	case len(cold) >= leastWhole:
+		all = cold
 	}
 	slices.SortFunc(all, func(a, b heldOut) int { return a.index - b.index })
 	return all
@@ -172,16 +187,19 @@ func (j *judges) inverse(c *lut.Calibration, n network) float64 {
 }
 
 // conform sets the width of the model's intervals, and returns the root mean square relative
-// error of the networks.
+// error of the networks, each family counting once.
 func (j *judges) conform(m *devicemodel.Model, held []heldOut, predicted []float64) float64 {
 	var errs, sds []float64
-	ss := 0.0
+	ss, families := 0.0, map[string]float64{}
+	for _, h := range held {
+		families[FamilyOfNetwork(j.c.calibrate[h.index].title())]++
+	}
 	for i, h := range held {
 		// A calibration can take a network to nothing or below: that is as far off as can be said.
 		value := j.c.calibrate[h.index].value
 		e := math.Log(value / max(predicted[i], value/20))
 		errs, sds = append(errs, e), append(sds, h.stdErr)
-		ss += e * e / float64(len(held))
+		ss += e * e / families[FamilyOfNetwork(j.c.calibrate[h.index].title())] / float64(len(families))
 	}
 	m.Conform(errs, sds)
 	return math.Sqrt(ss)

@@ -192,7 +192,7 @@ func judgePhone(t *testing.T, phone string, rows, nets []map[string]string, fami
 	families := map[string]bool{}
 	for _, h := range m.HeldOut() {
 		r := nets[h.Observation-first]
-		all = append(all, judged{h, point{r["model"], h.Value, number(r[phone+"|gpu|float|mean"]), len(kernels[r["model"]]), moved{}}, sums[r["model"]]})
+		all = append(all, judged{h, point{r["model"], h.Value, number(r[phone+"|gpu|float|mean"]), len(kernels[r["model"]]), moved{}, h.Family}, sums[r["model"]]})
 		families[h.Family] = true
 	}
 	v := phoneVerdict{n: len(all), families: len(families)}

@@ -81,7 +81,7 @@ func TestCalibrationOnTwoPhones(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			points = append(points, point{r["model"], sum[r["model"]], us, kernels[r["model"]], moved{}})
+			points = append(points, point{r["model"], sum[r["model"]], us, kernels[r["model"]], moved{}, ""})
 		}
 		c, _ := calibrate(t.Context(), points, nil)
 		t.Logf("%s: %d networks, raw %+v\n%s %+v\ncandidates %+v", phone.name, c.N, c.Raw, c.Model, c.Fitted, c.Candidates)

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/isocost/isocost/benchmarks"
-	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -134,27 +133,17 @@ func fitTraffic(form int, at reach, points []point) (best lut.Calibration, ok bo
 	if slices.ContainsFunc(points, func(p point) bool { return p.moved.unknown }) {
 		return best, false
 	}
-	weights := make([]float64, len(points))
-	for i := range weights {
-		weights[i] = 1
-	}
+	of, _ := weighted(points)
+	weights := of
 	for range 8 { // the weights settle in three or four
 		if best, ok = weightedTraffic(form, at, points, weights); !ok {
 			return best, false
 		}
-		size := make([]float64, len(points))
+		off := make([]float64, len(points))
 		for i, p := range points {
-			size[i] = math.Abs((best.A*(p.x+beyond(&best, p.moved)) - p.y) / p.y)
+			off[i] = (best.A*(p.x+beyond(&best, p.moved)) - p.y) / p.y
 		}
-		// 1.345 standard deviations, of the median deviation as of a normal
-		// distribution: 95 % as efficient as least squares where nothing is wrong.
-		limit := 1.345 * 1.4826 * stats.Median(size)
-		for i, r := range size {
-			weights[i] = 1
-			if r > limit {
-				weights[i] = limit / r
-			}
-		}
+		weights = huber(of, off)
 	}
 	best.SumLo = math.Inf(1)
 	for _, p := range points {

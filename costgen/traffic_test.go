@@ -25,7 +25,7 @@ func TestTrafficIsFound(t *testing.T) {
 		m := moved{linear: 1e6 * (1 + 20*rng.Float64()), conv: 1e6 * (1 + 30*rng.Float64()*rng.Float64()), spill: 30e6 * rng.Float64(), live: 4e6}
 		x := 2000 + 9000*rng.Float64()
 		y := truth.Apply(x+beyond(&truth, m), 50) * (1 + 0.005*rng.NormFloat64())
-		points = append(points, point{fmt.Sprintf("n%02d", i), x, y, 50, m})
+		points = append(points, point{fmt.Sprintf("n%02d", i), x, y, 50, m, ""})
 	}
 	c, _ := calibrate(t.Context(), points, &usual)
 	if c == nil || c.Traffic == nil || c.Model != "scale+traffic by kind" {
@@ -48,7 +48,7 @@ func TestTrafficIsNotNegative(t *testing.T) {
 	for i := range 14 {
 		m := moved{linear: float64(i) * 2e6, conv: 20e6, live: 1e6}
 		x := 3000 + 500*float64(i%5)
-		points = append(points, point{fmt.Sprintf("n%02d", i), x, x * (1 - 0.002*float64(i)), 40, m}) // more bytes, less time
+		points = append(points, point{fmt.Sprintf("n%02d", i), x, x * (1 - 0.002*float64(i)), 40, m, ""}) // more bytes, less time
 	}
 	c, ok := fitTraffic(2, usual, points)
 	if !ok {
@@ -77,7 +77,7 @@ func TestTrafficOutsideTheFittedNetworks(t *testing.T) {
 			m := moved{linear: 1e6 * rng.Float64(), conv: 30e6 * rng.Float64() * rng.Float64(), spill: 20e6 * rng.Float64(), live: 4e6}
 			x := 1000 + 9000*rng.Float64()
 			y := truth.Apply(x+beyond(&truth, m), 50) * (1 + 0.03*rng.NormFloat64())
-			points = append(points, point{fmt.Sprintf("n%02d", i), x, y, 50, m})
+			points = append(points, point{fmt.Sprintf("n%02d", i), x, y, 50, m, ""})
 		}
 		c, ok := fitTraffic(2, usual, points)
 		if !ok {
@@ -115,7 +115,7 @@ func TestBytesThatOperatorsMove(t *testing.T) {
 	if !m.unknown {
 		t.Errorf("with a module: moved %+v", m)
 	}
-	if c, ok := fitTraffic(1, usual, []point{{"a", 1, 1, 1, m}, {"b", 2, 2, 2, m}, {"c", 3, 3, 3, m}}); ok {
+	if c, ok := fitTraffic(1, usual, []point{{"a", 1, 1, 1, m, ""}, {"b", 2, 2, 2, m, ""}, {"c", 3, 3, 3, m, ""}}); ok {
 		t.Errorf("fitted %+v", c.Traffic)
 	}
 }
@@ -183,7 +183,7 @@ func TestReachFollowsTheCaches(t *testing.T) {
 	for i := range 26 {
 		m := moved{linear: 2e6 * rng.Float64() * rng.Float64(), conv: 1e6 * rng.Float64(), spill: 2e6 * rng.Float64(), live: 1e5}
 		x := 2000 + 3000*rng.Float64()
-		points = append(points, point{fmt.Sprintf("n%02d", i), x, truth.Apply(x+beyond(&truth, m), 50) * (1 + 0.003*rng.NormFloat64()), 50, m})
+		points = append(points, point{fmt.Sprintf("n%02d", i), x, truth.Apply(x+beyond(&truth, m), 50) * (1 + 0.003*rng.NormFloat64()), 50, m, ""})
 	}
 	for _, l := range []struct {
 		at     *reach
@@ -211,5 +211,23 @@ func TestCachesReachTheTable(t *testing.T) {
 		if got := table.File().Device.Caches; got != said.Header.Device.Caches {
 			t.Errorf("the table's caches are %+v", got)
 		}
+	}
+}
+
+// TestAFamilyCountsOnce: six chains of one network whose kernels are mispriced neither set the scale nor choose a
+// form for all others.
+func TestAFamilyCountsOnce(t *testing.T) {
+	var points []point
+	for i := range 12 {
+		x := 1000 * float64(i+1)
+		points = append(points, point{id: fmt.Sprintf("n%02d", i), x: x, y: 1.05 * x, kernels: 20, family: fmt.Sprintf("f%02d", i)})
+	}
+	for i := range 30 {
+		x := 5000 + float64(i)
+		points = append(points, point{id: fmt.Sprintf("z%02d", i), x: x, y: 1.6 * x, kernels: 100, family: "odd"})
+	}
+	c, _ := calibrate(t.Context(), points, &usual)
+	if c == nil || c.Model != "scale" || math.Abs(c.A/1.05-1) > 0.03 {
+		t.Errorf("calibrated by %+v, want a scale of 1.05", c)
 	}
 }

@@ -9,10 +9,11 @@ import (
 )
 
 // ModelVersion is the version of the section that a table's model stands in; ModelVersionPrior is
-// that of one that rests on another device's.
+// that of one that rests on another device's, ModelVersionVariants of one, resting or not, that has prices of variants.
 const (
-	ModelVersion      = 1
-	ModelVersionPrior = 2
+	ModelVersion         = 1
+	ModelVersionPrior    = 2
+	ModelVersionVariants = 3
 )
 
 // Model holds what costgen/devicemodel learned of the device: the state of a Gaussian process per
@@ -58,9 +59,10 @@ type ModelProcess struct {
 }
 
 // ModelPrices are the physics of a kind in one precision: a price per dispatch, multiply-add and
-// byte. Kind "" stands for the group's other kinds.
+// byte. Variant "" stands for the kind's other variants, kind "" for the group's other kinds.
 type ModelPrices struct {
 	Kind      string             `json:"kind"`
+	Variant   string             `json:"variant,omitempty"`
 	Precision Precision          `json:"precision"`
 	Per       map[string]float64 `json:"per"`
 }
@@ -194,11 +196,10 @@ func (m *ModelPrior) validate(bad func(string, ...any)) {
 			bad("model: more than %d models rest on one another", deepestPrior)
 			return
 		}
+		ascending(m.Processes, func(p *ModelMean) string { return p.Group }, "process of the prior", bad)
+		ascending(m.Kernels, func(k *ModelShift) string { return k.Key.String() }, "kernel of the prior", bad)
 		for i := range m.Processes {
 			p := &m.Processes[i]
-			if i > 0 && m.Processes[i-1].Group >= p.Group {
-				bad("model: process %q of the prior is duplicate or out of order", p.Group)
-			}
 			if len(p.Lines) > 0 && m.Prior == nil {
 				bad("model: process %q has lines to a prior that is not there", p.Group)
 			}
@@ -209,30 +210,32 @@ func (m *ModelPrior) validate(bad func(string, ...any)) {
 		}
 		for i := range m.Kernels {
 			k := &m.Kernels[i]
-			if i > 0 && m.Kernels[i-1].Key.String() >= k.Key.String() || !(k.Trust >= 0 && k.Trust <= 1) || !finite(k.Shift) {
-				bad("model: kernel %s of the prior is duplicate, out of order or has the trust %v and the shift %v", k.Key, k.Trust, k.Shift)
+			if !(k.Trust >= 0 && k.Trust <= 1) || !finite(k.Shift) {
+				bad("model: kernel %s of the prior has the trust %v and the shift %v", k.Key, k.Trust, k.Shift)
 			}
 		}
 	}
 }
 
 func (m *Model) validate(bad func(string, ...any)) {
-	if m.Version != ModelVersion && m.Version != ModelVersionPrior {
-		bad("the model is of version %d, want %d or %d", m.Version, ModelVersion, ModelVersionPrior)
+	if m.Version < ModelVersion || m.Version > ModelVersionVariants {
+		bad("the model is of version %d, want %d to %d", m.Version, ModelVersion, ModelVersionVariants)
 		return
 	}
-	if (m.Version == ModelVersionPrior) != (m.Prior != nil) {
+	if m.Version == ModelVersionVariants != m.HasVariants() {
+		bad("a model of version %d has prices of variants, one of another none", ModelVersionVariants)
+	}
+	if m.Version != ModelVersionVariants && (m.Version == ModelVersionPrior) != (m.Prior != nil) {
 		bad("a model of version %d rests on a prior, one of version %d on none", ModelVersionPrior, ModelVersion)
 	}
 	m.Prior.validate(bad)
 	if !positive(m.Widen) || !(m.Context >= 0) || !finite(m.Context) || m.Families < 0 || m.Networks < 0 || m.Sums < 0 || !(m.RMSPE >= 0) || !finite(m.RMSPE) {
 		bad("model: intervals must be widened by a positive number and counts not negative, got %v, %v, %d, %d, %d, %v", m.Widen, m.Context, m.Families, m.Networks, m.Sums, m.RMSPE)
 	}
+	ascending(m.Processes, func(p *ModelProcess) string { return p.Group }, "process", bad)
+	ascending(m.Kernels, func(k *ModelKernel) string { return k.Key.String() }, "kernel", bad)
 	for i := range m.Processes {
 		p := &m.Processes[i]
-		if i > 0 && m.Processes[i-1].Group >= p.Group {
-			bad("model: process %q is duplicate or out of order", p.Group)
-		}
 		if len(p.Lines) > 0 && m.Prior == nil {
 			bad("model: process %q has lines to a prior that is not there", p.Group)
 		}
@@ -240,11 +243,37 @@ func (m *Model) validate(bad func(string, ...any)) {
 	}
 	for i := range m.Kernels {
 		k := &m.Kernels[i]
-		if i > 0 && m.Kernels[i-1].Key.String() >= k.Key.String() {
-			bad("model: kernel %s is duplicate or out of order", k.Key)
-		}
 		if !(k.Trust >= 0 && k.Trust <= 1) || !finite(k.Shift) || !(k.Noise >= 0) || !finite(k.Noise) || len(k.Sums) != 0 && len(k.Sums) != m.Sums || !k.Sums.finite() {
 			bad("model: kernel %s is out of its domain: trust %v, shift %v, variance %v, %d numbers of %d sums", k.Key, k.Trust, k.Shift, k.Noise, len(k.Sums), m.Sums)
+		}
+	}
+}
+
+// HasVariants reports whether any prices are of a variant, its prior's among them.
+func (m *Model) HasVariants() bool {
+	varied := func(p []ModelPrices) bool {
+		return slices.ContainsFunc(p, func(x ModelPrices) bool { return x.Variant != "" })
+	}
+	for _, p := range m.Processes {
+		if varied(p.Prices) {
+			return true
+		}
+	}
+	for prior := m.Prior; prior != nil; prior = prior.Prior {
+		for _, p := range prior.Processes {
+			if varied(p.Prices) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ascending checks that a list's keys are in order, each once.
+func ascending[T any](list []T, key func(*T) string, what string, bad func(string, ...any)) {
+	for i := 1; i < len(list); i++ {
+		if k := key(&list[i]); key(&list[i-1]) >= k {
+			bad("model: %s %q is duplicate or out of order", what, k)
 		}
 	}
 }

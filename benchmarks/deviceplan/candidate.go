@@ -40,6 +40,14 @@ func FamilyOf(name string) string {
 	return family
 }
 
+// networkOf is what the names of all chains of a network begin with: FAMILY/NETWORK.
+func networkOf(name string) string {
+	for range 2 { // the seed and the number
+		name = name[:max(0, strings.LastIndexByte(name, '.'))]
+	}
+	return name
+}
+
 // IsShort reports whether a name is that of a sum that is a small part of its network.
 func IsShort(name string) bool {
 	return FamilyOf(name) != "" && !strings.HasSuffix(name, ".0")
@@ -150,6 +158,11 @@ func (r *Request) sums(rng *rand.Rand, weight func(lut.Op) float64) []Candidate 
 		chain := n.Without(never).Walk(rng, most, weigh)
 		if key := chain.String(); chain != nil && !have[key] {
 			have[key] = true
+			if k > 0 { // a long one is as cold as its network
+				if cold, err := (&benchmarks.Planner{}).Evicted(chain); err == nil {
+					chain = cold
+				}
+			}
 			if c, ok := sum(fmt.Sprintf("%s/%s.%s.%d.%d", n.Family, n.Name, n.Precision, r.Seed, k), k == 0, chain, never, r.Schedule); ok {
 				out = append(out, c)
 			}

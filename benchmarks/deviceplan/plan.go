@@ -24,6 +24,7 @@ type Request struct {
 	Schedule benchmarks.Schedule
 	Seed     uint64
 	Measured []lut.Op // kernels measured by themselves already
+	Chains   []string // names of the chains measured already: long ones are of other networks as far as there are any
 	// PerNetwork says how many short chains of each network are considered; 0 for none.
 	PerNetwork int
 	// Gains says what each candidate would teach per second, given what was measured; nil
@@ -225,7 +226,7 @@ func (p *picker) fill(r Request, want []census.Kernel, cells, chains []Candidate
 	if r.Gains != nil {
 		part = laterPart
 	}
-	long, short = acrossRange(chains, long, r.Census, part*r.Seconds), byTurns(chains, short)
+	long, short = acrossRange(chains, long, r.Chains, r.Census, part*r.Seconds), byTurns(chains, short)
 	var failed error
 	accept := func(part float64) func(i int) (taken, more bool) {
 		return func(i int) (taken, more bool) {

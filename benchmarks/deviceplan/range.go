@@ -12,12 +12,16 @@ import (
 // stratum bounds what one long chain may take of the time for all: of fewer than four no range is covered.
 const stratum = 0.25
 
+// again is how many octaves off a network is worth that was measured before.
+const again = 3.0
+
 // acrossRange orders long chains so that the first n, for any n, lie across the range of weights and of
 // times that whole networks of the census have: what calibrates a table must be like what it
 // prices. Quantiles of the networks are aimed at in van der Corput's order – a half, a quarter, three
 // quarters, … –, by weights and by time in turn, and the nearest chain is taken, one of a family that was
-// taken less where they are alike. Chains that would take too much of the seconds are left out.
-func acrossRange(of []Candidate, at []int, all *census.Census, seconds float64) []int {
+// taken less where they are alike, and one of a network that was, before as well, still less: what is known twice
+// calibrates once. Chains that would take too much of the seconds are left out.
+func acrossRange(of []Candidate, at []int, before []string, all *census.Census, seconds float64) []int {
 	left := slices.DeleteFunc(slices.Clone(at), func(i int) bool { return of[i].Seconds > stratum*seconds })
 	var quantiles [2][]float64 // weights and times of its networks, as logarithms
 	known := sizes{}
@@ -31,7 +35,16 @@ func acrossRange(of []Candidate, at []int, all *census.Census, seconds float64) 
 	}
 	slices.Sort(quantiles[0])
 	slices.Sort(quantiles[1])
-	taken := map[string]float64{} // by family
+	taken := map[string]float64{} // by family, and by network
+	take := func(name string) {
+		taken[FamilyOf(name)]++
+		taken[networkOf(name)] += again
+	}
+	for _, name := range before {
+		if !IsShort(name) {
+			take(name)
+		}
+	}
 	out := make([]int, 0, len(left))
 	for n := 0; len(left) > 0; n++ {
 		by := n % 2
@@ -41,10 +54,10 @@ func acrossRange(of []Candidate, at []int, all *census.Census, seconds float64) 
 			if by == 1 {
 				size = of[i].Run
 			}
-			return math.Abs(math.Log2(max(size, math.SmallestNonzeroFloat64))-aim) + taken[FamilyOf(of[i].name)]
+			return math.Abs(math.Log2(max(size, math.SmallestNonzeroFloat64))-aim) + taken[FamilyOf(of[i].name)] + taken[networkOf(of[i].name)]
 		}
 		i := slices.MinFunc(left, func(a, b int) int { return cmp.Compare(far(a), far(b)) })
-		taken[FamilyOf(of[i].name)]++
+		take(of[i].name)
 		left = slices.DeleteFunc(left, func(j int) bool { return j == i })
 		out = append(out, i)
 	}

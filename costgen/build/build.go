@@ -256,6 +256,9 @@ func (b *builder) plan(k int, seconds float64) (*benchmarks.Plan, error) {
 			if l.Kind == role.Cell && l.EstimateUS != nil {
 				r.Measured = append(r.Measured, *l.Key)
 			}
+			if l.Kind == role.Network && l.EstimateUS != nil {
+				r.Chains = append(r.Chains, l.Name)
+			}
 		}
 	}
 	if b.model == nil {

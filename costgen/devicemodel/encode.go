@@ -31,6 +31,9 @@ func (m *Model) Data() *lut.Model {
 	if prior := m.prior(); prior != nil {
 		d.Version, d.Prior = lut.ModelVersionPrior, prior.means()
 	}
+	if d.HasVariants() {
+		d.Version = lut.ModelVersionVariants
+	}
 	return d
 }
 
@@ -81,14 +84,14 @@ func (m *Model) means() *lut.ModelPrior {
 func (p *process) data() lut.ModelProcess {
 	d := lut.ModelProcess{Group: p.name, Far: beyondUsual(p.far), Spread: p.spread, Own: p.own, Bias: p.bias, Mean: single(p.mean), Learned: single(p.sums.a)}
 	order := func(a, b tariff) int {
-		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.precision, b.precision))
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.variant, b.variant), cmp.Compare(a.precision, b.precision))
 	}
 	for _, t := range slices.SortedFunc(maps.Keys(p.prices), order) {
 		per := map[string]float64{}
 		for i, v := range p.prices[t] {
 			per[physicsNames[i]] = v
 		}
-		d.Prices = append(d.Prices, lut.ModelPrices{Kind: t.kind, Precision: t.precision, Per: per})
+		d.Prices = append(d.Prices, lut.ModelPrices{Kind: t.kind, Variant: t.variant, Precision: t.precision, Per: per})
 	}
 	for _, t := range slices.SortedFunc(maps.Keys(p.lines), order) {
 		d.Lines = append(d.Lines, lut.ModelLine{Kind: t.kind, Precision: t.precision, Shift: p.lines[t].shift, Slope: p.lines[t].slope})
@@ -182,13 +185,13 @@ func fromMean(d *lut.ModelMean, prior *Model) (*process, error) {
 				return nil, unknown("price per", name)
 			}
 		}
-		p.prices[tariff{x.Kind, x.Precision}] = v
+		p.prices[tariff{x.Kind, x.Variant, x.Precision}] = v
 	}
 	for _, x := range d.Lines {
 		if p.lines == nil {
 			p.prior, p.lines = prior, map[tariff]line{}
 		}
-		p.lines[tariff{x.Kind, x.Precision}] = line{x.Shift, x.Slope}
+		p.lines[tariff{x.Kind, "", x.Precision}] = line{x.Shift, x.Slope}
 	}
 	for _, x := range d.Features {
 		f := slices.Index(featureNames[:], x.Name)

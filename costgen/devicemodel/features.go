@@ -53,9 +53,13 @@ var physicsNames = [physicsTerms]string{"dispatch", "mac", "byte_read", "byte_wr
 type site struct {
 	op      lut.Op
 	group   string
+	tariff  tariff
 	x       [features]float64
 	physics [physicsTerms - 1]float64 // all but the last
-	cats    []lut.Attr                // categorical properties, sorted by name
+	// unrolled are the bytes that a convolution reads whose windows are copied out before they
+	// are multiplied; 0 of all others.
+	unrolled float64
+	cats     []lut.Attr // categorical properties, sorted by name
 }
 
 // FarWeights is the size from which weights no longer stay in a core's own cache between two
@@ -71,7 +75,7 @@ func (s *site) amounts(far float64) (all [physicsTerms]float64) {
 
 func newSite(op lut.Op) site {
 	w := workOf(op)
-	s := site{op: op, group: groupOf(op.Kind, &w)}
+	s := site{op: op, group: groupOf(op.Kind, &w), tariff: tariff{op.Kind, variantOf(op, &w), op.Precision}}
 	log := func(v float64) float64 { return math.Log(max(v, 1)) }
 	s.x[fMACs], s.x[fRead], s.x[fWritten], s.x[fWeights] = log(w.macs), log(w.read), log(w.written), log(w.weights)
 	s.x[fRows], s.x[fCin], s.x[fCout] = log(w.rows), log(w.cin), log(w.cout)
@@ -86,6 +90,10 @@ func newSite(op lut.Op) site {
 		for i, c := range op.At[:min(len(op.At), 6)] {
 			s.x[fAxis0+i] = log(float64(c.Value))
 		}
+	}
+	if s.tariff.variant == apart {
+		act, _ := bytesOf(op.Precision)
+		s.unrolled = act * w.rows * w.window * w.cin * w.groups
 	}
 	s.physics = [physicsTerms - 1]float64{1, w.macs, w.read, w.written, w.weights}
 	s.cats = append(s.cats, lut.Attr{Name: "precision", Value: string(op.Precision)})

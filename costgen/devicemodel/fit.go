@@ -93,7 +93,7 @@ func FitFrom(ctx context.Context, prior *Model, caches lut.Caches, obs []Observa
 	if len(loud) == 0 {
 		return nil, errors.New("no observation that teaches: all are only to be priced")
 	}
-	prices := pricesOf(f.sites, FarWeights(caches), loud)
+	prices := pricesOf(f.sites, FarWeights(caches), loud, false)
 	f.base = make([]float64, len(f.sites))
 	for _, g := range f.groups() {
 		p := &process{name: g, prices: prices[g], far: FarWeights(caches)}
@@ -104,7 +104,8 @@ func FitFrom(ctx context.Context, prior *Model, caches lut.Caches, obs []Observa
 		}
 	}
 	use := f.vocal()
-	evidence := f.learn(f.base)
+	evidence := f.learn(f.base, f.groups())
+	f.vary(FarWeights(caches), loud, evidence)
 	if prior != nil {
 		f.lean(prior, evidence)
 	}
@@ -114,7 +115,7 @@ func FitFrom(ctx context.Context, prior *Model, caches lut.Caches, obs []Observa
 	}
 	eta := f.settle(f.m, use, f.base, rounds, nil)
 	if f.noisy() && ctx.Err() == nil { // residuals of noisy kernels were taken around the physics
-		f.learn(eta)
+		f.learn(eta, f.groups())
 		f.place()
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -231,13 +232,13 @@ func (f *fitter) noisy() bool {
 	return false
 }
 
-// learn sets each process's sizes by the kernels' own measurements around eta, and returns how
+// learn sets the sizes of these groups' processes by the kernels' own measurements around eta, and returns how
 // likely these are then, as a logarithm.
-func (f *fitter) learn(eta []float64) map[string]float64 {
+func (f *fitter) learn(eta []float64, groups []string) map[string]float64 {
 	own := f.directs(f.vocal())
 	var mu sync.Mutex
 	evidence := map[string]float64{}
-	each(f.groups(), func(g string) {
+	each(groups, func(g string) {
 		var sites []*site
 		var r, noise []float64
 		for _, i := range f.members[g] {

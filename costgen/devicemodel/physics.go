@@ -22,9 +22,9 @@ func outlying(squared, variance float64) float64 {
 }
 
 // pricesOf fits the physics of all groups to the observations at once, none negative. Each
-// kind and precision has prices of its own as far as its observations tell; what they do not
+// kind and precision, or each variant of them, has prices of its own as far as its observations tell; what they do not
 // tell is as for all kernels together.
-func pricesOf(sites []*site, far float64, obs []sum) map[string]map[tariff][physicsTerms]float64 {
+func pricesOf(sites []*site, far float64, obs []sum, variants bool) map[string]map[tariff][physicsTerms]float64 {
 	type block struct {
 		group string
 		tariff
@@ -33,7 +33,10 @@ func pricesOf(sites []*site, far float64, obs []sum) map[string]map[tariff][phys
 	var blocks []block
 	of := make([]int, len(sites))
 	for i, s := range sites {
-		b := block{s.group, tariff{s.op.Kind, s.op.Precision}}
+		b := block{s.group, s.tariff}
+		if !variants {
+			b.variant = ""
+		}
 		if _, ok := index[b]; !ok {
 			index[b] = len(blocks)
 			blocks = append(blocks, b)
@@ -41,22 +44,22 @@ func pricesOf(sites []*site, far float64, obs []sum) map[string]map[tariff][phys
 		of[i] = index[b]
 	}
 	// The common prices first, then each block's around them.
-	common := solvePrices(sites, far, obs, make([]int, len(sites)), 1, nil)
-	theta := solvePrices(sites, far, obs, of, len(blocks), common)
+	common := solvePrices(sites, far, obs, make([]int, len(sites)), 1, nil, variants)
+	theta := solvePrices(sites, far, obs, of, len(blocks), common, variants)
 	out := map[string]map[tariff][physicsTerms]float64{}
 	for i, b := range blocks {
 		if out[b.group] == nil {
 			out[b.group] = map[tariff][physicsTerms]float64{}
 		}
 		out[b.group][b.tariff] = [physicsTerms]float64(theta[i*physicsTerms:])
-		out[b.group][tariff{"", b.precision}] = [physicsTerms]float64(common)
+		out[b.group][tariff{"", "", b.precision}] = [physicsTerms]float64(common)
 	}
 	return out
 }
 
 // solvePrices fits prices by blocks, relative to what each observation measured, then
-// relative to what the first fit expects of it.
-func solvePrices(sites []*site, far float64, obs []sum, of []int, blocks int, around []float64) []float64 {
+// relative to what the first fit expects of it; around are the common ones, nil for no idea.
+func solvePrices(sites []*site, far float64, obs []sum, of []int, blocks int, around []float64, variants bool) []float64 {
 	n := blocks * physicsTerms
 	var theta []float64
 	row := make([]float64, n)
@@ -66,7 +69,7 @@ func solvePrices(sites []*site, far float64, obs []sum, of []int, blocks int, ar
 			o := &obs[i]
 			clear(row)
 			for _, t := range o.terms {
-				for j, x := range sites[t.site].amounts(far) {
+				for j, x := range sites[t.site].quantities(far, around != nil && variants) {
 					row[of[t.site]*physicsTerms+j] += t.count * x
 				}
 			}

@@ -40,7 +40,7 @@ func linesOf(all []priced) map[tariff]line {
 	by := map[tariff][]priced{}
 	for _, x := range all {
 		by[x.tariff] = append(by[x.tariff], x)
-		out[tariff{"", x.precision}] = common
+		out[tariff{"", "", x.precision}] = common
 	}
 	for t, list := range by {
 		out[t] = fitLine(list, common, priorKindFactor, priorKindSlope)
@@ -83,18 +83,19 @@ func (p *process) base(s *site) (float64, bool) {
 			}
 		}
 	}
-	if _, ok := p.prices[tariff{"", s.op.Precision}]; !ok {
+	if _, ok := p.prices[tariff{"", "", s.op.Precision}]; !ok {
 		return 0, false
 	}
 	return math.Log(max(p.physics(s), 1e-12)), true
 }
 
 func (p *process) line(s *site) (line, bool) {
-	l, ok := p.lines[tariff{s.op.Kind, s.op.Precision}]
-	if !ok {
-		l, ok = p.lines[tariff{"", s.op.Precision}]
+	for _, t := range s.tariff.wider() {
+		if l, ok := p.lines[t]; ok {
+			return l, true
+		}
 	}
-	return l, ok
+	return line{}, false
 }
 
 // logarithm is that of the expected cost of one kernel.
@@ -130,7 +131,7 @@ func (f *fitter) lean(prior *Model, evidence map[string]float64) {
 		}
 		if own[i].seen && own[i].value > 0 {
 			z, v := own[i].working(f.base[i])
-			all = append(all, priced{tariff{s.op.Kind, s.op.Precision}, x, z, v})
+			all = append(all, priced{tariff{s.op.Kind, "", s.op.Precision}, x, z, v})
 		}
 	}
 	lines := linesOf(all)
@@ -139,17 +140,14 @@ func (f *fitter) lean(prior *Model, evidence map[string]float64) {
 	}
 	physics := f.base
 	f.base = make([]float64, len(f.sites))
-	before := map[string]*process{}
+	before := f.snapshot()
 	for g, p := range f.m.processes {
-		q := *p
-		q.inverse, q.cats = slices.Clone(p.inverse), slices.Clone(p.cats)
-		before[g] = &q
 		p.prior, p.lines = prior, lines
 		for _, i := range f.members[g] {
 			f.base[i], _ = p.base(f.sites[i])
 		}
 	}
-	with := f.learn(f.base)
+	with := f.learn(f.base, f.groups())
 	whole := 0.0
 	for g := range f.m.processes {
 		whole += with[g] - evidence[g]

@@ -37,11 +37,16 @@ type process struct {
 	alpha    []float64 // mean as a function of covariances with the inducing points
 }
 
-// tariff is whose prices they are: of a kind in a precision, or, of kind "", of the group's other
-// kinds in that precision.
+// tariff is whose prices they are: of a variant of a kind in a precision, of variant "" of its other
+// variants, or, of kind "", of the group's other kinds in that precision.
 type tariff struct {
-	kind      string
-	precision lut.Precision
+	kind, variant string
+	precision     lut.Precision
+}
+
+// wider are the tariff and those that stand in where there is none of it, the closest first.
+func (t tariff) wider() [3]tariff {
+	return [3]tariff{t, {t.kind, "", t.precision}, {"", "", t.precision}}
 }
 
 // category is a categorical property: kernels that differ in it are apart by weight.
@@ -282,12 +287,16 @@ func (p *process) weights(pt *point) (phi []float64, rest float64) {
 
 // physics is the mean cost of a kernel by its kind's prices.
 func (p *process) physics(s *site) float64 {
-	price, ok := p.prices[tariff{s.op.Kind, s.op.Precision}]
-	if !ok {
-		price = p.prices[tariff{"", s.op.Precision}]
+	var price [physicsTerms]float64
+	q := s.quantities(p.far, false)
+	for _, t := range s.tariff.wider() {
+		if of, ok := p.prices[t]; ok {
+			price, q = of, s.quantities(p.far, t == s.tariff)
+			break
+		}
 	}
 	v := 0.0
-	for i, x := range s.amounts(p.far) {
+	for i, x := range q {
 		v += price[i] * x
 	}
 	return v

@@ -78,6 +78,9 @@ func workOf(op lut.Op) work {
 		w.read, w.written, w.weights = act*w.rows*w.cin, act*w.rows*w.cout, weight*w.cin*w.cout
 	default:
 		catalogueWork(op, act, &w)
+		if op.Attr("fused") == "1" { // the other operand and the result are the convolution's
+			w.read, w.written = w.read/2, 0
+		}
 	}
 	return w
 }

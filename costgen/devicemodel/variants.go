@@ -1,0 +1,104 @@
+package devicemodel
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/isocost/isocost/lut"
+)
+
+// apart is the variant of convolutions that a runtime computes a group at a time.
+const apart = "apart"
+
+// variantOf tells kernels of a kind apart whose prices differ by factors, not by a residual: a runtime computes them
+// another way. ONNX Runtime runs a depthwise convolution of channels that fill no block a group at a time, 20 times
+// slower for each multiply-add; an addition inside a convolution, a product with one number per channel and an activation
+// that is an operator of its own each move other bytes than the rest of their kind.
+func variantOf(op lut.Op, w *work) string {
+	switch op.Kind {
+	case "dwconv":
+		if math.Mod(w.cout, 4) != 0 {
+			return apart
+		}
+		return apartActivation(op)
+	case "conv":
+		if w.groups > 1 && path(op, w) != "grouped16" {
+			return apart
+		}
+		return apartActivation(op)
+	}
+	if w.macs > 0 {
+		return ""
+	}
+	var parts []string
+	for _, a := range op.Attrs {
+		if a.Name == "fused" || a.Name == "b" || a.Name == "axis" {
+			parts = append(parts, a.Name+"="+a.Value)
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// apartActivation is the activation of a convolution that no runtime here computes inside it, "" for others.
+func apartActivation(op lut.Op) string {
+	switch act := op.Attr("act"); act {
+	case "gelu", "gelutanh", "hswish", "mish", "silu":
+		return act
+	}
+	return ""
+}
+
+// quantities are what the prices are of: its own variant's, or those of its kind and of all kernels.
+func (s *site) quantities(far float64, own bool) [physicsTerms]float64 {
+	q := s.amounts(far)
+	if own && s.unrolled > 0 {
+		q[2] = s.unrolled
+	}
+	return q
+}
+
+// varied are the groups that hold variants.
+func (f *fitter) varied() []string {
+	return slices.DeleteFunc(f.groups(), func(g string) bool {
+		return !slices.ContainsFunc(f.members[g], func(i int) bool { return f.sites[i].tariff.variant != "" })
+	})
+}
+
+// vary gives the groups prices of their variants where their kernels' own measurements say that these fit
+// better than one price for each kind. Evidence is the groups' without.
+func (f *fitter) vary(far float64, loud []sum, evidence map[string]float64) {
+	groups := f.varied()
+	prices := pricesOf(f.sites, far, loud, true)
+	plain := slices.Clone(f.base)
+	before := f.snapshot()
+	for _, g := range groups {
+		p := f.m.processes[g]
+		p.prices = prices[g]
+		for _, i := range f.members[g] {
+			f.base[i], _ = p.base(f.sites[i])
+		}
+	}
+	with := f.learn(f.base, groups)
+	for _, g := range groups {
+		if with[g] > evidence[g] {
+			evidence[g] = with[g]
+			continue
+		}
+		f.m.processes[g] = before[g]
+		for _, i := range f.members[g] {
+			f.base[i] = plain[i]
+		}
+	}
+}
+
+// snapshot are copies of the processes, which learning them again leaves alone.
+func (f *fitter) snapshot() map[string]*process {
+	out := map[string]*process{}
+	for g, p := range f.m.processes {
+		q := *p
+		q.inverse, q.cats = slices.Clone(p.inverse), slices.Clone(p.cats)
+		out[g] = &q
+	}
+	return out
+}
