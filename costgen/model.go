@@ -47,7 +47,7 @@ func (c *campaign) observations(sums []float64) []devicemodel.Observation {
 const leastCold = 2 << 20
 
 func isCold(n network) bool {
-	m := movedBy(n.ops)
+	m := movedBy(n.ops, 0)
 	return m.linear+m.conv >= leastCold
 }
 
