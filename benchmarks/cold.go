@@ -107,10 +107,10 @@ func (p *Planner) Evicted(c Chain) (Chain, error) {
 	out := join(c)
 	switch n := shape.vector(); {
 	case len(shape) == 2 && shape[0] > 1:
-		out = append(out, lut.NewOp("gap", lut.FP32, nil, map[string]int{"seq": shape[0], "dim": shape[1]}))
+		out = append(out, pooled(shape))
 		shape = Shape{shape[1]}
 	case n == 0 || n > coldWidest:
-		out = append(out, lut.NewOp("gap", lut.FP32, nil, map[string]int{"c": shape[0], "h": shape[1], "w": shape[2]}))
+		out = append(out, pooled(shape))
 		shape = Shape{shape[0]}
 	}
 	n := shape.vector()

@@ -7,6 +7,7 @@ import (
 	"github.com/isocost/isocost/benchmarks/tfgraph"
 	"github.com/isocost/isocost/benchmarks/tflitewriter"
 	"github.com/isocost/isocost/internal/tflitefb"
+	"github.com/isocost/isocost/lut"
 )
 
 func init() {
@@ -109,4 +110,12 @@ func gapReference(e *reference.Env, n *graph.Node, out []float32) {
 	for i := range out {
 		out[i] = float32(reference.Mean(e.Of(x)[i*area:(i+1)*area], nil))
 	}
+}
+
+// pooled takes a map or a sequence to a vector.
+func pooled(s Shape) lut.Op {
+	if len(s) == 2 {
+		return lut.NewOp("gap", lut.FP32, nil, map[string]int{"seq": s[0], "dim": s[1]})
+	}
+	return lut.NewOp("gap", lut.FP32, nil, map[string]int{"c": s[0], "h": s[1], "w": s[2]})
 }
