@@ -141,11 +141,8 @@ func frameBeside(op, neighbour lut.Op) Sum {
 // both, less the same without. Around one alone the shortcut would be what the convolution
 // reads, so that the runtime could not add in its place and would copy it first, which no network pays.
 func residualFrame(in Shape, p lut.Precision) Sum {
-	narrow := func(attrs map[string]string) Chain {
-		attrs["k"] = "1"
-		return join(before(in, p), Chain{lut.NewOp("fusedmbconv", p, attrs, map[string]int{"cin": in[0], "mid": preChannels, "cout": in[0], "h": in[1], "w": in[2]})}, tap(in, p))
-	}
-	return difference(narrow(map[string]string{"res": "1"}), narrow(map[string]string{}))
+	framed := func(res bool) Chain { return join(before(in, p), Chain{narrow(in, p, res)}, tap(in, p)) }
+	return difference(framed(true), framed(false))
 }
 
 // Slope returns the marginal cost as the slope of the least-squares line through

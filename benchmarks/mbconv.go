@@ -73,6 +73,16 @@ func shortcut(s Shape, p lut.Precision) lut.Op {
 	return lut.NewOp("fusedmbconv", p, map[string]string{"k": "1", "res": "1", "noexp": "1"}, square(s))
 }
 
+// narrow is two 1×1 convolutions through few channels, with a shortcut around both or without.
+func narrow(s Shape, p lut.Precision, res bool) lut.Op {
+	attrs, axes := map[string]string{"k": "1"}, square(s)
+	if res {
+		attrs["res"] = "1"
+	}
+	axes["mid"] = preChannels
+	return lut.NewOp("fusedmbconv", p, attrs, axes)
+}
+
 // square are the axes of a block that keeps a map's shape throughout.
 func square(s Shape) map[string]int {
 	return map[string]int{"cin": s[0], "mid": s[0], "cout": s[0], "h": s[1], "w": s[2]}

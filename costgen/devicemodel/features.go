@@ -3,6 +3,7 @@ package devicemodel
 import (
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/isocost/isocost/lut"
 )
@@ -109,6 +110,33 @@ func newSite(op lut.Op) site {
 		s.cats = append(s.cats, lut.Attr{Name: "path", Value: path(op, &w)})
 	}
 	return s
+}
+
+// variantOf tells kernels of a kind apart whose prices differ by factors, not by a residual: a runtime computes them
+// another way. ONNX Runtime runs a depthwise convolution of channels that fill no block a group at a time, 20 times
+// slower for each multiply-add; an addition inside a convolution and a product with one number per channel each move other
+// bytes than the rest of their kind.
+func variantOf(op lut.Op, w *work) string {
+	switch op.Kind {
+	case "dwconv":
+		if math.Mod(w.cout, 4) != 0 {
+			return apart
+		}
+	case "conv":
+		if w.groups > 1 && path(op, w) != "grouped16" {
+			return apart
+		}
+	}
+	if w.macs > 0 {
+		return ""
+	}
+	var parts []string
+	for _, a := range op.Attrs {
+		if a.Name == "fused" || a.Name == "b" || a.Name == "axis" {
+			parts = append(parts, a.Name+"="+a.Value)
+		}
+	}
+	return strings.Join(parts, ",")
 }
 
 // path guesses which of its algorithms a runtime takes for a convolution, from the rules that

@@ -1,53 +1,9 @@
 package devicemodel
 
-import (
-	"math"
-	"slices"
-	"strings"
-
-	"github.com/isocost/isocost/lut"
-)
+import "slices"
 
 // apart is the variant of convolutions that a runtime computes a group at a time.
 const apart = "apart"
-
-// variantOf tells kernels of a kind apart whose prices differ by factors, not by a residual: a runtime computes them
-// another way. ONNX Runtime runs a depthwise convolution of channels that fill no block a group at a time, 20 times
-// slower for each multiply-add; an addition inside a convolution, a product with one number per channel and an activation
-// that is an operator of its own each move other bytes than the rest of their kind.
-func variantOf(op lut.Op, w *work) string {
-	switch op.Kind {
-	case "dwconv":
-		if math.Mod(w.cout, 4) != 0 {
-			return apart
-		}
-		return apartActivation(op)
-	case "conv":
-		if w.groups > 1 && path(op, w) != "grouped16" {
-			return apart
-		}
-		return apartActivation(op)
-	}
-	if w.macs > 0 {
-		return ""
-	}
-	var parts []string
-	for _, a := range op.Attrs {
-		if a.Name == "fused" || a.Name == "b" || a.Name == "axis" {
-			parts = append(parts, a.Name+"="+a.Value)
-		}
-	}
-	return strings.Join(parts, ",")
-}
-
-// apartActivation is the activation of a convolution that no runtime here computes inside it, "" for others.
-func apartActivation(op lut.Op) string {
-	switch act := op.Attr("act"); act {
-	case "gelu", "gelutanh", "hswish", "mish", "silu":
-		return act
-	}
-	return ""
-}
 
 // quantities are what the prices are of: its own variant's, or those of its kind and of all kernels.
 func (s *site) quantities(far float64, own bool) [physicsTerms]float64 {
