@@ -60,6 +60,15 @@ type model struct {
 	needs                    int // networks it takes at least
 }
 
+// families is the fewest families that judge the form, one more than it has parameters; a curve follows what it is
+// shown, so that each of its networks must be of another.
+func (m model) families() int {
+	if m.bend {
+		return m.needs
+	}
+	return m.needs/3 + 1
+}
+
 // models are the candidates, simplest first. The needed numbers leave at least
 // three networks per parameter; the curve has up to six knots of its own.
 var models = []model{
@@ -87,7 +96,7 @@ const pays = 0.98
 // The second result holds those predictions. When ctx ends there is neither.
 func calibrate(ctx context.Context, points []point, traffic *reach) (*lut.Calibration, []float64) {
 	weight, families := weighted(points)
-	if families < models[0].needs {
+	if len(points) < models[0].needs {
 		return nil, nil
 	}
 	var best *lut.Calibration
@@ -99,7 +108,7 @@ func calibrate(ctx context.Context, points []point, traffic *reach) (*lut.Calibr
 	cv := map[string][]float64{}
 	var candidates []lut.Candidate
 	for _, m := range models {
-		if families < m.needs || m.traffic > 0 && traffic == nil || m.kernels && traffic != nil {
+		if len(points) < m.needs || families < m.families() || m.traffic > 0 && traffic == nil || m.kernels && traffic != nil {
 			continue
 		}
 		if ctx.Err() != nil {

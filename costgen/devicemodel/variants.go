@@ -1,6 +1,9 @@
 package devicemodel
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // apart is the variant of convolutions that a runtime computes a group at a time.
 const apart = "apart"
@@ -22,7 +25,8 @@ func (f *fitter) varied() []string {
 }
 
 // vary gives the groups prices of their variants where their kernels' own measurements say that these fit
-// better than one price for each kind. Evidence is the groups' without.
+// better than one price for each kind, by more than as many further numbers would in any case (Schwarz 1978).
+// Evidence is the groups' without.
 func (f *fitter) vary(far float64, loud []sum, evidence map[string]float64) {
 	groups := f.varied()
 	prices := pricesOf(f.sites, far, loud, true)
@@ -37,7 +41,7 @@ func (f *fitter) vary(far float64, loud []sum, evidence map[string]float64) {
 	}
 	with := f.learn(f.base, groups)
 	for _, g := range groups {
-		if with[g] > evidence[g] {
+		if with[g] > evidence[g]+f.pricesWorth(g) {
 			evidence[g] = with[g]
 			continue
 		}
@@ -46,6 +50,19 @@ func (f *fitter) vary(far float64, loud []sum, evidence map[string]float64) {
 			f.base[i] = plain[i]
 		}
 	}
+}
+
+// pricesWorth is the evidence that a group's prices of variants, those above zero, must add.
+func (f *fitter) pricesWorth(g string) float64 {
+	further := 0
+	for t, per := range f.m.processes[g].prices {
+		for _, price := range per {
+			if t.variant != "" && price > 0 {
+				further++
+			}
+		}
+	}
+	return float64(further) / 2 * math.Log(float64(len(f.members[g])))
 }
 
 // snapshot are copies of the processes, which learning them again leaves alone.
