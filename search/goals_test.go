@@ -441,7 +441,7 @@ func TestExploringLeavesNoSearchWorse(t *testing.T) {
 	for _, l := range landscapes(t) {
 		t.Run(l.name+", "+l.metric, func(t *testing.T) {
 			t.Parallel()
-			n := 3
+			n := 2
 			if _, onFile := l.sp.(*space.Tabular); !onFile {
 				n = 1 // its networks have to be drawn and priced
 			}
