@@ -103,7 +103,8 @@ runtimes: setup-test build ## the runtimes' times in fp32 and int8, side by side
 
 .PHONY: test
 test: setup-test test-python-reading ## all tests, on the real runtimes
-	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -timeout 15m ./...
+	@# Three packages at a time: many tests wait for a campaign of theirs to end.
+	ISOCOST_REQUIRE_NATIVE=$(ISOCOST_REQUIRE_NATIVE) $(GO) test -p 3 -timeout 15m ./...
 
 .PHONY: python
 python: setup build ## a search over modules of your own, from PyTorch to best.onnx: docs/python.md (2 minutes; the first time 6 GB are installed beside the checkout)
