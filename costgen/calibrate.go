@@ -22,7 +22,7 @@ type point struct {
 	family string
 }
 
-// paysKin is the same where networks have families: these are few, and what suits them alone must be much better to suit others.
+// paysKin replaces pays where networks have families: there are few of them, and a form that suits only those must not be chosen.
 const paysKin = 0.9
 
 // weighted gives each point its weight, of which all of a family's add up to 1, and reports how many
@@ -44,7 +44,7 @@ func hasKin(points []point) bool {
 	return slices.ContainsFunc(points, func(p point) bool { return p.family != "" })
 }
 
-// group is the point's family, or the point where it has none.
+// group returns the point's family, or its id where it has none.
 func (p *point) group() string {
 	if p.family == "" {
 		return p.id
@@ -234,7 +234,7 @@ func fit(m model, traffic *reach, points []point) (c lut.Calibration, ok bool) {
 	return c, true
 }
 
-// huber are weights for another round of least squares, lower for points that lie far off: beyond 1.345 standard deviations, of
+// huber returns weights for another round of least squares, lower for points that lie far off: beyond 1.345 standard deviations, of
 // the median deviation as of a normal distribution, which is 95 % as efficient as least squares where nothing is wrong.
 func huber(weight, off []float64) []float64 {
 	size := make([]float64, len(off))

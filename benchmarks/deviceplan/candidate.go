@@ -40,7 +40,7 @@ func FamilyOf(name string) string {
 	return family
 }
 
-// networkOf is what the names of all chains of a network begin with: FAMILY/NETWORK.
+// networkOf returns FAMILY/NETWORK, with which the names of a network's chains begin.
 func networkOf(name string) string {
 	for range 2 { // the seed and the number
 		name = name[:max(0, strings.LastIndexByte(name, '.'))]

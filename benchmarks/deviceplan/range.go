@@ -12,7 +12,7 @@ import (
 // stratum bounds what one long chain may take of the time for all: of fewer than four no range is covered.
 const stratum = 0.25
 
-// again is how many octaves off a network is worth that was measured before.
+// again is the handicap, in octaves, of a network that was measured before.
 const again = 3.0
 
 // acrossRange orders long chains so that the first n, for any n, lie across the range of weights and of

@@ -17,7 +17,7 @@ func (s *site) quantities(far float64, own bool) [physicsTerms]float64 {
 	return q
 }
 
-// varied are the groups that hold variants.
+// varied returns the groups that hold variants.
 func (f *fitter) varied() []string {
 	return slices.DeleteFunc(f.groups(), func(g string) bool {
 		return !slices.ContainsFunc(f.members[g], func(i int) bool { return f.sites[i].tariff.variant != "" })
@@ -65,7 +65,7 @@ func (f *fitter) pricesWorth(g string) float64 {
 	return float64(further) / 2 * math.Log(float64(len(f.members[g])))
 }
 
-// snapshot are copies of the processes, which learning them again leaves alone.
+// snapshot returns copies of the processes; learning again leaves them alone.
 func (f *fitter) snapshot() map[string]*process {
 	out := map[string]*process{}
 	for g, p := range f.m.processes {
