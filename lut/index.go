@@ -1,13 +1,21 @@
 package lut
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+	"sync/atomic"
+	"unsafe"
+)
 
 // index finds a table's knots by their operators, in an open hash table: no key is put
 // together, and nothing is allocated.
-type index []indexed
+type index struct {
+	places []place
+	seen   []atomic.Pointer[Op] // by family an operator of it that was asked for
+}
 
-// indexed is a knot with the hash of its operator; an empty place has no family.
-type indexed struct {
+// place is a knot with the hash of its operator; an empty place has no family.
+type place struct {
 	hash         uint64
 	family, knot int32 // the family from 1
 }
@@ -17,7 +25,8 @@ func newIndex(families []family) index {
 	for i := range families {
 		n += len(families[i].Knots)
 	}
-	x := make(index, 1<<bits.Len(uint(2*n)))
+	x := index{make([]place, 1<<bits.Len(uint(2*n))), make([]atomic.Pointer[Op], len(families))}
+	last := uint64(len(x.places) - 1)
 	for i := range families {
 		f := &families[i]
 		op := f.Member(make([]int, len(f.Axes)))
@@ -26,45 +35,80 @@ func newIndex(families []family) index {
 				op.At[a].Value = v
 			}
 			h := hash(&op)
-			at := h & uint64(len(x)-1)
-			for x[at].family > 0 {
-				at = (at + 1) & uint64(len(x)-1)
+			at := h & last
+			for x.places[at].family > 0 {
+				at = (at + 1) & last
 			}
-			x[at] = indexed{h, int32(i + 1), int32(j)}
+			x.places[at] = place{h, int32(i + 1), int32(j)}
 		}
 	}
 	return x
 }
 
 // find returns the knot that is the operator's, nil where there is none.
-func (x index) find(families []family, op *Op) *Knot {
+func (x *index) find(families []family, op *Op) *Knot {
 	h := hash(op)
-	for at := h & uint64(len(x)-1); x[at].family > 0; at = (at + 1) & uint64(len(x)-1) {
-		if p := &x[at]; p.hash == h {
-			if f := &families[p.family-1]; f.holds(&f.Knots[p.knot], op) {
-				return &f.Knots[p.knot]
+	last := uint64(len(x.places) - 1)
+	for at := h & last; x.places[at].family > 0; at = (at + 1) & last {
+		if p := &x.places[at]; p.hash == h {
+			f := &families[p.family-1]
+			if k := &f.Knots[p.knot]; k.stands(op) && x.member(f, int(p.family-1), op) {
+				return k
 			}
 		}
 	}
 	return nil
 }
 
-// holds says whether a knot of the family is the operator's.
-func (f *family) holds(k *Knot, op *Op) bool {
-	if len(k.At) != len(op.At) || len(f.Op.Attrs) != len(op.Attrs) || f.Op.Kind != op.Kind || f.Op.Precision != op.Precision {
+// stands says whether an operator of the knot's axes stands at the knot.
+func (k *Knot) stands(op *Op) bool {
+	if len(k.At) != len(op.At) {
 		return false
 	}
-	for i := range op.At {
-		if c := &op.At[i]; k.At[i] != c.Value || f.Axes[i] != c.Axis {
-			return false
-		}
-	}
-	for i := range op.Attrs {
-		if f.Op.Attrs[i] != op.Attrs[i] {
+	for i, v := range k.At {
+		if op.At[i].Value != v {
 			return false
 		}
 	}
 	return true
+}
+
+// member says whether an operator is the i-th family's, wherever it stands. Programs ask with
+// the same names again and again: it is compared with one that was asked for, whose texts are
+// mostly the same in memory, not with what a file says.
+func (x *index) member(f *family, i int, op *Op) bool {
+	if seen := x.seen[i].Load(); seen != nil {
+		return seen.alike(op)
+	}
+	known := f.Member(make([]int, len(f.Axes)))
+	if !known.alike(op) {
+		return false
+	}
+	x.seen[i].Store(&Op{op.Kind, slices.Clone(op.Attrs), op.Precision, slices.Clone(op.At)})
+	return true
+}
+
+// alike says whether two operators are of one family and stand on the same axes.
+func (o *Op) alike(other *Op) bool {
+	if len(o.Attrs) != len(other.Attrs) || len(o.At) != len(other.At) || !equal(o.Kind, other.Kind) || !equal(string(o.Precision), string(other.Precision)) {
+		return false
+	}
+	for i := range o.Attrs {
+		if a, b := &o.Attrs[i], &other.Attrs[i]; !equal(a.Name, b.Name) || !equal(a.Value, b.Value) {
+			return false
+		}
+	}
+	for i := range o.At {
+		if !equal(o.At[i].Axis, other.At[i].Axis) {
+			return false
+		}
+	}
+	return true
+}
+
+// equal is ==, at once where the texts are one in memory.
+func equal(a, b string) bool {
+	return len(a) == len(b) && (unsafe.StringData(a) == unsafe.StringData(b) || a == b)
 }
 
 // hash is of what tells operators apart in practice: kind, precision, attributes' values and

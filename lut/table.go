@@ -170,8 +170,11 @@ func (t *Table) Total(sum, lower, upper float64, kernels int) Cost {
 		rest = cal.Residual95 * y
 		c.Extrapolated = sum < cal.SumLo || sum > cal.SumHi
 	}
-	c.Lo = max(0, y-math.Hypot(slope*lower, rest))
-	c.Hi = y + math.Hypot(slope*upper, rest)
+	lower, upper = slope*lower, slope*upper
+	if rest > 0 {
+		lower, upper = math.Hypot(lower, rest), math.Hypot(upper, rest)
+	}
+	c.Lo, c.Hi = max(0, y-lower), y+upper
 	return c
 }
 

@@ -2,10 +2,14 @@ package search
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search/space"
 )
 
@@ -91,5 +95,49 @@ func TestFastCostIsTheCost(t *testing.T) {
 		if again != x {
 			t.Fatalf("%s: %v when asked again, %v before", a.Key(), again, x)
 		}
+	}
+}
+
+// The price of a network is the same to the bit whatever was asked before: other settings of
+// a layer, networks the table cannot price, the same names elsewhere in memory.
+func TestFastCostForgets(t *testing.T) {
+	s := mobileCNN(t)
+	file := *sampleTable(t, s).File()
+	file.Families = slices.DeleteFunc(slices.Clone(file.Families), func(f lut.Family) bool { return f.Op.Attr("k") == "5" })
+	table, err := lut.New(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fast, err := FastLUTCost(s, table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	a, failed, priced := s.Default(), 0, 0
+	for range 2000 {
+		l := rng.IntN(s.Layers())
+		choices := s.Choices(l)
+		a.Layers[l].Choice, a.Layers[l].Width = choices[rng.IntN(len(choices))], rng.IntN(s.Widths(l))
+		if a = space.Canonical(s, a); rng.IntN(4) == 0 {
+			if a, err = space.ParseArch(a.Key()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := fast.Cost(a)
+		alone, _ := FastLUTCost(s, table)
+		want, wantErr := alone.Cost(a)
+		if got != want || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+			t.Fatalf("%s: %v, %v; alone %v, %v", a.Key(), got, err, want, wantErr)
+		}
+		if err != nil {
+			if failed++; failed%5 == 0 {
+				a = s.Default()
+			}
+		} else {
+			priced++
+		}
+	}
+	if failed < 100 || priced < 100 {
+		t.Errorf("%d networks were priced and %d were not: too few of one", priced, failed)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"unsafe"
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/lut"
@@ -16,41 +17,48 @@ import (
 type FastCost struct {
 	*LUTCost
 	space  space.Stepper
-	routes map[int]*route // by global width
+	global bool     // the width is one for all layers
+	routes []*route // by global width; nil where none came yet
 	states []routeState
-
-	// The last architecture's route, nil where it has no price, and its layers: a
-	// proposal changes one layer, and what is before it need not be added up again.
-	// Sums always run first to last, so that a price does not depend on the last one.
-	last   *route
-	layers []space.Layer
 }
 
-// route is a network's parts from first to last, the end of the network being the last.
+// route is a network's parts from first to last, the end of the network being the last, and
+// how the last architecture went it: a proposal changes one layer, and what is before it need
+// not be added up again. Sums always run first to last, so that a price does not depend on
+// the last one.
 type route struct {
-	parts  []routePart
-	before []running // each part, of the last architecture
+	parts    []routePart
+	settings []space.Layer // of the last architecture
+	last     []placed      // its parts
+	known    int           // parts that lie as the settings say
+	from     []int         // by layer the first part that is of it or of a later one
+}
+
+// placed is a part where it was last.
+type placed struct {
+	layer  int // −1 for a fixed part
+	before running
+	cost   stepCost
+	known  bool
+}
+
+// running is a sum before a part.
+type running struct {
+	sum, lo2, hi2  float64
+	kernels, state int
 }
 
 // routePart holds what is known of a part.
 type routePart struct {
-	layer   int // −1 for a fixed one
 	numbers map[space.Layer]int
 	recent  []numbered   // by place
 	prices  [][]stepCost // by state before it and number of the setting
-	number  int          // of the last architecture's setting
 }
 
 // numbered is a setting with its number from 1; 0 for none.
 type numbered struct {
 	layer  space.Layer
 	number int
-}
-
-// running is a route's sum before a part.
-type running struct {
-	sum, lo2, hi2  float64
-	kernels, state int
 }
 
 // routeState is all that a part's price depends on beside its setting: how the tensor before it
@@ -72,7 +80,7 @@ func FastLUTCost(s space.Stepper, t *lut.Table) (*FastCost, error) {
 	if t.File().Metric == lut.Memory {
 		return nil, errors.New("a network's memory is not the sum of its parts'")
 	}
-	return &FastCost{LUTCost: NewLUTCost(s, t), space: s, routes: map[int]*route{}, states: []routeState{{first: true}}}, nil
+	return &FastCost{LUTCost: NewLUTCost(s, t), space: s, global: s.GlobalWidth(), states: []routeState{{first: true}}}, nil
 }
 
 // Cost returns what LUTCost's is, but for rounding.
@@ -81,67 +89,75 @@ func (c *FastCost) Cost(a space.Arch) (Bounds, error) {
 	if err != nil {
 		return Bounds{}, err
 	}
-	known := w == c.last && len(c.layers) == len(a.Layers)
-	if !known {
-		c.layers = append(c.layers[:0], a.Layers...)
+	same := 0
+	for same < min(len(a.Layers), len(w.settings)) && one(&a.Layers[same], &w.settings[same]) {
+		same++
 	}
-	from := 0
-	for known && from < len(w.parts)-1 {
-		if l := w.parts[from].layer; l >= 0 && a.Layers[l] != c.layers[l] {
-			break
-		}
-		from++
-	}
-	c.last = nil // until all of it has a price
-	r := w.before[from]
-	for i := from; i < len(w.parts); i++ {
-		p := &w.parts[i]
-		if l := p.layer; l >= 0 && (!known || a.Layers[l] != c.layers[l]) {
-			p.number = p.numberOf(&a.Layers[l])
-			c.layers[l] = a.Layers[l]
-		}
-		w.before[i] = r
-		s := p.price(r.state)
-		if s == nil {
-			if s, err = c.learn(a, i, p, r.state); err != nil {
+	i := min(w.from[same], w.known)
+	r := &w.last[i].before
+	sum, lo2, hi2, kernels, state := r.sum, r.lo2, r.hi2, r.kernels, r.state
+	for ; i < len(w.last); i++ {
+		p := &w.last[i]
+		l, b := p.layer, &p.before
+		stays := p.known && b.state == state && (l < 0 || one(&a.Layers[l], &w.settings[l]))
+		b.sum, b.lo2, b.hi2, b.kernels, b.state = sum, lo2, hi2, kernels, state // each by its own: a copy of all would wait for them
+		if !stays {
+			if err := c.place(w, a, i, state); err != nil {
+				w.known = i
 				return Bounds{}, err
 			}
 		}
-		r.sum += s.sum
-		r.lo2 += s.lo2
-		r.hi2 += s.hi2
-		r.kernels += s.kernels
-		r.state = s.after
+		sum += p.cost.sum
+		lo2 += p.cost.lo2
+		hi2 += p.cost.hi2
+		kernels += p.cost.kernels
+		state = p.cost.after
 	}
-	c.last = w
-	cost := c.Table.Total(r.sum, math.Sqrt(r.lo2), math.Sqrt(r.hi2), r.kernels)
+	w.known = len(w.last) - 1
+	cost := c.Table.Total(sum, math.Sqrt(lo2), math.Sqrt(hi2), kernels)
 	if !(cost.Value > 0) {
 		return Bounds{}, errors.New("the table prices the network at nothing")
 	}
 	return Bounds{cost.Value, cost.Lo, cost.Hi}, nil
 }
 
+// one says whether two settings are equal and their texts one in memory, as the names of a
+// space's choices are.
+func one(x, y *space.Layer) bool {
+	return x.Width == y.Width && len(x.Choice) == len(y.Choice) && len(x.Precision) == len(y.Precision) &&
+		unsafe.StringData(x.Choice) == unsafe.StringData(y.Choice) && unsafe.StringData(string(x.Precision)) == unsafe.StringData(string(y.Precision))
+}
+
 // route returns that of architectures of a's global width.
 func (c *FastCost) route(a space.Arch) (*route, error) {
 	global := 0
-	if c.space.GlobalWidth() {
+	if c.global {
 		global = a.Layers[0].Width
 	}
-	if w := c.routes[global]; w != nil {
-		return w, nil
+	if uint(global) < uint(len(c.routes)) && c.routes[global] != nil {
+		return c.routes[global], nil
 	}
 	if err := c.space.Validate(a); err != nil {
 		return nil, err
 	}
-	w := &route{}
+	w := &route{settings: make([]space.Layer, len(a.Layers))}
 	for _, l := range append(c.space.Parts(a), -1) {
-		p := routePart{layer: l}
+		p := routePart{}
 		if l >= 0 {
 			p.numbers, p.recent = map[space.Layer]int{}, make([]numbered, recentPlaces)
 		}
-		w.parts = append(w.parts, p)
+		w.parts, w.last = append(w.parts, p), append(w.last, placed{layer: l})
 	}
-	w.before = make([]running, len(w.parts))
+	for l := range len(a.Layers) + 1 {
+		i := 0
+		for i < len(w.last)-1 && w.last[i].layer < l {
+			i++
+		}
+		w.from = append(w.from, i)
+	}
+	for len(c.routes) <= global {
+		c.routes = append(c.routes, nil)
+	}
 	c.routes[global] = w
 	return w, nil
 }
@@ -153,13 +169,15 @@ const recentPlaces = 256
 // numberOf is a setting's number, counted as settings come.
 func (p *routePart) numberOf(x *space.Layer) int {
 	h := uint(len(x.Choice) + 31*x.Width)
-	for _, s := range [...]string{x.Choice, string(x.Precision)} {
-		if n := len(s); n >= 4 { // names differ at their ends
-			h = h*31 + uint(s[n-4])<<9 + uint(s[n-3])<<6 + uint(s[n-2])<<3 + uint(s[n-1])
-		}
+	if s := x.Precision; s != "" {
+		h = h*31 + uint(len(s))<<8 + uint(s[0])
+	}
+	if n := len(x.Choice); n >= 4 { // names differ at their ends
+		s := x.Choice[n-4:]
+		h = h*31 + uint(s[0])<<9 + uint(s[1])<<6 + uint(s[2])<<3 + uint(s[3])
 	}
 	near := &p.recent[(h^h>>8)%recentPlaces]
-	if near.number > 0 && near.layer == *x {
+	if near.number > 0 && (one(&near.layer, x) || near.layer == *x) {
 		return near.number - 1
 	}
 	n, ok := p.numbers[*x]
@@ -171,28 +189,39 @@ func (p *routePart) numberOf(x *space.Layer) int {
 	return n
 }
 
-// price is the part's in the setting at hand, nil where it is not known yet.
-func (p *routePart) price(state int) *stepCost {
-	if state < len(p.prices) && p.number < len(p.prices[state]) {
-		if s := &p.prices[state][p.number]; s.known {
-			return s
+// place puts part i where the architecture has it, after a state.
+func (c *FastCost) place(w *route, a space.Arch, i, state int) error {
+	at, p, number := &w.last[i], &w.parts[i], 0
+	if l := at.layer; l >= 0 {
+		number = p.numberOf(&a.Layers[l])
+		w.settings[l] = a.Layers[l]
+	}
+	if at.known = p.knows(state, number); !at.known {
+		if err := c.learn(a, i, p, number, state); err != nil {
+			return err
 		}
 	}
+	at.cost, at.known = p.prices[state][number], true
 	return nil
 }
 
+// knows says whether the part has a price in a setting after a state.
+func (p *routePart) knows(state, number int) bool {
+	return state < len(p.prices) && number < len(p.prices[state]) && p.prices[state][number].known
+}
+
 // learn finds the price of part i.
-func (c *FastCost) learn(a space.Arch, i int, p *routePart, state int) (*stepCost, error) {
+func (c *FastCost) learn(a space.Arch, i int, p *routePart, number, state int) error {
 	from := c.states[state]
 	keys, out, err := c.space.Step(a, i, from.in, from.first)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s := stepCost{kernels: len(keys), known: true}
 	for _, op := range keys {
 		x, err := c.Table.Cost(op)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		s.sum += x.Value
 		s.lo2 += (x.Value - x.Lo) * (x.Value - x.Lo)
@@ -206,9 +235,9 @@ func (c *FastCost) learn(a space.Arch, i int, p *routePart, state int) (*stepCos
 	for len(p.prices) <= state {
 		p.prices = append(p.prices, nil)
 	}
-	for len(p.prices[state]) <= p.number {
+	for len(p.prices[state]) <= number {
 		p.prices[state] = append(p.prices[state], stepCost{})
 	}
-	p.prices[state][p.number] = s
-	return &p.prices[state][p.number], nil
+	p.prices[state][number] = s
+	return nil
 }

@@ -37,8 +37,11 @@ func prepareLookups(args []string) (answer, error) {
 		return nil, err
 	}
 	looked.cells = s.Cells()
-	looked.table, err = costgen.Compile(context.Background(), []costgen.Source{records(looked.cells, 1)}, costgen.Options{})
+	compiled, err := costgen.Compile(context.Background(), []costgen.Source{records(looked.cells, 1)}, costgen.Options{})
 	if err != nil {
+		return nil, err
+	}
+	if looked.table, err = lut.Decode(compiled.Encode()); err != nil { // as it is read from a file
 		return nil, err
 	}
 	if looked.cost, err = search.FastLUTCost(s, looked.table); err != nil {
