@@ -30,6 +30,7 @@ type bayes struct {
 	again  bool         // evaluated architectures are proposed, too
 	scales []float64    // of the kernels that are tried
 	listed []*candidate // of a band on file, with what fitted sees of them
+	drawn  []*candidate // of the last batch's pool; their memory is used again
 }
 
 // Tell implements Explorer.
@@ -357,12 +358,21 @@ func (e *bayes) pool() (pool []*candidate) {
 			}
 		}
 	} else {
-		seen := map[string]bool{}
+		seen, free := map[string]bool{}, e.drawn
 		add := func(a space.Arch) {
-			if c := e.candidate(a); !seen[c.key] && fresh(c.key) {
-				seen[c.key] = true
-				pool = append(pool, c)
+			key := a.Key()
+			if seen[key] || !fresh(key) {
+				return
 			}
+			seen[key] = true
+			c := &candidate{}
+			if len(free) > 0 {
+				c, free = free[0], free[1:]
+			} else {
+				e.drawn = append(e.drawn, c)
+			}
+			*c = candidate{arch: a, key: key, x: e.enc.encode(a), cov: c.cov[:0], row: c.row[:0]}
+			pool = append(pool, c)
 		}
 		for range poolDraws {
 			if a, ok := e.band.Draw(e.rng); ok {

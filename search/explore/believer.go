@@ -13,7 +13,8 @@ type believer struct {
 	*process
 	ratio    float64 // noise variance of a proposal's evaluation over the signal's
 	proposed []*candidate
-	v        []lanes // scratch
+	v        []lanes   // scratch
+	one      []float64 // scratch
 }
 
 // candidate is an architecture of the pool: what the process expects of it, and what of the
@@ -38,7 +39,8 @@ func (c *candidate) keep(known, kept int) {
 // architectures that tells most, and beside those solved for.
 func (b *believer) meet(pool []*candidate) {
 	for _, c := range pool {
-		c.cov = append(c.cov, b.covariances(&c.x, b.x[len(c.cov):])...)
+		more := b.x[len(c.cov):]
+		c.cov = b.covariances(slices.Grow(c.cov, len(more)), &c.x, more)
 		c.mean = b.mean
 		told := 0.0
 		for i, x := range c.cov {
@@ -94,7 +96,8 @@ func (b *believer) solve(few []*candidate) {
 			p := b.proposed[i-n]
 			row, sd = p.row, math.Sqrt(p.left+b.ratio)
 			for r, c := range few {
-				s[r] = b.covariances(&c.x, []features{p.x})[0]
+				b.one = b.covariances(b.one[:0], &c.x, []features{p.x})
+				s[r] = b.one[0]
 			}
 		}
 		s.subtract(row, b.v)

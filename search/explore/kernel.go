@@ -31,6 +31,7 @@ type column struct {
 // setting is a layer's in numbers.
 type setting struct {
 	choice    string
+	counted   int     // where the choice is counted
 	width     float64 // logarithm of the width ratio
 	precision int
 }
@@ -57,22 +58,22 @@ func newEncoder(s space.Space) *encoder {
 func (e *encoder) encode(a space.Arch) features {
 	f := features{at: make([]int32, len(e.columns)), counts: make([]float64, len(e.names))}
 	for i, c := range e.columns {
-		f.at[i] = c.number(e.s, a.Layers[c.layer])
-	}
-	for _, x := range a.Layers {
-		f.counts[e.names[x.Choice]]++
+		f.at[i] = c.number(e, a.Layers[c.layer])
+		if i == 0 || e.columns[i-1].layer != c.layer {
+			f.counts[c.seen[f.at[i]].counted]++
+		}
 	}
 	return f
 }
 
 // number is the setting's, counted in the order in which settings were first seen.
-func (c *column) number(s space.Space, x space.Layer) int32 {
+func (c *column) number(e *encoder, x space.Layer) int32 {
 	n, ok := c.numbers[x]
 	if !ok {
 		n = int32(len(c.seen))
 		c.numbers[x] = n
-		one := setting{choice: x.Choice, width: math.Log(s.WidthRatio(c.layer, x.Width))}
-		for i, p := range s.Precisions(c.layer) {
+		one := setting{choice: x.Choice, counted: e.names[x.Choice], width: math.Log(e.s.WidthRatio(c.layer, x.Width))}
+		for i, p := range e.s.Precisions(c.layer) {
 			if p == x.Precision {
 				one.precision = i
 			}
@@ -170,9 +171,15 @@ type kernel struct {
 }
 
 func (k kernel) of(d distance) float64 {
-	v := (1 - k.smooth) * math.Exp(-d.layers/k.scale)
+	v := k.byLayers(d)
 	if k.smooth > 0 {
-		v += k.smooth * math.Exp(-d.counts2/(2*k.within*k.within))
+		v += k.byCounts(d)
 	}
 	return v
+}
+
+func (k kernel) byLayers(d distance) float64 { return (1 - k.smooth) * math.Exp(-d.layers/k.scale) }
+
+func (k kernel) byCounts(d distance) float64 {
+	return float64(k.smooth * math.Exp(-d.counts2/(2*k.within*k.within)))
 }

@@ -2,14 +2,25 @@ package explore
 
 // lanes are numbers of several rows that are worked on at once: each comes out to the bit as
 // alone, but none waits for the last of its own.
-type lanes [8]float64
+type lanes [16]float64
 
 // subtract takes Σ l[m]·v[m] off, in the order of m.
 func (s *lanes) subtract(l []float64, v []lanes) {
-	a, b, c, d, e, f, g, h := s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]
 	v = v[:len(l)]
+	if !wide {
+		s.half(0, l, v)
+		s.half(8, l, v)
+		return
+	}
+	subtractWide(s, l, v)
+}
+
+// half is subtract of eight lanes from the given one, which are as many as there are registers for.
+func (s *lanes) half(from int, l []float64, v []lanes) {
+	t := s[from : from+8 : from+8]
+	a, b, c, d, e, f, g, h := t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7]
 	for m, x := range l {
-		w := &v[m]
+		w := v[m][from : from+8 : from+8]
 		a -= float64(x * w[0])
 		b -= float64(x * w[1])
 		c -= float64(x * w[2])
@@ -19,5 +30,5 @@ func (s *lanes) subtract(l []float64, v []lanes) {
 		g -= float64(x * w[6])
 		h -= float64(x * w[7])
 	}
-	*s = lanes{a, b, c, d, e, f, g, h}
+	copy(t, []float64{a, b, c, d, e, f, g, h})
 }

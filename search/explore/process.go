@@ -20,7 +20,8 @@ type process struct {
 	signal  float64 // variance of the utility
 	logLik  float64 // marginal, up to a constant
 
-	apart []distance // scratch
+	apart  []distance // scratch
+	counts []float64  // by square of the distance of counts what the kernel makes of it; 0 where that is not known
 }
 
 // fit returns the process of values y at x with noise variances relative to the
@@ -35,7 +36,7 @@ func fit(before *process, x []features, y, noise []float64) (*process, bool) {
 		p.kept++
 	}
 	for i := p.known; i < n; i++ {
-		p.cov[i] = p.covariances(&x[i], x[:i+1])
+		p.cov[i] = p.covariances(make([]float64, 0, i+1), &x[i], x[:i+1])
 	}
 	if !p.factor() {
 		return nil, false
@@ -76,23 +77,35 @@ func (p *process) first(rows int) *process {
 func unfitted(e *encoder, k kernel, distances [][]distance) *process {
 	p := &process{enc: e, k: k}
 	for _, row := range distances {
-		p.cov = append(p.cov, k.row(row))
+		p.cov = append(p.cov, p.row(make([]float64, 0, len(row)), row))
 	}
 	return p
 }
 
-func (k kernel) row(distances []distance) []float64 {
-	row := make([]float64, len(distances))
-	for i, d := range distances {
-		row[i] = k.of(d)
+// row appends the covariances of architectures so far apart. Counts are whole numbers, and so
+// are the squares of their distances, of which there are few.
+func (p *process) row(to []float64, distances []distance) []float64 {
+	for _, d := range distances {
+		v := p.k.byLayers(d)
+		if p.k.smooth > 0 {
+			n := int(d.counts2)
+			if n >= len(p.counts) {
+				p.counts = append(p.counts, make([]float64, n+1-len(p.counts))...)
+			}
+			if p.counts[n] == 0 {
+				p.counts[n] = p.k.byCounts(d)
+			}
+			v += p.counts[n]
+		}
+		to = append(to, v)
 	}
-	return row
+	return to
 }
 
-// covariances are those of x with others.
-func (p *process) covariances(x *features, others []features) []float64 {
+// covariances appends those of x with others.
+func (p *process) covariances(to []float64, x *features, others []features) []float64 {
 	p.apart = p.enc.distances(p.apart[:0], x, others)
-	return p.k.row(p.apart)
+	return p.row(to, p.apart)
 }
 
 // factor computes the rows of the factor that were not kept, so many at once as there are

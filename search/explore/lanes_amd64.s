@@ -1,0 +1,37 @@
+#include "textflag.h"
+
+// func subtractWide(s *lanes, l []float64, v []lanes)
+TEXT ·subtractWide(SB), NOSPLIT, $0-56
+	MOVQ s+0(FP), DI
+	MOVQ l_base+8(FP), SI
+	MOVQ l_len+16(FP), CX
+	MOVQ v_base+32(FP), DX
+	VMOVUPD 0(DI), Y0
+	VMOVUPD 32(DI), Y1
+	VMOVUPD 64(DI), Y2
+	VMOVUPD 96(DI), Y3
+	TESTQ CX, CX
+	JZ done
+
+next:
+	VBROADCASTSD (SI), Y4
+	VMULPD 0(DX), Y4, Y5
+	VMULPD 32(DX), Y4, Y6
+	VMULPD 64(DX), Y4, Y7
+	VMULPD 96(DX), Y4, Y8
+	VSUBPD Y5, Y0, Y0
+	VSUBPD Y6, Y1, Y1
+	VSUBPD Y7, Y2, Y2
+	VSUBPD Y8, Y3, Y3
+	ADDQ $8, SI
+	ADDQ $128, DX
+	DECQ CX
+	JNZ next
+
+done:
+	VMOVUPD Y0, 0(DI)
+	VMOVUPD Y1, 32(DI)
+	VMOVUPD Y2, 64(DI)
+	VMOVUPD Y3, 96(DI)
+	VZEROUPPER
+	RET
