@@ -18,6 +18,7 @@ func (m *Model) Gains(candidates []Candidate, networks [][]Term) []float64 {
 		if !(j.value > 0) {
 			continue
 		}
+		j.turn()
 		t := target{j, map[string]float64{}}
 		for _, l := range j.lives {
 			if l.pl != nil {

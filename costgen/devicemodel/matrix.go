@@ -31,6 +31,10 @@ func dot(x, y []float64) float64 {
 // axpy adds f·x to y.
 func axpy(f float64, x, y []float64) {
 	y = y[:len(x)]
+	if n := len(x) &^ 7; wide && n > 0 {
+		axpyWide(f, x[:n], y)
+		x, y = x[n:], y[n:]
+	}
 	for i, v := range x {
 		y[i] += f * v
 	}

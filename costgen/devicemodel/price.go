@@ -125,10 +125,25 @@ func (p *process) beyond(s *site) bool {
 // normal95 is the 97.5 % quantile of the normal distribution.
 const normal95 = 1.96
 
-// Price estimates the cost of a sum of kernels with its joint interval.
+// Price estimates the cost of a sum of kernels with its joint interval, and what each part has
+// of it.
 func (m *Model) Price(terms []Term) Estimate {
 	j := m.join(terms)
-	e := Estimate{Value: j.value, Missing: j.missing, Parts: make([]Part, len(terms))}
+	e := m.total(j)
+	j.turn()
+	for i := range j.lives {
+		if l := &j.lives[i]; l.pl != nil {
+			e.Parts[i].Share = j.covariance(l, l.level) / j.variance
+		}
+	}
+	return e
+}
+
+// Total is Price without the parts' shares, in half the time.
+func (m *Model) Total(terms []Term) Estimate { return m.total(m.join(terms)) }
+
+func (m *Model) total(j *joint) Estimate {
+	e := Estimate{Value: j.value, Missing: j.missing, Parts: make([]Part, len(j.lives))}
 	if j.value > 0 {
 		e.Lo, e.Hi = m.interval(j.value, j.variance)
 		e.StdErr = math.Sqrt(j.variance) / j.value
@@ -140,7 +155,6 @@ func (m *Model) Price(terms []Term) Estimate {
 			continue
 		}
 		part.Status, part.Value = l.status(), l.level
-		part.Share = j.covariance(l, l.level) / j.variance
 	}
 	return e
 }
@@ -152,7 +166,8 @@ type joint struct {
 	variance float64
 	missing  int
 	loads    map[*process]*load
-	taught   []float64 // what sums taught of it: their part of its covariances, by products
+	order    []*process // of the loads
+	taught   []float64  // what sums taught of it: their part of its covariances, by products
 }
 
 // live is a term with its place in the posterior.
@@ -173,7 +188,6 @@ func (l *live) status() Status {
 
 func (m *Model) join(terms []Term) *joint {
 	j := &joint{lives: make([]live, len(terms)), loads: map[*process]*load{}, taught: make([]float64, m.sums)}
-	var order []*process
 	keys := make([]string, len(terms))
 	for i := range terms {
 		keys[i] = terms[i].Op.String()
@@ -202,7 +216,7 @@ func (m *Model) join(terms []Term) *joint {
 		if to == nil {
 			to = &load{cov: make([]float64, len(p.inducing))}
 			j.loads[p] = to
-			order = append(order, p)
+			j.order = append(j.order, p)
 		}
 		axpy(l.coef, l.pl.cov, to.cov)
 		to.bias += l.coef * bias
@@ -211,14 +225,18 @@ func (m *Model) join(terms []Term) *joint {
 			axpy(l.level, l.k.sums, j.taught[:len(l.k.sums)])
 		}
 	}
-	for _, p := range order {
+	for _, p := range j.order {
 		j.variance += j.loads[p].variance(p, j.taught)
 	}
 	j.variance = max(j.variance-dot(j.taught, j.taught), 1e-12*j.value*j.value)
-	for _, p := range order {
-		j.loads[p].learned(p, j.taught)
-	}
 	return j
+}
+
+// turn makes covariances with the sum ready to be asked for.
+func (j *joint) turn() {
+	for _, p := range j.order {
+		j.loads[p].turn(p, j.taught)
+	}
 }
 
 // covariance is that of a term with the sum, of which the same kernel costs shared; 0 where the
@@ -250,6 +268,7 @@ func (m *Model) interval(value, variance float64) (lo, hi float64) {
 type load struct {
 	cov         []float64 // sum of coefficients times covariances with the inducing points
 	bias        float64
+	half        []float64 // the square root of its variance by the posterior, as a vector
 	against     []float64 // the covariance of a kernel with the sum is against · its covariances …
 	againstBias float64   // … + againstBias · its bias
 }
@@ -268,21 +287,22 @@ func (l *load) variance(p *process, taught []float64) float64 {
 		}
 	}
 	p.post.solve(g)
-	v := dot(g, g)
+	l.half = g
+	return dot(g, g)
+}
+
+// turn finds the covariance of any kernel with the sum, less what sums taught of the whole.
+func (l *load) turn(p *process, taught []float64) {
+	m := len(p.inducing)
+	g := slices.Clone(l.half)
 	p.post.solveT(g)
 	l.againstBias = g[m]
 	p.lu.solveT(g[:m])
 	l.against = g[:m]
-	return v
-}
-
-// learned takes what sums taught of the whole out of the covariances with it.
-func (l *load) learned(p *process, taught []float64) {
 	if p.sums.m == 0 {
 		return
 	}
-	m := len(p.inducing)
-	g := make([]float64, m+1)
+	g = make([]float64, m+1)
 	for j := range g {
 		g[j] = dot(p.sums.row(j), taught)
 	}

@@ -48,7 +48,7 @@ func (p *pricer) price(ops ...lut.Op) (c lut.Cost, kernels int, ok bool) {
 	for _, op := range ops {
 		all = append(all, p.kernels(op)...)
 	}
-	e := p.m.Price(devicemodel.Terms(all))
+	e := p.m.Total(devicemodel.Terms(all))
 	if e.Missing > 0 || len(all) == 0 {
 		return c, 0, false
 	}
@@ -70,7 +70,7 @@ func (p *pricer) kernels(op lut.Op) []lut.Op {
 	made, ok := p.made[key]
 	if !ok {
 		made = []lut.Op{op}
-		if p.m.Price([]devicemodel.Term{{Op: op, Count: 1}}).Missing > 0 {
+		if p.m.Total([]devicemodel.Term{{Op: op, Count: 1}}).Missing > 0 {
 			if net, err := p.read(op); err == nil && len(net.Kernels) > 0 && len(net.Unpriced) == 0 {
 				made = net.Ops()
 			}

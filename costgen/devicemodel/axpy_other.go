@@ -1,0 +1,7 @@
+//go:build !amd64
+
+package devicemodel
+
+const wide = false
+
+func axpyWide(float64, []float64, []float64) { panic("not on this processor") }
