@@ -3,6 +3,7 @@ package docstest
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks"
@@ -34,11 +35,45 @@ func exampleFiles(t *testing.T) string {
 	return dir
 }
 
-func makeExampleFiles(t *testing.T, dir string) {
+// copyExamples copies the repository's examples to a folder. The protocol there visits each
+// model a few times: whether commands work is shown by few rounds as well as by many, and
+// rounds, unlike seconds, are enough on a busy machine. Its copy in fewRounds is for command
+// lines that name no protocol.
+func copyExamples(t *testing.T, dir string) {
 	t.Helper()
 	if err := os.CopyFS(filepath.Join(dir, "examples"), os.DirFS(filepath.Join(root, "examples"))); err != nil {
 		t.Fatal(err)
 	}
+	protocol := filepath.Join(dir, "examples", "mobile-cnn", "protocol.yaml")
+	text, err := os.ReadFile(protocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rounds = "max_rounds: 300"
+	if !strings.Contains(string(text), rounds) {
+		t.Fatalf("%s does not say %s", protocol, rounds)
+	}
+	few := []byte(strings.Replace(string(text), rounds, "max_rounds: 8", 1))
+	for _, name := range []string{protocol, filepath.Join(dir, fewRounds)} {
+		if err := os.WriteFile(name, few, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+const fewRounds = "few-rounds.yaml"
+
+// inFewRounds gives a command line that measures, and names no protocol, that of few rounds.
+func inFewRounds(line string) string {
+	if strings.HasPrefix(line, "agent bench ") && strings.Contains(line, "--max-time") && !strings.Contains(line, "--protocol") {
+		return line + " --protocol " + fewRounds
+	}
+	return line
+}
+
+func makeExampleFiles(t *testing.T, dir string) {
+	t.Helper()
+	copyExamples(t, dir)
 	for name, size := range map[string]int{"net.onnx": 32, "other.onnx": 64} {
 		g, err := benchmarks.Build(benchmarks.Chain{
 			lut.NewOp("conv", lut.FP32, map[string]string{"k": "3", "s": "2", "act": "relu6"}, map[string]int{"h": 64, "w": 64, "cin": 3, "cout": size}),

@@ -16,14 +16,11 @@ import (
 // Utilities that are all noise: the final is whatever it is.
 const evaluator = `exec:while read l; do echo "$l" | sed "s/^{\"id\":\(\"[^\"]*\"\).*\"seed\":[0-9]*\([0-9][0-9][0-9]\).*/{\"id\":\1,\"utility\":0.\2}/"; done`
 
-// eightRounds writes the demo's protocol for a campaign of seconds.
-const eightRounds = "sed 's/max_rounds: 300/max_rounds: 8/' examples/mobile-cnn/protocol.yaml > protocol.yaml"
-
 // A space of modules is planned, measured on ONNX Runtime, compiled, priced and searched,
 // and the final network is one ONNX model of its modules.
 func TestASpaceOfModulesFromPlanToModel(t *testing.T) {
 	if testing.Short() {
-		t.Skip("half a minute of measuring on ONNX Runtime")
+		t.Skip("ten seconds of measuring on ONNX Runtime")
 	}
 	bin(t)
 	nativelib.Require(t, "onnxruntime")
@@ -31,17 +28,15 @@ func TestASpaceOfModulesFromPlanToModel(t *testing.T) {
 	if err := modulespace.Example().Write(filepath.Join(dir, "space")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(filepath.Join(dir, "examples"), os.DirFS(filepath.Join(root, "examples"))); err != nil {
-		t.Fatal(err)
-	}
+	copyExamples(t, dir)
 	for _, line := range []string{
 		"agent plan --space space/space.yaml --calibrate 8 --audit 8 -o plan.jsonl",
-		"agent bench --plan plan.jsonl --protocol examples/mobile-cnn/protocol.yaml --max-time 20s -o rec.jsonl || [ $? = 3 ]",
+		"agent bench --plan plan.jsonl --protocol examples/mobile-cnn/protocol.yaml --max-time 2m -o rec.jsonl || [ $? = 3 ]",
 		"costgen compile rec.jsonl --accept preempted,noisy,drift -o modules.lut.json", // on a busy machine
 		"costgen next --lut modules.lut.json --space space/space.yaml -n 3 -o more.jsonl",
 		"isosearch run --space space/space.yaml --lut modules.lut.json --tau 0.2 --evaluator '" + evaluator + "' --epsilon 0.9 --budget 200 -o run || [ $? = 3 ]",
 		"isosearch verify run",
-		"isosearch price --space space/space.yaml --lut modules.lut.json --measure local --measure-arg=--max-time=12s -o measured run || [ $? = 3 ]",
+		"isosearch price --space space/space.yaml --lut modules.lut.json --measure local --measure-arg=--protocol=" + fewRounds + " --measure-arg=--max-time=2m --measure-again 0s -o measured run || [ $? = 3 ]",
 	} {
 		if code, out := shell(t, dir, line); code != 0 {
 			t.Fatalf("%s\nexit code %d\n%s", line, code, out)
@@ -94,14 +89,11 @@ func TestASpaceOfModulesOnTwoRuntimes(t *testing.T) {
 	if err := s.Write(filepath.Join(dir, "space")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(filepath.Join(dir, "examples"), os.DirFS(filepath.Join(root, "examples"))); err != nil {
-		t.Fatal(err)
-	}
+	copyExamples(t, dir)
 	for _, line := range []string{
-		eightRounds,
 		"agent plan --space space/space.yaml --calibrate 3 --audit 2 -o space/plan.jsonl",
-		"agent bench --plan space/plan.jsonl --backend tflite --protocol protocol.yaml --max-time 2m -o lite.jsonl || [ $? = 3 ]",
-		"agent bench --plan space/plan.jsonl --protocol protocol.yaml --max-time 2m -o ort.jsonl || [ $? = 3 ]",
+		"agent bench --plan space/plan.jsonl --backend tflite --protocol examples/mobile-cnn/protocol.yaml --max-time 2m -o lite.jsonl || [ $? = 3 ]",
+		"agent bench --plan space/plan.jsonl --protocol examples/mobile-cnn/protocol.yaml --max-time 2m -o ort.jsonl || [ $? = 3 ]",
 		"costgen compile lite.jsonl --accept preempted,noisy,drift -o lite.lut.json",
 		"costgen compile ort.jsonl --accept preempted,noisy,drift -o ort.lut.json",
 		"isosearch export --space space/space.yaml -o x0.tflite",

@@ -12,7 +12,8 @@ import (
 	"github.com/isocost/isocost/record"
 )
 
-// Every command of the tutorial runs, in order, in one folder, as a reader would.
+// Every command of the tutorial runs, in order, in one folder, as a reader would, but in few
+// rounds of measuring.
 func TestTutorialRuns(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "docs", "tutorial.md"))
 	if err != nil {
@@ -60,7 +61,7 @@ func follow(t *testing.T, dir string, lines []string) error {
 				return err
 			}
 		}
-		code, out := shell(t, dir, line)
+		code, out := shell(t, dir, inFewRounds(line))
 		t.Logf("$ %s\n%s", line, out)
 		if code != 0 && code != 3 { // 3: finished, but the claim was not reached, or kernels are missing
 			return fmt.Errorf("%s: exit code %d\n%s", line, code, out)
