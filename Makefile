@@ -131,7 +131,7 @@ python-requirements: ## pin the packages of python/requirements/*.in anew, by ve
 
 .PHONY: test-fast
 test-fast: setup ## what a change to Go code needs, in under a minute on two cores: all packages, without the tests that say "make test"
-	ISOCOST_REQUIRE_NATIVE=onnxruntime $(GO) test -short -timeout 5m ./...
+	ISOCOST_REQUIRE_NATIVE=onnxruntime $(GO) test -short -p 3 -timeout 5m ./...
 
 .PHONY: golden
 golden: setup-test ## rewrite every expected output from what the code does now; review it with git diff

@@ -48,8 +48,8 @@ func (p *plant) where(op lut.Op) (fam, cin, cout int) {
 	return fam - 1, cin / 8, cout / 8
 }
 
-// error is the RMSPE of networks of the space, priced by a table of these cells.
-func (p *plant) error(t *testing.T, cells map[string]record.Record, nets [][][3]int) float64 {
+// compiled is the table of these cells.
+func compiled(t *testing.T, cells map[string]record.Record) *lut.Table {
 	t.Helper()
 	s := Source{Name: "plant", Header: testHeader()}
 	for _, k := range slices.Sorted(maps.Keys(cells)) {
@@ -59,6 +59,12 @@ func (p *plant) error(t *testing.T, cells map[string]record.Record, nets [][][3]
 	if err != nil {
 		t.Fatal(err)
 	}
+	return tab
+}
+
+// error is the RMSPE of networks of the space, priced by a table.
+func (p *plant) error(t *testing.T, tab *lut.Table, nets [][][3]int) float64 {
+	t.Helper()
 	ss := 0.0
 	for _, n := range nets {
 		var sum, truth float64
@@ -117,20 +123,13 @@ func TestProposalsBeatAUniformGridThreefold(t *testing.T) {
 		}
 		corners := grid(2)
 		uniform := grid(6)
-		target := p.error(t, uniform, nets)
+		target := p.error(t, compiled(t, uniform), nets)
 
 		cells := corners
-		err := p.error(t, cells, nets)
+		tab := compiled(t, cells)
+		err := p.error(t, tab, nets)
 		first := err
 		for err > target && len(cells) < len(uniform) {
-			s := Source{Name: "plant", Header: testHeader()}
-			for _, k := range slices.Sorted(maps.Keys(cells)) {
-				s.Records = append(s.Records, Line{1, cells[k]})
-			}
-			tab, cerr := Compile(t.Context(), []Source{s}, Options{})
-			if cerr != nil {
-				t.Fatal(cerr)
-			}
 			ps, nerr := next.Propose(tab, uses, 4)
 			if nerr != nil || len(ps) == 0 {
 				t.Fatalf("%d proposals, %v", len(ps), nerr)
@@ -141,7 +140,8 @@ func TestProposalsBeatAUniformGridThreefold(t *testing.T) {
 				}
 				cells[q.Op.String()] = p.record(q.Op)
 			}
-			err = p.error(t, cells, nets)
+			tab = compiled(t, cells)
+			err = p.error(t, tab, nets)
 		}
 		t.Logf("seed %d: corners %d cells %.2f %%; uniform %d cells %.2f %%; active %d cells %.2f %%: %.1f times fewer", seed,
 			4*len(p.step), 100*first, len(uniform), 100*target, len(cells), 100*err, float64(len(uniform))/float64(len(cells)))

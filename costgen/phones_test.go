@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/costgen/devicemodel"
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -95,6 +96,7 @@ func phoneOp(r map[string]string) (lut.Op, bool) {
 // networks are one – a family has fewer relatives left, which is reported as well. The
 // networks' own kernels, measured, leave 2.9 and 2.2 % (TestCalibrationOnTwoPhones).
 func TestUnseenFamiliesOnTwoPhones(t *testing.T) {
+	tier.Slow(t, "fits models without each family of two phones")
 	dir := sharedData(t, "mobile-ml-benchmark")
 	rows, nets := readCSV(t, filepath.Join(dir, "tflite_cnn_ops_gpu.csv")), readCSV(t, filepath.Join(dir, "tflite_cnn_e2e.csv"))
 	for _, by := range []struct {

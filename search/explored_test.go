@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/search/explore"
 )
 
@@ -12,6 +13,7 @@ import (
 // exploration takes all it may; with a claim about the band, or under the rules of older
 // journals, as long as the certificate would take.
 func TestHardlyANeighbourIsExploredLonger(t *testing.T) {
+	tier.Slow(t, "searches large spaces")
 	one := 1.0
 	l := &planted{layers: 6, choices: 5, widths: 1, spread: 8}
 	prob := l.problem(0.002)

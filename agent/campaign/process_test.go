@@ -112,14 +112,15 @@ func TestFaultsBecomeRecords(t *testing.T) {
 		kind, at, extra string
 		want            record.Validity
 	}{
+		// These wait for seconds; first, they do so beside each other.
+		{"hang", "run", "after_runs: 40", record.Timeout},
+		{"hang", "open", "", record.Timeout},
 		{"crash", "run", "after_runs: 40", "crashed:SIGSEGV"},
 		{"crash", "open", "", "crashed:SIGSEGV"},
 		{"abort", "run", "after_runs: 3", "crashed:SIGABRT"},
 		{"exit0", "run", "after_runs: 40", "crashed:exit0"},
 		{"exit1", "run", "after_runs: 40", "crashed:exit1"},
 		{"garbage", "run", "after_runs: 40", "crashed:garbage"},
-		{"hang", "run", "after_runs: 40", record.Timeout},
-		{"hang", "open", "", record.Timeout},
 		{"error", "run", "after_runs: 40", "crashed:error"},
 		{"unsupported", "open", "", record.Unsupported},
 		{"wrong", "run", "", record.NumericMismatch},

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/tier"
 )
 
 // The fake adb behaves like the real one (platform-tools 35) as far as it is used:
@@ -251,6 +252,7 @@ func TestADBSaysWhatIsWrong(t *testing.T) {
 // A device that is still connecting, or whose owner is about to answer, is waited
 // for; so is one that a server just started has yet to find.
 func TestADBWaitsForADeviceThatComes(t *testing.T) {
+	tier.Slow(t, "waits for a device")
 	d, world := adbWorld(t, phoneFolder(t))
 	d.Patience = 10 * time.Second
 	for _, state := range []string{"2 connecting", "2 authorizing", "1 offline"} {

@@ -7,6 +7,7 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/census"
 	"github.com/isocost/isocost/benchmarks/role"
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -24,6 +25,7 @@ func builtIn(t *testing.T, without ...string) *census.Census {
 // TestPlanCoversTheCensus: in its time, one kernel of every kind at least; the same request
 // gives the same plan.
 func TestPlanCoversTheCensus(t *testing.T) {
+	tier.Slow(t, "plans a minute of measuring twice")
 	r := Request{Census: builtIn(t), Seconds: 60, Schedule: schedule, Seed: 1, PerNetwork: 2}
 	plan, err := Plan(r)
 	if err != nil {
@@ -67,6 +69,7 @@ func TestPlanCoversTheCensus(t *testing.T) {
 }
 
 func TestUnseenKernelsAreNotPlanned(t *testing.T) {
+	tier.Slow(t, "plans half a minute of measuring")
 	all := builtIn(t)
 	unseen := &census.Census{}
 	for _, n := range all.Networks {

@@ -6,11 +6,13 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks/role"
+	"github.com/isocost/isocost/internal/tier"
 )
 
 // TestLongChainsLieAcrossTheCensus: the long chains of a first campaign have light, middling and heavy weights as
 // the census's networks have, not those of the cheapest.
 func TestLongChainsLieAcrossTheCensus(t *testing.T) {
+	tier.Slow(t, "plans three minutes of measuring")
 	r := Request{Census: builtIn(t), Seconds: 180, Schedule: schedule, Seed: 1, PerNetwork: 0}
 	plan, err := Plan(r)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/isocost/isocost/benchmarks/tflitewriter"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/internal/onnx"
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -317,6 +318,7 @@ func TestNarrowTableShortensNames(t *testing.T) {
 // TestBenchCountsModels: of one model that cannot run, one failed; the drift reference beside it
 // does not concern the user.
 func TestBenchCountsModels(t *testing.T) {
+	tier.Slow(t, "measures for seconds")
 	nativelib.Require(t, "onnxruntime")
 	path := writeModel(t, t.TempDir(), "odd", &onnx.Graph{Inputs: []*onnx.ValueInfo{open("x", onnx.Float, 2)},
 		Outputs: []*onnx.ValueInfo{open("y", onnx.Float, 2)}, Nodes: []*onnx.Node{node("Frobnicate", "x", "y")}})

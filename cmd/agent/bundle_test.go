@@ -81,9 +81,14 @@ func TestBundleRunsFromItsOwnFolder(t *testing.T) {
 	there("plan", "--family", "gap", "-o", filepath.Join(out, "plan.jsonl"))
 	for _, backend := range []string{"ort", "tflite"} {
 		timed := 0
-		for s := 3; timed == 0 && s <= 48; s *= 2 { // a busy machine may not get through six rounds in the first
-			rec := filepath.Join(out, fmt.Sprint(backend, s, ".jsonl"))
-			there("bench", "--plan", filepath.Join(out, "plan.jsonl"), "--backend", backend, "--max-time", fmt.Sprint(s, "s"), "-o", rec)
+		for rounds := 6; timed == 0 && rounds <= 96; rounds *= 4 { // a busy machine may disturb the first six
+			protocol := filepath.Join(out, fmt.Sprint(rounds, ".yaml"))
+			text := fmt.Sprintf("format: isocost/protocol/v1\nwarmup: {runs: 1, seconds: 0.01, max_seconds: 0.05}\nstop: {max_rounds: %d}\n", rounds)
+			if err := os.WriteFile(protocol, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			rec := filepath.Join(out, fmt.Sprint(backend, rounds, ".jsonl"))
+			there("bench", "--plan", filepath.Join(out, "plan.jsonl"), "--backend", backend, "--protocol", protocol, "--max-time", "2m", "-o", rec)
 			files, err := record.Read(rec)
 			if err != nil {
 				t.Fatal(err)

@@ -7,11 +7,13 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/role"
+	"github.com/isocost/isocost/internal/tier"
 )
 
 // TestDevicePlanIsWritten: a plan for a device covers public networks in the time given, and is a plan
 // that bench reads.
 func TestDevicePlanIsWritten(t *testing.T) {
+	tier.Slow(t, "plans half a minute of measuring")
 	out := filepath.Join(t.TempDir(), "device.plan.jsonl")
 	code, _, stderr := runAgent(t, "plan", "--device", "--minutes", "0.5", "-o", out)
 	if code != 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/isocost/isocost/benchmarks/role"
 	"github.com/isocost/isocost/internal/nativelib"
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/record"
 )
 
@@ -63,6 +64,7 @@ check: {tolerance: {int8: 0.9}}
 
 // A model file says which runtime it wants.
 func TestBenchChoosesTheRuntime(t *testing.T) {
+	tier.Slow(t, "measures for seconds")
 	nativelib.Require(t, "litert")
 	lite, onnx := "../../benchmarks/tflitereader/testdata/tiny.tflite", "../../benchmarks/onnxreader/testdata/tiny.script.onnx"
 	code, out, talk := runAgent(t, "bench", lite, "--json", "--max-time", "2s")

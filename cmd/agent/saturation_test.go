@@ -13,6 +13,7 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/internal/onnx"
+	"github.com/isocost/isocost/internal/tier"
 )
 
 // x86 is a device tree of one x86 core with these flags.
@@ -62,6 +63,7 @@ func quantisedModel(t *testing.T, dir string, top int64) string {
 // saturates them, and a warning names the layer and the cure; other models and other
 // processors have none.
 func TestBenchWarnsOfSaturation(t *testing.T) {
+	tier.Slow(t, "measures for seconds")
 	nativelib.Require(t, "onnxruntime")
 	dir := t.TempDir()
 	full, reduced := quantisedModel(t, dir, 127), quantisedModel(t, dir, 64)

@@ -7,10 +7,12 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/internal/browsertest"
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/report/plot"
 )
 
 func TestPageInChromium(t *testing.T) {
+	tier.Slow(t, "opens a page in Chromium")
 	var series plot.Series
 	series.Name = "measured"
 	for i := range 20 {

@@ -13,6 +13,7 @@ import (
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/reference"
 	"github.com/isocost/isocost/internal/nativelib"
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/lut"
 	"github.com/isocost/isocost/search"
 	"github.com/isocost/isocost/search/space"
@@ -59,6 +60,7 @@ func buildAgent(t testing.TB) string {
 // TestONNXScores runs the evaluator in ONNX Runtime and compares NASWOT and ACor
 // with those of the reference interpreter, computed outside the graph.
 func TestONNXScores(t *testing.T) {
+	tier.Slow(t, "builds the agent")
 	lib := nativelib.Require(t, "onnxruntime")
 	s := smallSpace(t)
 	ctx := context.Background()
