@@ -4,12 +4,18 @@
 # search. Stop other programs first: four latency campaigns. Run again, it goes on; for another
 # machine take another DIR.
 #
-#   DIR   where plans and records are kept (default demo/nas-bench-macro)
-#   TIME  device time of a campaign (default 78s)
+# What the searches found is measured beside its anchors afterwards:
+#
+#   scripts/studies/study.sh nas-bench-macro-measured
+#   scripts/studies/nas_bench_macro_measured.py finals studies/nas-bench-macro-measured.run > finals.json
+#
+#   DIR     where plans and records are kept (default demo/nas-bench-macro)
+#   TIME    device time of a campaign (default 78s)
+#   TABLES  where tables go (default examples/nas-bench-macro/measured)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 dir=${DIR:-demo/nas-bench-macro}
-tables=examples/nas-bench-macro/measured
+tables=${TABLES:-examples/nas-bench-macro/measured}
 mkdir -p "$dir" "$tables"
 
 # partial COMMAND…: exit code 3 (finished, but…) is said by the command itself.
@@ -42,7 +48,7 @@ python3 scripts/studies/nas_bench_macro_measured.py isolated "$dir" >"$tables/is
 
 # Bytes are no timings, and the simulated device has its own clock.
 partial bin/agent bench --plan "$dir/fp32.plan.jsonl" --threads 1 --estimator min --numeric-check=false --metric latency,memory \
-	--max-time 40s -o "$dir/memory.jsonl"
+	--max-time "${TIME:-40s}" -o "$dir/memory.jsonl"
 bin/costgen compile "$dir/memory.jsonl" --metric memory -o "$tables/memory.lut.json"
 partial bin/agent bench --plan "$dir/fp32.plan.jsonl" --backend sim --sim-device examples/sim-device.yaml --threads 1 --metric latency,energy \
 	-o "$dir/sim.jsonl"

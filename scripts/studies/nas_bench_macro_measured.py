@@ -4,19 +4,23 @@
     nas_bench_macro_measured.py rows nas-bench-macro_cifar10.json > measured.jsonl
     nas_bench_macro_measured.py isolated FOLDER > isolated.json
     nas_bench_macro_measured.py general device.lut.json > general.json
-    nas_bench_macro_measured.py conclusions | tables
+    nas_bench_macro_measured.py finals studies/nas-bench-macro-measured.run > finals.json
+    nas_bench_macro_measured.py page < results.md
 
 rows prices every network by the tables of examples/nas-bench-macro/measured
 (bin/isosearch price) and writes a table isocost reads (isocost/table/v1): published
 accuracies, FLOPs and parameters, and a column of costs per table. Two further columns per
 target are what a table would say without its calibration (-sum) and by operators timed alone
-(-isolated). isolated takes the latter out of the records in FOLDER. tables prints what the
-audits say of the tables, and how they agree.
+(-isolated). isolated takes the latter out of the records in FOLDER. finals measures what the
+study's main method found with its first seed, beside the anchors, on this machine. page prints,
+around the study's tables, what the audits say of the tables, how they agree, and what finals.json has.
 """
 
+import functools
 import itertools
 import json
 import math
+import os
 import pathlib
 import re
 import subprocess
@@ -27,6 +31,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples/nas-bench-macro"
 MEASURED = EXAMPLE / "measured"
 TARGETS = ["ort-fp32-1", "litert-fp32-1", "ort-int8-1", "ort-fp32-2"]
+MAIN = "isocost-explored:gp:auto"
+MEASURED_AGAIN = TARGETS[:3]  # one thread: two leave no core to the system
 OTHERS = ["memory", "sim-latency", "sim-energy"]
 TAU = 0.05
 # What a layer sees: stages of two, three and three layers, the first with the stride.
@@ -91,6 +97,14 @@ def columns():
     return cost
 
 
+@functools.cache
+def table_of_rows():
+    """The columns of what rows wrote, as the searches had them."""
+    with open(ROOT / "studies/nas-bench-macro/measured.jsonl", encoding="utf-8") as f:
+        costs = [json.loads(line)["cost"] for line in list(f)[1:]]
+    return {name: [c[name] for c in costs] for name in costs[0]}
+
+
 def rows(path):
     with open(path, encoding="utf-8") as f:
         published = json.load(f)
@@ -134,6 +148,66 @@ def general(lut):
     print(json.dumps({"base": round(base, 3), "layers": layers}, indent=1))
 
 
+def lowered(name):
+    """The space file of a target, and how it names a network."""
+    if precision(name) == "int8":
+        return EXAMPLE / "space-int8.yaml", lambda arch: "|".join(c + ":int8" for c in arch.split("|"))
+    return EXAMPLE / "space.yaml", lambda arch: arch
+
+
+def finals(run):
+    """Measures each target's finals and their anchors in one campaign; of those that failed there is null."""
+    units = [json.loads(file.read_text()) for file in pathlib.Path(run, "units").glob("*.json")]
+    units = sorted((u for u in units if (u["method"], u["seed"]) == (MAIN, 1)), key=lambda u: u["anchor"])
+    out = {}
+    for name in MEASURED_AGAIN:
+        own = [u for u in units if u["table"] == f"space:{name}"]
+        archs = list(dict.fromkeys(a for u in own for a in (u["anchor"], u["final"])))
+        space, key = lowered(name)
+        with tempfile.TemporaryDirectory() as folder:
+            said = subprocess.run([ROOT / "bin/isosearch", "price", "--space", space, "--lut", MEASURED / f"{name}.lut.json", "--json",
+                                   "--measure", "local", "--measure-again", "0", "--measure-arg", f"--max-time={os.environ.get('TIME', '60s')}",
+                                   "--measure-arg", f"--protocol={ROOT / 'examples/mobile-cnn/protocol.yaml'}", "-o", folder, *map(key, archs)],
+                                  stdout=subprocess.PIPE, check=False)
+        if said.returncode not in (0, 3):
+            raise SystemExit(said.returncode)
+        back = {key(a): a for a in archs}
+        cost = {back[a["arch"]]: a["costs"][0] for a in json.loads(said.stdout)["architectures"] if a["arch"] in back}
+        out[name] = [{"anchor": u["anchor"], "final": u["final"], "gain": round(u["utility"]["mean"] - u["anchor_utility"]["mean"], 3),
+                      "predicted": [round(cost[u[k]]["predicted"]["value"], 3) for k in ("anchor", "final")],
+                      "measured": [(cost[u[k]].get("measured") or {}).get("value") or None for k in ("anchor", "final")]} for u in own]
+    print(json.dumps(out, indent=1))
+
+
+def again():
+    """What finals.json says of each target: deviations of finals other than their anchor, and gains."""
+    for name, rows in json.loads((MEASURED / "finals.json").read_text()).items():
+        moved = [r for r in rows if r["final"] != r["anchor"]]
+        valid = [r for r in moved if None not in r["measured"]]
+        predicted, measured = ([r[of][1] / r[of][0] - 1 for r in valid] for of in ("predicted", "measured"))
+        inside = [r for r, d in zip(valid, measured) if abs(math.log1p(d)) <= math.log1p(TAU)]
+        yield name, rows, moved, valid, inside, predicted, measured
+
+
+def mean_gain(rows):
+    return sum(r["gain"] for r in rows) / len(rows) if rows else float("nan")
+
+
+def measured_again():
+    """A table of finals.json."""
+    print()
+    print("### Finals measured again")
+    print()
+    print("| target | finals other than their anchor | with a valid measurement | measured inside ±5 % | furthest | off the table's deviation by | rank correlation | gain of all | of those measured inside |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name, rows, moved, valid, inside, predicted, measured in again():
+        off = sum(abs(p - m) for p, m in zip(predicted, measured)) / len(valid)
+        print(f"| {name} | {len(moved)} of {len(rows)} | {len(valid)} | {len(inside)} | {100 * max(measured, key=abs):+.1f} % | {100 * off:.1f} % "
+              f"| {spearman(predicted, measured):.2f} | {mean_gain(moved):+.2f} | {mean_gain(inside):+.2f} |")
+    print()
+    print("What isocost-explored found with the first seed, beside the anchors in one campaign per target, at another hour than the tables'.")
+
+
 def generalised():
     """The networks' costs by general.json."""
     g = json.loads((MEASURED / "general.json").read_text())
@@ -166,10 +240,12 @@ def agreement(cost, a, b):
     """Over ANCHORS: how many of a's band are in b's, and the mean rank correlation of costs there."""
     both = total = 0
     rho = []
+    half = math.log1p(TAU)
+    logs_a, logs_b = ([math.log(c) for c in cost[name]] for name in (a, b))
     for x in ANCHORS:
-        band = [i for i in range(len(ARCHS)) if abs(math.log(cost[a][i] / cost[a][x])) <= math.log1p(TAU)]
+        band = [i for i, v in enumerate(logs_a) if abs(v - logs_a[x]) <= half]
         total += len(band)
-        both += sum(abs(math.log(cost[b][i] / cost[b][x])) <= math.log1p(TAU) for i in band)
+        both += sum(abs(logs_b[i] - logs_b[x]) <= half for i in band)
         if len(band) > 9:
             rho.append(spearman([cost[a][i] for i in band], [cost[b][i] for i in band]))
     return both / total, sum(rho) / len(rho)
@@ -203,7 +279,7 @@ def conclusions():
     audits = [audit(n) for n in TARGETS]
     every = lambda key: spread([a[key] for a in audits])
     better = [n for n, a in zip(TARGETS, audits) if a["inside"] > a["inside_raw"]]
-    cost = columns()
+    cost = table_of_rows()
     pairs = [agreement(cost, a, b) for a in TARGETS for b in TARGETS if a != b]
     lesser = {kind: [agreement(cost, n + kind, n)[0] for n in TARGETS] for kind in ("-sum", "-isolated")}
     share = lambda values: spread([100 * v for v in values], "{:.0f}")
@@ -215,12 +291,15 @@ def conclusions():
           "Equal cost is relative: what a plain sum leaves out, it leaves out of the anchor too.")
     print(f"- One target's band holds {share([s for s, _ in pairs])} % of another's, and inside it their costs have a rank correlation of {spread([r for _, r in pairs], '{:.2f}')}: "
           "equal cost on one is not equal cost on another, although over all networks the costs agree.")
-    cost["general"], exact = generalised(), cost["ort-fp32-1"]
+    cost = {**cost, "general": generalised()}
+    exact = cost["ort-fp32-1"]
     off = [math.log(g / e) for g, e in zip(cost["general"], exact)]
     mean = sum(off) / len(off)
     within, rank = agreement(cost, "general", "ort-fp32-1")
     print(f"- A model of the device that measured no kernel of this family prices it {100 * math.expm1(mean):+.0f} % beside ort-fp32-1 in the mean, "
           f"±{100 * math.sqrt(sum((o - mean) ** 2 for o in off) / len(off)):.0f} % around that. Its bands are to {100 * within:.0f} % in the exact table's, with a rank correlation of {rank:.2f}.")
+    said = [f"{len(inside)} of {len(valid)} on {name} (gain {mean_gain(inside):+.2f}, of all {mean_gain(moved):+.2f})" for name, _, moved, valid, inside, _, _ in again()]
+    print(f"- Measured again beside their anchors, of the finals inside ±5 % by the table are so measured: {'; '.join(said)}.")
     print(f"- A band by plain sums is to {share(lesser['-sum'])} % in the calibrated table's, one by operators timed alone to {share(lesser['-isolated'])} %.")
     print()
 
@@ -236,8 +315,7 @@ def tables():
         print(f"| {name} | {a['where']} | {a['eta']:.2f} % | {a['raw']:.2f} % | {a['errors']:.2f} % | {show(a['truth'], '±{:.2f} %')} "
               f"| {show(a['rank'], '{:.3f}')} | {show(a['inside_raw'], '{:.1f} %')} | {show(a['inside'], '{:.1f} %')} |")
     print()
-    cost = columns()
-    cost["general"] = generalised()
+    cost = {**table_of_rows(), "general": generalised()}
     pairs = [(a, b) for a in TARGETS for b in TARGETS if a != b]
     pairs += [("general", "ort-fp32-1"), ("ort-fp32-1", "memory"), ("sim-latency", "sim-energy")]
     pairs += [(n + kind, n) for n in TARGETS for kind in ("-sum", "-isolated")]
@@ -251,12 +329,15 @@ def tables():
     for a, b in pairs:
         share, rho = agreement(cost, a, b)
         print(f"| {a} | {b} | {100 * share:.0f} % | {rho:.2f} | {spearman(cost[a], cost[b]):.3f} |")
+    measured_again()
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] in ("rows", "isolated", "general"):
-        {"rows": rows, "isolated": isolated, "general": general}[sys.argv[1]](sys.argv[2])
-    elif sys.argv[1:] in (["conclusions"], ["tables"]):
-        {"conclusions": conclusions, "tables": tables}[sys.argv[1]]()
+    if len(sys.argv) == 3 and sys.argv[1] in ("rows", "isolated", "general", "finals"):
+        {"rows": rows, "isolated": isolated, "general": general, "finals": finals}[sys.argv[1]](sys.argv[2])
+    elif sys.argv[1:] == ["page"]:
+        conclusions()
+        print(sys.stdin.read())
+        tables()
     else:
         sys.exit(__doc__)

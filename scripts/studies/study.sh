@@ -49,11 +49,10 @@ for name in "$@"; do
 		sed -n '3,/^format/{/^format/d;s/^# \{0,1\}//p}' "$config"
 		echo "[studies/$name.yaml](../../studies/$name.yaml)"
 		echo
-		if [ "$name" = nas-bench-macro-measured ]; then python3 scripts/studies/nas_bench_macro_measured.py conclusions; fi
-		case $name in nas-bench-macro-*) short ;; *) cat ;; esac <"$run/results.md"
-		if [ "$name" = nas-bench-macro-measured ]; then
-			echo
-			python3 scripts/studies/nas_bench_macro_measured.py tables
-		fi
+		case $name in
+		nas-bench-macro-measured) short | python3 scripts/studies/nas_bench_macro_measured.py page ;;
+		nas-bench-macro-*) short ;;
+		*) cat ;;
+		esac <"$run/results.md"
 	} | MEASURED_ON="${MEASURED_ON:-$on}" scripts/studies/results.sh "study-$name" "scripts/studies/study.sh $name"
 done

@@ -3,6 +3,7 @@ package study
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/isocost/isocost/search"
@@ -110,7 +111,8 @@ func (r *Results) claims(rows []MethodRow) string {
 	return "Certified within the budget: " + strings.Join(out, "; ") + "."
 }
 
-// priced says what the device made of the table's prices.
+// priced says what the device made of the table's prices; that no device was asked is said
+// per table only where others were measured.
 func (r *Results) priced(table string) string {
 	var predicted, measured []float64
 	inside, confirmed, off := 0, 0, 0.0
@@ -128,7 +130,10 @@ func (r *Results) priced(table string) string {
 		}
 	}
 	if len(predicted) == 0 {
-		return "Costs are the table's."
+		if r.measured() {
+			return "Costs are the table's."
+		}
+		return ""
 	}
 	text := fmt.Sprintf("Of %d finals inside ±τ by the table the device has %d inside; over %d finals a predicted deviation is off by %.2f %% in the mean",
 		inside, confirmed, len(predicted), 100*off/float64(len(predicted)))
@@ -136,6 +141,11 @@ func (r *Results) priced(table string) string {
 		text += fmt.Sprintf(", and predicted and measured deviations have a rank correlation of %.2f", *rho)
 	}
 	return text + "."
+}
+
+// measured says that a device was asked about at least one final.
+func (r *Results) measured() bool {
+	return slices.ContainsFunc(r.Units, func(u Unit) bool { return u.Measured != nil })
 }
 
 // covers compares the fronts.

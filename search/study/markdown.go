@@ -32,8 +32,12 @@ func (r *Results) Markdown() string {
 		}
 		b.WriteByte('\n')
 	}
-	fmt.Fprintf(&b, "Space %s, evaluator %s; τ = %g %%, ε = %g, δ = %g; %d anchors, a budget of %d evaluations per search.\n\n",
+	fmt.Fprintf(&b, "Space %s, evaluator %s; τ = %g %%, ε = %g, δ = %g; %d anchors, a budget of %d evaluations per search.",
 		r.Space.Name, r.Evaluator.Spec, 100*r.Tau, r.Epsilon, r.Delta, len(r.Anchors), r.Budget)
+	if !r.measured() {
+		b.WriteString(" Costs are the tables'.")
+	}
+	b.WriteString("\n\n")
 	b.WriteString("### What may be concluded\n\n" + r.Conclusions())
 	b.WriteString("### Improvement over the anchor\n\n")
 	var rows [][]string
