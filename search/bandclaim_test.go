@@ -32,6 +32,7 @@ func (p *planted) betterShare(prob Problem, x space.Arch, epsilon float64, n int
 // draws the same finals are worse than a share p of their band far more often.
 func TestBandClaim(t *testing.T) {
 	tier.Sequential(t, "many simulated searches")
+	t.Parallel()
 	const runs, p, fresh = 60, 0.05, 600
 	one := 1.0
 	wrong, certified, control := 0, 0, 0

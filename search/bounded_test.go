@@ -44,6 +44,7 @@ func (p *planted) expected(a Neighbour) float64 {
 // more often than δ allows.
 func TestBoundedSeesWhatIsRare(t *testing.T) {
 	tier.Sequential(t, "many simulated searches")
+	t.Parallel()
 	const runs = 20
 	wrong := map[bool]int{}
 	claims := map[bool]int{}

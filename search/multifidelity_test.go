@@ -25,6 +25,7 @@ func multiSettings(bias float64) Settings {
 // planted problems for each kind of bias, an adversary's among them.
 func TestMultiFidelityHoldsTheClaim(t *testing.T) {
 	tier.Sequential(t, "hundreds of simulated searches")
+	t.Parallel()
 	const runs = 120
 	plain := simulate(t, runs, simulationSettings(), nil)
 	limit := int(runs * (0.1 + 3*math.Sqrt(0.1*0.9/runs)))

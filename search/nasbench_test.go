@@ -244,6 +244,7 @@ func TestMacroAcceptance(t *testing.T) {
 // cheaper where there is something to save.
 func TestMacroSelectors(t *testing.T) {
 	tier.Sequential(t, "hundreds of searches")
+	t.Parallel()
 	m := loadMacro(t)
 	const starts, eps = 300, 0.2
 	lucb := DefaultSettings()

@@ -24,6 +24,7 @@ func pairedSettings() Settings {
 // for each kind of noise, adversaries among them.
 func TestPairedHoldsTheClaim(t *testing.T) {
 	tier.Sequential(t, "hundreds of simulated searches")
+	t.Parallel()
 	const runs = 200
 	s := pairedSettings()
 	limit := int(runs * (s.Delta + 3*math.Sqrt(s.Delta*(1-s.Delta)/runs)))

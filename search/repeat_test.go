@@ -172,50 +172,58 @@ func TestSearchesRepeatToTheByte(t *testing.T) {
 		variant{name: "v3-gp-rules-1", change: byRules(1, "gp:60", "")},
 		variant{name: "v3-gp-rules-1-pool", change: byRules(1, "gp:30", ""), pool: 4},
 	)
-	var got strings.Builder
-	for _, v := range variants {
-		for seed := range uint64(3) {
-			p := &planted{layers: 5, choices: 3, widths: 3, precisions: []lut.Precision{lut.FP32, lut.INT8}, seed: seed, inversions: 0.3, spread: 2}
-			s := DefaultSettings()
-			s.Epsilon, s.Delta, s.Sigma, s.Seed, s.Fresh, s.SigmaArchs, s.SigmaRepeats = 1, 0.1, &one, seed, 4, 8, 3
-			if v.change != nil {
-				v.change(&s, p)
-			}
-			prob := p.problem(s.Tau)
-			if v.pool > 0 {
-				s.Pool = true
-				prob.PoolSize = func(space.Arch) int { return v.pool }
-			}
-			if err := s.Complete(); err != nil {
-				t.Fatalf("%s: %v", v.name, err)
-			}
-			b := prob.Bands[0]
-			d := &Driver{Dir: filepath.Join(t.TempDir(), "run"), Problem: prob, Evaluator: plantedEvaluator{p, v.fails}, Budget: v.budget,
-				Header: Header{Format: v.format, Settings: s, Space: FileRef{Name: p.Name(), SHA256: p.Hash()}, Evaluator: Identity{Spec: "planted"}, Anchor: prob.Anchor.Key(),
-					Tables: []TableRef{{FileRef: FileRef{Name: b.Name}, Metric: "latency", Unit: "us", Budget: b.Budget, Measured: v.measured}}}}
-			if v.measured {
-				d.Measurers = []Measurer{plantedDevice{p}}
-			}
-			sum := sha256.New()
-			outcome := "certified"
-			cert, err := d.Run(context.Background())
-			if err != nil { // as much of the result as its digest
-				outcome = "error"
-				sum.Write([]byte(err.Error()))
-			} else {
-				if !cert.Claim.Reached {
-					outcome = "stopped"
-				}
-				for _, name := range []string{JournalFile, CertificateFile, BestFile} {
-					data, err := os.ReadFile(filepath.Join(d.Dir, name))
-					if err != nil {
-						t.Fatal(err)
-					}
-					sum.Write(bytes.ReplaceAll(data, []byte(d.Dir), nil))
-				}
-			}
-			fmt.Fprintf(&got, "%s %d %s %s\n", v.name, seed, outcome, hex.EncodeToString(sum.Sum(nil)[:8]))
+	const seeds = 3
+	lines := make([]string, len(variants)*seeds)
+	search := func(t *testing.T, v variant, seed uint64) string {
+		p := &planted{layers: 5, choices: 3, widths: 3, precisions: []lut.Precision{lut.FP32, lut.INT8}, seed: seed, inversions: 0.3, spread: 2}
+		s := DefaultSettings()
+		s.Epsilon, s.Delta, s.Sigma, s.Seed, s.Fresh, s.SigmaArchs, s.SigmaRepeats = 1, 0.1, &one, seed, 4, 8, 3
+		if v.change != nil {
+			v.change(&s, p)
 		}
+		prob := p.problem(s.Tau)
+		if v.pool > 0 {
+			s.Pool = true
+			prob.PoolSize = func(space.Arch) int { return v.pool }
+		}
+		if err := s.Complete(); err != nil {
+			t.Fatalf("%s: %v", v.name, err)
+		}
+		b := prob.Bands[0]
+		d := &Driver{Dir: filepath.Join(t.TempDir(), "run"), Problem: prob, Evaluator: plantedEvaluator{p, v.fails}, Budget: v.budget,
+			Header: Header{Format: v.format, Settings: s, Space: FileRef{Name: p.Name(), SHA256: p.Hash()}, Evaluator: Identity{Spec: "planted"}, Anchor: prob.Anchor.Key(),
+				Tables: []TableRef{{FileRef: FileRef{Name: b.Name}, Metric: "latency", Unit: "us", Budget: b.Budget, Measured: v.measured}}}}
+		if v.measured {
+			d.Measurers = []Measurer{plantedDevice{p}}
+		}
+		sum := sha256.New()
+		outcome := "certified"
+		cert, err := d.Run(context.Background())
+		if err != nil { // as much of the result as its digest
+			outcome = "error"
+			sum.Write([]byte(err.Error()))
+		} else {
+			if !cert.Claim.Reached {
+				outcome = "stopped"
+			}
+			for _, name := range []string{JournalFile, CertificateFile, BestFile} {
+				data, err := os.ReadFile(filepath.Join(d.Dir, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				sum.Write(bytes.ReplaceAll(data, []byte(d.Dir), nil))
+			}
+		}
+		return fmt.Sprintf("%s %d %s %s\n", v.name, seed, outcome, hex.EncodeToString(sum.Sum(nil)[:8]))
 	}
-	golden.File(t, "testdata/repeat.txt", []byte(got.String()))
+	t.Run("variants", func(t *testing.T) {
+		for i := range lines {
+			v, seed := variants[i/seeds], i%seeds
+			t.Run(fmt.Sprint(v.name, " ", seed), func(t *testing.T) {
+				t.Parallel()
+				lines[i] = search(t, v, uint64(seed))
+			})
+		}
+	})
+	golden.File(t, "testdata/repeat.txt", []byte(strings.Join(lines, "")))
 }

@@ -33,6 +33,7 @@ func reseal(lines []string) string {
 // time, and makes the check sums fit again: what then fails is the recomputation.
 func TestVerifyRecomputesResealedJournals(t *testing.T) {
 	tier.Sequential(t, "verifies hundreds of changed journals")
+	t.Parallel()
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			dir := t.TempDir()

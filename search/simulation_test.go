@@ -86,6 +86,7 @@ func simulationSettings() Settings {
 // TestPlantedOptimum is the acceptance simulation: 1000 runs, L = 6, K ≤ 4.
 func TestPlantedOptimum(t *testing.T) {
 	tier.Sequential(t, "hundreds of simulated searches")
+	t.Parallel()
 	const runs = 1000
 	s := simulationSettings()
 	limit := int(runs * (s.Delta + 3*math.Sqrt(s.Delta*(1-s.Delta)/runs)))
@@ -128,6 +129,7 @@ func TestPlantedOptimum(t *testing.T) {
 // TestEverySelectorHoldsTheClaim runs fewer, with every selector, scope and schedule.
 func TestEverySelectorHoldsTheClaim(t *testing.T) {
 	tier.Sequential(t, "hundreds of simulated searches")
+	t.Parallel()
 	const runs = 60
 	for _, sel := range Selectors() {
 		for _, scope := range []Scope{ScopeLayer, ScopeAll} {
@@ -322,6 +324,7 @@ func median(v []float64) float64 {
 // off, so that both have the same path.
 func TestUnequalCostsAreWeighed(t *testing.T) {
 	tier.Sequential(t, "hundreds of simulated searches")
+	t.Parallel()
 	const runs = 100
 	for _, ratio := range []float64{25, 0.04} { // of the anchor's cost to its neighbours'
 		total := map[bool]float64{}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/internal/tier"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -35,6 +36,7 @@ func sharedData(t *testing.T, path ...string) []byte {
 // The published table of TF-NAS has 84 entries that are not positive, left by
 // extrapolation; all are found, none other is lost.
 func TestImportOfTFNAS(t *testing.T) {
+	tier.Slow(t, "imports 36,480 published entries")
 	data := sharedData(t, "tf-nas", "latency_cpu.json")
 	_, err := Import("tfnas", data, Options{})
 	var bad *BadCellsError

@@ -5,11 +5,13 @@ import (
 
 	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/onnxwriter"
+	"github.com/isocost/isocost/internal/tier"
 )
 
 // Every cell that a shipped space can ask for has a frame, and its architectures
 // build: as graphs, and as ONNX models.
 func TestShippedSpacesCanBeMeasured(t *testing.T) {
+	tier.Slow(t, "builds networks of every shipped space")
 	for _, path := range spaceFiles(t) {
 		m, err := OpenMeasured(path)
 		if err != nil {
