@@ -36,6 +36,7 @@ func TestVerifyRecomputesResealedJournals(t *testing.T) {
 	t.Parallel()
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			j := job{Table: writeTable(t, dir), Out: filepath.Join(dir, "r"), Workers: 1}
 			k.change(&j)

@@ -426,7 +426,10 @@ func TestAnotherSearchIsRefused(t *testing.T) {
 func TestVerifyCatchesTampering(t *testing.T) {
 	tier.Sequential(t, "verifies hundreds of changed runs")
 	for _, k := range kinds {
-		t.Run(k.name, func(t *testing.T) { tamper(t, k) })
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			tamper(t, k)
+		})
 	}
 }
 
