@@ -2,6 +2,7 @@ package search_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -366,38 +367,55 @@ func (l *landscape) study(t *testing.T, n int, searches []certifying, unproved b
 	return out
 }
 
-// piece returns where a landscape's study is kept, "" without ISOCOST_GOALS_PIECES.
-func (l *landscape) piece() string {
-	dir := os.Getenv("ISOCOST_GOALS_PIECES")
-	if dir == "" {
-		return ""
-	}
-	return filepath.Join(dir, l.name+", "+l.metric+".json")
+// piece is a landscape's study as the folder ISOCOST_GOALS_PIECES keeps it: a study that was
+// stopped goes on, and one by other code or of other settings begins anew.
+type piece struct {
+	Key      string // what the outcomes depend on
+	Outcomes map[string]*outcome
 }
 
-// kept is the study of a landscape, from the folder ISOCOST_GOALS_PIECES where that has it: a
-// study that was stopped goes on.
-func (l *landscape) kept(t *testing.T, n int) (out map[string]*outcome) {
+// keyOf is of this program and of everything else that outcomes depend on.
+func keyOf(t *testing.T, n int) string {
 	t.Helper()
-	path := l.piece()
-	if data, err := os.ReadFile(path); path != "" && err == nil {
-		if err := json.Unmarshal(data, &out); err != nil {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.New()
+	for _, path := range []string{program, os.Getenv("ISOCOST_KNOBS_LUT")} {
+		if path == "" {
+			continue
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
 			t.Fatal(err)
 		}
-		return out
+		sum.Write(data)
 	}
-	out = l.study(t, l.anchors(n), l.methods(), true)
-	if path == "" {
-		return out
+	return fmt.Sprintf("%d anchors, %x", n, sum.Sum(nil))
+}
+
+// kept is the study of a landscape, from the folder where that has it.
+func (l *landscape) kept(t *testing.T, n int, key string) map[string]*outcome {
+	t.Helper()
+	dir := os.Getenv("ISOCOST_GOALS_PIECES")
+	if dir == "" {
+		return l.study(t, l.anchors(n), l.methods(), true)
 	}
-	data, err := json.Marshal(out)
+	path := filepath.Join(dir, l.name+", "+l.metric+".json")
+	var p piece
+	if data, err := os.ReadFile(path); err == nil && json.Unmarshal(data, &p) == nil && p.Key == key {
+		return p.Outcomes
+	}
+	p = piece{key, l.study(t, l.anchors(n), l.methods(), true)}
+	data, err := json.Marshal(p)
 	if err == nil {
 		err = os.WriteFile(path, data, 0o644)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out
+	return p.Outcomes
 }
 
 // regretAfter is the mean regret after so many evaluations.
@@ -473,25 +491,13 @@ in it and are judged apart. Where utilities are made up the best is what climbin
 
 `, n, epsilon, defaultExploration)
 	all := append(landscapes(t), openKinds(t)...)
-	if os.Getenv("ISOCOST_GOALS_DONE") != "" { // what is done is judged, the rest is named
-		var missing []string
-		all = slices.DeleteFunc(all, func(l *landscape) bool {
-			_, err := os.Stat(l.piece())
-			if err != nil {
-				missing = append(missing, l.name+", "+l.metric)
-			}
-			return err != nil
-		})
-		if len(missing) > 0 {
-			text += "Not studied yet: " + strings.Join(missing, "; ") + ".\n\n"
-		}
-	}
+	key := keyOf(t, n)
 	studied := make([]map[string]*outcome, len(all))
 	t.Run("landscapes", func(t *testing.T) {
 		for i, l := range all {
 			t.Run(l.name+", "+l.metric, func(t *testing.T) {
 				t.Parallel()
-				studied[i] = l.kept(t, n)
+				studied[i] = l.kept(t, n, key)
 			})
 		}
 	})
