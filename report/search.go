@@ -359,12 +359,17 @@ func noise(c *search.Certificate) string {
 		return "not known: the search ended before it was calibrated"
 	}
 	switch s := c.Header.Settings; {
+	case c.Sigma.PerNetwork != "":
+		return "each network's own, since " + c.Sigma.PerNetwork
 	case s.Noise == search.NoisePerNetwork:
 		return "each network's own, by its own samples"
 	case s.Robust != "":
 		return "not needed: medians are compared"
 	case s.UtilityRange != nil:
 		return fmt.Sprintf("not needed: utilities from %g to %g", s.UtilityRange[0], s.UtilityRange[1])
+	}
+	if c.Sigma.Source == "pairs" {
+		return fmt.Sprintf("about %s (%d pairs of samples)", plot.Number(c.Sigma.S), c.Sigma.Nu)
 	}
 	return fmt.Sprintf("%s (%s)", plot.Number(c.Sigma.Value), c.Sigma.Source)
 }

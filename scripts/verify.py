@@ -67,8 +67,11 @@ def side(score):
     return (1 - WRONG_SIDE) * phi + WRONG_SIDE * (1 - phi)
 
 
-LN_ANY, LN_FROM = math.log(2 * WRONG_SIDE), math.log(2 * side(LEAST_SCORE))
-SLOPE = LEAST_SCORE + (1 - 2 * WRONG_SIDE) * math.exp(-LEAST_SCORE ** 2 / 2) / math.sqrt(2 * math.pi) / side(LEAST_SCORE)
+def slope(score):
+    return score + (1 - 2 * WRONG_SIDE) * math.exp(-score ** 2 / 2) / math.sqrt(2 * math.pi) / side(score)
+
+
+LN_ANY, LN_FROM, SLOPE = math.log(2 * WRONG_SIDE), math.log(2 * side(LEAST_SCORE)), slope(LEAST_SCORE)
 
 
 class Evidence:
@@ -130,6 +133,67 @@ def excess(x, z, sigma, prior, delta):
     rest = t - LN_FROM - LEAST_SCORE ** 2 / 2
     t -= LN_FROM if rest > 0 and 2 * rest * q >= alpha ** 2 * a * SLOPE ** 2 else LN_ANY
     return sigma * math.sqrt(2 * (q + alpha ** 2 * a) * t) / z.scale
+
+
+LAMBDAS = 1, 1.25, 1.6, 2.5, 5
+
+
+class Pairs:
+    """What n differences of samples that were asked for together say about every variance."""
+
+    def __init__(self, n, square):
+        self.n, self.square = n, square
+
+    def against(self, variance):
+        terms = [self.n / 2 * math.log(l) - (l - 1) * self.square / (2 * variance) for l in LAMBDAS]
+        most = max(terms)
+        return most + math.log(sum(math.exp(t - most) for t in terms) / len(LAMBDAS))
+
+    def variance(self, t):
+        """The largest at which against is at most t, 0 for none."""
+        if t <= -math.log(len(LAMBDAS)):
+            return 0.0
+        lo, hi = 0.0, self.square / self.n
+        while self.against(hi) < t:
+            lo, hi = hi, 2 * hi
+            if math.isinf(hi):
+                return hi
+        for _ in range(60):
+            mid = (lo + hi) / 2
+            lo, hi = (mid, hi) if self.against(mid) < t else (lo, mid)
+        return hi
+
+    def worst(self, t, lo, hi):
+        """The largest v(t − against(v)) from lo to hi, a concave function."""
+        at = lambda v: v * (t - self.against(v)) if v else 0.0
+        for _ in range(100):
+            u, v = lo + (hi - lo) / 3, hi - (hi - lo) / 3
+            if at(u) < at(v):
+                lo = u
+            else:
+                hi = v
+        return max(at(lo), at(hi))
+
+    def excess(self, nx, nz, prior, delta):
+        """The half-width w of the upper bound D + w, the largest over all variances."""
+        rho, loose, ratio = prior
+        if nx == 0 or nz == 0 or not self.square > 0:
+            return math.inf
+        a = nx + loose
+        h = loose / a
+        q = ratio ** 2 * h * nx + nz + rho
+        alpha = ratio * h - nz / nx
+        t = math.log(1 / delta) + 0.5 * math.log(a / loose) + 0.5 * math.log(q / rho)
+        if t - self.against(math.inf) >= LN_ANY:
+            return math.inf
+        most = above = 0.0
+        for score in (2, 1, 0, -1):
+            ln = math.log(2 * side(score))
+            reach = self.variance(t - ln - score ** 2 / 2 - alpha ** 2 * a * max(0, slope(score)) ** 2 / (2 * q))
+            if reach > above:
+                most, above = max(most, self.worst(t - ln, above, reach)), reach
+        most = max(most, self.worst(t - LN_ANY, above, self.variance(t - LN_ANY)))
+        return math.sqrt(2 * (q + alpha ** 2 * a) * most) / nz
 
 
 def one_side(alpha):
@@ -213,6 +277,7 @@ class Arm:
     def __init__(self):
         self.values, self.slots, self.low = [], {}, {}
         self.base, self.low_base, self.next, self.seconds = 0, {}, 0, 0.0
+        self.paired = 0  # the index from which samples are asked for in pairs
 
     def leave_behind(self):
         self.base = len(self.values)
@@ -290,6 +355,7 @@ class Run:
         self.incumbent, self.number, self.refusals = self.header["anchor"], 0 if explored else 1, 0
         self.retired, moves, calibrated, ledger = {}, [], False, hashlib.sha256()
         self.begun = {"weight": 1.0}
+        self.apart, self.differences = False, [] if s.get("noise") == "auto" and "sigma" not in s else None
         for line, e in enumerate(self.entries, 2):
             kind = e["kind"]
             if kind in ("eval", "fail"):
@@ -298,8 +364,14 @@ class Run:
                 must(stream == "final" or e["seed"] == sample_seed(s["seed"], stream, seed_key, e["index"]),
                      f"journal:{line}: sample {e['index']} of {key} has seed {e['seed']}, which is not its own")
                 self.take(e)
-            elif kind in ("start", "move"):
+            elif kind in ("start", "move", "apart"):
                 must(e["from"] == self.incumbent or kind == "start", f"journal:{line}: a move from {e['from']}, the incumbent is {self.incumbent}")
+                if kind == "apart":
+                    must(s.get("noise") == "auto", f"journal:{line}: noise {s.get('noise')} is not given up")
+                    self.apart, e = True, {"to": self.incumbent}
+                elif kind == "start":
+                    for a in self.arms.values():
+                        a.paired = a.next + a.next % 2
                 self.incumbent, self.number, self.refusals, self.retired = e["to"], self.number + 1, 0, {}
                 if kind == "move":
                     moves.append(e["to"])
@@ -329,7 +401,10 @@ class Run:
             a.next = max(a.next, e["index"] + 1)
             if e["kind"] == "eval":
                 a.values.append(e["utility"])
-                a.slots[e["index"]] = e["utility"]
+                i = e["index"]
+                a.slots[i] = e["utility"]
+                if self.differences is not None and self.number > 0 and i >= a.paired and i ^ 1 in a.slots:
+                    self.differences.append((a.slots[i] - a.slots[i ^ 1]) ** 2 / 2)
                 a.seconds += e.get("seconds", 0)
                 self.seconds += e.get("seconds", 0)
                 self.samples += 1
@@ -343,7 +418,8 @@ class Run:
             a = self.arm(k)
             low = {f: v[a.low_base.get(f, 0):] for f, v in a.low.items()}
             return {"all": list(a.values), "base": a.base, "slots": dict(a.slots), "low": low, "pool": (self.pools or {}).get(k, 0)}
-        return of(self.incumbent), of(key), self.first, self.refusals
+        differences = Pairs(len(self.differences), sum(self.differences)) if self.differences is not None else None
+        return of(self.incumbent), of(key), self.first, self.refusals, differences
 
     def calibration(self, line, e):
         """σ is the upper bound of the repeated samples before it."""
@@ -362,7 +438,7 @@ class Run:
 
     def bound(self, snapshot, neighbours):
         """D and D + W of a neighbour by the samples of a snapshot."""
-        x, z, first, refusals = snapshot
+        x, z, first, refusals, differences = snapshot
         s = self.settings
         rho, delta = s["rho"], self.share(self.number, refusals)
         recent = [a["all"][a["base"]:] for a in (x, z)]
@@ -372,7 +448,7 @@ class Run:
             if n == 0:
                 return math.nan, math.inf
             return sum(d) / n, sum(d) / n + (single(sigma, n, n, rho, delta) if sigma else 0)
-        if "utility_range" in s or s.get("noise") or s.get("robust"):
+        if "utility_range" in s or s.get("noise") == "per-network" or self.apart or s.get("robust"):
             lo, hi = s.get("utility_range", (0, 1))
             if "utility_range" in s:
                 center = lambda v: sum(v) / len(v)
@@ -388,6 +464,11 @@ class Run:
         delta /= 1 + sum("bias" in f for f in fidelities)
         w = self.begun["weight"]
         prior = (rho, 20 * rho / math.sqrt(w), math.sqrt(w / max(neighbours, 1)))
+        if differences is not None:
+            if not recent[0] or not recent[1]:
+                return math.nan, math.inf
+            d = sum(recent[1]) / len(recent[1]) - sum(recent[0]) / len(recent[0])
+            return d, d + differences.excess(len(recent[0]), len(recent[1]), prior, delta)
         if self.pools is not None:
             a, b = (pool(v["all"], v["base"], v["pool"], self.sigma, rho) for v in (x, z))
         else:
@@ -437,38 +518,208 @@ class Run:
             must((1 - drawn["share"]) ** drawn["drawn"] <= miss * (1 + 1e-9), f"{drawn['drawn']} networks drawn are too few for a share of {drawn['share']}")
 
     def neighbourhood(self):
-        """Of a table on file: the neighbours are all the changes that keep the cost."""
-        name = self.header["space"]["file"]
-        if not name.endswith(".jsonl") or self.settings.get("neighbours") == "exchange":
+        """The neighbours are all the proposals that keep the cost."""
+        kind = self.settings.get("neighbours", "canonical")
+        space = self.space()
+        if space is None or kind not in ("canonical", "exchange") or self.settings.get("interval_band") or self.settings.get("enforce_true_band"):
             self.notes.append("neighbourhood not recomputed")
             return
-        rows = {}
-        for text in (self.folder / "inputs" / name).read_text().splitlines():
-            r = json.loads(text)
-            if "arch" in r:
-                rows[r["arch"]] = r.get("cost", {})
-        layers = [sorted({key.split("|")[l] for key in rows}) for l in range(len(next(iter(rows)).split("|")))]
-        final = self.incumbent.split("|")
+        final, anchor = parse(self.incumbent), parse(self.header["anchor"])
+        bands = []
+        for t in self.header["tables"]:
+            metric, budget = t["name"].removeprefix("space:"), t["budget"]["value"]
+            must(space.cost(anchor, metric) == budget, f"the anchor's {metric} is {space.cost(anchor, metric)}, the journal says {budget}")
+            bands.append((metric, budget, math.log1p(t.get("tau", self.settings["tau"])) + SLACK))
+
+        def deviation(x):
+            """The largest over the bands, None outside one."""
+            worst = 0.0
+            for metric, budget, half in bands:
+                cost = space.cost(x, metric)
+                if cost is None or abs(math.log(cost / budget)) > half:
+                    return None
+                worst = max(worst, abs(math.log(cost / budget)))
+            return worst
+
+        def least(found):
+            """Of (drift, deviation, architecture) the first of least drift, then deviation."""
+            best = None
+            for f in found:
+                if f[1] is not None and (best is None or f[0] < best[0] - SLACK or abs(f[0] - best[0]) <= SLACK and f[1] < best[1] - SLACK):
+                    best = f
+            return best and best[2]
+
+        def settings(x, l, choice):
+            for precision in space.precisions[l]:
+                for w, ratio in enumerate(space.ratios[l]):
+                    y = x[:l] + [(choice, w, precision)] + x[l + 1:]
+                    yield ratio, y
+
+        def exchanges(x, l):
+            for m in range(len(x)):
+                for choice in space.choices[m] if m != l else ():
+                    for ratio, y in settings(x, m, choice):
+                        if y[m] != x[m]:
+                            drift = abs(math.log(ratio / space.ratios[m][x[m][1]])) + 10 * (y[m][2] != x[m][2]) + 100 * (choice != x[m][0])
+                            yield drift, deviation(y), y
+
+        want = []
+        for l in range(len(final)):
+            for choice in space.choices[l]:
+                want.append(least((abs(math.log(ratio)), deviation(y), y) for ratio, y in settings(final, l, choice)))
+                if kind == "exchange" and choice != final[l][0]:
+                    y = least(exchanges(final[:l] + [(choice,) + final[l][1:]] + final[l + 1:], l))
+                    want.append(y and space.canonical(y))
         refused = {m["nearest"] for m in self.certificate["infeasible"] if m.get("refused")}
-        want = set()
-        for l, choices in enumerate(layers):
-            for choice in choices:
-                key = "|".join(final[:l] + [choice] + final[l + 1:])
-                if choice != final[l] and key in rows and key not in refused and self.inside(rows, key):
-                    want.add(key)
+        want = {key(x) for x in want if x is not None} - {self.incumbent} - refused
         got = {n["arch"] for n in self.certificate["neighbours"]}
         must(got == want, f"the neighbours of equal cost are {sorted(want)}, the certificate has {sorted(got)}")
-        must(self.inside(rows, self.incumbent), "the final is outside the anchor's band")
+        must(deviation(final) is not None, "the final is outside the anchor's band")
         self.notes.append("neighbourhood recomputed")
 
-    def inside(self, rows, key):
-        for t in self.header["tables"]:
-            metric = t["name"].removeprefix("space:")
-            budget, cost = rows[self.header["anchor"]].get(metric), rows[key].get(metric)
-            must(budget == t["budget"]["value"], f"the anchor's {metric} is {budget}, the journal says {t['budget']['value']}")
-            if cost is None or abs(math.log(cost / budget)) > math.log1p(t.get("tau", self.settings["tau"])) + SLACK:
-                return False
-        return True
+    def space(self):
+        """The space with its costs, None where they are not recomputed."""
+        file = self.folder / "inputs" / self.header["space"]["file"]
+        if file.suffix == ".jsonl":
+            return Rows(file)
+        canonical = file.parent / "space.json"
+        if not canonical.exists() or any(t["name"] != "space:flops" for t in self.header["tables"]):
+            return None
+        self.hashed(canonical, self.header["space"]["sha256"])
+        spec = json.loads(canonical.read_text())
+        return Networks(spec) if spec["width"]["scope"] == "layer" else None
+
+
+# --- spaces ----------------------------------------------------------------------------
+
+def parse(text):
+    """An architecture: choice, width and precision per layer."""
+    out = []
+    for layer in text.split("|"):
+        choice, *rest = layer.split(":")
+        width = int(rest.pop(0)) if rest and rest[0].isdigit() else 0
+        out.append((choice, width, rest[0] if rest else ""))
+    return out
+
+
+def key(x):
+    return "|".join(choice + (f":{width}" if width else "") + (f":{precision}" if precision else "") for choice, width, precision in x)
+
+
+class Rows:
+    """A table of networks on file."""
+
+    def __init__(self, file):
+        rows = [json.loads(text) for text in file.read_text().splitlines()]
+        self.rows = {r["arch"]: r.get("cost", {}) for r in rows if "arch" in r}
+        layers = len(next(iter(self.rows)).split("|"))
+        self.choices = [sorted({k.split("|")[l] for k in self.rows}) for l in range(layers)]
+        self.ratios, self.precisions = [[1.0]] * layers, [[""]] * layers
+
+    def cost(self, x, metric):
+        return self.rows.get(key(x), {}).get(metric)
+
+    def canonical(self, x):
+        return x
+
+
+def up(a, b):
+    return -(-a // b)
+
+
+class Networks:
+    """A space of networks with widths of each layer's own, priced by multiply-adds."""
+
+    def __init__(self, spec):
+        self.divisor = spec["width"]["divisor"]
+        units = {c["name"]: c for c in spec["choices"]}
+        self.choices, self.ratios, self.precisions, self.default, self.known = [], [], [], [], {}
+        self.places, self.fixed = [], 0
+        at = (spec["input"]["channels"], spec["input"]["height"], spec["input"]["width"])
+        for u in spec["stem"]:
+            at = self.part(u, at)
+        for stage in spec["stages"]:
+            for u in stage["entry"] or []:
+                at = self.part(u, at)
+            for i in range(stage["layers"]):
+                stride, cout = stage["stride"] if i == 0 else 1, stage["channels"]
+                same = stride == 1 and at[0] == cout
+                fit = [c for c in stage["choices"] if units[c]["op"] != "skip" or same or units[c].get("project")]
+                self.places.append((at, stride, cout, same, units))
+                self.choices.append(fit)
+                self.ratios.append(stage["ratios"])
+                self.precisions.append(stage["precisions"] or [""])
+                d = spec["default"]
+                precision = d.get("precision") or ""
+                if precision not in self.precisions[-1]:
+                    precision = self.precisions[-1][0]
+                self.default.append((stage["default"], stage["ratios"].index(d["width"]), precision))
+                at = (cout, up(at[1], stride), up(at[2], stride))
+        for u in spec["head"]:
+            at = self.part(u, at)
+
+    def part(self, u, at):
+        """Counts a fixed part; returns the shape behind it."""
+        op, s, (c, h, w) = u["op"], u.get("s", 1), at
+        k, out = u.get("k", 1), u.get("out", c)
+        ho, wo = up(h, s), up(w, s)
+        if op == "gap":
+            return c, 1, 1
+        if op == "patchmerge":
+            self.fixed += h * w * c * out
+            return out, h // 2, w // 2
+        if op in ("conv", "patchembed"):
+            self.fixed += ho * wo * c * out * k * k
+        elif op == "dwconv":
+            self.fixed += ho * wo * c * k * k
+        elif op == "linear":
+            self.fixed += h * w * c * out
+        return out, ho, wo
+
+    def cost(self, x, metric):
+        return self.fixed + sum(self.layer(l, choice, width) for l, (choice, width, _) in enumerate(x))
+
+    def layer(self, l, choice, width):
+        if (l, choice, width) not in self.known:
+            self.known[l, choice, width] = self.count(l, choice, width)
+        return self.known[l, choice, width]
+
+    def count(self, l, choice, width):
+        """Multiply-adds of a layer."""
+        (c, h, w), s, cout, same, units = self.places[l]
+        u = units[choice]
+        op, k = u["op"], u.get("k", 1)
+        to, hw = up(h, s) * up(w, s), h * w
+        wide = self.ratios[l][width] * u.get("e", 0) * (c if op in ("mbconv", "fusedmbconv") else cout)
+        mid = max(self.divisor, math.floor(wide / self.divisor + 0.5) * self.divisor)
+        if op == "skip":
+            return 0 if same else to * c * cout
+        if op == "conv":
+            return to * c * cout * k * k
+        if op == "convnext":
+            return hw * c * k * k + 2 * hw * c * mid
+        if op == "encoder":
+            window = u.get("win", 0) ** 2 or hw
+            return 4 * hw * c * c + 2 * hw * window * c + 2 * hw * c * mid
+        shortcut = 0 if same else to * c * cout
+        if op == "resbasic":
+            return 9 * to * mid * (c + cout) + shortcut
+        if op == "resbottleneck":
+            return hw * c * mid + 9 * to * mid * mid + to * mid * cout + shortcut
+        inner = 0
+        if u.get("se"):
+            part = mid // u["se"]
+            hidden = max(8, (part + 4) // 8 * 8)
+            inner = 2 * mid * (hidden + 8 if 10 * hidden < 9 * part else hidden)
+        if op == "mbconv":
+            return hw * c * mid + to * mid * k * k + inner + to * mid * cout
+        return to * c * mid * k * k + inner + to * mid * cout
+
+    def canonical(self, x):
+        """A layer that is nothing has the default's width and precision."""
+        def nothing(l, choice):
+            return self.places[l][3] and self.places[l][4][choice]["op"] == "skip"
+        return [t[:1] + self.default[l][1:] if nothing(l, t[0]) else t for l, t in enumerate(x)]
 
 
 def main(folders):

@@ -397,6 +397,8 @@ func (c *Certificate) restsOnSamples(r *Result) {
 	case s.Published || r.Sigma.paired() || len(r.Neighbours) == 0: // paired, it is said of differences
 	case r.Sigma.Source == evidence.Declared:
 		rests("independent samples whose noise is sub-Gaussian with σ at most %.4g, as declared, for every neighbour", r.Sigma.Value)
+	case r.Sigma.PerNetwork != "":
+		rests("no noise level: one for all networks was given up when %s", r.Sigma.PerNetwork)
 	case r.Sigma.Source == evidence.Calibrated:
 		rests("independent samples whose noise is sub-Gaussian with σ at most %.4g for every neighbour: the upper bound of %d samples of each of %d architectures, for normal noise of one size", r.Sigma.Value, r.Sigma.Repeats, r.Sigma.Archs)
 	}

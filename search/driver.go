@@ -455,6 +455,8 @@ func eventEntry(e Event) (Entry, bool) {
 	switch e.Kind {
 	case EventSigma:
 		return Entry{Kind: EntrySigma, D: finite(e.D), Upper: finite(e.Upper), Samples: ptr(e.Samples), Note: e.Note}, true
+	case EventApart:
+		return Entry{Kind: EntryApart, From: e.From, To: e.To, Samples: ptr(e.Samples), Note: e.Note}, true
 	case EventStart:
 		return Entry{Kind: EntryStart, From: e.From, To: e.To, D: finite(e.D), Samples: ptr(e.Samples), Note: e.Note}, true
 	case EventLayer:

@@ -43,6 +43,7 @@ type sampling interface {
 // account says what the samples cost and what the bounds rest on.
 type account interface {
 	Alarms(x *evidence.Arm, zs, all []*evidence.Arm) []string
+	Loud(a *evidence.Arm, archs int) (why string, loud bool)
 	Cost(all []*evidence.Arm) float64
 	OnTrust(x *evidence.Arm, zs []*evidence.Arm) int
 	LowerBound() bool
@@ -56,6 +57,7 @@ var (
 	_ Evidence = (*evidence.CommonSeeds)(nil)
 	_ Evidence = (*evidence.Fidelities)(nil)
 	_ Evidence = (*evidence.Separate)(nil)
+	_ Evidence = (*evidence.Pairs)(nil)
 )
 
 // Selector is a name of --selector: how candidates are chosen, and by which
@@ -109,7 +111,9 @@ func newEvidence(b *evidence.Base, s *Settings) Evidence {
 	case s.Robust == RobustMedian:
 		return evidence.NewMedian(b)
 	case s.Noise == NoisePerNetwork:
-		return evidence.NewPerNetwork(b)
+		return evidence.NewPerNetwork(b, nil)
+	case s.Noise == NoiseAuto && s.Sigma == nil:
+		return evidence.NewPairs(b)
 	case len(s.Fidelities) > 0:
 		return evidence.NewFidelities(b, s.Fidelities)
 	}
@@ -137,8 +141,11 @@ func (r *searcher) epochDelta() float64 {
 // checkNoise says what is wrong with how noise is bounded.
 func (s *Settings) checkNoise() error {
 	var problems []error
+	if s.Noise == NoiseAuto {
+		return nil
+	}
 	if s.Noise != "" && s.Noise != NoisePerNetwork {
-		problems = append(problems, fmt.Errorf("noise %q is neither %s nor %s", s.Noise, NoiseShared, NoisePerNetwork))
+		problems = append(problems, fmt.Errorf("noise %q is none of %s, %s and %s", s.Noise, NoiseAuto, NoiseShared, NoisePerNetwork))
 	}
 	if s.Robust != "" && s.Robust != RobustMedian {
 		problems = append(problems, fmt.Errorf("robust %q is not %s", s.Robust, RobustMedian))

@@ -67,6 +67,9 @@ func OpenInputs(in Inputs, s Settings) (*Opened, error) {
 	if len(in.Tables) == 0 {
 		return nil, errors.New("no cost table: an equal-cost search needs at least one")
 	}
+	if m, ok := sp.(*space.Measured); ok && slices.ContainsFunc(in.Tables, func(t string) bool { return strings.HasPrefix(t, "space:") }) {
+		o.files = append(o.files, input{canonicalSpace, m.Canonical()}) // by which a verifier counts without reading YAML
+	}
 	used := map[string]bool{}
 	for _, f := range files {
 		used[f.name] = true
@@ -80,7 +83,7 @@ func OpenInputs(in Inputs, s Settings) (*Opened, error) {
 			} else if err != nil {
 				return nil, err
 			}
-			ref.Name = strings.TrimSuffix(filepath.Base(name), ".lut.json")
+			ref.Name = TableName(name)
 			ref.File = fmt.Sprintf("table%d.lut.json", i+1)
 			ref.SHA256 = hexSum(data)
 			o.files = append(o.files, input{ref.File, data})
@@ -176,6 +179,18 @@ func (p *projected) Compiled() *lut.Table {
 		return c.Compiled()
 	}
 	return nil
+}
+
+// canonicalSpace is the file of a run's inputs with the space's canonical text, of which the
+// header has the hash.
+const canonicalSpace = "space.json"
+
+// TableName is what a table is called that --lut names like this.
+func TableName(lut string) string {
+	if strings.HasPrefix(lut, "space:") {
+		return lut
+	}
+	return strings.TrimSuffix(filepath.Base(lut), ".lut.json")
 }
 
 // openBands makes the band of every table. With fill the header's table fields

@@ -108,6 +108,7 @@ const (
 	EntryRetire    EntryKind = "retire"
 	EntryLayer     EntryKind = "layer"
 	EntrySigma     EntryKind = "sigma"
+	EntryApart     EntryKind = "apart" // from now on each network has its own noise
 	EntryMeasure   EntryKind = "measure"
 	EntryRefuse    EntryKind = "refuse" // the device measured a candidate outside the band
 	EntryNote      EntryKind = "note"   // resumed, retries: not part of the result
@@ -326,6 +327,8 @@ func (e *Entry) check() error {
 	case EntryFail:
 		return need(e.Arch != "" && e.Stream != "" && e.Index != nil && e.Seed != nil && e.Note != "", "arch, stream, index, seed and reason")
 	case EntryStart:
+		return need(e.From != "" && e.To != "" && e.Samples != nil && e.Note != "", "from, to, samples and note")
+	case EntryApart:
 		return need(e.From != "" && e.To != "" && e.Samples != nil && e.Note != "", "from, to, samples and note")
 	case EntryMove, EntryRetire:
 		return need(e.From != "" && e.To != "" && e.Samples != nil, "from, to and samples")

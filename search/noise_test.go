@@ -44,7 +44,7 @@ var noisinesses = []noisiness{
 const budget = 4000
 
 // judged counts what came of searches under one kind of noise by one kind of bound.
-type judged struct{ claims, wrong, alarms, samples int }
+type judged struct{ claims, wrong, alarms, apart, samples int }
 
 // judge searches planted problems under a noisiness.
 func (n *noisiness) judge(t *testing.T, runs int, change func(*Settings)) (out judged) {
@@ -74,6 +74,9 @@ func (n *noisiness) judge(t *testing.T, runs int, change func(*Settings)) (out j
 			t.Fatal(err)
 		}
 		out.samples += res.Samples
+		if res.Sigma.PerNetwork != "" {
+			out.apart++
+		}
 		if len(res.Alarms) > 0 {
 			out.alarms++
 		}
@@ -118,6 +121,8 @@ func TestNoiseOtherThanAssumed(t *testing.T) {
 	}{
 		{"σ declared", func(s *Settings) { s.Sigma = &one }, [4]bool{true}},
 		{"σ calibrated", func(s *Settings) { s.SigmaArchs = 64 }, [4]bool{true}},
+		{"auto, σ declared", func(s *Settings) { s.Noise, s.Sigma = NoiseAuto, &one }, [4]bool{true, true, false, true}},
+		{"auto", func(s *Settings) { s.Noise = NoiseAuto }, [4]bool{true, true, true, true}},
 		{"per network", func(s *Settings) { s.Noise = NoisePerNetwork }, [4]bool{true, true}},
 		{"median", func(s *Settings) { s.Robust = RobustMedian }, [4]bool{true, true, true, true}},
 	}
@@ -127,7 +132,7 @@ func TestNoiseOtherThanAssumed(t *testing.T) {
 	for i, n := range noisinesses {
 		for _, w := range ways {
 			got := n.judge(t, runs, w.set)
-			fmt.Fprintf(&table, "%-33s %-13s %2d of %d claims false, %2d alarms, %4d samples each\n", n.name, w.name, got.wrong, got.claims, got.alarms, got.samples/runs)
+			fmt.Fprintf(&table, "%-33s %-16s %2d of %d claims false, %2d alarms, %2d apart, %4d samples each\n", n.name, w.name, got.wrong, got.claims, got.alarms, got.apart, got.samples/runs)
 			if w.holds[i] && (float64(got.wrong) > limit || got.claims < runs*9/10) {
 				t.Errorf("%s, %s: %d of %d claims are false, limit %.0f of %d", n.name, w.name, got.wrong, got.claims, limit, runs)
 			}
@@ -156,6 +161,20 @@ func TestNoiseSettings(t *testing.T) {
 		change(&s)
 		if err := s.Complete(); err == nil {
 			t.Errorf("passes: %+v", s)
+		}
+	}
+	// Auto is for independent samples without end; of others the noise is calibrated.
+	for _, change := range []func(*Settings){
+		func(s *Settings) { s.Selector = Paired },
+		func(s *Settings) { s.Pool = true },
+		func(s *Settings) { s.Robust = RobustMedian },
+		func(s *Settings) { s.Schedule, s.Scope = ScheduleComparisons, ScopeLayer },
+	} {
+		s := DefaultSettings()
+		s.Noise = NoiseAuto
+		change(&s)
+		if err := s.Complete(); err != nil || s.Noise != "" {
+			t.Errorf("auto of %+v: %v", s, err)
 		}
 	}
 	s := DefaultSettings()

@@ -96,6 +96,11 @@ func (r *searcher) result(stop Stop) *Result {
 		Samples: r.base.Samples, Failures: r.failures,
 		Path: r.path(), Anchor: r.summary(r.arms[r.p.Anchor.Key()]), Final: r.summary(r.x),
 	}
+	if e, ok := r.evidence.(*evidence.Pairs); ok && res.Sigma.Source == evidence.FromPairs {
+		if s, n := e.Noise(); n > 0 {
+			res.Sigma.Value, res.Sigma.S, res.Sigma.Nu = s, s, n
+		}
+	}
 	reached := !r.s.Published
 	var gaps []float64
 	for i, z := range r.hood.arms {
@@ -114,7 +119,9 @@ func (r *searcher) result(stop Stop) *Result {
 	}
 	res.EpsilonHat = r.epsilonHat()
 	res.Explored, res.Drawn = r.explored, r.hood.drawn
-	res.Alarms = r.evidence.Alarms(r.x, r.hood.arms, r.order)
+	if r.s.Noise != NoiseAuto { // which goes on with other bounds instead
+		res.Alarms = r.evidence.Alarms(r.x, r.hood.arms, r.order)
+	}
 	res.Reached = reached && len(res.Alarms) == 0
 	res.Cost, res.OnTrust = r.evidence.Cost(r.order), r.evidence.OnTrust(r.x, r.hood.arms)
 	res.Comparisons = r.base.Comparisons()

@@ -60,6 +60,7 @@ const (
 	EventRetire    EventKind = "retire"
 	EventMove      EventKind = "move"
 	EventRefuse    EventKind = "refuse"    // the device refused a candidate
+	EventApart     EventKind = "apart"     // from now on each network has its own noise
 	EventCalibrate EventKind = "calibrate" // the noise is being calibrated
 	EventFresh     EventKind = "fresh"     // anchor and final are sampled at fresh seeds
 	EventEnd       EventKind = "end"
@@ -108,7 +109,8 @@ type searcher struct {
 	refused   map[string]string // by key: why the device refused
 	refusals  []*evidence.Arm   // in their order
 	asked     int
-	explored  *CertExploration // nil when the search simply began at the anchor
+	heard     map[*evidence.Arm]int // samples by which an arm was looked at for loud noise
+	explored  *CertExploration      // nil when the search simply began at the anchor
 }
 
 // hood is the incumbent's neighbourhood.
@@ -335,6 +337,9 @@ func (r *searcher) settle(ctx context.Context, l int) (moved bool, err error) {
 		}
 		if err := r.sample(ctx, look.Z, wants); err != nil {
 			return false, err
+		}
+		if apart, err := r.apart(); apart || err != nil {
+			return true, err
 		}
 		if r.asked++; r.asked%progressEvery == 0 {
 			r.emit(r.progress(EventStep, l))

@@ -33,7 +33,7 @@ type Settings struct {
 	// UtilityRange are the least and the largest value a utility can have: bounds then
 	// assume no noise level (evidence.Bounded); nil for sub-Gaussian noise.
 	UtilityRange *[2]float64 `json:"utility_range,omitempty"`
-	// Noise is "" for NoiseShared, or NoisePerNetwork.
+	// Noise is "" for NoiseShared, NoiseAuto or NoisePerNetwork.
 	Noise Noise `json:"noise,omitempty"`
 	// Robust is RobustMedian for a claim about median utilities; "" for expected ones.
 	Robust Robust `json:"robust,omitempty"`
@@ -97,6 +97,9 @@ type Noise string
 
 // Noises.
 const (
+	// NoiseAuto is one for all networks, declared or weighed by the differences of samples
+	// asked for together, until some network's samples contradict that: then each has its own.
+	NoiseAuto       Noise = "auto"
 	NoiseShared     Noise = "shared"      // one for all networks, declared or calibrated
 	NoisePerNetwork Noise = "per-network" // each network's own, from the samples its bound rests on
 )
@@ -128,11 +131,15 @@ const (
 	ScheduleEpochs Schedule = "epochs"
 )
 
+// A calibration has so many architectures at most and so many samples of each, where
+// nothing else is said.
+const sigmaArchs, sigmaRepeats = 64, 4
+
 // DefaultSettings are the settings of the certifying selector.
 func DefaultSettings() Settings {
 	return Settings{
 		Tau: 0.05, Epsilon: 0.005, Delta: 0.05, MoveScore: 1, Rho: anytime.DefaultRho,
-		SigmaArchs: 64, SigmaRepeats: 4,
+		SigmaArchs: sigmaArchs, SigmaRepeats: sigmaRepeats,
 		Selector: LUCB, Scope: ScopeAll, Schedule: ScheduleEpochs, Batch: 1,
 	}
 }
@@ -147,7 +154,7 @@ func (s *Settings) Complete() error {
 			bad("%s %g is not between %g and %g", name, v, lo, hi)
 		}
 	}
-	if s.Noise == NoiseShared {
+	if s.Noise == NoiseShared || s.Noise == NoiseAuto && !s.adapts() {
 		s.Noise = ""
 	}
 	in("tau", s.Tau, 0, 1)
@@ -183,6 +190,9 @@ func (s *Settings) Complete() error {
 	if !s.calibrates() {
 		s.SigmaArchs, s.SigmaRepeats, s.SigmaBeta = 0, 0, 0
 	} else {
+		if s.SigmaArchs == 0 && s.SigmaRepeats == 0 {
+			s.SigmaArchs, s.SigmaRepeats = sigmaArchs, sigmaRepeats
+		}
 		if s.SigmaBeta == 0 {
 			s.SigmaBeta = s.Delta / 5
 		}
@@ -212,6 +222,13 @@ func (s *Settings) Complete() error {
 		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
+}
+
+// adapts says whether bounds can begin with one size of noise and go on with each network's
+// own: of independent samples without end that are not known to be exact.
+func (s *Settings) adapts() bool {
+	return s.Schedule == ScheduleEpochs && !s.Published && !s.Pool && s.UtilityRange == nil && s.Robust == "" &&
+		s.Selector != Paired && s.Selector != MultiFidelity && (s.Sigma == nil || *s.Sigma > 0)
 }
 
 // calibrates says whether noise is estimated before the search.

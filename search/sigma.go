@@ -15,12 +15,15 @@ import (
 // SigmaReport says where the noise level came from.
 type SigmaReport struct {
 	Source  evidence.Source `json:"source"`
-	Value   float64         `json:"value"` // the σ every radius uses
+	Value   float64         `json:"value"` // the σ every radius uses; from pairs the estimate, as bounds weigh every σ
 	S       float64         `json:"s,omitempty"`
 	Nu      int             `json:"nu,omitempty"`   // degrees of freedom behind S
 	Beta    float64         `json:"beta,omitempty"` // probability that σ exceeds Value
 	Archs   int             `json:"archs,omitempty"`
 	Repeats int             `json:"repeats,omitempty"`
+	// PerNetwork says which network's samples contradicted one size of noise for all, from
+	// when on each has its own; "" for none.
+	PerNetwork string `json:"per_network,omitempty"`
 	// Diff is the noise of differences at common seeds, for the paired selector.
 	Diff *evidence.DiffReport `json:"difference,omitempty"`
 }
@@ -67,6 +70,11 @@ func (r *searcher) calibrate(ctx context.Context) error {
 	}
 	if r.s.UtilityRange != nil || r.s.Noise == NoisePerNetwork || r.s.Robust != "" {
 		r.sigmaNote.Source = evidence.NotNeeded
+		return nil
+	}
+	if e, ok := r.evidence.(*evidence.Pairs); ok {
+		e.Begin()
+		r.sigmaNote.Source = evidence.FromPairs
 		return nil
 	}
 	if r.s.Sigma != nil {

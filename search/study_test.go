@@ -39,6 +39,9 @@ neighbour of every result is checked against the table. LB: the instance's lower
 		{"uniform sampling", func(s *Settings) { s.Selector = "uniform" }, noiseModel{}, true},
 		{"as published", func(s *Settings) { s.Published = true }, noiseModel{}, true},
 	}
+	for _, noise := range []Noise{NoiseAuto, NoiseShared, NoisePerNetwork} {
+		rows = append(rows, row{fmt.Sprintf("certifying, σ not declared, `--noise %s`", noise), func(s *Settings) { s.Sigma, s.Noise = nil, noise }, noiseModel{}, false})
+	}
 	for _, c := range macroSelectors(m) {
 		rows = append(rows, row{c.name, c.change, c.noise, false})
 	}

@@ -64,7 +64,7 @@ func newTape(j *Journal) *tape {
 				t.err = fmt.Errorf("journal: %s is measured twice for table %d", e.Arch, e.Table)
 			}
 			t.measures[id] = *e.Measured
-		case EntryStart, EntrySigma, EntryLayer, EntryMove, EntryRetire, EntryRefuse:
+		case EntryStart, EntrySigma, EntryApart, EntryLayer, EntryMove, EntryRetire, EntryRefuse:
 			b, err := strictjson.Line(e)
 			if err != nil && t.err == nil {
 				t.err = err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -35,17 +36,17 @@ func priceCommand() cli.Command {
 		Short: "prices architectures on each of several devices",
 		Long: `
 Each ARCH is a run directory (its final), an arch.json or a key. It is priced by every table beside x0: the anchor
-that the runs searched from, else the space's default. With --recompensate one that leaves the band of a table is
+that the runs searched from, else the space's default, and in the band by their tolerance. With --recompensate one that leaves the band of a table is
 brought back by width and precision, choices kept: what a result found on one device becomes on another. With
 --measure all of them are measured too, on the runtime of each table, in one interleaved campaign per table. With
 --sample the tables are compared over random architectures. With --tensor the costs of all layers, choices, widths and
 precisions are written as arrays (docs/formats/tensor.md).`,
 		Example: "isosearch price --space examples/mobile-cnn/space.yaml --lut device.lut.json --recompensate run/",
 		Setup: func(flags *pflag.FlagSet) cli.RunFunc {
-			var o priceOptions
+			o := priceOptions{given: flags.Changed}
 			flags.StringVar(&o.space, "space", "", "search space of the architectures")
 			flags.StringSliceVar(&o.tables, "lut", nil, "cost tables, one per device")
-			flags.Float64Var(&o.tau, "tau", search.DefaultSettings().Tau, "half-width of the band around x0's cost, a fraction")
+			flags.Float64Var(&o.tau, "tau", 0, "half-width of the band around x0's cost, a fraction (default: of the runs given, else 0.05)")
 			flags.BoolVar(&o.recompensate, "recompensate", false, "bring architectures that leave a table's band back into it")
 			flags.IntVar(&o.sample, "sample", 0, "number of random architectures to compare the tables on")
 			flags.Uint64Var(&o.seed, "seed", 1, "seed of the random architectures")
@@ -73,14 +74,17 @@ type priceOptions struct {
 	sample                       int
 	seed                         uint64
 	recompensate, markdown, json bool
+	given                        func(flag string) bool // on the command line
 }
 
 // priceReport holds what --json prints.
 type priceReport struct {
-	Space  string       `json:"space"`
-	Tau    float64      `json:"tau"`
-	Archs  []pricedArch `json:"architectures"`
-	Tables []tablePair  `json:"pairs,omitempty"`
+	Space string  `json:"space"`
+	Tau   float64 `json:"tau"`
+	// TableTau holds the tolerances of tables whose runs had others.
+	TableTau map[string]float64 `json:"table_tau,omitempty"`
+	Archs    []pricedArch       `json:"architectures"`
+	Tables   []tablePair        `json:"pairs,omitempty"`
 }
 
 type pricedArch struct {
@@ -134,12 +138,18 @@ func (o *priceOptions) run(ctx context.Context, env cli.Env, args []string) erro
 		return cli.Usagef("--measure needs a folder for its records: -o DIR")
 	}
 	settings := search.DefaultSettings()
-	settings.Tau = o.tau
-	anchor, err := anchorOf(args)
+	by, err := besideOf(args, o.tables, o.given("tau"))
 	if err != nil {
 		return err
 	}
-	in, err := search.OpenInputs(search.Inputs{Space: o.space, Tables: o.tables, Anchor: anchor}, settings)
+	switch {
+	case o.given("tau"):
+		by.tau, by.taus = o.tau, nil
+	case by.tau == 0:
+		by.tau = search.DefaultSettings().Tau
+	}
+	settings.Tau = by.tau
+	in, err := search.OpenInputs(search.Inputs{Space: o.space, Tables: o.tables, Anchor: by.anchor, Tau: by.taus}, settings)
 	if err != nil {
 		return err
 	}
@@ -149,7 +159,7 @@ func (o *priceOptions) run(ctx context.Context, env cli.Env, args []string) erro
 			return err
 		}
 	}
-	r := priceReport{Space: sp.Name(), Tau: o.tau}
+	r := priceReport{Space: sp.Name(), Tau: by.tau, TableTau: by.taus}
 	add := func(a pricedArch) error {
 		var err error
 		a.Arch = a.arch.Key()
@@ -223,10 +233,17 @@ func writeTensor(path string, sp space.Space, bands []search.Band) error {
 	return atomicfile.Write(path, text, 0o644)
 }
 
-// anchorOf is the anchor that the run directories among the arguments searched from,
-// beside which their finals are judged; "" without one, for the space's default.
-func anchorOf(args []string) (string, error) {
-	anchor, of := "", ""
+// beside holds what the runs among the arguments searched by: their anchor, "" without a
+// run, and their tolerances of these tables.
+type beside struct {
+	anchor string
+	tau    float64            // 0 without a run
+	taus   map[string]float64 // by table, where not tau
+}
+
+// besideOf finds it; runs that differ are refused.
+func besideOf(args, tables []string, tauGiven bool) (b beside, err error) {
+	of := ""
 	for _, arg := range args {
 		if _, what, ok := strings.Cut(arg, "="); ok {
 			arg = what
@@ -236,17 +253,30 @@ func anchorOf(args []string) (string, error) {
 			continue // an architecture's key or file, or a folder that says so later
 		}
 		j, err := search.ReadJournal(path)
-		switch {
-		case err != nil:
-			return "", err
-		case j.Header.Settings.PerDevice: // its anchor is of another space
-		case anchor != "" && anchor != j.Header.Anchor:
-			return "", hint.Wrap(fmt.Errorf("%s and %s searched from different anchors", of, arg), "price them one by one")
-		default:
-			anchor, of = j.Header.Anchor, arg
+		if err != nil {
+			return b, err
 		}
+		now := beside{anchor: j.Header.Anchor, tau: j.Header.Settings.Tau, taus: map[string]float64{}}
+		if j.Header.Settings.PerDevice { // its anchor is of another space
+			now.anchor = b.anchor
+		}
+		for _, name := range tables {
+			for _, t := range j.Header.Tables {
+				if t.Name == search.TableName(name) && t.Tau != nil {
+					now.taus[t.Name] = *t.Tau
+				}
+			}
+		}
+		switch {
+		case of == "" || b.anchor == "":
+		case now.anchor != b.anchor:
+			return b, hint.Wrap(fmt.Errorf("%s and %s searched from different anchors", of, arg), "price them one by one")
+		case !tauGiven && (now.tau != b.tau || !maps.Equal(now.taus, b.taus)):
+			return b, hint.Wrap(fmt.Errorf("%s and %s searched with different tolerances", of, arg), "price them one by one, or name one with --tau")
+		}
+		b, of = now, arg
 	}
-	return anchor, nil
+	return b, nil
 }
 
 // readArch is the architecture that a run directory, an arch.json or a key stands

@@ -122,7 +122,8 @@ func TestPriceOfArchitectures(t *testing.T) {
 	}
 }
 
-// A run's final is judged beside the anchor the run searched from, not the space's own.
+// A run's final is judged beside the anchor the run searched from and by its tolerance, not
+// the space's own anchor and 5 %.
 func TestPriceBesideTheRunsAnchor(t *testing.T) {
 	dir := t.TempDir()
 	table := filepath.Join(dir, "t.jsonl")
@@ -130,7 +131,7 @@ func TestPriceBesideTheRunsAnchor(t *testing.T) {
 	var anchors []string
 	for i, anchor := range []string{"b|b|b|b|b", "c|c|c|c|c"} {
 		out := filepath.Join(dir, string('p'+rune(i)))
-		if code, _, stderr := isosearch("run", "--space", table, "--lut", "space:us", "--evaluator", "table:"+table+",noise=gaussian", "--epsilon", "0.5", "--anchor", anchor, "-o", out); code != 0 && code != 3 {
+		if code, _, stderr := isosearch("run", "--space", table, "--lut", "space:us", "--evaluator", "table:"+table+",noise=gaussian", "--epsilon", "0.5", "--anchor", anchor, "--tau", "0.2", "--table-tau", "space:us=0.3", "-o", out); code != 0 && code != 3 {
 			t.Fatalf("exit code %d: %s", code, stderr)
 		}
 		code, text, stderr := isosearch("price", "--space", table, "--lut", "space:us", "--json", out)
@@ -143,6 +144,12 @@ func TestPriceBesideTheRunsAnchor(t *testing.T) {
 		}
 		if r.Archs[0].Arch != anchor || !r.Archs[1].Costs[0].Inside {
 			t.Errorf("beside %s, the run's anchor is %s; the final in its band: %t", r.Archs[0].Arch, anchor, r.Archs[1].Costs[0].Inside)
+		}
+		if r.Tau != 0.2 || r.TableTau["space:us"] != 0.3 {
+			t.Errorf("judged by %g and %v, the run's tolerances are 0.2 and 0.3", r.Tau, r.TableTau)
+		}
+		if _, text, _ := isosearch("price", "--space", table, "--lut", "space:us", "--json", "--tau", "0.001", out); !strings.Contains(text, `"tau": 0.001`) || strings.Contains(text, "table_tau") {
+			t.Errorf("--tau 0.001 is not heard:\n%s", text)
 		}
 		anchors = append(anchors, out)
 	}

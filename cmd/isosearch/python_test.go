@@ -57,7 +57,9 @@ func TestVerifiedWithoutIsosearch(t *testing.T) {
 		"lucb":        {"--sigma", "0.5"},
 		"elimination": {"--sigma", "0.5", "--selector", "elimination", "--scope", "layer"},
 		"uniform":     {"--sigma", "0.5", "--selector", "uniform", "--explore", "none"},
-		"calibrated":  {},
+		"auto":        {},
+		"apart":       {"--sigma", "0.1"}, // it is 0.5
+		"calibrated":  {"--noise", "shared"},
 		"pool":        {"--sigma", "0.5", "--epsilon", "2"},
 		"per-network": {"--noise", "per-network"},
 		"median":      {"--robust", "median"},
@@ -85,7 +87,7 @@ func TestVerifiedWithoutIsosearch(t *testing.T) {
 			if code, _, stderr := isosearch(args...); code != 0 && code != 3 {
 				t.Fatalf("exit code %d: %s", code, stderr)
 			}
-			if out, code := verifyPy(t, run); code != 0 || !strings.Contains(out, map[bool]string{true: "0 of ", false: "certified"}[name == "budget"]) {
+			if out, code := verifyPy(t, run); code != 0 || !strings.Contains(out, map[bool]string{true: "0 of ", false: "certified"}[name == "budget"]) || !strings.Contains(out, "neighbourhood recomputed") {
 				t.Fatalf("exit code %d: %s", code, out)
 			} else {
 				t.Log(strings.TrimSpace(out))
@@ -157,5 +159,52 @@ func TestVerifiedWithoutIsosearch(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNeighbourhoodsAreRecomputed has it list all proposals of spaces with every kind of block
+// by their multiply-adds, and find one that a certificate left out.
+func TestNeighbourhoodsAreRecomputed(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		nativelib.Missing(t, err)
+	}
+	noise := filepath.Join(t.TempDir(), "noise.py")
+	const program = `import sys, json, random
+for line in sys.stdin:
+    r = json.loads(line)
+    print(json.dumps({"id": r["id"], "utility": random.Random(r["seed"]).gauss(0, 1)}), flush=True)
+`
+	if err := os.WriteFile(noise, []byte(program), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, space := range []string{"mobile-cnn/full.yaml", "hybrid-vit/space.yaml"} {
+		for _, kind := range []string{"canonical", "exchange"} {
+			t.Run(space+" "+kind, func(t *testing.T) {
+				run := t.TempDir()
+				if code, _, stderr := isosearch("run", "--space", filepath.Join("..", "..", "examples", space), "--lut", "space:flops", "--evaluator", "exec:python3 "+noise,
+					"--neighbours", kind, "--explore", "none", "--sigma", "1", "--epsilon", "3", "--budget", "8", "-o", run); code != 3 {
+					t.Fatalf("exit code %d: %s", code, stderr)
+				}
+				if out, code := verifyPy(t, run); code != 0 || !strings.Contains(out, "neighbourhood recomputed") {
+					t.Fatalf("exit code %d: %s", code, out)
+				}
+				path := filepath.Join(run, search.CertificateFile)
+				c, err := search.ReadCertificate(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.Neighbours, c.Claim.Unretired = c.Neighbours[1:], c.Claim.Unretired-1
+				text, err := c.Encode()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, text, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				if out, code := verifyPy(t, run); code != 1 || !strings.Contains(out, "the neighbours of equal cost are") {
+					t.Errorf("a neighbour left out: exit code %d: %s", code, out)
+				}
+			})
+		}
 	}
 }

@@ -110,14 +110,14 @@ func (o *runOptions) AddFlags(f *pflag.FlagSet) {
 	f.Float64Var(&o.Settings.Delta, "delta", o.Settings.Delta, "largest probability that the claim is false")
 	f.Float64Var(&o.Settings.Move, "move", 0, "least improvement worth a move, in the evaluator's unit (default: epsilon/10)")
 	f.Float64Var(&o.Settings.MoveScore, "move-score", o.Settings.MoveScore, "number of standard errors by which an improvement must exceed --move; no claim rests on it, and 2 or 3 save measurements with --measure")
-	f.StringVar(&o.Sigma, "sigma", "", "standard deviation of one sample's noise; 0 for a deterministic evaluator (default: calibrated first)")
+	f.StringVar(&o.Sigma, "sigma", "", "standard deviation of one sample's noise; 0 for a deterministic evaluator (default: not known, see --noise)")
 	f.Float64SliceVar(&o.Range, "utility-range", nil, "least and largest utility there can be, `LO,HI`, as of an accuracy: bounds then assume no noise level")
-	f.StringVar((*string)(&o.Settings.Noise), "noise", string(search.NoiseShared), "whose size of noise bounds rest on: shared (one for all networks, declared or calibrated) or per-network (each one's own, from the samples its bound rests on; nothing is declared or calibrated)")
+	f.StringVar((*string)(&o.Settings.Noise), "noise", string(search.NoiseAuto), "whose size of noise bounds rest on: auto (one for all networks, declared or by samples in pairs, until those of a network contradict it; then each one's own), shared (one for all, declared or calibrated first) or per-network (each one's own, from the samples its bound rests on)")
 	f.StringVar((*string)(&o.Settings.Robust), "robust", "", "compare median utilities, given as median: rare diverged samples hardly count, and no noise level is assumed")
 	f.StringVar(&o.Settings.Validation, "validation", "", "name of the data that every sample is judged by, as in \"the 10,000 validation images\": the claim says so")
 	f.StringVar(&o.SigmaDiff, "sigma-diff", "", "standard deviation of a difference at a common seed, for the selector paired (default: calibrated first)")
 	f.StringVar(&o.Fidelities, "fidelities", "", "fidelities of the selector multi-fidelity, VALUE[:BIAS[:SIGMA]],… rising; without a bias bound they only order")
-	f.IntVar(&o.Settings.SigmaArchs, "sigma-archs", o.Settings.SigmaArchs, "number of architectures to calibrate the noise on")
+	f.IntVar(&o.Settings.SigmaArchs, "sigma-archs", o.Settings.SigmaArchs, "number of architectures to calibrate the noise on, which --noise shared does")
 	f.IntVar(&o.Settings.SigmaRepeats, "sigma-repeats", o.Settings.SigmaRepeats, "number of samples per architecture that calibrates the noise")
 	f.IntVar(&o.Budget, "budget", 0, "number of evaluations to stop after (default: no limit)")
 	f.Uint64Var(&o.Settings.Seed, "seed", 1, "seed of all randomness")
@@ -201,6 +201,9 @@ func (o *runOptions) validate(args []string) error {
 	}
 	if o.Known != "" && o.Settings.Explore == nil {
 		problems = append(problems, errors.New("--evaluations are for an exploration: --explore gp:N"))
+	}
+	if !o.given("noise") && (o.given("sigma-archs") || o.given("sigma-repeats")) {
+		o.Settings.Noise = search.NoiseShared // a calibration is wanted
 	}
 	o.Settings.Sigma, o.Settings.SigmaDiff = number("sigma", o.Sigma), number("sigma-diff", o.SigmaDiff)
 	switch len(o.Range) {
@@ -315,11 +318,19 @@ func (o *runOptions) report() error {
 	return writePage(o.Report, func(w io.Writer) error { return drawRuns(w, []string{o.Out}) })
 }
 
-// goOn has a search that was begun in dir go on as it began where --explore is not
-// given: an earlier version's began at its anchor.
+// goOn has a search that was begun in dir go on as it began where --explore and --noise are
+// not given: an earlier version's began at its anchor, and calibrated its noise.
 func (o *runOptions) goOn(dir string) {
-	if j, err := search.ReadJournal(filepath.Join(dir, search.JournalFile)); err == nil && !o.given("explore") {
-		o.Settings.Explore = j.Header.Settings.Explore
+	j, err := search.ReadJournal(filepath.Join(dir, search.JournalFile))
+	if err != nil {
+		return
+	}
+	was := j.Header.Settings
+	if !o.given("explore") {
+		o.Settings.Explore = was.Explore
+	}
+	if !o.given("noise") && was.Noise != o.Settings.Noise {
+		o.Settings.Noise, o.Settings.SigmaArchs, o.Settings.SigmaRepeats, o.Settings.SigmaBeta = was.Noise, was.SigmaArchs, was.SigmaRepeats, was.SigmaBeta
 	}
 }
 
@@ -406,7 +417,7 @@ func notCertified(c *search.Certificate) error {
 	if c.Claim.Verdict != search.Vacuous {
 		err := fmt.Errorf("the claim was not reached: %s", unreached(c))
 		if slices.ContainsFunc(c.Alarms, func(a string) bool { return strings.HasPrefix(a, "heteroscedastic") }) {
-			err = hint.Wrap(err, "--noise per-network bounds each network by its own noise, in a run of its own (-o)")
+			err = hint.Wrap(err, "without --noise shared a search goes on by each network's own noise: in a run of its own (-o), with --start '%s' and the evaluations of this one (--evaluations)", c.Final.Arch)
 		}
 		return err
 	}
@@ -625,10 +636,16 @@ func printCertificate(w io.Writer, c *search.Certificate) {
 		fmt.Fprintln(w, "noise        not known: the search ended before it was calibrated")
 	case c.Header.Settings.UtilityRange != nil:
 		fmt.Fprintf(w, "noise        not needed: utilities from %g to %g\n", c.Header.Settings.UtilityRange[0], c.Header.Settings.UtilityRange[1])
+	case c.Sigma.PerNetwork != "":
+		fmt.Fprintf(w, "noise        each network's own, since %s\n", wrap(c.Sigma.PerNetwork, 13))
 	case c.Header.Settings.Noise == search.NoisePerNetwork:
 		fmt.Fprintln(w, "noise        each network's own, by its own samples")
 	case c.Header.Settings.Robust != "":
 		fmt.Fprintln(w, "noise        not needed: medians are compared")
+	case c.Sigma.Source == evidence.FromPairs && c.Sigma.Nu == 0:
+		fmt.Fprintln(w, "noise        not known: the search ended before there was a pair of samples")
+	case c.Sigma.Source == evidence.FromPairs:
+		fmt.Fprintf(w, "noise        σ about %.4g (%d pairs of samples); the bounds weigh every σ\n", c.Sigma.S, c.Sigma.Nu)
 	case d == nil || !d.Used:
 		fmt.Fprintf(w, "noise        σ %.4g (%s)\n", c.Sigma.Value, c.Sigma.Source)
 	}

@@ -33,8 +33,12 @@ const (
 var (
 	lnAny  = math.Log(2 * wrongSide)
 	lnFrom = math.Log(2 * side(leastScore))
-	slope  = leastScore + (1-2*wrongSide)*math.Exp(-leastScore*leastScore/2)/math.Sqrt(2*math.Pi)/side(leastScore)
+	slope  = slopeAt(leastScore)
 )
+
+func slopeAt(score float64) float64 {
+	return score + (1-2*wrongSide)*math.Exp(-score*score/2)/math.Sqrt(2*math.Pi)/side(score)
+}
 
 func side(score float64) float64 {
 	phi := 0.5 * math.Erfc(-score/math.Sqrt2)

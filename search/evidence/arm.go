@@ -25,6 +25,8 @@ type Arm struct {
 	slots   []float64 // the value at each index, NaN where there is none
 	sum     float64
 	next    int     // index of the next sample; failed ones are used up too
+	paired  bool    // samples are asked for in pairs,
+	pairs   int     // from this index on
 	low     []*draw // at the low fidelities
 	seconds float64
 

@@ -227,6 +227,16 @@ func (b *Base) Medians() bool { return b.median }
 // AlarmLevel is the probability of a false heteroscedasticity alarm in a run.
 const AlarmLevel = 0.0001
 
+// Loud says that an architecture's own spread contradicts σ, where it is one of so many;
+// why says how much.
+func (b *Base) Loud(a *Arm, archs int) (why string, loud bool) {
+	n := len(a.Values)
+	if n < 3 || !(b.Sigma > 0) || !anytime.VarianceSuspect(a.Spread(), n, b.Sigma, AlarmLevel/float64(archs)) {
+		return "", false
+	}
+	return fmt.Sprintf("%s has standard deviation %.4g over %d samples, σ is %.4g", a.Key, a.Spread(), n, b.Sigma), true
+}
+
 // Alarms lists architectures whose own spread is larger than σ allows: the noise
 // is not the same everywhere, and the bounds may be too tight.
 func (b *Base) Alarms(_ *Arm, _, all []*Arm) []string {
@@ -238,8 +248,8 @@ func (b *Base) Alarms(_ *Arm, _, all []*Arm) []string {
 	}
 	var out []string
 	for _, a := range all {
-		if n := len(a.Values); n >= 3 && b.Sigma > 0 && anytime.VarianceSuspect(a.Spread(), n, b.Sigma, AlarmLevel/float64(tested)) {
-			out = append(out, fmt.Sprintf("heteroscedastic: %s has standard deviation %.4g over %d samples, σ is %.4g", a.Key, a.Spread(), n, b.Sigma))
+		if why, loud := b.Loud(a, tested); loud {
+			out = append(out, "heteroscedastic: "+why)
 		}
 	}
 	return out

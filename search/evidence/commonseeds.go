@@ -35,6 +35,7 @@ const (
 	Calibrated    Source = "calibrated"
 	Deterministic Source = "deterministic" // declared to be 0
 	NotNeeded     Source = "not needed"    // paired, or a declared range
+	FromPairs     Source = "pairs"         // of samples asked for together
 	Unknown       Source = "unknown"       // the search stopped before
 )
 

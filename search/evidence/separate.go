@@ -55,11 +55,17 @@ func NewBounded(b *Base, lo, hi float64) *Separate {
 }
 
 // NewPerNetwork is the evidence of normal noise of each network's own size
-// (anytime.Student).
-func NewPerNetwork(b *Base) *Separate {
+// (anytime.Student), where these have been sampled before.
+func NewPerNetwork(b *Base, sampled []*Arm) *Separate {
 	e := newSeparate(b, func(alpha float64) meter { return anytime.NewStudent(alpha) }, 0, 1,
 		"independent samples whose noise is normal, of each network's own size: no noise level is assumed")
 	b.noise = e.noiseOf
+	for _, a := range sampled {
+		if nu := len(a.Values) - 1; nu > 0 {
+			e.within[a.Key] = a.Spread() * a.Spread() * float64(nu)
+			e.ss, e.degree = e.ss+e.within[a.Key], e.degree+nu
+		}
+	}
 	return e
 }
 
