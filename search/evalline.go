@@ -12,9 +12,9 @@ import (
 // does, at a fraction of its cost; what is unlike the usual – parts, a fidelity, an escape in a
 // name – is left to it, and so is every error.
 
-// lineOf is the canonical text of an entry.
-func lineOf(e *Entry) ([]byte, error) {
-	if text, ok := e.appendEval(make([]byte, 0, 128+len(e.Arch))); ok {
+// lineOf is the canonical text of an entry, in the memory of to where that is large enough.
+func lineOf(to []byte, e *Entry) ([]byte, error) {
+	if text, ok := e.appendEval(to[:0]); ok {
 		return text, nil
 	}
 	return strictjson.Line(e)

@@ -50,7 +50,7 @@ func TestEvaluationsAreWrittenAndReadAsJSON(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := lineOf(&e); err != nil || string(got) != string(want) {
+		if got, err := lineOf(nil, &e); err != nil || string(got) != string(want) {
 			t.Fatalf("%s\nis written %s (%v)", want, got, err)
 		}
 		for range 8 {

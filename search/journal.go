@@ -211,13 +211,13 @@ func chained(prev string, object []byte) string {
 	return hex.EncodeToString(sum[:sumLen/2])
 }
 
-// unseal checks a line's sum and returns the object without it.
-func unseal(prev string, line []byte) (object []byte, sum string, err error) {
+// unseal checks a line's sum and returns the object without it, in the memory of to.
+func unseal(to []byte, prev string, line []byte) (object []byte, sum string, err error) {
 	const tail = len(sumField) + sumLen + len(`"}`)
 	if len(line) < tail+2 || !bytes.HasPrefix(line[len(line)-tail:], []byte(sumField)) {
 		return nil, "", errors.New("no check sum at the end of the line")
 	}
-	object = append(append(make([]byte, 0, len(line)-tail+1), line[:len(line)-tail]...), '}')
+	object = append(append(to[:0], line[:len(line)-tail]...), '}')
 	sum = chained(prev, object)
 	if string(line[len(line)-tail+len(sumField):]) != sum+`"}` {
 		return nil, "", errors.New("check sum does not fit: the line, or one before it, was changed, dropped or duplicated")
@@ -268,6 +268,7 @@ func readHeader(path string) (*Header, error) {
 func DecodeJournal(name string, data []byte) (*Journal, error) {
 	j := &Journal{Entries: make([]Entry, 0, bytes.Count(data, []byte{'\n'}))}
 	rest, n, names := data, 0, map[string]string{}
+	var object []byte
 	for len(rest) > 0 {
 		n++
 		line, after, ok := bytes.Cut(rest, []byte{'\n'})
@@ -279,8 +280,9 @@ func DecodeJournal(name string, data []byte) (*Journal, error) {
 		fail := func(err error) (*Journal, error) {
 			return nil, hint.Wrap(fmt.Errorf("%s:%d: %w", name, n, err), "take the journal from a backup, or start again with another -o")
 		}
-		object, sum, err := unseal(j.sum, line)
-		if err != nil {
+		var sum string
+		var err error
+		if object, sum, err = unseal(object, j.sum, line); err != nil {
 			return fail(err)
 		}
 		if n == 1 {
@@ -509,7 +511,7 @@ func (w *journalWriter) append(v any) error {
 	var object []byte
 	var err error
 	if e, ok := v.(Entry); ok {
-		object, err = lineOf(&e)
+		object, err = lineOf(make([]byte, 0, 256), &e)
 	} else {
 		object, err = strictjson.Line(v)
 	}

@@ -82,7 +82,7 @@ type proxyMean struct {
 func audited(res *Result, t *tape) []string {
 	var keys []string
 	add := func(key string) {
-		if t.proxies[key].n > 0 && !slices.Contains(keys, key) {
+		if t.proxy(key).n > 0 && !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
 	}
@@ -95,7 +95,7 @@ func audited(res *Result, t *tape) []string {
 	add(res.Final.Key)
 	var near []string
 	for _, n := range res.Neighbours {
-		if t.proxies[n.Key].n > 0 && n.Dead == "" && !slices.Contains(keys, n.Key) {
+		if t.proxy(n.Key).n > 0 && n.Dead == "" && !slices.Contains(keys, n.Key) {
 			near = append(near, n.Key)
 		}
 	}
@@ -142,7 +142,7 @@ func audit(ctx context.Context, p Problem, h Header, res *Result, t *tape, ask A
 	f := &CertFidelity{Evaluator: h.Final.Identity, Audited: []CertProxy{}}
 	var proxy, final []float64
 	for _, key := range keys {
-		m, was := sums[key], t.proxies[key]
+		m, was := sums[key], t.proxy(key)
 		if m.n == 0 {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"iter"
 
 	"github.com/isocost/isocost/internal/strictjson"
 )
@@ -14,17 +15,16 @@ import (
 // tape holds what a journal remembers: outcomes by request, the evaluator's scale,
 // measurements, and the decisions a replay must repeat.
 type tape struct {
-	used      bool                // there was a journal
-	outcomes  map[sampleID]*Entry // of the journal
-	taken     int                 // outcomes the search has consumed
+	used      bool // there was a journal
+	samples   map[streamID]*samples
+	taken     int // outcomes the search has consumed
 	decisions [][]byte
 	played    int // decisions repeated so far
 	state     json.RawMessage
 	measures  map[measureID]Measurement
-	sum       hash.Hash            // over what the search consumed, in its order
-	proxies   map[string]proxyMean // by architecture, what the search sampled of it
-	err       error                // the first problem found where none can be returned
-	consumed  map[sampleID]bool
+	line      []byte    // scratch
+	sum       hash.Hash // over what the search consumed, in its order
+	err       error     // the first problem found where none can be returned
 	pending   []Request // the batch that could not be answered in a replay
 	end       string    // note of the last end entry
 }
@@ -35,6 +35,81 @@ type sampleID struct {
 	index        int
 }
 
+// streamID is an architecture in a stream.
+type streamID struct{ arch, stream string }
+
+// samples are those of one architecture in one stream.
+type samples struct {
+	of   []sample        // of the journal by index, an empty one where it has none
+	far  map[int]*sample // of the journal, whose indices are no counts
+	mean proxyMean       // of what was consumed
+}
+
+// sample is an outcome of the journal.
+type sample struct {
+	entry    *Entry
+	consumed bool
+}
+
+// at is the journal's outcome of an index, nil where there is none.
+func (s *samples) at(index int) *sample {
+	if uint(index) < uint(len(s.of)) && s.of[index].entry != nil {
+		return &s.of[index]
+	}
+	return s.far[index]
+}
+
+// put keeps an outcome of the journal. Indices are counted from 0; others, which only a damaged
+// journal has, must not make a large array.
+func (s *samples) put(index int, e *Entry) {
+	if index < 0 || index > 2*len(s.of)+64 {
+		if s.far == nil {
+			s.far = map[int]*sample{}
+		}
+		s.far[index] = &sample{entry: e}
+		return
+	}
+	for len(s.of) <= index {
+		s.of = append(s.of, sample{})
+	}
+	s.of[index].entry = e
+}
+
+// unconsumed are the journal's outcomes that the search did not ask for.
+func (s *samples) unconsumed() iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		for i := range s.of {
+			if x := &s.of[i]; x.entry != nil && !x.consumed && !yield(x.entry) {
+				return
+			}
+		}
+		for _, x := range s.far {
+			if !x.consumed && !yield(x.entry) {
+				return
+			}
+		}
+	}
+}
+
+// in returns the samples of an architecture in a stream.
+func (t *tape) in(arch, stream string) *samples {
+	id := streamID{arch, stream}
+	s := t.samples[id]
+	if s == nil {
+		s = &samples{}
+		t.samples[id] = s
+	}
+	return s
+}
+
+// proxy is what the search sampled of an architecture.
+func (t *tape) proxy(arch string) proxyMean {
+	if s := t.samples[streamID{arch, StreamSearch}]; s != nil {
+		return s.mean
+	}
+	return proxyMean{}
+}
+
 // measureID is an architecture on a table's device.
 type measureID struct {
 	arch  string
@@ -42,7 +117,7 @@ type measureID struct {
 }
 
 func newTape(j *Journal) *tape {
-	t := &tape{outcomes: map[sampleID]*Entry{}, measures: map[measureID]Measurement{}, sum: sha256.New(), consumed: map[sampleID]bool{}, proxies: map[string]proxyMean{}}
+	t := &tape{samples: map[streamID]*samples{}, measures: map[measureID]Measurement{}, sum: sha256.New()}
 	if j == nil {
 		return t
 	}
@@ -51,11 +126,11 @@ func newTape(j *Journal) *tape {
 		e := &j.Entries[i]
 		switch e.Kind {
 		case EntryEval, EntryFail:
-			id := sampleID{e.Arch, e.Stream, *e.Index}
-			if _, ok := t.outcomes[id]; ok && t.err == nil {
-				t.err = fmt.Errorf("journal: sample %d of %s (%s) is there twice", id.index, id.arch, id.stream)
+			s := t.in(e.Arch, e.Stream)
+			if s.at(*e.Index) != nil && t.err == nil {
+				t.err = fmt.Errorf("journal: sample %d of %s (%s) is there twice", *e.Index, e.Arch, e.Stream)
 			}
-			t.outcomes[id] = e
+			s.put(*e.Index, e)
 		case EntryCalibrate:
 			t.state = e.State
 		case EntryMeasure:
@@ -82,10 +157,11 @@ func (t *tape) find(q Request) (Outcome, bool, error) {
 	if t.err != nil {
 		return Outcome{}, false, t.err
 	}
-	e, ok := t.outcomes[sampleID{q.Key, q.Stream, q.Index}]
-	if !ok {
+	s := t.in(q.Key, q.Stream).at(q.Index)
+	if s == nil {
 		return Outcome{}, false, nil
 	}
+	e := s.entry
 	if *e.Seed != q.Seed || (e.Fidelity == nil) != (q.Fidelity == 1) || e.Fidelity != nil && *e.Fidelity != q.Fidelity {
 		return Outcome{}, false, fmt.Errorf("journal: sample %d of %s was taken with seed %d, the search asks for seed %d", q.Index, q.Key, *e.Seed, q.Seed)
 	}
@@ -102,17 +178,21 @@ func (t *tape) find(q Request) (Outcome, bool, error) {
 // take counts an outcome as consumed.
 func (t *tape) take(q Request, o Outcome) {
 	t.taken++
-	t.consumed[sampleID{q.Key, q.Stream, q.Index}] = true
-	if m := t.proxies[q.Key]; q.Stream == StreamSearch && o.Failed == "" {
-		t.proxies[q.Key] = proxyMean{m.sum + o.Utility, m.n + 1}
+	s := t.in(q.Key, q.Stream)
+	if at := s.at(q.Index); at != nil {
+		at.consumed = true
+	}
+	if o.Failed == "" {
+		s.mean.sum += o.Utility
+		s.mean.n++
 	}
 	e := evalEntry(q, o)
-	b, err := lineOf(&e)
-	if err != nil && t.err == nil {
+	var err error
+	if t.line, err = lineOf(t.line[:0], &e); err != nil && t.err == nil {
 		t.err = err
 	}
-	t.sum.Write(b)
-	t.sum.Write([]byte{'\n'})
+	t.line = append(t.line, '\n')
+	t.sum.Write(t.line)
 }
 
 // decision takes note of a step. A step the journal already has is known; one

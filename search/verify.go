@@ -174,16 +174,15 @@ func (r *replay) checkUnused(batch []Request) error {
 	for _, q := range batch {
 		pending[sampleID{q.Key, q.Stream, q.Index}] = true
 	}
-	for id := range r.outcomes {
-		if r.consumed[id] {
-			continue
+	for in, s := range r.samples {
+		for e := range s.unconsumed() {
+			// Final utilities of neighbours that a continued search has left behind, or of
+			// an audit that was interrupted, are nobody's.
+			if !pending[sampleID{in.arch, in.stream, *e.Index}] && !(in.stream == StreamFinal && r.header.Final != nil) {
+				return fmt.Errorf("sample %d of %s (%s) is written down but the search never asked for it", *e.Index, in.arch, in.stream)
+			}
+			r.unused++
 		}
-		// Final utilities of neighbours that a continued search has left behind, or of
-		// an audit that was interrupted, are nobody's.
-		if !pending[id] && !(id.stream == StreamFinal && r.header.Final != nil) {
-			return fmt.Errorf("sample %d of %s (%s) is written down but the search never asked for it", id.index, id.arch, id.stream)
-		}
-		r.unused++
 	}
 	return nil
 }
