@@ -31,11 +31,12 @@ type Delta struct {
 	Cells int     `json:"cells"`
 	Old   float64 `json:"old"`
 	New   float64 `json:"new"`
-	// OldHalf and NewHalf are relative half-widths of the 95 % intervals.
-	OldHalf float64 `json:"old_half"`
-	NewHalf float64 `json:"new_half"`
-	Ratio   float64 `json:"ratio"` // new/old
-	P       float64 `json:"p"`     // two-sided, that the ratio is 1
+	// OldHalf and NewHalf are relative half-widths of the 95 % intervals, null of costs that
+	// were published without their spread.
+	OldHalf *float64 `json:"old_half"`
+	NewHalf *float64 `json:"new_half"`
+	Ratio   float64  `json:"ratio"` // new/old
+	P       *float64 `json:"p"`     // two-sided, that the ratio is 1; null where nothing tells
 	// Significant says that P is below 0.05; otherwise the row prints ~.
 	Significant bool `json:"significant"`
 }
@@ -59,11 +60,11 @@ func Diff(old, new *lut.Table) (*Difference, error) {
 			d.OnlyOld = append(d.OnlyOld, key)
 			continue
 		}
-		row := Delta{Key: key, Cells: 1, Old: ka.Raw, New: kb.Raw, OldHalf: (ka.Hi - ka.Lo) / 2 / ka.Raw, NewHalf: (kb.Hi - kb.Lo) / 2 / kb.Raw, Ratio: kb.Raw / ka.Raw}
-		ca, cb := cell{value: ka.Raw, lo: ka.Lo, hi: ka.Hi}, cell{value: kb.Raw, lo: kb.Lo, hi: kb.Hi}
-		se := math.Hypot(ca.se()/ka.Raw, cb.se()/kb.Raw)
-		row.P = 2 * stats.NormalUpper(math.Abs(math.Log(row.Ratio))/se)
-		row.Significant = row.P < 0.05
+		row := Delta{Key: key, Cells: 1, Old: ka.Raw, New: kb.Raw, OldHalf: half(ka), NewHalf: half(kb), Ratio: kb.Raw / ka.Raw}
+		if row.OldHalf != nil && row.NewHalf != nil {
+			ca, cb := cell{value: ka.Raw, lo: ka.Lo, hi: ka.Hi}, cell{value: kb.Raw, lo: kb.Lo, hi: kb.Hi}
+			row.test(math.Log(row.Ratio), math.Hypot(ca.se()/ka.Raw, cb.se()/kb.Raw))
+		}
 		d.Rows = append(d.Rows, row)
 		fam, _, _ := strings.Cut(key, "@")
 		groups[fam] = append(groups[fam], row)
@@ -81,6 +82,21 @@ func Diff(old, new *lut.Table) (*Difference, error) {
 	}
 	d.All = geomean("geomean", d.Rows)
 	return d, nil
+}
+
+// half is the relative half-width of a cell's interval, nil of one without.
+func half(k lut.Knot) *float64 {
+	if k.Bare() {
+		return nil
+	}
+	h := (k.Hi - k.Lo) / 2 / k.Raw
+	return &h
+}
+
+// test judges a change, as a logarithm, by its standard error.
+func (d *Delta) test(change, se float64) {
+	p := 2 * stats.NormalUpper(math.Abs(change)/se)
+	d.P, d.Significant = &p, p < 0.05
 }
 
 func knotsOf(f *lut.File) map[string]lut.Knot {
@@ -102,42 +118,58 @@ func geomean(key string, rows []Delta) Delta {
 	n := float64(len(rows))
 	g := Delta{Key: key, Cells: len(rows)}
 	var lo, ln, lr, ss, vo, vn float64
+	known := true // the intervals of all cells
 	for _, r := range rows {
 		lo += math.Log(r.Old) / n
 		ln += math.Log(r.New) / n
 		lr += math.Log(r.Ratio) / n
-		vo += r.OldHalf * r.OldHalf
-		vn += r.NewHalf * r.NewHalf
+		if r.OldHalf == nil || r.NewHalf == nil {
+			known = false
+			continue
+		}
+		vo += *r.OldHalf * *r.OldHalf
+		vn += *r.NewHalf * *r.NewHalf
 	}
 	for _, r := range rows {
 		ss += (math.Log(r.Ratio) - lr) * (math.Log(r.Ratio) - lr)
 	}
 	g.Old, g.New, g.Ratio = math.Exp(lo), math.Exp(ln), math.Exp(lr)
-	g.OldHalf, g.NewHalf = math.Sqrt(vo)/n, math.Sqrt(vn)/n
+	if !known {
+		return g
+	}
+	vo, vn = math.Sqrt(vo)/n, math.Sqrt(vn)/n
+	g.OldHalf, g.NewHalf = &vo, &vn
 	// The spread among cells counts the real differences between them as well as
 	// the noise; never less than the noise alone.
-	se := math.Max(math.Sqrt(ss/(n-1)/n), math.Hypot(g.OldHalf, g.NewHalf)/1.96)
+	se := math.Max(math.Sqrt(ss/(n-1)/n), math.Hypot(vo, vn)/1.96)
 	if se == 0 {
 		se = 1e-3
 	}
-	g.P = 2 * stats.NormalUpper(math.Abs(lr)/se)
-	g.Significant = g.P < 0.05
+	g.test(lr, se)
 	return g
 }
 
 // WriteDiff prints a comparison in benchstat's manner: old ± interval, new ±
 // interval, the change or ~ when it is not significant, p and the number of cells.
 // With cells every common cell is a row below its family's name, else every family.
-// Columns are as wide as what stands in them.
+// Columns are as wide as what stands in them; ? is what no interval tells.
 func WriteDiff(w io.Writer, d *Difference, cells bool) error {
 	table := [][]string{{"", "old", "new", "", ""}} // a row of one column is a heading
 	line := func(name string, r Delta) {
-		delta := "~"
-		if r.Significant {
+		cost := func(v float64, half *float64) string {
+			if half == nil {
+				return fmt.Sprintf("%.4g ±  ?", v)
+			}
+			return fmt.Sprintf("%.4g ±%3.0f%%", v, 100**half)
+		}
+		delta, p := "~", "?"
+		if r.P != nil {
+			p = fmt.Sprintf("%.3f", *r.P)
+		}
+		if r.Significant || r.P == nil {
 			delta = fmt.Sprintf("%+.2f%%", 100*(r.Ratio-1))
 		}
-		table = append(table, []string{name, fmt.Sprintf("%.4g ±%3.0f%%", r.Old, 100*r.OldHalf), fmt.Sprintf("%.4g ±%3.0f%%", r.New, 100*r.NewHalf),
-			delta, fmt.Sprintf("(p=%.3f n=%d)", r.P, r.Cells)})
+		table = append(table, []string{name, cost(r.Old, r.OldHalf), cost(r.New, r.NewHalf), delta, fmt.Sprintf("(p=%s n=%d)", p, r.Cells)})
 	}
 	rows := d.Groups
 	if cells {

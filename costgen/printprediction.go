@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -44,6 +45,9 @@ func PredictionFields(t *lut.Table, p *Prediction, net *nets.Network) map[string
 	}
 	if net.Batch > 0 {
 		fields["batch"] = net.Batch
+	}
+	if len(net.Dims) > 0 {
+		fields["dims"] = net.Dims
 	}
 	if p.Inferences > 0 {
 		fields["inferences"] = p.Inferences
@@ -87,7 +91,11 @@ func WritePrediction(w io.Writer, t *lut.Table, p *Prediction, net *nets.Network
 	} else {
 		fmt.Fprintf(&b, "%s: no total, %d kernels are missing; the others sum to %.5g %s\n", p.Model, len(p.Missing), p.Known, p.Unit)
 	}
-	fmt.Fprintf(&b, "  %d kernels by %s, %d nodes free\n", len(net.Kernels), how, len(net.Free))
+	fmt.Fprintf(&b, "  %d kernels by %s, %d nodes free", len(net.Kernels), how, len(net.Free))
+	for _, name := range slices.Sorted(maps.Keys(net.Dims)) { // given, or a batch taken for 1
+		fmt.Fprintf(&b, ", %s = %d", name, net.Dims[name])
+	}
+	b.WriteByte('\n')
 	if p.Basis != nil {
 		var parts []string
 		for _, s := range []devicemodel.Status{devicemodel.Measured, devicemodel.Interpolated, devicemodel.Extrapolated} {

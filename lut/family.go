@@ -110,6 +110,9 @@ type Knot struct {
 	Records   []string `json:"records"`
 }
 
+// Bare says that the cell was published without its spread: Lo and Hi bound nothing.
+func (k *Knot) Bare() bool { return k.Reason == Imported && k.Lo == k.Hi }
+
 func (k *Knot) validate(fam *Family, bad func(string, ...any)) {
 	if len(k.At) != len(fam.Axes) {
 		bad("family %s: knot %v has %d coordinates for %d axes", fam.Name(), k.At, len(k.At), len(fam.Axes))

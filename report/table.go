@@ -140,15 +140,15 @@ func knots(f *lut.File) page.Section {
 	t := page.Table{Columns: []page.Column{{Name: "family"}, {Name: "at"}, {Name: "raw (" + unit + ")", Numeric: true}, {Name: "corrected (" + unit + ")", Numeric: true}, {Name: "± %", Numeric: true}, {Name: "n", Numeric: true}, {Name: "reason"}}}
 	for _, fam := range f.Families {
 		for _, k := range fam.Knots {
-			half := 0.0
-			if k.Raw > 0 {
-				half = (k.Hi - k.Lo) / 2 / k.Raw * 100
+			half := page.Str("–") // published without its spread
+			if k.Raw > 0 && !k.Bare() {
+				half = lean((k.Hi - k.Lo) / 2 / k.Raw * 100)
 			}
 			mark := ""
 			if k.Reason != lut.Measured {
 				mark = "warn"
 			}
-			t.Rows = append(t.Rows, []page.Cell{page.Str(fam.Name()), page.Str(at(fam.Axes, k.At)), lean(k.Raw), lean(k.Corrected), lean(half), page.Num(float64(k.N), ""), {Text: string(k.Reason), Mark: mark}})
+			t.Rows = append(t.Rows, []page.Cell{page.Str(fam.Name()), page.Str(at(fam.Axes, k.At)), lean(k.Raw), lean(k.Corrected), half, page.Num(float64(k.N), ""), {Text: string(k.Reason), Mark: mark}})
 		}
 	}
 	return page.Section{Title: "All cells", Blocks: []page.Block{t}}

@@ -110,7 +110,7 @@ func (r *searcher) estimate(ctx context.Context) error {
 		}
 	}
 	if nu == 0 {
-		return hint.Wrap(errors.New("sigma cannot be calibrated: no architecture has two samples"), "declare it with --sigma")
+		return r.uncalibrated("sigma cannot be calibrated: no architecture has two samples", arms, "declare it with --sigma")
 	}
 	s := math.Sqrt(ss / float64(nu))
 	beta := r.s.SigmaBeta
@@ -127,6 +127,16 @@ func (r *searcher) estimate(ctx context.Context) error {
 	}
 	r.emit(Event{Kind: EventSigma, D: s, Upper: r.base.Sigma, Samples: r.base.Samples})
 	return nil
+}
+
+// uncalibrated is the error of noise that cannot be calibrated: a declaration helps where
+// samples are few, not where they failed.
+func (r *searcher) uncalibrated(what string, arms []*evidence.Arm, cure string) error {
+	if i := slices.IndexFunc(arms, func(a *evidence.Arm) bool { return a.Failures > 0 }); i >= 0 {
+		return hint.Wrap(fmt.Errorf("%s: %d of %d evaluations failed, as of %s: %s", what, r.failures, r.base.Samples+r.failures, arms[i].Key, arms[i].Reason),
+			"isosearch check tries an evaluator")
+	}
+	return hint.Wrap(errors.New(what), "%s", cure)
 }
 
 // calibrationArms are n architectures, the anchor and neighbours spread over its
@@ -221,7 +231,7 @@ func (r *searcher) declared(d *evidence.DiffReport, err error) []string {
 func (r *searcher) residual(d *evidence.DiffReport, arms []*evidence.Arm, repeats int) error {
 	t := evidence.TwoWay(arms, repeats)
 	if t.Rows < 2 {
-		return hint.Wrap(errors.New("the spread of paired differences cannot be calibrated: fewer than two architectures answered at all seeds"), "declare it with --sigma-diff")
+		return r.uncalibrated("the spread of paired differences cannot be calibrated: fewer than two architectures answered at all seeds", arms, "declare it with --sigma-diff")
 	}
 	d.Nu = t.Nu
 	d.S = math.Sqrt(2 * t.Rest / float64(d.Nu))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/isocost/isocost/agent"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/internal/stats"
 	"github.com/isocost/isocost/record"
 )
 
@@ -68,6 +69,45 @@ func TestNoGroupStarves(t *testing.T) {
 	}
 	if refused < 5 || parted < 20 {
 		t.Errorf("%d campaigns were refused and %d parted: the generator shows nothing", refused, parted)
+	}
+}
+
+// TestGroupsLoseLittle: of the same plan in the same time, measured in four groups, every case
+// has an interval, and the costs relative to each other – the common factor is calibration's –
+// err by a fifth more at most.
+func TestGroupsLoseLittle(t *testing.T) {
+	const session, seeds = 1 << 20, 10
+	p := planOf(someOps(40)...)
+	rmse := func(groups int, memory int64) float64 {
+		sum := 0.0
+		for seed := range uint64(seeds) {
+			d := simDevice(t, fmt.Sprintf("noise: {jitter: 0.03, interference: 0.01, wander: 0.02, wander_s: 0.3}\nmemory: {session_bytes: %d}\n", session))
+			d.Seed = seed
+			k := newCampaign(t, p, d, func(q *agent.Protocol) {
+				q.Estimator, q.Quantile = agent.EstimatorQuantile, 0.25
+				q.Stop.Interval, q.Stop.MaxRounds, q.Stop.MaxSeconds = 1e-5, 1e5, 1e5 // the time decides
+			})
+			k.Path, k.MemoryBytes, k.MaxSeconds = "", memory, 6
+			out := runCampaign(t, k)
+			if len(out.Groups) != groups {
+				t.Fatalf("%d groups, not %d: the test shows nothing", len(out.Groups), groups)
+			}
+			var errs []float64
+			for i, r := range out.Records {
+				if r.CI95US == nil {
+					t.Fatalf("seed %d, %d groups: %s has no interval: %s", seed, groups, r.Name, r.Detail)
+				}
+				errs = append(errs, math.Log(*r.EstimateUS/truth(t, d, p, p.Cases[i])))
+			}
+			sd := stats.StdDev(errs)
+			sum += sd * sd / seeds
+		}
+		return math.Sqrt(sum)
+	}
+	whole, parted := rmse(1, 1000*session), rmse(4, 30*session)
+	t.Logf("RMSE %.2f %% at once, %.2f %% in groups", 100*whole, 100*parted)
+	if parted > 1.2*whole {
+		t.Errorf("errors of %.2f %% in groups, %.2f %% at once", 100*parted, 100*whole)
 	}
 }
 

@@ -107,7 +107,7 @@ func (p port) resolve(dims map[string]int) ([]int64, error) {
 		}
 		v, ok := dims[name]
 		if !ok || v < 0 {
-			return nil, hint.Wrap(fmt.Errorf("input %q: dimension %d (%s) has no value", p.name, d, name), "give --dim %s=N", name)
+			return nil, hint.Wrap(fmt.Errorf("input %q: dimension %d (%s) has no value", p.name, d, name), "give %s", hint.Dims(name))
 		}
 		shape[d] = int64(v)
 	}

@@ -74,7 +74,7 @@ func (d *ADBDialer) Dial(ctx context.Context) (Conn, error) {
 		var passing *passingState
 		switch {
 		case err == nil:
-			return nil, hint.Wrap(fmt.Errorf("%w: %s is in state %q", ErrLost, d, state), "start Android on it: adb -s %s reboot", quote(d.Spec.Serial))
+			return nil, hint.Wrap(fmt.Errorf("%w: %s is in state %q", ErrLost, d, state), "start Android on it: adb -s %s reboot", hint.Word(d.Spec.Serial))
 		case errors.As(err, &passing) && time.Since(begun) < d.patience():
 		case fresh && errors.Is(err, errNoDevice) && time.Since(begun) < 3*time.Second:
 		default:

@@ -81,15 +81,6 @@ func (t *tail) Write(p []byte) (int, error) {
 
 func (t *tail) String() string { return strings.TrimSpace(string(t.buf)) }
 
-// quote makes one argument one word of a POSIX shell: in single quotes nothing
-// is special but the quote itself.
-func quote(arg string) string {
-	if arg != "" && strings.Trim(arg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=@,+-") == "" {
-		return arg
-	}
-	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
-}
-
 // commandLine makes the words of argv a shell command that runs exactly them.
 func commandLine(argv []string) (string, error) {
 	if len(argv) == 0 {
@@ -100,7 +91,7 @@ func commandLine(argv []string) (string, error) {
 		if strings.IndexByte(a, 0) >= 0 {
 			return "", fmt.Errorf("run on the device: argument %q holds a NUL byte", a)
 		}
-		words[i] = quote(a)
+		words[i] = hint.Word(a)
 	}
 	// A first word with "=" would be an assignment to the shell.
 	if strings.Contains(argv[0], "=") {

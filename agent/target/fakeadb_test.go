@@ -188,7 +188,7 @@ func adbWorld(t *testing.T, base string) (*ADBDialer, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := fmt.Sprintf("#!/bin/sh\n%s=%s exec %s \"$@\"\n", fakeADBEnv, quote(world), quote(self))
+	script := fmt.Sprintf("#!/bin/sh\n%s=%s exec %s \"$@\"\n", fakeADBEnv, hint.Word(world), hint.Word(self))
 	adb := filepath.Join(world, "adb")
 	put(t, adb, script)
 	if err := os.Chmod(adb, 0o755); err != nil {

@@ -321,7 +321,7 @@ func (c *sshConn) Push(ctx context.Context, local, remote string) error {
 		pathWord(dir), pathWord(tmp), pathWord(remote), st.Size())
 	var said bytes.Buffer
 	// The login shell may be any (fish, csh); the script is for sh.
-	err = c.run(ctx, "push", "sh -c "+quote(line), f, nil, &said)
+	err = c.run(ctx, "push", "sh -c "+hint.Word(line), f, nil, &said)
 	if err != nil {
 		return noSpace(fmt.Errorf("push %s: %w", remote, err), said.String(), remote)
 	}
@@ -333,7 +333,7 @@ func pathWord(p string) string {
 	if !path.IsAbs(p) {
 		p = "./" + p
 	}
-	return quote(p)
+	return hint.Word(p)
 }
 
 // greetingEnd is the line that ends what a login shell prints by itself.

@@ -389,7 +389,7 @@ func concrete(name string, shape []int, model agent.Model) (_ []int, resized boo
 		}
 		v, ok := lengthOf(model.Dims, name, i)
 		if !ok {
-			return nil, false, hint.Wrap(fmt.Errorf("dimension %d of input %q is open", i, name), "give it with --dim %s[%d]=N", name, i)
+			return nil, false, hint.Wrap(fmt.Errorf("dimension %d of input %q is open", i, name), "give it with %s", hint.Dims(fmt.Sprintf("%s[%d]", name, i)))
 		}
 		shape[i] = v
 	}

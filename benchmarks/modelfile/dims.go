@@ -164,7 +164,7 @@ func CheckDims(dims Dims, files []*File) error {
 	err := fmt.Errorf("no model has a dimension %q", name)
 	switch {
 	case len(have) > 0:
-		return hint.Wrap(err, "open are %s", strings.Join(have, ", "))
+		return hint.Wrap(err, "open are %s", hint.Dims(have...))
 	case len(files) == 1 && files[0].Format == Kernels:
 		return hint.Wrap(err, "%s is lowered already: --dim belongs to agent lower", files[0].Path)
 	}

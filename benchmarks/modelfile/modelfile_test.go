@@ -128,7 +128,7 @@ func TestOpenONNX(t *testing.T) {
 	if data, err := json.Marshal(f.Outputs[0]); err != nil || string(data) != `{"name":"x.relu","dtype":"float32","shape":["…"]}` {
 		t.Errorf("%v: %s", err, data)
 	}
-	if _, err := f.Kernels(modelfile.Use{Dims: dimsOf(t, "1D=5", "x[3]=8")}); err == nil || !strings.Contains(hint.Of(err), "--dim x[2]=") {
+	if _, err := f.Kernels(modelfile.Use{Dims: dimsOf(t, "1D=5", "x[3]=8")}); err == nil || !strings.Contains(hint.Of(err), "--dim 'x[2]=N'") {
 		t.Errorf("%v, hint %q", err, hint.Of(err))
 	}
 	if got, want := f.WithBatch(dimsOf(t, "x[2]=8", "other=4")), map[string]int{"N": 1, "x[2]": 8}; !maps.Equal(got, want) {
@@ -242,8 +242,8 @@ func TestCheckDims(t *testing.T) {
 	}{
 		{dimsOf(t, "N=8"), []*modelfile.File{one, two}, ""},
 		{nil, []*modelfile.File{fixed}, ""},
-		{dimsOf(t, "n=8"), []*modelfile.File{one, two}, "open are N, seq"},
-		{dimsOf(t, "N=8", "seq=3"), []*modelfile.File{one}, "open are N"},
+		{dimsOf(t, "n=8"), []*modelfile.File{one, two}, "open are --dim N=N --dim seq=N"},
+		{dimsOf(t, "N=8", "seq=3"), []*modelfile.File{one}, "open are --dim N=N"},
 		{dimsOf(t, "N=8"), []*modelfile.File{fixed}, "sizes are fixed"},
 	} {
 		err := modelfile.CheckDims(c.dims, c.files)

@@ -53,7 +53,10 @@ func (s Sizes) of(name string) int {
 }
 
 // problems holds what keeps models from being planned, kind by kind.
-type problems struct{ missing, shapeless, unlike, large []string }
+type problems struct {
+	missing, shapeless, unlike, large []string
+	open                              []string // dimensions of what is missing, each once
+}
 
 // Plan plans the files; its networks stand in their order. given names, for each input of
 // each model (ID/INPUT), the array it takes by its name in Arrays, so that no model is
@@ -143,6 +146,9 @@ func (w *Whole) settle(f *modelfile.File, name string, p *problems) (dims map[st
 		}
 		if !ok {
 			p.missing = append(p.missing, fmt.Sprintf("%s: dimension %s of %s", f.Path, open, f.InputWith(open)))
+			if !slices.Contains(p.open, open) {
+				p.open = append(p.open, open)
+			}
 			continue
 		}
 		if dims == nil {
@@ -178,7 +184,7 @@ func (p *problems) err(free int64) error {
 	}
 	switch {
 	case len(p.missing) > 0:
-		return list("values are missing", p.missing, "give each as --dim NAME=N")
+		return list("values are missing", p.missing, "give "+hint.Dims(p.open...))
 	case len(p.large) > 0:
 		return list(fmt.Sprintf("the inputs alone do not fit into the %.3g GB of memory that are free", float64(free)/1e9), p.large, "give smaller values to --dim")
 	case len(p.unlike) > 0:

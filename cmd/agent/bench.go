@@ -70,7 +70,7 @@ type benchOptions struct {
 	ListIO        bool
 	PrintProtocol bool
 	MaxTime       time.Duration
-	Memory        int64
+	Memory        cli.Bytes
 	Output        string
 	ForHost       bool
 	JSON          bool
@@ -93,7 +93,7 @@ func (o *benchOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&o.Inputs, "input", nil, "feed `[MODEL/]NAME=FILE.npy` instead of a synthesised input; may be repeated")
 	flags.BoolVar(&o.ListIO, "list-io", false, "list the models' inputs and outputs and stop")
 	flags.DurationVar(&o.MaxTime, "max-time", 0, "longest device time of the whole campaign; one too short for any interval is refused before it measures (default: no limit)")
-	flags.Int64Var(&o.Memory, "memory", 0, "most `BYTES` that models open at the same time may take (default: half of what is free)")
+	flags.Var(&o.Memory, "memory", "most `BYTES` that models open at the same time may take, such as 3GB (default: half of what is free)")
 	flags.StringVarP(&o.Output, "output", "o", "", "write records to this `FILE`; a campaign found there is continued")
 	flags.BoolVar(&o.JSON, "json", false, "print the results as JSON")
 	flags.BoolVar(&o.PrintProtocol, "print-protocol", false, "print the protocol with all flags applied and stop")
@@ -257,11 +257,8 @@ func (o *benchOptions) freeBytes() int64 {
 }
 
 func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSet) error {
-	switch {
-	case o.MaxTime < 0:
+	if o.MaxTime < 0 {
 		return cli.Usagef("--max-time %v is negative", o.MaxTime)
-	case o.Memory < 0:
-		return cli.Usagef("--memory %d is negative", o.Memory)
 	}
 	protocol, err := o.protocol(flags)
 	if err != nil {
@@ -310,7 +307,7 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 	}
 	c := &campaign.Campaign{
 		Plan: plan, PlanHash: plan.SHA256(), Protocol: protocol, Backend: spec, Path: output, Agent: version,
-		Boot: bootID(), MaxSeconds: o.MaxTime.Seconds(), MemoryBytes: o.Memory, Now: time.Now, Flags: map[string]string{},
+		Boot: bootID(), MaxSeconds: o.MaxTime.Seconds(), MemoryBytes: int64(o.Memory), Now: time.Now, Flags: map[string]string{},
 	}
 	// Before the device's state is read: what the policy sets is not throttling.
 	if o.Backend != "sim" {

@@ -187,7 +187,7 @@ func TestBenchModelsRefusals(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"everything that is missing", []string{half, mixed, text, unnamed}, []string{"feat", "tokens", "width", "count", "x[0]", "--dim NAME=N"}},
+		{"everything that is missing", []string{half, mixed, text, unnamed}, []string{"feat", "tokens", "width", "count", "x[0]", "--dim feat=N", "--dim 'x[0]=N'"}},
 		{"an array settles a dimension", []string{mixed, "--input", "ids=" + ids}, []string{"width"}},
 		{"an input without a rank", []string{anyRank}, []string{"input x", "not even a rank", "--input NAME=FILE.npy"}},
 		{"an array of another type", []string{half, "--dim", "feat=5", "--input", "x=" + ids}, []string{"x float16[N,feat] is given int64[5]", "--list-io"}},
@@ -282,7 +282,7 @@ func TestListIO(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit %d: %s", code, talk)
 	}
-	for _, want := range []string{"x float16[N,feat]", "--dim N=N --dim feat=N", "words string[count]", "x float32[x[0],8]", "--dim x[0]=N", "float32[1,4,4,8]"} {
+	for _, want := range []string{"x float16[N,feat]", "--dim N=N --dim feat=N", "words string[count]", "x float32[x[0],8]", "--dim 'x[0]=N'", "float32[1,4,4,8]"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("lacks %q:\n%s", want, out)
 		}

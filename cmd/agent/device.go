@@ -387,10 +387,18 @@ func (p *columns) clocks(clocks []device.Clock) {
 			name += fmt.Sprintf(" and %d more", n-1)
 		}
 		text := fmt.Sprintf("%s: %.0f–%.0f MHz", name, k.lo/1e6, k.hi/1e6)
-		if k.hi < k.limit {
+		switch {
+		case k.hi == 0 && k.limit == 0:
+			text = name + ": not said"
+		case k.hi == 0:
+			text = fmt.Sprintf("%s: up to %.0f MHz, the limits set now are not said", name, k.limit/1e6)
+		case k.hi < k.limit:
 			text += fmt.Sprintf(" of %.0f", k.limit/1e6)
 		}
-		p.row(label, text+", "+k.governor)
+		if k.governor != "" {
+			text += ", " + k.governor
+		}
+		p.row(label, text)
 		label = ""
 	}
 }

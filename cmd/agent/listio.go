@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/isocost/isocost/benchmarks/modelfile"
 	"github.com/isocost/isocost/internal/cli"
@@ -66,7 +65,7 @@ func listIO(env cli.Env, paths []string, signature string, asJSON bool) error {
 			fmt.Fprintln(env.Stdout, "  out", v)
 		}
 		if open := f.Dims(); len(open) > 0 {
-			fmt.Fprintf(env.Stdout, "  open: --dim %s=N\n", strings.Join(open, "=N --dim "))
+			fmt.Fprintln(env.Stdout, "  open:", hint.Dims(open...))
 		}
 	}
 	return nil

@@ -42,8 +42,8 @@ type cellLine struct {
 	Key       string     `json:"key"`
 	Raw       float64    `json:"raw"`
 	Corrected float64    `json:"corrected"`
-	Lo        float64    `json:"lo"`
-	Hi        float64    `json:"hi"`
+	Lo        *float64   `json:"lo"` // null of a cell that was published without its spread
+	Hi        *float64   `json:"hi"`
 	N         int        `json:"n"`
 	Reason    lut.Reason `json:"reason"`
 	Records   []string   `json:"records"`
@@ -69,7 +69,11 @@ func (o *inspectOptions) run(ctx context.Context, env cli.Env, args []string) er
 	for _, fam := range t.File().Families {
 		for _, k := range fam.Knots {
 			if key := fam.Member(k.At).String(); strings.Contains(key, o.cells) {
-				found = append(found, cellLine{key, k.Raw, k.Corrected, k.Lo, k.Hi, k.N, k.Reason, k.Records})
+				line := cellLine{key, k.Raw, k.Corrected, &k.Lo, &k.Hi, k.N, k.Reason, k.Records}
+				if k.Bare() {
+					line.Lo, line.Hi = nil, nil
+				}
+				found = append(found, line)
 			}
 		}
 	}
@@ -80,7 +84,11 @@ func (o *inspectOptions) run(ctx context.Context, env cli.Env, args []string) er
 		return writeJSON(env.Stdout, found)
 	}
 	for _, c := range found {
-		fmt.Fprintf(env.Stdout, "%s\n  %.5g %s (raw %.5g, %.5g to %.5g, %s, n=%d) from %s\n", c.Key, c.Corrected, t.File().Unit, c.Raw, c.Lo, c.Hi, c.Reason, c.N, strings.Join(c.Records, " "))
+		interval := "no interval"
+		if c.Lo != nil {
+			interval = fmt.Sprintf("%.5g to %.5g", *c.Lo, *c.Hi)
+		}
+		fmt.Fprintf(env.Stdout, "%s\n  %.5g %s (raw %.5g, %s, %s, n=%d) from %s\n", c.Key, c.Corrected, t.File().Unit, c.Raw, interval, c.Reason, c.N, strings.Join(c.Records, " "))
 	}
 	return nil
 }

@@ -55,6 +55,8 @@ With --trace it says instead what each stage of reading made of the model – lo
 inferred, folded, fused, laid out, planned, priced – which is where a wrong prediction
 is looked for.
 
+The lengths of open dimensions are printed with the total: a batch without --dim is 1.
+
 With --json one object per model is printed:
   {"model","total_us","lo_us","hi_us","kernels":[{"name","key","us","lo_us","hi_us"}],"missing":[…]}`,
 		Example: "costgen predict --lut device.lut.json net.onnx --emit-plan missing.plan.jsonl",

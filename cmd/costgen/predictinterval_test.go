@@ -42,3 +42,33 @@ func TestPredictWithoutIntervals(t *testing.T) {
 		}
 	}
 }
+
+// Where a cell has no interval, inspect names none and diff tells no significance.
+func TestCellsWithoutIntervals(t *testing.T) {
+	dir := t.TempDir()
+	table := func(name, us string) string {
+		csv, path := filepath.Join(dir, name+".csv"), filepath.Join(dir, name+".lut.json")
+		text := "key,us,lo_us,hi_us,n\n\"gap/fp32@c=32,h=8,w=8\"," + us + "\n\"linear/fp32@cin=32,cout=10,m=1\",5,4.9,5.1,9\n"
+		if err := os.WriteFile(csv, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, stderr, code := run("import", "--from", "csv", csv, "-o", path); code != 0 {
+			t.Fatalf("exit %d: %s", code, stderr)
+		}
+		return path
+	}
+	old, other := table("old", "20,20,20,9"), table("new", "10,9.9,10.1,9")
+	if stdout, _, code := run("inspect", old, "--cells", "gap"); code != 0 || !strings.Contains(stdout, "(raw 20, no interval, imported, n=9)") {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+	if stdout, _, code := run("inspect", old, "--cells", "gap", "--json"); code != 0 || !strings.Contains(stdout, `"lo": null`) {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+	stdout, _, code := run("diff", "--cells", old, other)
+	if code != 0 || !strings.Contains(stdout, "20 ±  ?    10 ±  1%  -50.00% (p=? n=1)") || !strings.Contains(stdout, "~ (p=1.000 n=1)") {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+	if stdout, _, code := run("diff", "--json", old, other); code != 0 || !strings.Contains(stdout, `"old_half": null`) || strings.Contains(stdout, `"significant": true`) {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+}

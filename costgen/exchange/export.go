@@ -73,7 +73,7 @@ func writeHeader(t *lut.Table) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "/* Latency table %s of %s, %s %s. Written by costgen export. */\n", t.Hash()[:12], comment(f.Device.Model), comment(f.Runtime.Backend), comment(f.Runtime.Version))
 	b.WriteString("#ifndef ISOCOST_LUT_H\n#define ISOCOST_LUT_H\n\n")
-	b.WriteString("/* Microseconds, with a 95 % interval; sorted by key (strcmp). */\n")
+	b.WriteString("/* Microseconds, with a 95 % interval (lo_us = hi_us: published without one); sorted by key (strcmp). */\n")
 	b.WriteString("struct isocost_cell { const char *key; double us, lo_us, hi_us; };\n\n")
 	fmt.Fprintf(&b, "#define ISOCOST_CELLS %d\n\n", len(cells))
 	b.WriteString("#ifdef __GNUC__ /* Whoever includes the header need not use the table. */\n__attribute__((unused))\n#endif\n")

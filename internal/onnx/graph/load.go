@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/onnx"
@@ -60,7 +61,7 @@ func (g *Graph) load(m *onnx.Model) error {
 			v.Constant, v.Default = m.IRVersion < 4, m.IRVersion >= 4
 			continue
 		}
-		if err := g.inputValue(in, i); err != nil {
+		if err := g.inputValue(src.Inputs, i); err != nil {
 			return err
 		}
 	}
@@ -213,7 +214,26 @@ func (g *Graph) sparse(t *onnx.SparseTensor) error {
 	return nil
 }
 
-func (g *Graph) inputValue(in *onnx.ValueInfo, index int) error {
+// lacking are the dimensions of inputs without a length, each once; the first of an input is a
+// batch.
+func lacking(inputs []*onnx.ValueInfo, dims map[string]int) []string {
+	var names []string
+	for _, in := range inputs {
+		if in.Type == nil {
+			continue
+		}
+		for i, d := range in.Type.Shape {
+			name := in.DimName(i)
+			if _, given := dims[name]; i > 0 && d.Open() && !given && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+func (g *Graph) inputValue(inputs []*onnx.ValueInfo, index int) error {
+	in := inputs[index]
 	if _, twice := g.Values[in.Name]; twice {
 		return fmt.Errorf("duplicate input %.80q", in.Name)
 	}
@@ -239,7 +259,7 @@ func (g *Graph) inputValue(in *onnx.ValueInfo, index int) error {
 			case i == 0:
 				size = 1 // a batch
 			default:
-				return hint.Wrap(fmt.Errorf("input %.80q: dimension %d (%.80q) is open", in.Name, i, name), "give it a value: --dim %s=224", name)
+				return hint.Wrap(fmt.Errorf("input %.80q: dimension %d (%.80q) is open", in.Name, i, name), "give %s", hint.Dims(lacking(inputs, g.opt.Dims)...))
 			}
 			if g.Dims == nil {
 				g.Dims = map[string]int{}
