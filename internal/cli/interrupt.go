@@ -10,7 +10,7 @@ import (
 )
 
 // grace says how long an interrupted command may take to end by itself, unless it Finishes.
-const grace = time.Second
+const grace = time.Second / 2
 
 // Main runs the program with the process's own arguments, streams and signals
 // and returns its exit code.
