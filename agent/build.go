@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,10 +103,10 @@ func large(g *onnx.Graph) (list []Tensor) {
 func CheckFile(path, sum string) error {
 	// The file alone first: it is the child that asks, whose memory is measured, and
 	// only a model with parts need be read for its hash.
-	if got, err := filehash.SHA256(path); err == nil && got == sum {
+	if got, err := filehash.SHA256(context.Background(), path); err == nil && got == sum {
 		return nil
 	}
-	got, err := modelfile.SHA256(path)
+	got, err := modelfile.SHA256(context.Background(), path)
 	if err != nil {
 		return hint.Wrap(fmt.Errorf("model file: %w", err), "model files are looked for beside the plan")
 	}

@@ -80,6 +80,7 @@ func (r *searcher) explore(ctx context.Context, anchor, start *evidence.Arm) ([]
 		n = explore.AutoLeast
 	}
 	band := r.bandOf(start)
+	band.Stopped = func() bool { return ctx.Err() != nil }
 	if all, ok := band.All(); ok && len(all) < 2 { // there is nothing to find
 		return []explore.Candidate{{Arch: start.Arch, Score: math.NaN()}}, nil
 	}
@@ -121,7 +122,11 @@ func (r *searcher) explore(ctx context.Context, anchor, start *evidence.Arm) ([]
 		}
 		r.emit(p)
 		next = next[:0]
-		for _, a := range e.Propose(max(r.s.Batch, 1)) {
+		proposed := e.Propose(max(r.s.Batch, 1))
+		if ctx.Err() != nil {
+			return e.Ranked(), fmt.Errorf("%w: interrupted", ErrStop)
+		}
+		for _, a := range proposed {
 			if z := r.arm(a, a.Key()); z.Left() != 0 {
 				next = append(next, z)
 			}

@@ -62,7 +62,7 @@ func (t *tape) checkRecords(dir string) (int, error) {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".jsonl" {
 			return err
 		}
-		sum, err := filehash.SHA256(path)
+		sum, err := filehash.SHA256(context.Background(), path)
 		there[sum] = true
 		return err
 	})

@@ -10,6 +10,7 @@ package ort
 import "C"
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -120,7 +121,7 @@ func loadLibrary(found nativelib.Library) (*library, error) {
 			"run scripts/setup-native.sh onnxruntime, or name another library in ISOCOST_ONNXRUNTIME")
 	}
 	var err error
-	if lib.sha256, err = filehash.SHA256(found.Path); err != nil {
+	if lib.sha256, err = filehash.SHA256(context.Background(), found.Path); err != nil {
 		return nil, err
 	}
 	return lib, nil

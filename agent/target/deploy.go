@@ -75,7 +75,7 @@ func PushFiles(ctx context.Context, c Conn, remote string, files map[string]stri
 		if !fs.ValidPath(name) || name == "." || name == hashesName || strings.ContainsAny(name, "\n\x00") {
 			return nil, fmt.Errorf("push: %q cannot name a file", name)
 		}
-		sum, err := filehash.SHA256(local)
+		sum, err := filehash.SHA256(ctx, local)
 		if err != nil {
 			return nil, err
 		}

@@ -391,7 +391,7 @@ func VerifyFiles(dir string) error {
 		if !filepath.IsLocal(name) {
 			return fmt.Errorf("%s: %q cannot be a file of it", filepath.Join(dir, hashesName), name)
 		}
-		got, err := filehash.SHA256(filepath.Join(dir, name))
+		got, err := filehash.SHA256(context.Background(), filepath.Join(dir, name))
 		if err != nil {
 			return err
 		}

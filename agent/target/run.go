@@ -59,14 +59,14 @@ const maxDeaths = 3
 var ErrBusy = errors.New("the device is busy")
 
 // ID names the job on the device: the same command finds it again.
-func (j *Job) ID() (string, error) {
+func (j *Job) ID(ctx context.Context) (string, error) {
 	h := sha256.New()
 	word := func(s string) { fmt.Fprintf(h, "%d:%s,", len(s), s) }
 	for _, a := range j.Args {
 		word(a)
 	}
 	for _, name := range slices.Sorted(maps.Keys(j.Files)) {
-		sum, err := filehash.SHA256(j.Files[name])
+		sum, err := filehash.SHA256(ctx, j.Files[name])
 		if err != nil {
 			return "", err
 		}
@@ -81,7 +81,7 @@ func (j *Job) ID() (string, error) {
 // ctx ends the job on the device is stopped. The same call goes on after any
 // error.
 func (j *Job) Run(ctx context.Context) (int, error) {
-	id, err := j.ID()
+	id, err := j.ID(ctx)
 	if err != nil {
 		return 0, err
 	}

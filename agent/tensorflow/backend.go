@@ -57,7 +57,7 @@ var library = sync.OnceValues(func() (agent.Info, error) {
 		if len(fields) < 6 || !strings.HasPrefix(filepath.Base(fields[5]), "libtensorflow_cc.so") {
 			continue
 		}
-		sum, err := filehash.SHA256(fields[5])
+		sum, err := filehash.SHA256(context.Background(), fields[5])
 		if err != nil {
 			return agent.Info{}, err
 		}

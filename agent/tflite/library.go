@@ -25,6 +25,7 @@ static void *iso_open(const char *path, char **why) {
 import "C"
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -115,7 +116,7 @@ func (b *Backend) loadFile(found nativelib.Library) (*library, error) {
 	if l.handle, err = dlopen(l.path); err != nil {
 		return nil, err
 	}
-	if l.sha256, err = filehash.SHA256(l.path); err != nil {
+	if l.sha256, err = filehash.SHA256(context.Background(), l.path); err != nil {
 		return nil, err
 	}
 	if err := l.bind(); err != nil {

@@ -1,6 +1,7 @@
 package modelfile
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -49,8 +50,8 @@ func Parts(path string) ([]string, error) {
 
 // SHA256 returns the hash of a model: of its file, or, where it has Parts, of the hashes
 // of all its files with their names.
-func SHA256(path string) (string, error) {
-	sum, err := filehash.SHA256(path)
+func SHA256(ctx context.Context, path string) (string, error) {
+	sum, err := filehash.SHA256(ctx, path)
 	if err != nil {
 		return "", err
 	}
@@ -61,7 +62,7 @@ func SHA256(path string) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n", sum)
 	for _, p := range parts {
-		sum, err := filehash.SHA256(filepath.Join(filepath.Dir(path), p))
+		sum, err := filehash.SHA256(ctx, filepath.Join(filepath.Dir(path), p))
 		if err != nil {
 			return "", err
 		}

@@ -1,6 +1,7 @@
 package modelplan
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -37,7 +38,7 @@ type Kernels struct {
 
 // Add plans a model. set says what the network itself is for, "" that it is not measured.
 // All models must take as many items at once as the first: cells are measured at one batch.
-func (k *Kernels) Add(f *modelfile.File, set role.Set) error {
+func (k *Kernels) Add(ctx context.Context, f *modelfile.File, set role.Set) error {
 	net, err := f.Kernels(modelfile.Use{Dims: k.Dims, Batch: k.Planner.Batch, On: k.On})
 	if err != nil {
 		return err
@@ -72,7 +73,7 @@ func (k *Kernels) Add(f *modelfile.File, set role.Set) error {
 	if err != nil {
 		return err
 	}
-	sum, err := modelfile.SHA256(f.Path)
+	sum, err := modelfile.SHA256(ctx, f.Path)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package modelplan
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -62,7 +63,7 @@ type problems struct {
 // each model (ID/INPUT), the array it takes by its name in Arrays, so that no model is
 // given what it does not take. An error is of how the models are used, not of the files
 // themselves: a length or an array that is missing, does not fit, or is of no model.
-func (w *Whole) Plan(files []*modelfile.File) (plan *benchmarks.Plan, given map[string]string, err error) {
+func (w *Whole) Plan(ctx context.Context, files []*modelfile.File) (plan *benchmarks.Plan, given map[string]string, err error) {
 	if err := modelfile.CheckDims(w.Dims, files); err != nil {
 		return nil, nil, err
 	}
@@ -74,7 +75,7 @@ func (w *Whole) Plan(files []*modelfile.File) (plan *benchmarks.Plan, given map[
 	names, takes := modelfile.Names(paths), make([]map[string]string, len(files))
 	var p problems
 	for i, f := range files {
-		sum, err := modelfile.SHA256(f.Path)
+		sum, err := modelfile.SHA256(ctx, f.Path)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -141,7 +141,7 @@ func (o *benchOptions) protocol(flags *pflag.FlagSet) (agent.Protocol, error) {
 }
 
 // plan reads the plan, or makes one of the models.
-func (o *benchOptions) plan(env cli.Env, p agent.Protocol) (plan *benchmarks.Plan, inputs map[string]string, dir string, err error) {
+func (o *benchOptions) plan(ctx context.Context, env cli.Env, p agent.Protocol) (plan *benchmarks.Plan, inputs map[string]string, dir string, err error) {
 	switch {
 	case o.Plan != "" && len(o.Models) > 0:
 		return nil, nil, "", cli.Usagef("give --plan or models, not both")
@@ -166,7 +166,7 @@ func (o *benchOptions) plan(env cli.Env, p agent.Protocol) (plan *benchmarks.Pla
 		}
 		return plan, nil, dir, nil
 	case len(o.Models) > 0:
-		plan, inputs, err := o.ofModels(env, p)
+		plan, inputs, err := o.ofModels(ctx, env, p)
 		return plan, inputs, "", err
 	}
 	return nil, nil, "", cli.Usagef("nothing to measure: give --plan FILE or --model FILE")
@@ -206,7 +206,7 @@ func (o *benchOptions) atBatch(plan *benchmarks.Plan, p *agent.Protocol) error {
 }
 
 // ofModels plans the models as they are, and names the file of each input that has one.
-func (o *benchOptions) ofModels(env cli.Env, p agent.Protocol) (*benchmarks.Plan, map[string]string, error) {
+func (o *benchOptions) ofModels(ctx context.Context, env cli.Env, p agent.Protocol) (*benchmarks.Plan, map[string]string, error) {
 	files, err := openModels(env, o.Models, o.Signature)
 	if err != nil {
 		return nil, nil, err
@@ -233,7 +233,7 @@ func (o *benchOptions) ofModels(env cli.Env, p agent.Protocol) (*benchmarks.Plan
 		}
 		whole.Arrays[name] = modelplan.Array{DType: a.DType, Shape: a.Shape}
 	}
-	plan, given, err := whole.Plan(files)
+	plan, given, err := whole.Plan(ctx, files)
 	if err != nil {
 		return nil, nil, cli.Usage(err)
 	}
@@ -275,7 +275,7 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 		return cli.Usage(hint.Wrap(errors.New("-o -: records are appended and read back, which standard output cannot"),
 			"give -o FILE; --json prints the results"))
 	}
-	plan, inputs, dir, err := o.plan(env, protocol)
+	plan, inputs, dir, err := o.plan(ctx, env, protocol)
 	if err != nil {
 		return err
 	}

@@ -196,7 +196,7 @@ func printDifferences(w io.Writer, path string, rules *network.Network, lowered 
 
 // lower has the runtime optimise one model and reads what it made of it.
 func (o *lowerOptions) lower(ctx context.Context, backend *ort.Backend, info agent.Info, options map[string]string, f *modelfile.File, on ortmodel.Target) (*kernelfile.File, error) {
-	sum, err := modelfile.SHA256(f.Path)
+	sum, err := modelfile.SHA256(ctx, f.Path)
 	if err != nil {
 		return nil, err
 	}

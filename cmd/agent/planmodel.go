@@ -33,7 +33,7 @@ func (o *planOptions) fromModels(ctx context.Context, env cli.Env, p *benchmarks
 		if i >= len(o.Models) {
 			set = role.Calibrate
 		}
-		if err := o.kernels.Add(f, set); err != nil {
+		if err := o.kernels.Add(ctx, f, set); err != nil {
 			return err
 		}
 	}

@@ -116,6 +116,9 @@ func (o *runtimesOptions) run(ctx context.Context, env cli.Env, args []string) e
 		if verify && r.Path != "" {
 			o.verify(ctx, child, rt, &r)
 		}
+		if err := ctx.Err(); err != nil { // a child that was stopped says nothing of its runtime
+			return err
+		}
 		if r.Error != "" && (r.Path != "" || len(args) > 0) {
 			failed++
 		}
@@ -139,7 +142,7 @@ func describeRuntime(rt nativelib.Runtime) nativeReport {
 	lib, err := nativelib.Host().Find(rt.Name, "")
 	if err == nil {
 		r.Path, r.From = lib.Path, lib.From
-		r.SHA256, err = filehash.SHA256(lib.Path)
+		r.SHA256, err = filehash.SHA256(context.Background(), lib.Path)
 	}
 	if err != nil {
 		r.Error, r.Hint = err.Error(), hint.Of(err)

@@ -75,7 +75,7 @@ func TestFlagsHandedOnToTheDevice(t *testing.T) {
 	if err != nil || files["models/a.onnx.data"] != filepath.Join("dir", "models", "a.onnx.data") {
 		t.Errorf("%v, %v", files, err)
 	}
-	before, err := modelfile.SHA256("dir/models/a.onnx")
+	before, err := modelfile.SHA256(t.Context(), "dir/models/a.onnx")
 	if err != nil {
 		t.Fatal(err)
 	}

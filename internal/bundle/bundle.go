@@ -8,6 +8,7 @@
 package bundle
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -221,7 +222,7 @@ func Verify(dir string) (Manifest, error) {
 	known := map[string]bool{ManifestName: true}
 	for _, f := range m.Files {
 		known[f.Path] = true
-		sum, err := filehash.SHA256(filepath.Join(dir, filepath.FromSlash(f.Path)))
+		sum, err := filehash.SHA256(context.Background(), filepath.Join(dir, filepath.FromSlash(f.Path)))
 		if err == nil && sum != f.SHA256 {
 			err = fmt.Errorf("%s is not what the manifest says: SHA-256 %s, want %s", f.Path, sum, f.SHA256)
 		}

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -52,7 +53,7 @@ func CheckRuntimes(o Options) ([]File, error) {
 			return nil, err
 		}
 		f.Bytes = st.Size()
-		if f.SHA256, err = filehash.SHA256(f.local); err != nil {
+		if f.SHA256, err = filehash.SHA256(context.Background(), f.local); err != nil {
 			return nil, err
 		}
 		if err := o.check(f.local, &f.File); err != nil {
@@ -83,7 +84,7 @@ func (o Options) runtimeFiles() ([]source, error) {
 				continue
 			}
 			f := source{File{Path: path.Join("lib", name, e.Name()), Runtime: name, Licence: rt.Licence}, filepath.Join(dir, e.Name())}
-			sum, err := filehash.SHA256(f.local)
+			sum, err := filehash.SHA256(context.Background(), f.local)
 			if err != nil {
 				return nil, err
 			}

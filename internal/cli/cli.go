@@ -81,8 +81,8 @@ func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 // Usage marks err as wrong use: exit code 2.
 func Usage(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, context.Canceled) { // an interruption is no wrong use
+		return err
 	}
 	return usageError{err}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -44,5 +45,14 @@ func TestInterruptedCommandsEnd(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestInterruptionIsNoWrongUse: a check of the arguments that is interrupted ends as interrupted.
+func TestInterruptionIsNoWrongUse(t *testing.T) {
+	var talk bytes.Buffer
+	p := &Program{Name: "prog"}
+	if code := p.report(Env{Stderr: &talk}, Usage(fmt.Errorf("hash data: %w", context.Canceled)), "do"); code != ExitInterrupted {
+		t.Errorf("exit %d: %s", code, &talk)
 	}
 }

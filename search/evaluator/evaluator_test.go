@@ -119,7 +119,7 @@ func TestExecSurvivesEverything(t *testing.T) {
 	var mu sync.Mutex
 	var notes []string
 	var log strings.Builder
-	e, err := NewExec(ExecOptions{Command: goodProgram, Workers: 2, Timeout: time.Minute, Retries: 1, Log: &log,
+	e, err := NewExec(t.Context(), ExecOptions{Command: goodProgram, Workers: 2, Timeout: time.Minute, Retries: 1, Log: &log,
 		Note: func(s string) { mu.Lock(); notes = append(notes, s); mu.Unlock() }})
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +187,7 @@ func TestExecSurvivesEverything(t *testing.T) {
 }
 
 func TestExecThatNeverWorksEndsTheRun(t *testing.T) {
-	e, err := NewExec(ExecOptions{Command: "exit 7", Workers: 1})
+	e, err := NewExec(t.Context(), ExecOptions{Command: "exit 7", Workers: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestExecLeavesALingeringChild(t *testing.T) {
 	for name, then := range map[string]string{"garbage": "read l; echo {garbage; read l", "end": "read l; exit 7"} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			e, err := NewExec(ExecOptions{Command: setsid + ` sh -c 'echo $$ > pid; exec sleep 600' & until [ -s pid ]; do sleep 0.01; done; ` + then})
+			e, err := NewExec(t.Context(), ExecOptions{Command: setsid + ` sh -c 'echo $$ > pid; exec sleep 600' & until [ -s pid ]; do sleep 0.01; done; ` + then})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -245,7 +245,7 @@ func TestExecIdentityHoldsItsFiles(t *testing.T) {
 		if err := os.WriteFile("data.bin", []byte(data), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		e, err := NewExec(ExecOptions{Command: "sh train.sh 'data.bin'"})
+		e, err := NewExec(t.Context(), ExecOptions{Command: "sh train.sh 'data.bin'"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -265,7 +265,7 @@ func TestExecIdentityHoldsItsFiles(t *testing.T) {
 // Nobody is answered before four have asked.
 func TestExecParallel(t *testing.T) {
 	t.Chdir(t.TempDir())
-	e, err := NewExec(ExecOptions{Command: `while read l; do touch asked.$$; until [ $(ls asked.* | wc -l) -ge 4 ]; do sleep 0.01; done
+	e, err := NewExec(t.Context(), ExecOptions{Command: `while read l; do touch asked.$$; until [ $(ls asked.* | wc -l) -ge 4 ]; do sleep 0.01; done
 		echo "$l" | sed 's/{"id":"\([^"]*\)".*/{"id":"\1","utility":1}/'; done`, Workers: 4, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)

@@ -59,7 +59,7 @@ type Exec struct {
 
 // NewExec prepares the workers; processes start when first needed. Its identity
 // is the command line and the content of the files it names.
-func NewExec(o ExecOptions) (*Exec, error) {
+func NewExec(ctx context.Context, o ExecOptions) (*Exec, error) {
 	if strings.TrimSpace(o.Command) == "" {
 		return nil, hint.Wrap(errors.New("evaluator exec: no command"), "give one, as in exec:'python3 train.py'")
 	}
@@ -71,7 +71,7 @@ func NewExec(o ExecOptions) (*Exec, error) {
 	for _, word := range strings.Fields(o.Command) {
 		word = strings.Trim(word, `'"`)
 		if info, err := os.Stat(word); err == nil && info.Mode().IsRegular() {
-			sum, err := filehash.SHA256(word) // a whole data set, perhaps: never in memory
+			sum, err := filehash.SHA256(ctx, word) // a whole data set, perhaps: never in memory
 			if err != nil {
 				return nil, fmt.Errorf("evaluator exec: %w", err)
 			}

@@ -58,7 +58,7 @@ func Open(ctx context.Context, spec string, o Options) (search.Evaluator, error)
 		}
 		return OpenONNX(ctx, rest, ONNXOptions{Space: low, Agent: agent, Args: args, Workers: o.Workers, Timeout: o.Timeout, Retries: o.Retries, Stderr: o.Stderr, Note: o.Note})
 	case "exec":
-		return NewExec(ExecOptions{Command: rest, Workers: o.Workers, Timeout: o.Timeout, Retries: o.Retries, Stderr: o.Stderr, Log: o.Log, Note: o.Note})
+		return NewExec(ctx, ExecOptions{Command: rest, Workers: o.Workers, Timeout: o.Timeout, Retries: o.Retries, Stderr: o.Stderr, Log: o.Log, Note: o.Note})
 	}
 	return nil, hint.Wrap(fmt.Errorf("unknown evaluator %.60q", spec), "there are onnx, table:FILE and exec:CMD")
 }

@@ -20,6 +20,8 @@ type Band struct {
 	Whole int
 	// Start is an architecture of the band: walks begin there when draws fail.
 	Start space.Arch
+	// Stopped, where set, says that nothing is wanted any more: drawing ends, finding nothing.
+	Stopped func() bool
 
 	listed bool
 	all    []space.Arch // of a space that lists its architectures; nil for others
@@ -33,6 +35,8 @@ type lister interface{ Rows() []string }
 
 // Inside says whether an architecture is in the band.
 func (b *Band) Inside(a space.Arch) bool { return b.Excess(a) == 0 }
+
+func (b *Band) stopped() bool { return b.Stopped != nil && b.Stopped() }
 
 // All lists the band of a space that is on file; ok is false for others.
 func (b *Band) All() ([]space.Arch, bool) {
@@ -70,6 +74,9 @@ func (b *Band) Draw(rng *rand.Rand) (space.Arch, bool) {
 	}
 	var a space.Arch
 	for range drawTries {
+		if b.stopped() {
+			return space.Arch{}, false
+		}
 		a = b.any(rng)
 		if b.Inside(a) {
 			return a, true
@@ -165,6 +172,9 @@ const nearTries = 60
 func (b *Band) Near(rng *rand.Rand, a space.Arch, changes int) (space.Arch, bool) {
 	key := a.Key()
 	for range nearTries {
+		if b.stopped() {
+			break
+		}
 		y := a
 		for range changes {
 			l := rng.IntN(len(a.Layers))

@@ -181,6 +181,31 @@ func TestSmallBands(t *testing.T) {
 	}
 }
 
+// TestProposalsEndWhenStopped: an explorer that is no longer wanted looks at no more networks
+// than a try of each walk.
+func TestProposalsEndWhenStopped(t *testing.T) {
+	m, sigma := openMobile(t), 0.1
+	for _, method := range []explore.Method{explore.Random, explore.Evolution, explore.GP} {
+		band, stopped, asked := m.band(), false, 0
+		excess := band.Excess
+		band.Excess = func(a space.Arch) float64 { asked++; return excess(a) }
+		band.Stopped = func() bool { return stopped }
+		e := explore.New(&explore.Plan{Method: method, Evaluations: 100}, band, &sigma, 1)
+		for range 12 {
+			for _, a := range e.Propose(4) {
+				e.Tell([]explore.Evaluation{{Arch: a, Utility: m.utility(a)}})
+			}
+		}
+		before := asked
+		e.Propose(4)
+		wanted := asked - before
+		stopped, before = true, asked
+		if e.Propose(4); asked-before > wanted/2 || asked-before > 200 {
+			t.Errorf("%s: %d networks were looked at, %d when nothing was stopped", method, asked-before, wanted)
+		}
+	}
+}
+
 func TestExplorersAreParsed(t *testing.T) {
 	for _, text := range []string{"gp:30", "random:1", "evolution:200", "none", "gp:auto"} {
 		p, err := explore.Parse(text)

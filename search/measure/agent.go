@@ -336,7 +336,7 @@ func (a *Agent) copyModules(plan *benchmarks.Plan) error {
 		}
 		for i, form := range f.Forms() {
 			to := filepath.Join(a.Dir, filepath.FromSlash(form.File))
-			if sum, err := filehash.SHA256(to); err == nil && sum == form.SHA256 {
+			if sum, err := filehash.SHA256(context.Background(), to); err == nil && sum == form.SHA256 {
 				continue
 			}
 			data, err := os.ReadFile(from[0].Forms()[i].File)
@@ -353,7 +353,7 @@ func (a *Agent) copyModules(plan *benchmarks.Plan) error {
 
 // sealed notes in measurements the hash of the file they were read from.
 func sealed(ms []search.Measurement, records string) error {
-	sum, err := filehash.SHA256(records)
+	sum, err := filehash.SHA256(context.Background(), records)
 	if errors.Is(err, os.ErrNotExist) { // an agent that wrote none
 		return nil
 	}

@@ -56,7 +56,7 @@ func openInHarness(args []string) (answer, error) {
 	if len(args) != 1 || measuring == nil {
 		return nil, errors.New("want a model file, and a child to open it")
 	}
-	sum, err := filehash.SHA256(args[0])
+	sum, err := filehash.SHA256(context.Background(), args[0])
 	if err != nil {
 		return nil, err
 	}
