@@ -85,7 +85,7 @@ func openProgram(t *testing.T, kind string, o ExecOptions) *Exec {
 		t.Fatal(err)
 	}
 	o.Command = "ISOCOST_TEST_EVALUATOR=" + kind + " exec " + self
-	e, err := NewExec(o)
+	e, err := NewExec(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
