@@ -44,4 +44,6 @@ CC_ANDROID=$work/clang DIST=$work/dist scripts/build-agent.sh android-arm64 ||
 	fail "the build for Android failed, see above" \
 		"an undefined symbol: see whether API 24 has it, as scripts/android-link/symbols.txt says"
 go run ./cmd/agent bundle --verify "$work/dist/agent-android-arm64" >/dev/null
+echo "link-android: bytes of its files:"
+(cd "$work/dist/agent-android-arm64" && find . -type f -printf '%s %P\n')
 echo "link-android: the agent links against Android 7's functions; its bundle is whole (and thrown away: see the script)"

@@ -14,7 +14,7 @@ from sides import in_turn
 
 TITLE = "Weight"
 TEXT = """A cold start is `--version` as a process, beside a Python process that imports onnxruntime. The bundle is what
-`scripts/build-agent.sh` packs for a device. A campaign of MobileNetV2's kernels runs on this machine's ONNX Runtime; the parent keeps the journal and
+`scripts/build-agent.sh` packs for a device; where there is no NDK, Android's is the one that `make link-android` links and throws away. A campaign of MobileNetV2's kernels runs on this machine's ONNX Runtime; the parent keeps the journal and
 decides, its child holds the models and the runtime. --memory keeps what is reckoned for the models that are open at once to what a board has to
 spare; the child's peak is not below it: what opening, checking and closing models leaves behind is in it, too. The last campaign runs in
 a control group of 1 GB without swap, which the kernel keeps it to. What a campaign costs in energy is not known here: this machine has no
@@ -38,16 +38,25 @@ def measure(bench):
 def bundles(bench):
     figures = []
     for platform in ("linux-amd64", "linux-arm64", "jetson", "android-arm64"):  # where there is a compiler for it
+        name = f"bundle for {platform}"
         try:
             bench.run("scripts/build-agent.sh", platform)
+            folder = bench.here.parent.parent / "dist" / f"agent-{platform}"
+            files = [(f.stat().st_size, f.name) for f in folder.rglob("*") if f.is_file() and not f.is_symlink()]
         except RuntimeError as e:
-            print(f"no bundle for {platform}: {e}", flush=True)
-            continue
-        folder = bench.here.parent.parent / "dist" / f"agent-{platform}"
-        files = sorted((f.stat().st_size, f.name) for f in folder.rglob("*") if f.is_file() and not f.is_symlink())
-        largest = ", ".join(f"{n} {bytes_text(s)}" for s, n in files[:-5:-1])
-        figures.append(amount(f"bundle for {platform}", [sum(s for s, _ in files)], "B", detail=largest))
+            if not platform.startswith("android"):
+                print(f"no bundle for {platform}: {e}", flush=True)
+                continue
+            name += ", linked without an NDK"
+            files = linked(bench.run("scripts/link-android.sh"))
+        largest = ", ".join(f"{n} {bytes_text(s)}" for s, n in sorted(files)[:-5:-1])
+        figures.append(amount(name, [sum(s for s, _ in files)], "B", detail=largest))
     return figures
+
+
+def linked(talk):
+    """The files of the bundle that scripts/link-android.sh made, by what it says of them."""
+    return [(int(size), pathlib.PurePath(name).name) for size, name in re.findall(r"^(\d+) (\S+)$", talk, re.MULTILINE)]
 
 
 def campaign(bench):
