@@ -73,8 +73,16 @@ search-study: build ## the search's claims and goals on published benchmarks →
 	scripts/studies/search-goals.sh
 
 .PHONY: studies
-studies: build ## the comparisons of studies/*.yaml, going on where they were → docs/results/study-*.md (needs ../shared/data; an hour of one core)
-	scripts/studies/study.sh $(patsubst studies/%.yaml,%,$(wildcard studies/*.yaml))
+studies: build ## the comparisons on a published benchmark, going on where they were → docs/results/study-*.md (needs ../shared/data; an hour of one core)
+	scripts/studies/study.sh $(patsubst studies/%.yaml,%,$(wildcard studies/nas-bench-macro*.yaml))
+
+.PHONY: training-lengths
+training-lengths: setup build ## trainings of three lengths on two data sets, as judges of networks of equal cost → docs/results/training-lengths.md (10 minutes of one core, as many as 30 beside others; wants torch)
+	scripts/studies/trainings.sh training-lengths
+
+.PHONY: digits-hybrid
+digits-hybrid: setup build ## convolution and attention, by training-free utilities and trained → docs/results/digits-hybrid.md (10 minutes; wants torch)
+	scripts/studies/trainings.sh digits-hybrid
 
 .PHONY: two-targets
 two-targets: setup-test build ## two targets' tables, one search on both, a transfer → docs/results/two-targets.md (4 minutes)

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# trainings.sh training-lengths|digits-hybrid: a study whose networks are trained, of studies/NAME.yaml →
+# docs/results/NAME.md. Run again, it goes on where it was: table, searches, every training. Stop other
+# programs while it measures: the table (70 s) and the finals (20 s).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+name=${1:?usage: trainings.sh training-lengths|digits-hybrid}
+case $name in
+training-lengths) space=digits program=training_lengths.py ;;
+digits-hybrid) space=digits-hybrid program=digits_hybrid.py ;;
+*)
+	echo "trainings.sh: no study $name" >&2
+	exit 2
+	;;
+esac
+python=$(scripts/setup-python.sh torch)
+PATH=$(dirname "$python"):$PATH # the study's evaluator is python3's
+dir=studies/$name.run
+mkdir -p "$dir"
+
+if [ ! -e "$dir/device.lut.json" ]; then
+	bin/agent plan --space "examples/$space/space.yaml" --calibrate 16 --audit 60 --seed 1 -o "$dir/plan.jsonl"
+	# 3 says that some cases failed, as the agent prints: int8 that is too far from fp32, and what a shared machine shook.
+	bin/agent bench --plan "$dir/plan.jsonl" --backend ort --provider cpu --threads 1 \
+		--protocol examples/mobile-cnn/protocol.yaml --max-time 70s -o "$dir/rec.jsonl" || [ $? = 3 ]
+	bin/costgen compile "$dir/rec.jsonl" --accept noisy,drift -o "$dir/device.lut.json"
+fi
+bin/isosearch study --config "studies/$name.yaml" --workers 2 --measure-arg=--max-time=20s -o "$dir/study" >/dev/null
+python3 "scripts/studies/$program" train "$dir"
+{
+	python3 "scripts/studies/$program" page "$dir"
+	echo
+	echo "### The table of costs"
+	echo
+	echo '```text'
+	bin/costgen inspect "$dir/device.lut.json" | grep -E '^audit on|^  (plain sum|calibrated|noise floor|eta|rank in band|feasibility.*±5 %)'
+	echo '```'
+} >"$dir/page.md"
+scripts/studies/results.sh "$name" "make $name" <"$dir/page.md"
