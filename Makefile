@@ -51,9 +51,9 @@ accuracy-tflite: setup build ## the same for .tflite networks on LiteRT (12 minu
 	RUNTIME=litert scripts/studies/accuracy-models.sh
 
 .PHONY: differential
-differential: setup ## what the reader makes of 20,000 random graphs against ONNX Runtime: folds, shapes, fusions → docs/results/differential.md (10 minutes; ISOCOST_SEED=…; DIFFERENTIAL=…: as many, no page)
+differential: setup ## what the reader makes of 20,000 random graphs of each kind against ONNX Runtime: folds, shapes, fusions, quantised, packed → docs/results/differential.md (20 minutes; ISOCOST_SEED=…; DIFFERENTIAL=…: as many, no page)
 	rm -f .study.md
-	ISOCOST_STUDY="$$PWD/.study.md" ISOCOST_REQUIRE_NATIVE=onnxruntime ISOCOST_DIFFERENTIAL=$(or $(DIFFERENTIAL),20000) $(GO) test -count=1 -timeout 40m -v -run AgreeWithRuntime ./agent/ort
+	ISOCOST_STUDY="$$PWD/.study.md" ISOCOST_REQUIRE_NATIVE=onnxruntime ISOCOST_DIFFERENTIAL=$(or $(DIFFERENTIAL),20000) $(GO) test -count=1 -timeout 90m -v -run AgreeWithRuntime ./agent/ort
 	@if [ -z "$(DIFFERENTIAL)" ]; then scripts/studies/results.sh differential 'make differential' < .study.md; fi; rm -f .study.md
 
 .PHONY: torture

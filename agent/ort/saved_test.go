@@ -18,7 +18,8 @@ func TestSavedGraphIsReadAsItRuns(t *testing.T) {
 	b, on := backend(t), thisMachine(t)
 	models := [][]byte{convModel(1), quantModel(true), dynamicModel()}
 	for seed := range uint64(60) {
-		w := newFusions(t, seed, 5, []int{1, 16, 8, 8})
+		w := newLayers(seed, 5, []int{1, 16, 8, 8})
+		w.grow(t, seed, w.layer)
 		models = append(models, onnx.Encode(w.model(w.ends()...)))
 	}
 	read := 0

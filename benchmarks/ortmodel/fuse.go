@@ -19,6 +19,26 @@ func (g *Fused) fuse() {
 		g.compose()
 		return
 	}
+	// Layer norms first: a root mean square norm is a part of them.
+	for _, first := range []bool{true, false} {
+		for _, n := range g.Nodes {
+			g.applyRules(n, first)
+		}
+	}
+	g.mergeCuts()
+	g.mergeIntoMatMul()
+	blocked := g.scales()
+	for _, n := range g.Nodes {
+		if !n.Gone {
+			g.fuseActivation(n, blocked)
+			g.skipNorm(n)
+			g.biasGelu(n)
+		}
+	}
+}
+
+// simplify applies the rules that the runtime applies before it looks for quantised operators.
+func (g *Fused) simplify() {
 	g.unused()
 	for _, n := range g.Nodes {
 		if !n.Gone {
@@ -28,19 +48,6 @@ func (g *Fused) fuse() {
 	for _, n := range g.Nodes {
 		g.reluClip(n)
 	}
-	// Layer norms first: a root mean square norm is a part of them.
-	for _, first := range []bool{true, false} {
-		for _, n := range g.Nodes {
-			g.applyRules(n, first)
-		}
-	}
-	g.mergeCuts()
-	for _, n := range g.Nodes {
-		if !n.Gone && n.Op == "Add" {
-			g.productBias(n)
-		}
-	}
-	g.mergeIntoMatMul()
 	for _, n := range g.Nodes {
 		if !n.Gone && n.Op == "Pad" {
 			g.mergePad(n)
@@ -57,12 +64,9 @@ func (g *Fused) fuse() {
 			g.layerScale(n)
 		}
 	}
-	blocked := g.scales()
 	for _, n := range g.Nodes {
-		if !n.Gone {
-			g.fuseActivation(n, blocked)
-			g.skipNorm(n)
-			g.biasGelu(n)
+		if !n.Gone && n.Op == "Add" {
+			g.productBias(n)
 		}
 	}
 }
@@ -166,9 +170,13 @@ func (g *Fused) unused() {
 	}
 }
 
-// noop removes a node that adds or subtracts 0, multiplies or divides by 1 (ONNX
+// noop removes an Identity (EliminateIdentity) and a node that adds or subtracts 0, multiplies or divides by 1 (ONNX
 // Runtime's NoopElimination): Python's sum() leaves 0 + x.
 func (g *Fused) noop(n *graph.Node) {
+	if n.Op == "Identity" && len(n.In) == 1 && len(n.Out) == 1 && n.Out[0] != nil && !n.Out[0].Output && n.In[0] != nil && !n.In[0].Constant {
+		g.bypass(n, n.In[0])
+		return
+	}
 	neutral, ok := map[string]float64{"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}[n.Op]
 	if !ok || len(n.In) != 2 || g.How(n).Int8 || len(n.Out) == 0 || n.Out[0] == nil || n.Out[0].Output {
 		return
@@ -180,15 +188,24 @@ func (g *Fused) noop(n *graph.Node) {
 	if x == nil || x.From == nil { // what a node with two inputs gives is passed on from a node alone (graph_utils::CanRemoveNode)
 		return
 	}
-	if c == nil || x.Constant || !c.Constant || !c.HasData || len(c.Data) != 1 || c.Data[0] != neutral || !x.Known || !n.Out[0].Known || !slices.Equal(x.Shape, n.Out[0].Shape) {
+	if c == nil || x.Constant || !isInitializer(c) || !c.HasData || len(c.Data) != 1 || c.Data[0] != neutral || !x.Known || !n.Out[0].Known || !slices.Equal(x.Shape, n.Out[0].Shape) {
 		return
 	}
+	g.bypass(n, x)
+}
+
+// bypass gives the users of n's result the tensor x.
+func (g *Fused) bypass(n *graph.Node, x *graph.Value) {
 	n.Gone, g.free[n] = true, network.FreeNoop
 	graph.Unlink(x, n)
+	for _, e := range g.uses(n.Out[0]) {
+		e.to.In[e.i] = x
+		x.To = append(x.To, e.to)
+	}
 	for _, user := range n.Out[0].To {
-		for i, v := range user.In {
+		for i, v := range user.Takes {
 			if v == n.Out[0] {
-				user.In[i] = x
+				user.Takes[i] = x
 				x.To = append(x.To, user)
 			}
 		}
@@ -234,7 +251,7 @@ func (g *Fused) applyRules(root *graph.Node, layerNorms bool) {
 		if x == nil {
 			x = m.Vars["d"]
 		}
-		if x == nil || !x.Known || r.notOfProduct && (g.multiplied(x) || fusedLate(x) && scalesNext(root)) {
+		if x == nil || !x.Known || r.notOfProduct && (g.multiplied(x) || fusedLate(x) && g.scalesNext(root)) {
 			continue
 		}
 		m.Replace(root, x, r.op)
@@ -249,7 +266,10 @@ func (g *Fused) multiplied(x *graph.Value) bool {
 	if n == nil || n.Gone {
 		return false
 	}
-	return n.Op == "Mul" && g.scaledConv(n) == nil && !scalesProduct(n) || endsInProduct(activationOf(n))
+	if act := activationOf(n); g.Opset >= 20 && act != "" { // ONNX has a Gelu, which is fused before functions are taken apart and others fused
+		return isFusedLate(act) || endsInProduct(act) && n.Op != "HardSwish"
+	}
+	return n.Op == "Mul" && g.scaledConv(n) == nil && !g.scalesProduct(n) || endsInProduct(activationOf(n))
 }
 
 // fusedLate reports what becomes one kernel only after the runtime has looked at its users a first
@@ -260,16 +280,16 @@ func fusedLate(x *graph.Value) bool {
 
 // scalesNext reports a product whose number a product of matrices behind it takes in, one that
 // becomes no Gemm with an addition.
-func scalesNext(n *graph.Node) bool {
+func (g *Fused) scalesNext(n *graph.Node) bool {
 	return slices.ContainsFunc(n.Out[0].To, func(user *graph.Node) bool {
-		return user.Op == "MatMul" && !(graph.Only(user.Out[0]) && user.Out[0].To[0].Op == "Add")
+		return user.Op == "MatMul" && !g.How(user).Added && !(graph.Only(user.Out[0]) && user.Out[0].To[0].Op == "Add")
 	})
 }
 
 // scalesProduct reports a product with one number that goes into a product of matrices before it.
-func scalesProduct(n *graph.Node) bool {
+func (g *Fused) scalesProduct(n *graph.Node) bool {
 	for i, x := range n.In {
-		if c := n.In[len(n.In)-1-i]; graph.Only(x) && x.From != nil && x.From.Op == "MatMul" && c != nil && c.Constant && graph.Elements(c.Shape) == 1 {
+		if c := n.In[len(n.In)-1-i]; graph.Only(x) && x.From != nil && x.From.Op == "MatMul" && !g.How(x.From).Added && c != nil && c.Constant && graph.Elements(c.Shape) == 1 {
 			return true
 		}
 	}
@@ -299,7 +319,7 @@ func (g *Fused) scales() map[*graph.Value]bool {
 		on := false
 		switch o := operators[n.Op]; {
 		case n.Op == "Conv":
-			on = g.convInBlocks(n)
+			on = !g.How(n).Dynamic && g.convInBlocks(n)
 		case n.Op == "BatchNormalization":
 			if on = len(n.In) == 5 && blocked[n.In[0]] && !slices.ContainsFunc(n.In[1:], func(v *graph.Value) bool { return v == nil || !v.Constant }); on {
 				n.Op = scaleConv
@@ -385,7 +405,7 @@ func (g *Fused) foldBatchNorm(n *graph.Node) {
 			return
 		}
 	}
-	if c := x.From; (c.Op == "Conv" || c.Op == "ConvTranspose") && !g.How(c).Int8 && g.How(c).Act == "" && c.Input(1) != nil && c.Input(1).Constant {
+	if c := x.From; (c.Op == "Conv" || c.Op == "ConvTranspose") && !g.How(c).Int8 && !g.How(c).Dynamic && g.How(c).Act == "" && c.Input(1) != nil && isInitializer(c.In[1]) {
 		graph.Absorb(c, n)
 	}
 }
@@ -402,12 +422,19 @@ func (g *Fused) productBias(n *graph.Node) {
 			continue
 		}
 		p := x.From
-		if (p.Op == "MatMul" || p.Op == "com.microsoft:MatMulNBits") && IsMatrix(p) && !g.How(p).Added && g.How(p).Act == "" && !g.How(p).Int8 {
-			g.How(p).Added = true
-			graph.Absorb(p, n)
+		if (p.Op == "MatMul" || p.Op == "com.microsoft:MatMulNBits") && IsMatrix(p) && !g.How(p).Added && g.How(p).Act == "" && !g.How(p).Int8 && (!g.How(p).Dynamic || isInitializer(c)) {
+			g.addTo(p, n, c)
 			return
 		}
 	}
+}
+
+// addTo makes of the product p and the addition n of c a product with a bias.
+func (g *Fused) addTo(p, n *graph.Node, c *graph.Value) {
+	g.How(p).Added = true
+	graph.Absorb(p, n)
+	p.In = append(slices.Clone(p.In), c)
+	c.To = append(c.To, p)
 }
 
 // added reports that n adds the constant c to the computed tensor x, which nothing else uses.
@@ -441,8 +468,7 @@ func (g *Fused) matrixBias(n *graph.Node) bool {
 			continue
 		}
 		if p := x.From; p.Op == "MatMul" && p.In[0].Rank() == 2 && p.In[1].Rank() == 2 && !g.How(p).Int8 && !g.How(p).Dynamic && !g.How(p).Added && g.How(p).Act == "" {
-			g.How(p).Added = true
-			graph.Absorb(p, n)
+			g.addTo(p, n, c)
 			return true
 		}
 	}
@@ -465,7 +491,7 @@ func (g *Fused) scaledConv(n *graph.Node) *graph.Node {
 	}
 	for i, x := range n.In {
 		c := n.In[1-i]
-		if x == nil || c == nil || !c.Constant || x.Constant || !graph.Only(x) || x.From == nil || !g.foldable(x.From) || !x.Known || len(x.Shape) != 4 {
+		if x == nil || c == nil || !c.Constant || x.Constant || !graph.Only(x) || x.From == nil || !g.foldable(x.From) || g.How(x.From).Dynamic || !x.Known || len(x.Shape) != 4 {
 			continue
 		}
 		if len(c.Shape) == 0 || graph.Elements(c.Shape) == x.Shape[1] && channelVector(c.Shape) {
@@ -477,7 +503,7 @@ func (g *Fused) scaledConv(n *graph.Node) *graph.Node {
 
 // foldable reports a float convolution of constants that no activation follows yet.
 func (g *Fused) foldable(n *graph.Node) bool {
-	return n.Op == "Conv" && !n.Gone && !g.How(n).Int8 && g.How(n).Act == "" && n.Input(1) != nil && n.In[1].Constant && (n.Input(2) == nil || n.In[2].Constant)
+	return n.Op == "Conv" && !n.Gone && !g.How(n).Int8 && g.How(n).Act == "" && n.Input(1) != nil && isInitializer(n.In[1]) && (n.Input(2) == nil || isInitializer(n.In[2]))
 }
 
 func lastVector(c *graph.Value, dim int) bool {
@@ -521,6 +547,9 @@ func (g *Fused) fuseActivation(n *graph.Node, blocked map[*graph.Value]bool) {
 	p := x.From
 	if g.How(p).Act != "" || g.How(p).Int8 != g.How(n).Int8 || p.Out[0] != x || runtimeAct(p) != "" {
 		return
+	}
+	if _, lacks := g.precision(p); lacks != "" && p.Op != "Gemm" && !g.How(p).Added {
+		return // it has no key, the activation may have one; only a Gemm the runtime fuses with it
 	}
 	if IsConv(p.Op) && p.Op != scaleConv && p.Input(3) != nil && !g.How(p).Int8 {
 		return // its result is the sum, behind which no rule looks for another activation

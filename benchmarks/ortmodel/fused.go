@@ -14,7 +14,7 @@ type Fused struct {
 	*graph.Graph
 	runs     map[*graph.Node]*How
 	free     map[*graph.Node]string   // nodes that cost nothing, and why
-	scale    map[*graph.Value]float64 // of a tensor that QuantizeLinear makes, when it is one constant
+	scale    map[*graph.Value]float64 // of a quantised tensor around an operator, when it is one constant
 	Lowered  bool                     // the runtime wrote the graph
 	Target   Target
 	Warnings []string
@@ -26,6 +26,7 @@ type How struct {
 	Act     string // fused activation, the catalogue's name
 	Int8    bool   // runs quantised
 	Dynamic bool   // quantises its input itself
+	Narrow  bool   // a float product with a matrix of integers
 	Skip    bool   // a layer normalisation that adds a shortcut first
 	Added   bool   // a product whose bias was an addition behind it
 }
@@ -63,7 +64,7 @@ func (g *Fused) String() string {
 		for _, s := range []struct {
 			is   bool
 			name string
-		}{{h.Act != "", "then " + h.Act}, {h.Int8, "in int8"}, {h.Dynamic, "quantising its input"}, {h.Skip, "adding a shortcut first"}} {
+		}{{h.Act != "", "then " + h.Act}, {h.Int8, "in int8"}, {h.Dynamic, "quantising its input"}, {h.Narrow, "with weights of integers"}, {h.Skip, "adding a shortcut first"}} {
 			if s.is {
 				fmt.Fprintf(&b, ", %s", s.name)
 			}
@@ -98,11 +99,12 @@ func Fuse(g *graph.Graph, on Target, lowered bool) *Fused {
 		}
 	}
 	if !lowered {
+		f.ownDequantisations()
 		f.shareEqual()
 	}
-	f.readScales()
 	f.dynamic()
 	if !lowered {
+		f.simplify()
 		f.quantise()
 	}
 	f.fuse()

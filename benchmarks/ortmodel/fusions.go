@@ -49,7 +49,6 @@ var fusions = []fusion{
 	{name: "hard sigmoid of parts, by 1/6", pattern: "Mul(Clip(Add(x,3),0,6),0.1666667)", op: "@hsigmoid", composed: true},
 	{name: "layer norm, squared by Pow", pattern: "Add(Mul(Div(Sub(x,ReduceMean(x)),Sqrt(Add(ReduceMean(Pow(Sub(x,ReduceMean(x)),2)),e))),c),b)", op: "@layernorm"},
 	{name: "layer norm, squared by Mul", pattern: "Add(Mul(Div(Sub(x,ReduceMean(x)),Sqrt(Add(ReduceMean(Mul(Sub(x,ReduceMean(x)),Sub(x,ReduceMean(x)))),e))),c),b)", op: "@layernorm"},
-	{name: "layer norm, shared difference", pattern: "Add(Mul(Div(d,Sqrt(Add(ReduceMean(Pow(d,2)),e))),c),b)", op: "@layernormtail"},
 	{name: "rms norm", pattern: "Mul(Mul(x,Reciprocal(Sqrt(Add(ReduceMean(Pow(x,2)),e)))),c)", op: "@rmsnorm", composed: true},
 	{name: "rms norm, by division", pattern: "Mul(Div(x,Sqrt(Add(ReduceMean(Pow(x,2)),e))),c)", op: "@rmsnorm"},
 	{name: "rms norm, by 1/√", pattern: "Mul(Mul(x,Div(1,Sqrt(Add(ReduceMean(Pow(x,2)),e)))),c)", op: "@rmsnorm", composed: true},

@@ -51,14 +51,20 @@ const (
 	JoinedBlocks                 // along the channels, where each input fills whole blocks
 )
 
-// quantised says when an operator runs in 8 bits (the selectors of core/optimizer/
-// qdq_transformer/selectors_actions).
+// quantised says in which form an operator runs in 8 bits, that is which of the tensors around
+// it have to be converted (the selectors of core/optimizer/qdq_transformer/selectors_actions).
 type quantised int
 
 const (
-	never    quantised = iota
-	paired             // between DequantizeLinear and QuantizeLinear
-	weighted           // and without a QuantizeLinear after it, where its weights are 8 bits
+	never      quantised = iota
+	moved                // its input and results are on one grid, which it does not change
+	movedBytes           // likewise, of bytes only
+	unary                // its input and result are bytes of one type
+	every                // all its inputs and its result are
+	convolved            // likewise but for weights and bias
+	multiplied           // two bytes, whose product may stay float
+	layered              // likewise, with a bias
+	chosen               // the second and third input and its result are bytes of one type
 )
 
 // Lookup returns what the runtime does with an operator; the zero Operator for one with
@@ -80,7 +86,7 @@ func init() { // its entries look others up
 	conv, product := convolutions{"conv", "dwconv"}, products{"linear", "matmul"}
 	operators = map[string]Operator{
 		// Convolutions.
-		"Conv":               {key: conv.of(first), int8: paired},
+		"Conv":               {key: conv.of(first), int8: convolved},
 		"QLinearConv":        {key: conv.of(qlinear)},
 		"ConvTranspose":      {key: transposed("deconv")},
 		scaleConv:            {key: scaled("dwconv")},
@@ -91,9 +97,9 @@ func init() { // its entries look others up
 		ms + "NhwcFusedConv": {key: conv.of(last), shape: nhwcConv, InPlace: []int{3}},
 
 		// Pools.
-		"MaxPool":                       {key: pool("maxpool", false), int8: paired, Blocked: WholeBlocks},
-		"AveragePool":                   {key: pool("avgpool", false), int8: paired, Blocked: WholeBlocks},
-		"GlobalAveragePool":             {key: global("gap"), int8: paired, Blocked: GlobalBlocks},
+		"MaxPool":                       {key: pool("maxpool", false), int8: movedBytes, Blocked: WholeBlocks},
+		"AveragePool":                   {key: pool("avgpool", false), int8: unary, Blocked: WholeBlocks},
+		"GlobalAveragePool":             {key: global("gap"), int8: unary, Blocked: GlobalBlocks},
 		"GlobalMaxPool":                 {Blocked: GlobalBlocks, planned: true},
 		nchwc + "MaxPool":               {key: pool("maxpool", false), shape: nchwcPool},
 		nchwc + "AveragePool":           {key: pool("avgpool", false), shape: nchwcPool},
@@ -106,29 +112,28 @@ func init() { // its entries look others up
 		// Reductions.
 		"ReduceMean":      {key: reduction("reduce", "gap"), byValue: true},
 		"ReduceSum":       {key: reduction("reduce", "gap"), byValue: true},
-		"ReduceMax":       {key: reduction("reduce", "gap"), byValue: true},
+		"ReduceMax":       {key: reduction("reduce", "gap"), int8: movedBytes, byValue: true},
 		"ReduceL2":        {key: reduction("reduce", "gap"), byValue: true},
-		"ReduceMin":       {key: reduction("reduce", "gap"), byValue: true},
+		"ReduceMin":       {key: reduction("reduce", "gap"), int8: movedBytes, byValue: true},
 		"ReduceProd":      {key: reduction("reduce", "gap"), byValue: true},
 		"ReduceL1":        {key: reduction("reduce", "gap"), byValue: true},
 		"ReduceSumSquare": {key: reduction("reduce", "gap"), byValue: true},
 
 		// Products of matrices.
-		"Gemm":                       {key: product.gemm, int8: weighted},
-		"MatMul":                     {key: product.matmul, int8: weighted},
+		"Gemm":                       {key: product.gemm, int8: layered},
+		"MatMul":                     {key: product.matmul, int8: multiplied},
 		"QLinearMatMul":              {key: product.qmatmul},
 		ms + "FusedGemm":             {key: product.gemm, shape: graph.GemmShape},
 		ms + "QGemm":                 {key: product.qgemm, shape: qgemm},
 		ms + "FusedMatMul":           {key: product.matmul, shape: graph.MatMulShape(0, 1, 0)},
 		ms + "DynamicQuantizeMatMul": {key: product.dynamic, shape: graph.MatMulShape(0, 1, onnx.Float)},
 		ms + "MatMulNBits":           {key: product.nbits, shape: nbitsShape},
-		ms + "MatMulIntegerToFloat":  {shape: graph.MatMulShape(0, 1, onnx.Float)},
+		ms + "MatMulIntegerToFloat":  {key: product.matmul, shape: graph.MatMulShape(0, 1, onnx.Float)},
 
 		// Normalisations and softmax.
-		"Softmax":                               {key: normalised("softmax"), int8: paired, InPlace: []int{0}},
+		"Softmax":                               {key: normalised("softmax"), int8: unary, InPlace: []int{0}},
 		"LayerNormalization":                    {key: rowwise("layernorm")},
 		"@layernorm":                            {key: rowwise("layernorm")},
-		"@layernormtail":                        {key: rowwise("layernorm")},
 		"RMSNormalization":                      {key: rowwise("rmsnorm")},
 		"SimplifiedLayerNormalization":          {key: rowwise("rmsnorm"), shape: graph.Same},
 		"@rmsnorm":                              {key: rowwise("rmsnorm")},
@@ -149,25 +154,26 @@ func init() { // its entries look others up
 		ms + "DequantizeLinear": {key: conversion("dequantize"), shape: graph.DequantizeShape, fold: graph.FoldDequantize},
 
 		// Views.
-		"Reshape":   {View: true, int8: paired, byValue: true},
-		"Flatten":   {View: true, int8: paired, byValue: true},
-		"Squeeze":   {View: true, int8: paired, byValue: true},
-		"Unsqueeze": {View: true, int8: paired, byValue: true},
-		"Identity":  {View: true, int8: paired},
+		"Reshape":   {View: true, int8: moved, byValue: true},
+		"Flatten":   {View: true, int8: moved, byValue: true},
+		"Squeeze":   {View: true, int8: moved, byValue: true},
+		"Unsqueeze": {View: true, int8: moved, byValue: true},
+		"Identity":  {View: true},
 		"Dropout":   {View: true},
 
 		// What only moves numbers.
-		"Concat":             {key: joined("concat"), int8: paired, Blocked: JoinedBlocks},
-		"Split":              {key: divided("split"), int8: paired},
-		"Slice":              {key: copies("slice"), int8: paired, byValue: true},
-		"Gather":             {key: gathered("gather"), int8: paired},
+		"Concat":             {key: joined("concat"), int8: every, Blocked: JoinedBlocks},
+		"Split":              {key: divided("split"), int8: moved},
+		"Slice":              {key: copies("slice"), int8: moved, byValue: true},
+		"Gather":             {key: gathered("gather"), int8: moved},
+		"GatherElements":     {int8: moved},
 		"Pad":                {key: pads("pad"), byValue: true},
-		"Expand":             {key: copies("expand"), int8: paired, byValue: true},
-		"Tile":               {key: copies("expand"), int8: paired, byValue: true},
+		"Expand":             {key: copies("expand"), int8: moved, byValue: true},
+		"Tile":               {key: copies("expand"), int8: moved, byValue: true},
 		"DepthToSpace":       {key: blocks("depthtospace")},
 		"SpaceToDepth":       {key: blocks("spacetodepth")},
-		"Transpose":          {key: permuted("transpose"), int8: paired},
-		"Resize":             {key: resized("resize"), int8: paired, byValue: true},
+		"Transpose":          {key: permuted("transpose"), int8: moved},
+		"Resize":             {key: resized("resize"), int8: movedBytes, byValue: true},
 		"Upsample":           {key: resized("resize"), byValue: true},
 		nchwc + "Upsample":   {key: resized("resize"), shape: nchwcUpsample},
 		ms + "QLinearConcat": {key: joined("concat"), shape: qlinearConcat, fold: foldQLinearConcat},
@@ -175,13 +181,13 @@ func init() { // its entries look others up
 		// Element-wise: keys by the names in names.go, unless said here.
 		"Pow":                   {key: power("pow")},
 		"PRelu":                 {key: slope("prelu")},
-		"Add":                   {int8: paired, Blocked: EqualBlocks},
-		"Mul":                   {int8: paired, Blocked: EqualBlocks},
-		"Sigmoid":               {int8: paired, InPlace: []int{0}, Blocked: InBlocks},
-		"LeakyRelu":             {int8: paired, InPlace: []int{0}},
-		"Where":                 {int8: paired},
-		"Relu":                  {int8: paired, InPlace: []int{0}, Blocked: InBlocks},
-		"Clip":                  {key: bounded("clip"), int8: paired, InPlace: []int{0}, Blocked: InBlocks, planned: true},
+		"Add":                   {int8: every, Blocked: EqualBlocks},
+		"Mul":                   {int8: every, Blocked: EqualBlocks},
+		"Sigmoid":               {int8: unary, InPlace: []int{0}, Blocked: InBlocks},
+		"LeakyRelu":             {int8: unary, InPlace: []int{0}},
+		"Where":                 {int8: chosen},
+		"Relu":                  {InPlace: []int{0}, Blocked: InBlocks},
+		"Clip":                  {key: bounded("clip"), InPlace: []int{0}, Blocked: InBlocks, planned: true},
 		"Tanh":                  {InPlace: []int{0}, Blocked: InBlocks},
 		"Elu":                   {InPlace: []int{0}},
 		"Selu":                  {InPlace: []int{0}},

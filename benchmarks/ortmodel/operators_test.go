@@ -86,9 +86,9 @@ func TestTargetOfATable(t *testing.T) {
 	}{
 		{"amd64", "", Target{}},
 		{"amd64", "nchwc=8", Target{Channels: 8}},
-		{"arm64", "", Target{Channels: 1}},
-		{"arm64", "nchwc=4 nhwc=1", Target{Channels: 4, ChannelsLast: true}},
-		{"arm64", "nchwc=x onednn=on", Target{Channels: 1}},
+		{"arm64", "", Target{Channels: 1, Signed: true}},
+		{"arm64", "nchwc=4 nhwc=1", Target{Channels: 4, ChannelsLast: true, Signed: true}},
+		{"arm64", "nchwc=x onednn=on", Target{Channels: 1, Signed: true}},
 	} {
 		if got := On(lut.Device{Arch: c.arch}, lut.Runtime{Features: c.features}); got != c.want {
 			t.Errorf("%s with %q: %+v, want %+v", c.arch, c.features, got, c.want)

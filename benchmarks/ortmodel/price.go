@@ -24,6 +24,8 @@ func (l *Laid) Price() (net *network.Network, made map[*graph.Node]int) {
 	for _, at := range l.Places {
 		n := at.Node
 		switch {
+		case at.lacks != "" && len(n.Parts) == 0: // the runtime's own
+			net.Unpriced = append(net.Unpriced, network.Unpriced{Name: n.Name, Op: n.Op, Reason: at.lacks})
 		case at.lacks != "":
 			for _, part := range n.Parts {
 				kind, name, _ := strings.Cut(part, " ")

@@ -12,18 +12,21 @@ import (
 // precision returns the precision that a node computes in, by its quantisation or its first computed
 // input.
 func (g *Fused) precision(n *graph.Node) (lut.Precision, string) {
-	if g.How(n).Int8 || strings.Contains(n.Op, "QLinear") || strings.HasSuffix(n.Op, ":QGemm") {
+	if g.How(n).Int8 || strings.Contains(n.Op, "QLinear") || strings.HasSuffix(n.Op, ":QGemm") || n.Op == "com.microsoft:MatMulIntegerToFloat" {
 		return lut.INT8, ""
 	}
 	if g.How(n).Dynamic || n.Op == "com.microsoft:DynamicQuantizeMatMul" {
 		return lut.INT8Dyn, ""
 	}
-	if n.Op == "Conv" || n.Op == "ConvTranspose" || n.Op == "MatMul" || IsMatrix(n) {
+	if IsConv(n.Op) || n.Op == "ConvTranspose" || n.Op == "MatMul" || IsMatrix(n) {
 		for i, v := range n.In {
 			if i > 1 || v == nil || !v.Constant || !v.Dequantised {
 				continue
 			}
-			if n.Op[0] == 'C' && i == 1 && isBytes(v.Stored) && n.In[0] != nil && n.In[0].Type == onnx.Float {
+			if g.How(n).Narrow && isBytes(v.Stored) && n.In[0] != nil && n.In[0].Type == onnx.Float {
+				return lut.INT8W, ""
+			}
+			if !IsMatrix(n) && n.Op != "MatMul" && i == 1 && isBytes(v.Stored) && n.In[0] != nil && n.In[0].Type == onnx.Float {
 				return lut.INT8W, "" // the runtime widens its weights in every inference
 			}
 			return "", fmt.Sprintf("weights of %v that are dequantised for it alone", v.Stored)

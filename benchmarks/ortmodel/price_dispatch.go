@@ -90,7 +90,7 @@ func (p *pricer) node(n *graph.Node) (lut.Op, string) {
 
 // keepsLayout reports that a node's result has its channels where its inputs have them.
 func keepsLayout(n *graph.Node) bool {
-	return benchmarks.ONNXPair(n.Op) != "" || activationOf(n) != "" || n.Op == "Clip" || n.Op == "Pad" || strings.HasSuffix(n.Op, "Concat") || strings.HasSuffix(n.Op, "uantizeLinear")
+	return benchmarks.ONNXPair(n.Op) != "" || activationOf(n) != "" || n.Op == "Clip" || n.Op == "Pad" || n.Op == "Softmax" || strings.HasSuffix(n.Op, "Concat") || strings.HasSuffix(n.Op, "uantizeLinear")
 }
 
 // ruled says whether the shapes of an operator's outputs follow by a rule.

@@ -21,6 +21,9 @@ func normalised(kind string) rule {
 		if !ok || graph.Elements(s) < 1 {
 			return lut.Op{}, "its axis is not one of its input"
 		}
+		if p.inner[n.In[0]] && p.isMap(s) {
+			s, a = Last(s), []int{0, 3, 1, 2}[a]
+		}
 		inner := graph.Elements(s[a+1:])
 		if p.g.Opset < 13 && n.Op == "Softmax" { // over all dimensions from the axis on
 			inner = 1

@@ -19,6 +19,10 @@ type Target struct {
 	// last (core/optimizer/nhwc_transformer.cc, with KleidiAI on a processor with SME) and
 	// changes layouts around them. No rule here says which.
 	ChannelsLast bool
+	// Signed says that the library convolves and multiplies signed bytes as such (its
+	// QDQIsInt8Allowed: on ARM). Elsewhere it makes them unsigned where it can, and computes
+	// in floats where it cannot.
+	Signed bool
 }
 
 // Feature and LastFeature name Channels and ChannelsLast in a runtime's features: "nchwc=8",
@@ -44,7 +48,7 @@ func On(d lut.Device, r lut.Runtime) Target {
 			t.ChannelsLast = true
 		}
 	}
-	if t.Channels == 0 && strings.HasPrefix(d.Arch, "arm") {
+	if t.Signed = strings.HasPrefix(d.Arch, "arm"); t.Signed && t.Channels == 0 {
 		t.Channels = 1
 	}
 	return t

@@ -114,6 +114,7 @@ type Graph struct {
 	Outputs []*Value
 	Dims    map[string]int // values given to symbolic dimensions
 
+	model    *onnx.Model // the file
 	opt      Options
 	followed int // elements of constants followed so far
 }

@@ -12,8 +12,16 @@ import (
 // follows constants – what depends on initializers alone is computed when the
 // model is loaded, and the small results are evaluated, since later shapes depend
 // on them. Nodes computed so are Gone. extra knows operators that the format does not
-// have; nil when there are none. It fails where a shape is too large to be one.
+// have; nil when there are none. An If whose condition is known becomes the branch that is
+// taken. It fails where a shape is too large to be one.
 func (g *Graph) Infer(extra func(op string) (Rule, Fold)) error {
+	if err := g.infer(extra); err != nil {
+		return err
+	}
+	return g.decide(extra)
+}
+
+func (g *Graph) infer(extra func(op string) (Rule, Fold)) error {
 	for _, n := range g.Nodes {
 		constant := len(n.In) > 0 || n.Op == "Constant"
 		for _, v := range n.In {

@@ -6,21 +6,33 @@ import (
 	"github.com/isocost/isocost/internal/onnx"
 )
 
-// Inline returns the nodes of the model's graph, calls of its own functions replaced by
-// their bodies, names made unique. Recursion is not allowed in ONNX and ends in an error
-// here.
+// Inline returns the nodes of the model's graph, calls of its own functions replaced by what
+// they consist of, in the bodies of an If, a Loop or a Scan as well, names made unique.
+// Recursion is not allowed in ONNX and ends in an error here.
 func Inline(m *onnx.Model) ([]*onnx.Node, error) {
 	type key struct{ domain, name, overload string }
 	funcs := map[key]*onnx.Function{}
 	for _, f := range m.Functions {
 		funcs[key{f.Domain, f.Name, f.Overload}] = f
 	}
-	var out []*onnx.Node
-	calls := 0
-	var expand func(nodes []*onnx.Node, rename func(string) string, attrs func(string) *onnx.Attr, depth int) error
-	expand = func(nodes []*onnx.Node, rename func(string) string, attrs func(string) *onnx.Attr, depth int) error {
-		if depth > 16 {
-			return fmt.Errorf("functions call each other deeper than 16: not a valid model")
+	made, calls := 0, 0
+	var expand func(nodes []*onnx.Node, rename func(string) string, attrs func(string) *onnx.Attr, depth int) ([]*onnx.Node, error)
+	// body is a body of a node, where functions may be called as well.
+	body := func(b *onnx.Graph, rename func(string) string, attrs func(string) *onnx.Attr, depth int) (*onnx.Graph, error) {
+		c := *b
+		c.Inputs, c.Outputs, c.Initializers = named(b.Inputs, rename), named(b.Outputs, rename), nil
+		for _, t := range b.Initializers {
+			u := *t
+			u.Name = rename(t.Name)
+			c.Initializers = append(c.Initializers, &u)
+		}
+		var err error
+		c.Nodes, err = expand(b.Nodes, rename, attrs, depth+1)
+		return &c, err
+	}
+	expand = func(nodes []*onnx.Node, rename func(string) string, attrs func(string) *onnx.Attr, depth int) (out []*onnx.Node, err error) {
+		if depth > maxNested {
+			return nil, fmt.Errorf("functions and bodies stand in each other deeper than %d: not a valid model", maxNested)
 		}
 		for _, n := range nodes {
 			c := &onnx.Node{Name: rename(n.Name), Op: n.Op, Domain: n.Domain, Overload: n.Overload}
@@ -31,9 +43,16 @@ func Inline(m *onnx.Model) ([]*onnx.Node, error) {
 				c.Outputs = append(c.Outputs, rename(s))
 			}
 			for _, a := range n.Attrs {
-				if a.Ref == "" {
+				switch given := attrs(a.Ref); {
+				case a.Ref == "" && a.G != nil:
+					b := *a
+					if b.G, err = body(a.G, rename, attrs, depth); err != nil {
+						return nil, err
+					}
+					c.Attrs = append(c.Attrs, &b)
+				case a.Ref == "":
 					c.Attrs = append(c.Attrs, a)
-				} else if given := attrs(a.Ref); given != nil {
+				case given != nil:
 					b := *given
 					b.Name, b.Ref = a.Name, ""
 					c.Attrs = append(c.Attrs, &b)
@@ -41,14 +60,14 @@ func Inline(m *onnx.Model) ([]*onnx.Node, error) {
 			}
 			f, ok := funcs[key{n.Domain, n.Op, n.Overload}]
 			if !ok {
-				if len(out) >= maxInline+len(m.Graph.Nodes) {
-					return fmt.Errorf("functions expand to over %d nodes", maxInline)
+				if made++; made > maxInline+maxNodes {
+					return nil, fmt.Errorf("functions expand to over %d nodes", maxInline)
 				}
 				out = append(out, c)
 				continue
 			}
 			if calls++; calls > maxInline {
-				return fmt.Errorf("over %d function calls", maxInline)
+				return nil, fmt.Errorf("over %d function calls", maxInline)
 			}
 			prefix := fmt.Sprintf("%s#%d/", n.Op, calls)
 			bound := map[string]string{"": ""}
@@ -63,7 +82,7 @@ func Inline(m *onnx.Model) ([]*onnx.Node, error) {
 					bound[p] = c.Outputs[i]
 				}
 			}
-			err := expand(f.Nodes, func(s string) string {
+			called, err := expand(f.Nodes, func(s string) string {
 				if t, ok := bound[s]; ok {
 					return t
 				}
@@ -80,11 +99,21 @@ func Inline(m *onnx.Model) ([]*onnx.Node, error) {
 				return nil
 			}, depth+1)
 			if err != nil {
-				return err
+				return nil, err
 			}
+			out = append(out, called...)
 		}
-		return nil
+		return out, nil
 	}
-	err := expand(m.Graph.Nodes, func(s string) string { return s }, func(string) *onnx.Attr { return nil }, 0)
-	return out, err
+	return expand(m.Graph.Nodes, func(s string) string { return s }, func(string) *onnx.Attr { return nil }, 0)
+}
+
+// named are values under other names.
+func named(values []*onnx.ValueInfo, rename func(string) string) (all []*onnx.ValueInfo) {
+	for _, v := range values {
+		c := *v
+		c.Name = rename(v.Name)
+		all = append(all, &c)
+	}
+	return all
 }
