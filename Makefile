@@ -66,7 +66,7 @@ memory: setup build ## peak memory predicted against what ONNX Runtime asks for,
 	scripts/studies/memory.sh
 
 .PHONY: search-study
-search-study: build ## the search's claims and goals on published benchmarks → docs/results/search.md, search-goals.md (needs ../shared/data; 15 minutes)
+search-study: build ## the search's claims and goals on published benchmarks → docs/results/search.md, search-goals.md (needs ../shared/data; 9 minutes of one core, going on where it was)
 	ISOCOST_STUDY="$$PWD/.study.md" $(GO) test ./search -run TestSearchStudy -count=1 -v
 	@test -f .study.md || { echo "no public data: see docs/results/search.md"; exit 1; }
 	scripts/studies/results.sh search 'make search-study' < .study.md && rm .study.md
