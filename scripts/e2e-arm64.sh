@@ -94,11 +94,12 @@ head:
   - {op: linear, out: 10}
 default: {choice: mb_k3_e4, width: 1, precision: fp32}
 SPACE
-# Few rounds: the numbers are not the point.
+# Few rounds, and no haste: the numbers are not the point, and a busy machine takes its time.
+printf 'format: isocost/protocol/v1\nestimator: min\nstop: {max_rounds: 6}\n' >"$work/protocol.yaml"
 "$bin/agent" plan --space "$work/space.yaml" --calibrate 6 --audit 4 --seed 1 -o "$work/plan.jsonl"
 bench() { # bench BACKEND NAME OUT: the plan on that runtime, there; its records here
 	local code=0
-	"$bin/agent" bench --plan "$work/plan.jsonl" --backend "$1" --estimator min --max-time "${E2E_TIME:-90s}" -o "$3" "${on[@]}" || code=$?
+	"$bin/agent" bench --plan "$work/plan.jsonl" --backend "$1" --protocol "$work/protocol.yaml" --max-time "${E2E_TIME:-10m}" -o "$3" "${on[@]}" || code=$?
 	[ $code = 0 ] || [ $code = 3 ] || exit $code
 	python3 - "$3" "$1" "$2" "$code" <<'CHECK'
 import json, sys

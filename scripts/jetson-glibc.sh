@@ -87,9 +87,10 @@ head:
 default: {choice: mb_k3_e4, width: 1, precision: fp32}
 SPACE
 "$bin/agent" plan --space space.yaml --calibrate 1 --audit 1 --seed 1 -o plan.jsonl
+printf 'format: isocost/protocol/v1\nestimator: min\nstop: {max_rounds: 6}\n' >protocol.yaml
 for backend in ort tflite; do
-	# Few rounds: under emulation times mean nothing, and the records say so.
-	bundle/agent bench --plan plan.jsonl --backend $backend --estimator min --max-time 90s -o $backend.jsonl || [ $? = 3 ]
+	# Few rounds, and no haste: under emulation times mean nothing, and the records say so.
+	bundle/agent bench --plan plan.jsonl --backend $backend --protocol protocol.yaml --max-time 10m -o $backend.jsonl || [ $? = 3 ]
 	python3 - $backend.jsonl <<'CHECK'
 import json, sys
 lines = [json.loads(l) for l in open(sys.argv[1])]
