@@ -1,6 +1,7 @@
 package costgen
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -126,7 +127,7 @@ func calibrate(ctx context.Context, points []point, traffic *reach) (*lut.Calibr
 		candidates = append(candidates, lut.Candidate{Model: m.name, RMSPE: e.RMSPE})
 		ss := 0.0
 		for i, p := range points {
-			ss += weight[i] * square(pred[i]/p.y-1)
+			ss += weight[i] * square(min(pred[i]/p.y-1, 1)) // one that is priced without sense chooses no form
 		}
 		if best == nil || ss < least*gain*gain {
 			best, least = &c, ss
@@ -211,48 +212,88 @@ func crossValidate(m model, traffic *reach, points []point) (pred []float64, ok 
 // singular, a falling line, a negative price of a kernel.
 //
 // Where networks have families, each counts as much as one network, and one whose kernels are mispriced does not set the
-// scale of all others (Huber 1964).
+// scale of all others, however far it is off (Beaton and Tukey 1974).
 func fit(m model, traffic *reach, points []point) (c lut.Calibration, ok bool) {
 	if m.traffic > 0 {
 		return fitTraffic(m.traffic, *traffic, points)
 	}
 	weight, _ := weighted(points)
 	if !hasKin(points) {
-		return weightedFit(m, points, weight)
+		return weightedFit(m, points, weight, 0)
 	}
 	of := slices.Clone(weight)
+	weight = startingWeights(points, of)
+	prior := 0.0
 	for range 8 {
-		if c, ok = weightedFit(m, points, weight); !ok {
+		if c, ok = weightedFit(m, points, weight, prior); !ok {
 			return c, false
 		}
-		off := make([]float64, len(points))
-		for i, p := range points {
-			off[i] = c.Apply(p.x, p.kernels)/p.y - 1
-		}
-		weight = huber(of, off)
+		off := offBy(points, func(p point) float64 { return c.Apply(p.x, p.kernels) })
+		weight, prior = bisquare(of, off), square(spreadOf(off)/scaleSpread)
 	}
 	return c, true
 }
 
-// huber returns weights for another round of least squares, lower for points that lie far off: beyond 1.345 standard deviations, of
-// the median deviation as of a normal distribution, which is 95 % as efficient as least squares where nothing is wrong.
-func huber(weight, off []float64) []float64 {
+// offBy are the relative errors of what a calibration predicts.
+func offBy(points []point, predict func(point) float64) []float64 {
+	off := make([]float64, len(points))
+	for i, p := range points {
+		off[i] = predict(p)/p.y - 1
+	}
+	return off
+}
+
+// startingWeights are those of the first round, by the median of measured over predicted: a network priced a hundred
+// times too high would pull a fit of least squares to itself.
+func startingWeights(points []point, weight []float64) []float64 {
+	ratio := medianRatio(points, weight)
+	return bisquare(weight, offBy(points, func(p point) float64 { return ratio * p.x }))
+}
+
+// medianRatio is the weighted median of measured over predicted.
+func medianRatio(points []point, weight []float64) float64 {
+	order, half := make([]int, len(points)), 0.0
+	for i := range order {
+		order[i] = i
+		half += weight[i] / 2
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(points[a].y/points[a].x, points[b].y/points[b].x) })
+	for _, i := range order {
+		if half -= weight[i]; half <= 0 {
+			return points[i].y / points[i].x
+		}
+	}
+	return 1
+}
+
+// scaleSpread is how far from 1 a factor is expected that takes sums of kernels, which were measured at their marginal cost, to
+// networks: where these agree on none, it stays near.
+const scaleSpread = 0.1
+
+// spreadOf is the standard deviation of errors of which some are outliers: the median deviation, as of a normal distribution.
+func spreadOf(off []float64) float64 {
 	size := make([]float64, len(off))
 	for i, r := range off {
 		size[i] = math.Abs(r)
 	}
-	limit := 1.345 * 1.4826 * stats.Median(size)
+	return 1.4826 * stats.Median(size)
+}
+
+// bisquare returns weights for another round of least squares, lower for points that lie off and none for those beyond 4.685
+// standard deviations, of the median deviation as of a normal distribution: 95 % as efficient as least squares where nothing
+// is wrong.
+func bisquare(weight, off []float64) []float64 {
+	limit := max(4.685*spreadOf(off), 1e-3)
 	out := slices.Clone(weight)
 	for i, r := range off {
-		if r := math.Abs(r); r > limit {
-			out[i] *= limit / r
-		}
+		u := min(1, r*r/(limit*limit))
+		out[i] *= (1 - u) * (1 - u)
 	}
 	return out
 }
 
-// weightedFit is one round of fit.
-func weightedFit(m model, points []point, weight []float64) (c lut.Calibration, ok bool) {
+// weightedFit is one round of fit. A factor of 1 counts as much as prior networks, each known as well as those given.
+func weightedFit(m model, points []point, weight []float64, prior float64) (c lut.Calibration, ok bool) {
 	// In units of the mean sum and the mean number of kernels all columns are of
 	// order one.
 	var unit, per float64
@@ -268,6 +309,7 @@ func weightedFit(m model, points []point, weight []float64) (c lut.Calibration, 
 		columns++
 	}
 	var normal [4][5]float64
+	normal[0][0], normal[0][4] = prior, prior
 	for n, p := range points {
 		row := [4]float64{p.x / p.y, unit / p.y, unit * float64(p.kernels) / (per * p.y), 1}
 		for i := range columns {

@@ -143,19 +143,27 @@ func (j *judges) overhead() float64 {
 }
 
 func (j *judges) held(m *devicemodel.Model) []heldOut {
-	var all, cold, whole []heldOut
+	var all, cold, whole, coldWhole []heldOut
 	for _, h := range m.HeldOut() {
 		raw := h.Value + j.overhead()
 		n := heldOut{h.Observation - len(j.c.cells), raw, h.StdErr * h.Value / raw}
 		all = append(all, n)
-		if !deviceplan.IsShort(j.c.calibrate[n.index].title()) {
+		network := j.c.calibrate[n.index]
+		isWhole, isCold := !deviceplan.IsShort(network.title()), isCold(network)
+		if isWhole {
 			whole = append(whole, n)
 		}
-		if isCold(j.c.calibrate[n.index]) {
+		if isCold {
 			cold = append(cold, n)
+		}
+		// What may be planned of a network beside unseen ones can be next to nothing.
+		if isWhole && (isCold || deviceplan.FamilyOf(network.title()) == "") {
+			coldWhole = append(coldWhole, n)
 		}
 	}
 	switch {
+	case len(coldWhole) >= leastWhole:
+		all = coldWhole
 	case len(whole) >= leastWhole:
 		all = whole
 	case len(cold) >= leastWhole:

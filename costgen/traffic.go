@@ -126,7 +126,7 @@ const besideSpread = 1.0 / 3
 // fitTraffic minimises the squared relative error Σ w·((A·x + traffic − y)/y)² over A
 // and prices that are not negative, for each pair of cache sizes: every subset of the
 // prices is solved with the others at zero, which for so few is the exact
-// non-negative solution. The weights w are Huber's (1964): one network whose kernels
+// non-negative solution. The weights w are Tukey's bisquare: one network whose kernels
 // are mispriced must not set the price per byte. ok is false where what some network
 // moves is not known.
 func fitTraffic(form int, at reach, points []point) (best lut.Calibration, ok bool) {
@@ -134,16 +134,12 @@ func fitTraffic(form int, at reach, points []point) (best lut.Calibration, ok bo
 		return best, false
 	}
 	of, _ := weighted(points)
-	weights := of
+	weights := startingWeights(points, of)
 	for range 8 { // the weights settle in three or four
 		if best, ok = weightedTraffic(form, at, points, weights); !ok {
 			return best, false
 		}
-		off := make([]float64, len(points))
-		for i, p := range points {
-			off[i] = (best.A*(p.x+beyond(&best, p.moved)) - p.y) / p.y
-		}
-		weights = huber(of, off)
+		weights = bisquare(of, offBy(points, func(p point) float64 { return best.A * (p.x + beyond(&best, p.moved)) }))
 	}
 	best.SumLo = math.Inf(1)
 	for _, p := range points {

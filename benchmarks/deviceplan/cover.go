@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/census"
 	"github.com/isocost/isocost/lut"
 )
@@ -68,6 +69,8 @@ func regime(op lut.Op) string {
 		case "act", "p": // what is fused and where padding stands matter little
 		case "k":
 			r += " k=" + a.Value
+		case "perm":
+			r += " " + benchmarks.Moved(a.Value)
 		default:
 			r += " " + a.Name
 		}

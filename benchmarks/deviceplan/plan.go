@@ -95,6 +95,13 @@ func Plan(r Request) (*benchmarks.Plan, error) {
 			cells = append(cells, c)
 		}
 	}
+	for _, op := range rare(want) {
+		if key := op.String(); !never[key] && !known[key] {
+			if c, ok := cell(op, r.Schedule); ok {
+				cells = append(cells, c)
+			}
+		}
+	}
 	doubt := func(op lut.Op) float64 { return 1e-4 + share[op.String()] }
 	if r.Doubt != nil {
 		doubt = r.Doubt

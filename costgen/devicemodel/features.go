@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/lut"
 )
 
@@ -106,6 +107,9 @@ func newSite(op lut.Op) site {
 			s.cats = append(s.cats, a)
 		}
 	}
+	if op.Kind == "transpose" {
+		s.cats = append(s.cats, lut.Attr{Name: "moved", Value: benchmarks.Moved(op.Attr("perm"))})
+	}
 	if w.window > 0 && (op.Kind == "conv" || op.Kind == "dwconv") {
 		s.cats = append(s.cats, lut.Attr{Name: "path", Value: path(op, &w)})
 	}
@@ -126,6 +130,8 @@ func variantOf(op lut.Op, w *work) string {
 		if w.groups > 1 && path(op, w) != "grouped16" {
 			return apart
 		}
+	case "transpose":
+		return benchmarks.Moved(op.Attr("perm"))
 	}
 	if w.macs > 0 {
 		return ""

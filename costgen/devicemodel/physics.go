@@ -34,6 +34,7 @@ func pricesOf(sites []*site, far float64, obs []sum, variants bool) map[string]m
 	of := make([]int, len(sites))
 	for i, s := range sites {
 		b := block{s.group, s.tariff}
+		b.kind = pool(b.kind)[0]
 		if !variants {
 			b.variant = ""
 		}
@@ -51,7 +52,9 @@ func pricesOf(sites []*site, far float64, obs []sum, variants bool) map[string]m
 		if out[b.group] == nil {
 			out[b.group] = map[tariff][physicsTerms]float64{}
 		}
-		out[b.group][b.tariff] = [physicsTerms]float64(theta[i*physicsTerms:])
+		for _, kind := range pool(b.kind) {
+			out[b.group][tariff{kind, b.variant, b.precision}] = [physicsTerms]float64(theta[i*physicsTerms:])
+		}
 		out[b.group][tariff{"", "", b.precision}] = [physicsTerms]float64(common)
 	}
 	return out

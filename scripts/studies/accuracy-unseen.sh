@@ -14,7 +14,7 @@
 #   UNSEEN_DIR      where everything is kept (default demo/accuracy-unseen); it goes on where it was
 #   MINUTES         device time of each table (default 10)
 #   TRUTH_TIME      device time of each measurement of the networks (default 40s)
-#   NETWORKS        NAME=FAMILY… of the networks that judge (default: 24 and 10)
+#   NETWORKS        NAME=FAMILY… of the networks that judge (default: 24, 10 and 12)
 #   PRECISIONS      default "fp32 int8"
 #   STEPS           some of "export measure prior page" (default: all); prior makes the table of a second device, the
 #                   same on two threads, in PRIOR_MINUTES (default 3), starting from that on one
@@ -26,10 +26,12 @@ dir=${UNSEEN_DIR:-demo/accuracy-unseen}
 minutes=${MINUTES:-10}
 truth=${TRUTH_TIME:-40s}
 steps=" ${STEPS:-export measure prior page} "
-# The networks of make accuracy-models, and ten of further families; families as the census has them.
+# The networks of make accuracy-models, ten of further families, and twelve of families that nobody looked at; families as
+# the census has them.
+fresh="fasternet_t0=fasternet gernet_s=gernet mambaout_femto=mambaout iformer_t=iformer lowformer_b0=lowformer cpubone_nano=cpubone efficientvim_m1=efficientvim rdnet_tiny=rdnet nextvit_small=nextvit gcvit_xxtiny=gcvit botnet26t=botnet convformer_s18=convformer"
 networks="mobilenet_v1=mobilenetv1 mobilenet_v2=mobilenetv2 mobilenet_v3_large=mobilenetv3 mnasnet1_0=mnasnet efficientnet_lite0=efficientnet resnet18=resnet resnet50=resnet squeezenet1_1=squeezenet deit_tiny=vit mobilevit_xs=mobilevit
 mobilenetv4_conv_small=mobilenetv4 hardcorenas_a=hardcorenas fbnetc_100=fbnet squeezenet1_0=squeezenet mixer_s32=mixer resnext50_32x4d=resnet mobilenet_v3_small=mobilenetv3 mnasnet0_5=mnasnet efficientnet_b0=efficientnet regnet_y_400mf=regnet repvgg_a0=repvgg mobileone_s0=mobileone googlenet=inception levit_128s=levit
-shufflenet_v2_x1_0=shufflenet densenet121=densenet ghostnet_100=ghostnet convnext_atto=convnext poolformer_s12=poolformer rexnet_100=rexnet efficientvit_b0=efficientvit starnet_s1=starnet lcnet_050=lcnet edgenext_xx_small=edgenext"
+shufflenet_v2_x1_0=shufflenet densenet121=densenet ghostnet_100=ghostnet convnext_atto=convnext poolformer_s12=poolformer rexnet_100=rexnet efficientvit_b0=efficientvit starnet_s1=starnet lcnet_050=lcnet edgenext_xx_small=edgenext $fresh"
 read -ra networks <<<"$(tr '\n' ' ' <<<"${NETWORKS:-$networks}")"
 read -ra precisions <<<"${PRECISIONS:-fp32 int8}"
 
@@ -130,7 +132,7 @@ if [[ $steps == *" page "* ]]; then
 		curve "$first" "$first.threads2" "" --prior "$dir/$first.lut.json"
 		curve "$first" "$first.threads2" .alone
 	fi
-	text=$("${PYTHON:-python3}" scripts/studies/accuracy_unseen.py --minutes "$minutes" "$dir" "${precisions[@]}")
+	text=$("${PYTHON:-python3}" scripts/studies/accuracy_unseen.py --minutes "$minutes" --fresh "$(sed 's/=[^ ]*//g' <<<"$fresh")" "$dir" "${precisions[@]}")
 	echo "$text"
 	if [ "${RESULTS:-1}" = 1 ]; then scripts/studies/results.sh accuracy-unseen 'make accuracy-unseen' <<<"$text"; fi
 fi

@@ -28,7 +28,7 @@ def truth(directory, precision, when):
     us, half, reference = {}, {}, None
     for line in lines(os.path.join(directory, f"{precision}.{when}.rec.jsonl")):
         r = line.get("record")
-        if not r or "estimate_us" not in r or any(v not in ("ok", "noisy", "drift") for v in r["validity"]):
+        if not r or "estimate_us" not in r or any(v not in ("ok", "noisy", "drift", "preempted") for v in r["validity"]):
             continue
         if r["kind"] == "e2e":
             us[short(r["name"])] = r["estimate_us"]
@@ -86,14 +86,14 @@ class Judged:
 HEAD = ["networks with a total | kernels priced | RMSPE (floor off) | median | worst | within 5 % | within 10 % | held", "---|---|---|---|---|---|---|---"]
 
 
-def report(directory, precision, minutes):
+def report(directory, precision, fresh):
     at = lambda ext: os.path.join(directory, precision + ext)
     before, half, ref0 = truth(directory, precision, "before")
     after, _, ref1 = truth(directory, precision, "after") if os.path.exists(at(".after.rec.jsonl")) else ({}, {}, None)
     both = {n: math.sqrt(before[n] * after[n]) if n in after else before[n] for n in before}
     moved = [math.log(after[n] / before[n]) for n in before if n in after]
     common = statistics.median(moved) if moved else 0
-    floor = rms(moved) / 2 if moved else rms([half[n] / 1.96 for n in half])
+    floor = rms([x - common for x in moved]) / 2 if moved else rms([half[n] / 1.96 for n in half])
     # A shared host changes its speed from campaign to campaign: what was measured is brought to
     # the speed of the table, which is that of the build's first campaign, by the drift reference.
     base = reference_of(os.path.join(directory, precision + ".run", "01.rec.jsonl"))
@@ -110,10 +110,14 @@ def report(directory, precision, minutes):
             out.append(f"| {name} | kernels missing | {m} | {us:,.0f} | | |")
         else:
             out.append(f"| {name} | {t:,.0f} [{lo:,.0f}, {hi:,.0f}] | {m} | {us:,.0f} | {t / us - 1:+.1%} | {'yes' if lo <= us <= hi else 'no'} |")
-    out += ["", "| " + HEAD[0] + " |", "|" + HEAD[1] + "|", "| " + j.summary() + " |", ""]
+    out += ["", "| | " + HEAD[0] + " |", "|---|" + HEAD[1] + "|", "| all | " + j.summary() + " |"]
+    for title, names in (("looked at while the model was made", set(both) - fresh), ("of families that nobody looked at", set(both) & fresh)):
+        if 0 < len(names) < len(both):
+            out.append(f"| {title} | {Judged(at('.predict.jsonl'), {n: both[n] for n in names}, floor).summary()} |")
+    out.append("")
     if moved:
         out.append(f"Noise floor: the networks measured before and after the build differ by {rms(moved):.1%} in the root mean square, {common:+.1%} in the median, "
-                   f"{max(map(abs, moved)):.1%} at most; the drift reference by {ref1 / ref0 - 1:+.1%}. What judges is their mean, known to half of the former, {floor:.1%}.")
+                   f"{max(map(abs, moved)):.1%} at most; the drift reference by {ref1 / ref0 - 1:+.1%}. What judges is their mean, known to half of what they differ by beside that median, {floor:.1%}.")
     if base and refs:
         out.append(f"The drift reference took {base:.0f} µs in the build's first campaign, and {', '.join(f'{r:.0f}' for r in refs)} µs beside the networks: their times are taken "
                    f"× {level:.3f}. As they were, the RMSPE is {rms(raw.errors):.1%}.")
@@ -150,6 +154,7 @@ def campaigns(directory, precision):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--minutes", required=True, help="device time of each table, for the text")
+    p.add_argument("--fresh", default="", help="the networks of families that nobody looked at")
     p.add_argument("dir")
     p.add_argument("precisions", nargs="+")
     a = p.parse_args()
@@ -165,7 +170,7 @@ def main():
     for precision in names:
         if not os.path.exists(os.path.join(a.dir, precision + ".predict.jsonl")):
             continue
-        text, n = report(a.dir, precision, a.minutes)
+        text, n = report(a.dir, precision, set(a.fresh.split()))
         judged += n
         if precision.endswith(".threads2"):
             print("\nA second device: this machine on two threads, whose table started from that on one (`--prior`). Without: the same records, compiled without it.")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes benchmarks/census/census.jsonl.gz: what public networks are made of.
 
-    python3 scripts/studies/census_networks.py [-o census.jsonl.gz] [--precisions fp32,int8] [--only FAMILY,…] [--keep DIR]
+    python3 scripts/studies/census_networks.py [-o census.jsonl.gz] [--precisions fp32,int8] [--only FAMILY,…] [--most N] [--keep DIR]
 
 Exports the networks below with random weights (torchvision, timm, and cells and
 supernets written here), quantises each (static int8, QDQ, per channel) where --precisions
@@ -226,26 +226,28 @@ def main():
     p.add_argument("-o", "--out", default="benchmarks/census/census.jsonl.gz", help="file to write; what it holds already is kept")
     p.add_argument("--precisions", default="fp32,int8")
     p.add_argument("--only", help="these families alone, comma-separated")
+    p.add_argument("--most", type=int, default=99, help="networks of a family, the first ones")
     p.add_argument("--keep", help="folder in which models are kept")
     a = p.parse_args()
+    if a.only and (unknown := set(a.only.split(",")) - FAMILIES.keys()):
+        p.error("no family " + ", ".join(sorted(unknown)))
     torch.set_num_threads(1)
     failed = 0
     with tempfile.TemporaryDirectory() as tmp:
         folder = a.keep or tmp
         os.makedirs(folder, exist_ok=True)
         for precision in a.precisions.split(","):
-            for family, networks in FAMILIES.items():
-                if a.only and family not in a.only.split(","):
-                    continue
+            for family in a.only.split(",") if a.only else FAMILIES:
+                networks = FAMILIES[family]
                 files = []
-                for name, lib, ctor, side, args in networks:
+                for name, lib, ctor, side, args in networks[: a.most]:
                     script = os.path.join(folder, name + ".script.onnx")
                     path = script if precision == "fp32" else os.path.join(folder, name + ".script.qdq.onnx")
                     try:
                         if not os.path.exists(script):
                             export_models.export(build(lib, ctor, args), side, script, "script")
                         if not os.path.exists(path):
-                            export_models.quantise(script, side, path)
+                            export_models.quantise(script, side, path, images=1)  # values decide no shape
                         files.append(path)
                     except Exception as e:  # one network that does not export is no reason to stop
                         failed += 1
