@@ -23,6 +23,7 @@ type function struct {
 	// integers says that the results are integers.
 	integers bool
 	steep    bool // near 0 it magnifies every rounding
+	streams  bool // one instruction per number: it costs what its bytes do
 	frame    frame
 	onnx     onnxwriter.Form
 	tflite   tflitewriter.Form

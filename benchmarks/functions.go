@@ -17,7 +17,7 @@ var functions = []function{
 	{
 		name: "relu", doc: "max(0, x)",
 		value:  func(x float64) float64 { return max(0, x) },
-		spread: rectified, span: upTo(0), act: fusedClamp, frame: clamp,
+		spread: rectified, span: upTo(0), act: fusedClamp, streams: true, frame: clamp,
 		onnx:   onnxwriter.Op("Relu"),
 		tflite: tflitewriter.Op(tflitefb.Relu, 2).FusedAs(tflitefb.ActRelu),
 		tf:     tfgraph.Op("Relu"),
@@ -25,7 +25,7 @@ var functions = []function{
 	{
 		name: "relu6", doc: "min(6, max(0, x))",
 		value:  func(x float64) float64 { return min(6, max(0, x)) },
-		spread: rectified, act: fusedClamp, frame: clamp,
+		spread: rectified, act: fusedClamp, streams: true, frame: clamp,
 		span: func(stat) *graph.Quant { return positive(6) }, // the clamp is part of the number format
 		onnx: onnxwriter.Function("Clip from 0 to 6", func(w *onnxwriter.Writer, x, out string, t onnx.DataType) {
 			w.Emit("Clip", []string{x, w.Scalar("zero."+t.String(), t, 0), w.Scalar("six."+t.String(), t, 6)}, out)
@@ -262,7 +262,7 @@ var functions = []function{
 			}
 			return x
 		},
-		spread: rectified, act: runtimeAct, frame: fuses,
+		spread: rectified, act: runtimeAct, streams: true, frame: fuses,
 		onnx:   onnxwriter.Op("LeakyRelu").Or("com.microsoft:QLinearLeakyRelu"),
 		tflite: tflitewriter.Op(tflitefb.LeakyRelu, 2).With(tflitefb.LeakyReluOptions, map[string]float64{"alpha": 0.01}),
 		tf:     tfgraph.OpWith("LeakyRelu", tfgraph.Attrs{"alpha": float32(0.01)}),
@@ -270,7 +270,7 @@ var functions = []function{
 	{
 		name: "clip", doc: "cut to ±1",
 		value:  func(x float64) float64 { return min(1, max(-1, x)) },
-		spread: func(s stat) stat { return stat{0, min(s.ms, 0.6)} }, frame: clamp,
+		spread: func(s stat) stat { return stat{0, min(s.ms, 0.6)} }, streams: true, frame: clamp,
 		onnx: onnxwriter.Function("Clip from −1 to 1", func(w *onnxwriter.Writer, x, out string, t onnx.DataType) {
 			w.Emit("Clip", []string{x, w.Scalar("minusone."+t.String(), t, -1), w.Scalar("one."+t.String(), t, 1)}, out)
 		}),

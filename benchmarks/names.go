@@ -89,6 +89,28 @@ func Clamp(lo, hi float64) string {
 	return ""
 }
 
+// Streams lists the kinds that cost what this one costs on as many bytes, itself included: an instruction
+// per number of one operand, or of two. Any other kind is alone.
+func Streams(kind string) []string {
+	var one, two []string
+	for _, f := range functions {
+		if f.streams {
+			one = append(one, f.name)
+		}
+	}
+	for _, p := range pairs {
+		if p.streams {
+			two = append(two, p.name)
+		}
+	}
+	for _, kinds := range [][]string{one, two} {
+		if slices.Contains(kinds, kind) {
+			return kinds
+		}
+	}
+	return []string{kind}
+}
+
 // Multiplies reports a kind that multiplies its input by matrices or kernels, all of whose
 // constants are part of its key's cell.
 func Multiplies(kind string) bool {

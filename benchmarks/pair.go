@@ -22,6 +22,7 @@ type pair struct {
 	// fusedSum says that convolutions take it in: fused=1.
 	fusedSum bool
 	clamps   bool // with one number as the second operand
+	streams  bool // one instruction per number: it costs what its bytes do
 	grid     grid
 	// cancels says that the operator of a number and itself is constant: the example is with
 	// a constant second operand.

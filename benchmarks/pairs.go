@@ -15,16 +15,16 @@ var pairs = []pair{
 		value:  func(u, v float64) float64 { return u + v },
 		spread: func(s, t stat) stat { return stat{s.mean + t.mean, s.ms + t.ms + 2*s.mean*t.mean} },
 		attrs:  []attribute{activation(), flag("fused", "`1`: inside the convolution before it", "on its own")},
-		fuses:  true, fusedSum: true, grid: mapGrid(nil),
+		fuses:  true, fusedSum: true, streams: true, grid: mapGrid(nil),
 		onnx:   onnxwriter.Op("Add").Or("com.microsoft:QLinearAdd"),
 		tflite: tflitewriter.Pair(tflitefb.Add, true),
 		tf:     tfgraph.Pair("AddV2"),
 	},
 	{
 		name: "mul", doc: "product, likewise",
-		value:  func(u, v float64) float64 { return u * v },
-		spread: func(s, t stat) stat { return stat{s.mean * t.mean, s.ms * t.ms} },
-		grid:   mapGrid(nil),
+		value:   func(u, v float64) float64 { return u * v },
+		spread:  func(s, t stat) stat { return stat{s.mean * t.mean, s.ms * t.ms} },
+		streams: true, grid: mapGrid(nil),
 		onnx:   onnxwriter.Op("Mul").Or("com.microsoft:QLinearMul"),
 		tflite: tflitewriter.Pair(tflitefb.Mul, true),
 		tf:     tfgraph.Pair("Mul"),
@@ -32,7 +32,7 @@ var pairs = []pair{
 	{
 		name: "sub", doc: "difference, likewise",
 		value:  func(u, v float64) float64 { return u - v },
-		spread: sideBySide, cancels: true, grid: mapGrid(nil),
+		spread: sideBySide, cancels: true, streams: true, grid: mapGrid(nil),
 		onnx: onnxwriter.Op("Sub"),
 		// A squared difference is a difference that multiplies once more before it is stored.
 		tflite: tflitewriter.Pair(tflitefb.Sub, true).Or(tflitefb.SquaredDifference),
@@ -41,7 +41,7 @@ var pairs = []pair{
 	{
 		name: "div", doc: "quotient, likewise",
 		value:  func(u, v float64) float64 { return u / v },
-		spread: sideBySide, cancels: true, grid: mapGrid(nil),
+		spread: sideBySide, cancels: true, streams: true, grid: mapGrid(nil),
 		onnx:   onnxwriter.Op("Div"),
 		tflite: tflitewriter.Pair(tflitefb.Div, true).InFloat(),
 		tf:     tfgraph.Pair("RealDiv"),
@@ -49,7 +49,7 @@ var pairs = []pair{
 	{
 		name: "min", doc: "the smaller of two, likewise",
 		value:  func(u, v float64) float64 { return min(u, v) },
-		spread: sideBySide, clamps: true, grid: mapGrid(nil),
+		spread: sideBySide, clamps: true, streams: true, grid: mapGrid(nil),
 		onnx:   onnxwriter.Op("Min"),
 		tflite: tflitewriter.Pair(tflitefb.Minimum, false),
 		tf:     tfgraph.Pair("Minimum"),
@@ -57,7 +57,7 @@ var pairs = []pair{
 	{
 		name: "max", doc: "the larger of two, likewise",
 		value:  func(u, v float64) float64 { return max(u, v) },
-		spread: sideBySide, clamps: true, grid: mapGrid(nil),
+		spread: sideBySide, clamps: true, streams: true, grid: mapGrid(nil),
 		onnx:   onnxwriter.Op("Max"),
 		tflite: tflitewriter.Pair(tflitefb.Maximum, false),
 		tf:     tfgraph.Pair("Maximum"),

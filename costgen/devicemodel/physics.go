@@ -2,6 +2,8 @@ package devicemodel
 
 import (
 	"math"
+
+	"github.com/isocost/isocost/benchmarks"
 )
 
 // misfit says how far the physics may be from a measurement, relative: what weighs an exact
@@ -34,7 +36,7 @@ func pricesOf(sites []*site, far float64, obs []sum, variants bool) map[string]m
 	of := make([]int, len(sites))
 	for i, s := range sites {
 		b := block{s.group, s.tariff}
-		b.kind = pool(b.kind)[0]
+		b.kind = benchmarks.Streams(b.kind)[0] // rare ones are not guessed from kinds that are nothing like them
 		if !variants {
 			b.variant = ""
 		}
@@ -52,7 +54,7 @@ func pricesOf(sites []*site, far float64, obs []sum, variants bool) map[string]m
 		if out[b.group] == nil {
 			out[b.group] = map[tariff][physicsTerms]float64{}
 		}
-		for _, kind := range pool(b.kind) {
+		for _, kind := range benchmarks.Streams(b.kind) {
 			out[b.group][tariff{kind, b.variant, b.precision}] = [physicsTerms]float64(theta[i*physicsTerms:])
 		}
 		out[b.group][tariff{"", "", b.precision}] = [physicsTerms]float64(common)

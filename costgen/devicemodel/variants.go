@@ -8,20 +8,6 @@ import (
 // apart is the variant of convolutions that a runtime computes a group at a time.
 const apart = "apart"
 
-// alike are kinds that differ in an instruction a number and cost what their bytes do: they have one price, so that
-// the rarer of them are not guessed from kinds that are nothing like them.
-var alike = [][]string{{"add", "div", "mul", "sub"}, {"clip", "leakyrelu", "relu", "relu6"}}
-
-// pool lists the kinds that share a kind's price, itself included.
-func pool(kind string) []string {
-	for _, kinds := range alike {
-		if slices.Contains(kinds, kind) {
-			return kinds
-		}
-	}
-	return []string{kind}
-}
-
 // quantities are what the prices are of: its own variant's, or those of its kind and of all kernels.
 func (s *site) quantities(far float64, own bool) [physicsTerms]float64 {
 	q := s.amounts(far)
