@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# trainings.sh training-lengths|digits-hybrid: a study whose networks are trained, of studies/NAME.yaml →
-# docs/results/NAME.md. Run again, it goes on where it was: table, searches, every training. Stop other
+# trainings.sh training-lengths|digits-hybrid: a study whose networks are trained, of studies/PAGE.yaml →
+# docs/results/PAGE.md. Run again, it goes on where it was: table, searches, every training. Stop other
 # programs while it measures: the table (70 s) and the finals (20 s).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
