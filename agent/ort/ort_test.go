@@ -146,7 +146,7 @@ func TestSymbolicDimensions(t *testing.T) {
 	}.bytes()
 	ctx := context.Background()
 	_, err := b.Open(ctx, agent.Model{Bytes: m, Dims: map[string]int{"batch": 2}}, agent.Options{Provider: "cpu", Threads: 1})
-	if err == nil || !strings.Contains(hint.Of(err), "--dim x[1]=N") {
+	if err == nil || !strings.Contains(hint.Of(err), "--dim 'x[1]=N'") {
 		t.Errorf("%v; hint %q", err, hint.Of(err))
 	}
 	s, err := b.Open(ctx, agent.Model{Bytes: m, Dims: map[string]int{"batch": 2, "x[1]": 4}}, agent.Options{Provider: "cpu", Threads: 1})
