@@ -506,6 +506,11 @@ func foldReduce(start float64, f func(a, b float64) float64) Fold {
 		for _, x := range d {
 			v = f(v, x)
 		}
-		return hold(n.Out[0].Type, []float64{v})
+		t := n.Out[0].Type
+		held, ok := hold(t, []float64{v})
+		if ok && t != onnx.Float && t != onnx.Double && held[0] != v {
+			return nil, false // an overflow: the runtime need not wrap
+		}
+		return held, ok
 	}
 }
