@@ -506,6 +506,9 @@ func foldReduce(start float64, f func(a, b float64) float64) Fold {
 		for _, x := range d {
 			v = f(v, x)
 		}
+		if math.IsNaN(v) {
+			return nil, false // whether it is passed on depends on where it stands in the runtime's vectors
+		}
 		t := n.Out[0].Type
 		held, ok := hold(t, []float64{v})
 		if ok && t != onnx.Float && t != onnx.Double && held[0] != v {

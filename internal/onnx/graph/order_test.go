@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -147,6 +148,7 @@ func TestFoldsHoldTheirType(t *testing.T) {
 		"a tie as the runtime's":     {attr(nodeOf("QuantizeLinear", "y", "a", "b", "c")), []*onnx.Tensor{floats(0.15), onnx.FloatTensor("b", onnx.Float, []float32{0.1}), onnx.IntTensor("c", onnx.Int8, []int64{0})}, []float64{2}},
 		"a list of no axes is all":   {nodeOf("ReduceSum", "y", "a", "b"), []*onnx.Tensor{ints("a", onnx.Int64, 3, 4), ints("b", onnx.Int64)}, []float64{7}},
 		"a product of 32 bits stops": {nodeOf("ReduceProd", "y", "a"), []*onnx.Tensor{ints("a", onnx.Int32, 1<<20, 1<<20)}, nil},
+		"the largest with no number": {nodeOf("ReduceMax", "y", "a"), []*onnx.Tensor{floats(float32(math.NaN()), 1)}, nil},
 		"the largest of nothing":     {nodeOf("ReduceMax", "y", "a"), []*onnx.Tensor{ints("a", onnx.Int64)}, nil},
 		"steps of a float's 32 bits": {nodeOf("Range", "y", "a", "b", "c"), []*onnx.Tensor{onnx.FloatTensor("a", onnx.Float, []float32{0}), onnx.FloatTensor("b", onnx.Float, []float32{0.35}), onnx.FloatTensor("c", onnx.Float, []float32{0.1})}, []float64{0, float64(float32(0.1)), float64(float32(0.2)), float64(float32(0.1) + float32(0.2))}},
 	} {
