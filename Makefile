@@ -51,7 +51,7 @@ accuracy-tflite: setup build ## the same for .tflite networks on LiteRT (12 minu
 	RUNTIME=litert scripts/studies/accuracy-models.sh
 
 .PHONY: differential
-differential: setup ## what the reader makes of 20,000 random graphs of each kind against ONNX Runtime: folds, shapes, fusions, quantised, packed → docs/results/differential.md (20 minutes; ISOCOST_SEED=…; DIFFERENTIAL=…: as many, no page)
+differential: setup ## what the reader makes of 20,000 random graphs of each kind against ONNX Runtime: folds, shapes, fusions, quantised, packed → docs/results/differential.md (3 minutes; ISOCOST_SEED=…; DIFFERENTIAL=…: as many, no page)
 	rm -f .study.md
 	ISOCOST_STUDY="$$PWD/.study.md" ISOCOST_REQUIRE_NATIVE=onnxruntime ISOCOST_DIFFERENTIAL=$(or $(DIFFERENTIAL),20000) $(GO) test -count=1 -timeout 90m -v -run AgreeWithRuntime ./agent/ort
 	@if [ -z "$(DIFFERENTIAL)" ]; then scripts/studies/results.sh differential 'make differential' < .study.md; fi; rm -f .study.md
@@ -66,7 +66,7 @@ memory: setup build ## peak memory predicted against what ONNX Runtime asks for,
 	scripts/studies/memory.sh
 
 .PHONY: search-study
-search-study: build ## the search's claims and goals on published benchmarks → docs/results/search.md, search-goals.md (needs ../shared/data; 9 minutes of one core, going on where it was)
+search-study: build ## the search's claims and goals on published benchmarks → docs/results/search.md, search-goals.md (needs ../shared/data; ten minutes of one core or more, going on where it was)
 	ISOCOST_STUDY="$$PWD/.study.md" $(GO) test ./search -run TestSearchStudy -count=1 -v
 	@test -f .study.md || { echo "no public data: see docs/results/search.md"; exit 1; }
 	scripts/studies/results.sh search 'make search-study' < .study.md && rm .study.md
