@@ -17,6 +17,8 @@
 #   ACCURACY_MEMORY  bytes that the models may take together (default seven eighths of what is
 #                  free); too little – below 17 GB for all – parts the campaign into groups, and no
 #                  network meets all its kernels
+#   ACCURACY_ACCEPT  validity codes that count as well, such as drift,noisy: on a host whose speed moves, where
+#                  records are brought to one level of the drift reference; the page says so (default: none)
 #   REUSE          1 judges the campaigns that are there, without measuring
 #   AUDIT, OTHERS, PRECISIONS   other networks or fewer, for a quick look
 #   RESULTS        0 prints the page and leaves docs/results/ alone (default 1)
@@ -55,6 +57,8 @@ litert)
 	;;
 esac
 dir=${ACCURACY_DIR:-demo/$page}
+accept=()
+if [ -n "${ACCURACY_ACCEPT:-}" ]; then accept=(--level --accept "$ACCURACY_ACCEPT"); fi
 read -ra audit <<<"${AUDIT:-$audit}"
 read -ra others <<<"${OTHERS-$others}"
 read -ra precisions <<<"${PRECISIONS:-fp32 int8}"
@@ -107,12 +111,15 @@ for p in "${precisions[@]}"; do
 	: >"$dir/$p.predict.jsonl"
 	for n in "${all[@]}"; do
 		f=$(name "$n" "$p")
-		bin/costgen compile "$dir/$p.rec.jsonl" --traffic --judge "$f" -o "$dir/$p.lut.json" --json >"$dir/$p.compile.json" 2>"$dir/$p.compile.txt"
+		bin/costgen compile "$dir/$p.rec.jsonl" --traffic "${accept[@]}" --judge "$f" -o "$dir/$p.lut.json" --json >"$dir/$p.compile.json" 2>"$dir/$p.compile.txt" || {
+			cat "$dir/$p.compile.txt" >&2
+			exit 1
+		}
 		# 3: kernels are missing; the network has no total and the table says so.
 		bin/costgen predict --json --lut "$dir/$p.lut.json" "${dims[@]}" "$models/$f.$extension" >>"$dir/$p.predict.jsonl" || [ $? = 3 ]
 	done
-	bin/costgen compile "$dir/$p.rec.jsonl" --traffic -o "$dir/$p.lut.json" >"$dir/$p.compile.txt"
+	bin/costgen compile "$dir/$p.rec.jsonl" --traffic "${accept[@]}" -o "$dir/$p.lut.json" >"$dir/$p.compile.txt"
 done
-text=$("$python" scripts/studies/accuracy_models.py --runtime "$runtime" --time "$time" --first "${#audit[@]}" "$dir" "${precisions[@]}")
+text=$("$python" scripts/studies/accuracy_models.py --runtime "$runtime" --time "$time" --first "${#audit[@]}" --accept "${ACCURACY_ACCEPT:-}" "$dir" "${precisions[@]}")
 echo "$text"
 if [ "${RESULTS:-1}" = 1 ]; then scripts/studies/results.sh "$page" "make $page" <<<"$text"; fi

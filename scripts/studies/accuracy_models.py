@@ -39,15 +39,15 @@ def objects(path):
         text = text[end:].lstrip()
 
 
-def fault(r):
+def fault(r, accepted):
     """What keeps a network's record from being a truth, or ""."""
-    bad = [v for v in r["validity"] if v not in ("ok", "noisy")]
+    bad = [v for v in r["validity"] if v not in accepted]
     if bad or "estimate_us" not in r:
         return ", ".join(bad) or r.get("detail") or "no estimate"
     return ""
 
 
-def report(directory, precision, first):
+def report(directory, precision, first, accepted):
     """The lines of a precision's part, and how many of its networks were judged."""
     at = lambda ext: os.path.join(directory, precision + ext)
     truth = {r["name"]: r for r in records(at(".rec.jsonl")) if r["kind"] == "e2e"}
@@ -61,7 +61,7 @@ def report(directory, precision, first):
         name = p["model"].removesuffix(".onnx").removesuffix(".tflite")
         short = name.split(".")[0]
         r = truth.get(name)
-        why = "not in the records" if r is None else fault(r)
+        why = "not in the records" if r is None else fault(r, accepted)
         if why:
             out.append(f"| {short} | not measured: {why} | | | | |")
             judged[part].append(None)
@@ -130,6 +130,7 @@ def main():
     p.add_argument("--runtime", choices=SOURCES, default="ort", help="whose models they are")
     p.add_argument("--time", required=True, help="device time of each campaign, for the text")
     p.add_argument("--first", type=int, required=True, help="how many of the networks are those the page names first; the others follow")
+    p.add_argument("--accept", default="", help="validity codes with which records count too, after commas")
     p.add_argument("dir")
     p.add_argument("precisions", nargs="+")
     a = p.parse_args()
@@ -138,9 +139,11 @@ def main():
     print(f"{source}.\n"
           f"One campaign of {a.time} per precision, one thread. Each network is priced by a table fitted on the others (`costgen compile --traffic --judge NAME`); the\n"
           "plain sum is uncalibrated. The forms of the calibration (decisions 0404, 0405) were settled on this host with ONNX networks like these.")
+    if a.accept:
+        print(f"\nThe host's speed moved: records were brought to one level of the drift reference and {a.accept.replace(',', ' and ')} ones used (`--level --accept {a.accept}`).")
     judged = 0
     for precision in a.precisions:
-        lines, n = report(a.dir, precision, a.first)
+        lines, n = report(a.dir, precision, a.first, {"ok", "noisy", *a.accept.split(",")})
         judged += n
         print("\n" + "\n".join(lines))
     return 0 if judged else 1
