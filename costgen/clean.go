@@ -3,6 +3,7 @@ package costgen
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -72,101 +73,155 @@ type reading struct {
 // either takes those from while the device's speed changed, widened by that change. It fails only when
 // ctx ends, by its error.
 func clean(ctx context.Context, sources []Source, opt Options) (*campaign, error) {
-	c := cleaner{ctx: ctx, campaign: &campaign{}, opt: opt, index: map[string]int{}, left: map[string][]string{}, seen: map[string]bool{}, several: len(sources) > 1}
-	c.least = leastOf(slices.Concat(sources, opt.Calibrate, opt.Audit), opt.Metric)
-	for _, s := range sources {
-		c.take(s, "")
+	c := cleaner{ctx: ctx, campaign: &campaign{}, opt: opt, index: map[string]int{}, grids: map[string]*grid{}, left: map[string][]string{}, seen: map[[sha256.Size]byte]bool{}, several: len(sources) > 1}
+	if opt.Metric == lut.Energy {
+		var err error
+		if c.least, err = leastOf(ctx, slices.Concat(sources, opt.Calibrate, opt.Audit), opt.Metric); err != nil {
+			return nil, err
+		}
+	}
+	for i := range sources {
+		if err := c.take(&sources[i], ""); err != nil {
+			return nil, err
+		}
 	}
 	c.standIn("noisy", c.noisy)
 	c.standIn("drift", c.drifted)
-	for _, s := range opt.Calibrate {
-		c.take(s, role.Calibrate)
-	}
-	for _, s := range opt.Audit {
-		c.take(s, role.Audit)
+	for _, more := range []struct {
+		sources []Source
+		set     role.Set
+	}{{opt.Calibrate, role.Calibrate}, {opt.Audit, role.Audit}} {
+		for _, s := range more.sources {
+			if err := c.take(&s, more.set); err != nil {
+				return nil, err
+			}
+		}
 	}
 	c.finish()
 	return c.campaign, ctx.Err()
 }
 
 // standIn uses records for keys that have no better ones.
-func (c *cleaner) standIn(why string, records []named) {
+func (c *cleaner) standIn(why string, records []gist) {
 	best := len(c.keys)
-	for _, l := range records {
-		if l.Kind == role.Cell && l.Key != nil {
-			if i, ok := c.index[l.Key.String()]; ok && i < best {
-				c.leave("dropped "+why, title(&l.Record))
+	for _, s := range records {
+		if s.kind == role.Cell && s.op != nil {
+			if i, ok := c.index[s.op.String()]; ok && i < best {
+				c.leave("dropped "+why, s.title())
 				continue
 			}
 		}
-		if c.use(l, "") {
-			c.leave(why, title(&l.Record))
+		if c.use(s) {
+			c.leave(why, s.title())
 		}
 	}
 }
 
-// cleaner gathers records while they are sorted out.
+// cleaner gathers records while they are sorted out: of each what the table is made of, since
+// files hold more than memory does.
 type cleaner struct {
 	ctx context.Context // of the one call that made it
 	*campaign
-	opt      Options
-	index    map[string]int // key → index in keys, ops and readings
-	keys     []string
-	ops      []lut.Op
-	readings [][]reading
-	fixed    []reading // of the overhead
-	noisy    []named   // cells and overheads that are noisy and nothing worse
-	drifted  []named   // those of which the device's speed changed, and nothing worse
-	left     map[string][]string
-	print    multiset
-	several  bool            // files of cells
-	seen     map[string]bool // records taken
-	least    float64         // of the whole networks' costs; 0 when there are none
+	opt     Options
+	index   map[string]int // key → index in keys
+	keys    []evidence
+	grids   map[string]*grid
+	fixed   []reading // of the overhead
+	noisy   []gist    // cells and overheads that are noisy and nothing worse
+	drifted []gist    // those of which the device's speed changed, and nothing worse
+	left    map[string][]string
+	print   multiset
+	several bool                       // files of cells
+	seen    map[[sha256.Size]byte]bool // records taken
+	least   float64                    // of the whole networks' costs, of energy; 0 when there are none
 }
 
-// named is a record and where it stands.
-type named struct {
-	Line
-	file string
+// evidence is a key with the readings of its records.
+type evidence struct {
+	key      string
+	grid     *grid
+	op       lut.Op
+	readings []reading
 }
+
+// grid is Op.Grid with an operator of it, whose texts all of them share.
+type grid struct {
+	name  string
+	first lut.Op
+}
+
+// gist is what is used of a record that is no network's.
+type gist struct {
+	file      string
+	line      int
+	kind      role.Role
+	id, name  string
+	op        *lut.Op
+	ok        bool    // the record is
+	has       bool    // the metric
+	largest   float64 // term of a latency difference, in microseconds
+	v, lo, hi float64
+	n         int
+}
+
+func gistOf(l *Line, file string, metric lut.Metric) gist {
+	r := &l.Record
+	s := gist{file: file, line: l.Line, kind: r.Kind, id: r.Case, name: r.Name, op: r.Key, ok: r.IsOK()}
+	s.v, s.lo, s.hi, s.n, s.has = value(r, metric)
+	if metric != lut.Memory {
+		s.lo, s.hi = drifted(r, s.v, s.lo, s.hi)
+	}
+	for _, t := range r.Terms {
+		s.largest = max(s.largest, t.EstimateUS)
+	}
+	return s
+}
+
+func (s *gist) title() string { return titleOf(s.name, s.op, s.id) }
 
 func (c *cleaner) leave(why, what string) { c.left[why] = append(c.left[why], what) }
 
 // leastOf is the smallest positive cost of a whole network in the files.
-func leastOf(sources []Source, metric lut.Metric) float64 {
-	least := 0.0
+func leastOf(ctx context.Context, sources []Source, metric lut.Metric) (least float64, err error) {
 	for _, s := range sources {
-		for i := range s.Records {
-			r := &s.Records[i].Record
+		err := s.each(ctx, func(l *Line) {
+			r := &l.Record
 			if v, _, _, _, ok := value(r, metric); ok && r.Kind == role.Network && r.IsOK() && v > 0 && (least == 0 || v < least) {
 				least = v
 			}
+		})
+		if err != nil {
+			return 0, err
 		}
 	}
-	return least
+	return least, nil
 }
 
 // take sorts out one file; set, when given, replaces that of its networks.
-func (c *cleaner) take(s Source, set role.Set) {
-	for _, l := range s.Records {
-		if c.ctx.Err() != nil {
-			return
-		}
+func (c *cleaner) take(s *Source, set role.Set) error {
+	return s.each(c.ctx, func(l *Line) {
 		r := &l.Record
+		network := r.Kind == role.Network
 		switch {
-		case r.Kind == role.Reference, set != "" && r.Kind != role.Network:
+		case r.Kind == role.Reference, set != "" && !network:
 		case usable(r, c.opt.Accept, c.opt.Metric):
-			if c.use(named{l, s.Name}, set) && !r.IsOK() && !usable(r, nil, c.opt.Metric) {
+			var used bool
+			if network {
+				used = c.network(l, s.Name, set)
+			} else {
+				used = c.use(gistOf(l, s.Name, c.opt.Metric))
+			}
+			if used && !r.IsOK() && !usable(r, nil, c.opt.Metric) {
 				c.leave("accepted", title(r))
 			}
-		case usable(r, []record.Validity{record.Noisy}, c.opt.Metric) && r.Kind != role.Network:
-			c.noisy = append(c.noisy, named{l, s.Name})
-		case usable(r, []record.Validity{record.Noisy, record.Drift}, c.opt.Metric) && r.Kind != role.Network:
-			c.drifted = append(c.drifted, named{l, s.Name})
+		case usable(r, []record.Validity{record.Noisy}, c.opt.Metric) && !network:
+			c.noisy = append(c.noisy, gistOf(l, s.Name, c.opt.Metric))
+		case usable(r, []record.Validity{record.Noisy, record.Drift}, c.opt.Metric) && !network:
+			c.drifted = append(c.drifted, gistOf(l, s.Name, c.opt.Metric))
 		default:
 			c.leave("dropped "+record.Join(r.Validity, "+"), title(r))
 		}
-	}
+	})
 }
 
 // residue is the systematic error of a difference of sessions, as a share of
@@ -177,38 +232,25 @@ func (c *cleaner) take(s Source, set role.Set) {
 // 24 channels at −2.3 % of its frame of 2 us, a switch at −1.6 % of 5.5 us.
 const residue = 0.03
 
-// largestTerm is the largest term of a latency difference in microseconds.
-func largestTerm(r *record.Record) float64 {
-	most := 0.0
-	for _, t := range r.Terms {
-		most = max(most, t.EstimateUS)
-	}
-	return most
-}
-
 // use takes one usable record in and reports whether it could.
-func (c *cleaner) use(l named, set role.Set) bool {
-	r := &l.Record
-	v, lo, hi, n, ok := value(r, c.opt.Metric)
-	if !ok {
-		c.leave("dropped no-"+string(c.opt.Metric), title(r))
+func (c *cleaner) use(s gist) bool {
+	if !s.has {
+		c.leave("dropped no-"+string(c.opt.Metric), s.title())
 		return false
 	}
-	if c.opt.Metric != lut.Memory {
-		lo, hi = drifted(r, v, lo, hi)
-	}
-	switch r.Kind {
+	v, lo, hi := s.v, s.lo, s.hi
+	switch s.kind {
 	case role.Cell:
-		if r.Key == nil {
-			c.leave("dropped no-key", title(r))
+		if s.op == nil {
+			c.leave("dropped no-key", s.title())
 			return false
 		}
-		key := r.Key.String()
-		if !c.once(role.Cell, fingerprint(r.Case, key, v, lo, hi, n)) {
+		key := s.op.String()
+		if !c.once(fingerprint(s.id, key, v, lo, hi, s.n)) {
 			return false
 		}
-		if hi <= 0 && c.opt.Metric == lut.Latency && -v <= residue*largestTerm(r) {
-			hi = residue * largestTerm(r) // censored in finish
+		if hi <= 0 && c.opt.Metric == lut.Latency && -v <= residue*s.largest {
+			hi = residue * s.largest // censored in finish
 			lo = min(lo, 2*v-hi)
 		}
 		if hi <= 0 && c.opt.Metric == lut.Energy && -v <= residue*c.least {
@@ -216,37 +258,49 @@ func (c *cleaner) use(l named, set role.Set) bool {
 			// has shown an error of its own size, and as much may hide a cost.
 			hi = -v
 		}
-		if hi <= 0 && !r.IsOK() {
+		if hi <= 0 && !s.ok {
 			// The record itself says noise, too large for its interval: what the
 			// operator costs is lost in that noise, which bounds it. See decision 0402.
 			hi = (hi - lo) / 2
 			v, lo = 0, -hi
 		}
 		if hi <= 0 {
-			c.leave("non-positive", fmt.Sprintf("%s:%d %s (%.4g)", l.file, l.Line.Line, key, v))
+			c.leave("non-positive", fmt.Sprintf("%s:%d %s (%.4g)", s.file, s.line, key, v))
 			return false
 		}
-		i, known := c.index[key]
-		if !known {
-			i = len(c.keys)
-			c.index[key] = i
-			c.keys = append(c.keys, key)
-			c.ops = append(c.ops, *r.Key)
-			c.readings = append(c.readings, nil)
-		}
-		c.readings[i] = append(c.readings[i], reading{r.Case, v, lo, hi, n})
+		e := c.of(key, s.op)
+		e.readings = append(e.readings, reading{s.id, v, lo, hi, s.n})
 	case role.Overhead:
 		if c.opt.Metric == lut.Memory { // a peak has none
 			return true
 		}
-		if !c.once(role.Overhead, fingerprint(r.Case, "overhead", v, lo, hi, n)) {
+		if !c.once(fingerprint(s.id, "overhead", v, lo, hi, s.n)) {
 			return false
 		}
-		c.fixed = append(c.fixed, reading{r.Case, v, lo, hi, n})
-	case role.Network:
-		return c.network(l, set, v, lo, hi, n)
+		c.fixed = append(c.fixed, reading{s.id, v, lo, hi, s.n})
 	}
 	return true
+}
+
+// of is the evidence of a key, which is the operator's.
+func (c *cleaner) of(key string, op *lut.Op) *evidence {
+	if i, known := c.index[key]; known {
+		return &c.keys[i]
+	}
+	name := op.Grid()
+	g := c.grids[name]
+	if g == nil {
+		g = &grid{name, *op}
+		c.grids[name] = g
+	}
+	own := g.first
+	own.At = slices.Clone(own.At)
+	for i := range own.At {
+		own.At[i].Value = op.At[i].Value
+	}
+	c.index[key] = len(c.keys)
+	c.keys = append(c.keys, evidence{key: key, grid: g, op: own})
+	return &c.keys[len(c.keys)-1]
 }
 
 // By how much a device's speed is taken to have changed where a record says that it did: not by
@@ -278,26 +332,34 @@ func drifted(r *record.Record, v, lo, hi float64) (float64, float64) {
 // once takes note of a cell's or an overhead's record, and reports whether it is new:
 // a file named twice, or a copy of it, is not further evidence. Within a file no case
 // has two records.
-func (c *cleaner) once(kind role.Role, print []byte) bool {
+func (c *cleaner) once(print [sha256.Size]byte) bool {
 	if c.several {
-		key := string(kind) + string(print)
-		if c.seen[key] {
+		if c.seen[print] {
 			return false
 		}
-		c.seen[key] = true
+		c.seen[print] = true
 	}
 	c.print.add(print)
 	return true
 }
 
-func (c *cleaner) network(l named, set role.Set, v, lo, hi float64, n int) bool {
+// network takes one usable network in and reports whether it could.
+func (c *cleaner) network(l *Line, file string, set role.Set) bool {
 	r := &l.Record
+	v, lo, hi, n, ok := value(r, c.opt.Metric)
+	if !ok {
+		c.leave("dropped no-"+string(c.opt.Metric), title(r))
+		return false
+	}
+	if c.opt.Metric != lut.Memory {
+		lo, hi = drifted(r, v, lo, hi)
+	}
 	if set == "" {
 		set = r.Set
 	}
 	switch {
 	case v <= 0:
-		c.leave("non-positive", fmt.Sprintf("%s:%d %s (%.4g)", l.file, l.Line.Line, title(r), v))
+		c.leave("non-positive", fmt.Sprintf("%s:%d %s (%.4g)", file, l.Line, title(r), v))
 		return false
 	case set == role.Calibrate && slices.Contains(c.opt.Judge, title(r)):
 		set = role.Audit
@@ -324,7 +386,7 @@ func (c *cleaner) network(l named, set role.Set, v, lo, hi float64, n int) bool 
 		}
 	}
 	// One record given twice, as records and with --audit, counts once.
-	print := string(set) + string(fingerprint(r.Case, "", v, lo, hi, n))
+	print := fingerprint(r.Case, string(set), v, lo, hi, n)
 	if c.seen[print] {
 		return false
 	}
@@ -339,17 +401,20 @@ func (c *cleaner) network(l named, set role.Set, v, lo, hi float64, n int) bool 
 
 // finish merges, sorts and reports.
 func (c *cleaner) finish() {
-	for i, op := range c.ops {
+	c.cells = make([]cell, 0, len(c.keys))
+	for i := range c.keys {
 		if c.ctx.Err() != nil {
 			return
 		}
-		m, warn := merge(c.keys[i], c.readings[i])
-		m.op = op
-		m.family = op.Grid()
+		e := &c.keys[i]
+		m, warn := merge(e.key, e.readings)
+		e.readings = nil
+		m.op = e.op
+		m.family = e.grid.name
 		m.measured, m.measuredError = m.value, m.se()
 		if m.value <= 0 || m.lo <= 0 {
 			m.censored = true // its value stays signed until borrow has seen the family
-			c.leave("censored", c.keys[i])
+			c.leave("censored", e.key)
 			if c.opt.Metric != lut.Latency { // a bound is not a standard error
 				m.value, m.lo = m.hi/2, 0
 			}
@@ -515,19 +580,21 @@ func usable(r *record.Record, accept []record.Validity, metric lut.Metric) bool 
 }
 
 // title names a record for people.
-func title(r *record.Record) string {
+func title(r *record.Record) string { return titleOf(r.Name, r.Key, r.Case) }
+
+func titleOf(name string, key *lut.Op, id string) string {
 	switch {
-	case r.Name != "":
-		return r.Name
-	case r.Key != nil:
-		return r.Key.String()
+	case name != "":
+		return name
+	case key != nil:
+		return key.String()
 	}
-	return r.Case
+	return id
 }
 
-// fingerprint holds all that the compiler reads of a record, as bytes: the case and the
-// key, ended by zeros, the value and its interval as IEEE 754 bits, the count.
-func fingerprint(id, key string, v, lo, hi float64, n int) []byte {
+// fingerprint is the SHA-256 of all that the compiler reads of a record, as bytes: the case and
+// the key, ended by zeros, the value and its interval as IEEE 754 bits, the count.
+func fingerprint(id, key string, v, lo, hi float64, n int) [sha256.Size]byte {
 	b := make([]byte, 0, len(id)+len(key)+2+4*8)
 	b = append(b, id...)
 	b = append(b, 0)
@@ -536,7 +603,7 @@ func fingerprint(id, key string, v, lo, hi float64, n int) []byte {
 	for _, x := range []float64{v, lo, hi} {
 		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(x))
 	}
-	return binary.LittleEndian.AppendUint64(b, uint64(n))
+	return sha256.Sum256(binary.LittleEndian.AppendUint64(b, uint64(n)))
 }
 
 // sample lists the first few of many, sorted.

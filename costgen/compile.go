@@ -26,6 +26,7 @@ func Compile(ctx context.Context, sources []Source, opt Options) (*lut.Table, er
 		return nil, errors.New("no records to compile")
 	}
 	all := slices.Concat(sources, opt.Calibrate, opt.Audit)
+	sources = slices.Clone(sources) // going through a file notes that it holds nothing yet
 	if err := oneCampaign(all); err != nil {
 		return nil, err
 	}

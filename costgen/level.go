@@ -38,10 +38,16 @@ func level(ctx context.Context, groups ...[]Source) ([][]Source, error) {
 		return cmp.Compare(a.Header.Started, b.Header.Started) // those of one second, which are simulated, as they are given
 	})
 	base := all[0]
-	networks, reference := speeds(base)
+	networks, reference, err := speeds(ctx, base)
+	if err != nil {
+		return nil, err
+	}
 	var loose []*Source // those that nothing but the reference ties to the base
 	for _, s := range all[1:] {
-		own, ownReference := speeds(s)
+		own, ownReference, err := speeds(ctx, s)
+		if err != nil {
+			return nil, err
+		}
 		var ratios []float64
 		for id, v := range own {
 			if w, ok := networks[id]; ok {
@@ -50,9 +56,9 @@ func level(ctx context.Context, groups ...[]Source) ([][]Source, error) {
 		}
 		switch {
 		case len(ratios) >= leastShared:
-			s.scale(1 / median(ratios))
+			s.slow(1 / median(ratios))
 		case reference > 0 && ownReference > 0:
-			s.scale(reference / ownReference)
+			s.slow(reference / ownReference)
 			loose = append(loose, s)
 		default:
 			loose = append(loose, s)
@@ -63,12 +69,12 @@ func level(ctx context.Context, groups ...[]Source) ([][]Source, error) {
 
 // speeds are the latencies by which campaigns are compared: of networks, by their case, and
 // of the drift reference, 0 when it has none.
-func speeds(s *Source) (networks map[string]float64, reference float64) {
+func speeds(ctx context.Context, s *Source) (networks map[string]float64, reference float64, err error) {
 	networks = map[string]float64{}
-	for i := range s.Records {
-		r := &s.Records[i].Record
+	err = s.each(ctx, func(l *Line) {
+		r := &l.Record
 		if r.EstimateUS == nil || !(*r.EstimateUS > 0) || !usable(r, levelled, "latency") {
-			continue
+			return
 		}
 		switch r.Kind {
 		case role.Network:
@@ -76,8 +82,8 @@ func speeds(s *Source) (networks map[string]float64, reference float64) {
 		case role.Reference:
 			reference = *r.EstimateUS
 		}
-	}
-	return networks, reference
+	})
+	return networks, reference, err
 }
 
 // levelled lists the validity codes with which a record still tells a campaign's speed.
@@ -97,14 +103,14 @@ func tighten(ctx context.Context, all, loose []*Source) error {
 	var obs []devicemodel.Observation
 	cells := 0
 	for _, s := range all {
-		for i := range s.Records {
-			r := &s.Records[i].Record
+		err := s.each(ctx, func(l *Line) {
+			r := &l.Record
 			if r.EstimateUS == nil || r.CI95US == nil || !usable(r, levelled, "latency") {
-				continue
+				return
 			}
 			v, se := *r.EstimateUS, (r.CI95US[1]-r.CI95US[0])/(2*1.96)
 			if !(se > 0) {
-				continue
+				return
 			}
 			switch {
 			case r.Kind == role.Cell && r.Key != nil:
@@ -113,6 +119,9 @@ func tighten(ctx context.Context, all, loose []*Source) error {
 			case r.Kind == role.Network && len(r.Ops) > 0 && v > 0:
 				obs = append(obs, devicemodel.Observation{Terms: devicemodel.Terms(r.Ops), Value: v, StdErr: math.Hypot(se, contextError*v)})
 			}
+		})
+		if err != nil {
+			return err
 		}
 	}
 	if cells < LeastForModel {
@@ -122,51 +131,55 @@ func tighten(ctx context.Context, all, loose []*Source) error {
 	if err != nil {
 		return err
 	}
-	off := func(s *Source) (float64, bool) {
+	// off is how the networks of a campaign lie to the model; 0 where they are too few to say.
+	off := func(s *Source) (float64, error) {
 		var ratios []float64
-		for i := range s.Records {
-			r := &s.Records[i].Record
+		err := s.each(ctx, func(l *Line) {
+			r := &l.Record
 			if r.Kind != role.Network || len(r.Ops) == 0 || r.EstimateUS == nil || !usable(r, levelled, "latency") {
-				continue
+				return
 			}
 			if e := m.Price(devicemodel.Terms(r.Ops)); e.Missing == 0 && e.Value > 0 && *r.EstimateUS > 0 {
 				ratios = append(ratios, *r.EstimateUS/e.Value)
 			}
+		})
+		if err != nil || len(ratios) < leastShared {
+			return 0, err
 		}
-		if len(ratios) < leastShared {
-			return 1, false
-		}
-		return median(ratios), true
+		return median(ratios), nil
 	}
-	level, ok := off(all[0])
-	if !ok {
-		return nil
+	level, err := off(all[0])
+	if err != nil || level == 0 {
+		return err
 	}
 	for _, s := range loose {
-		if own, ok := off(s); ok {
-			s.scale(level / own)
+		own, err := off(s)
+		if err != nil {
+			return err
+		}
+		if own > 0 {
+			s.slow(level / own)
 		}
 	}
 	return nil
 }
 
-// scale multiplies the latencies of a campaign, in copies of its records.
-func (s *Source) scale(by float64) {
-	s.Records = slices.Clone(s.Records)
-	times := func(p **float64) {
-		if *p != nil {
-			v := **p * by
-			*p = &v
+// slow multiplies the latencies of a campaign, from the next time that its records are gone
+// through.
+func (s *Source) slow(by float64) { s.times = append(slices.Clip(s.times), by) }
+
+// scale multiplies a record's latencies by one factor after another, in a copy of what it
+// points to.
+func (l *Line) scale(factors []float64) {
+	r := &l.Record
+	for _, by := range factors {
+		interval := func(i record.Interval) record.Interval { return record.Interval{i[0] * by, i[1] * by} }
+		for _, p := range []**float64{&r.EstimateUS, &r.IsolatedUS, &r.SecondContextUS, &r.WithinUS, &r.BetweenUS} {
+			if *p != nil {
+				v := **p * by
+				*p = &v
+			}
 		}
-	}
-	interval := func(i record.Interval) record.Interval { return record.Interval{i[0] * by, i[1] * by} }
-	for i := range s.Records {
-		r := &s.Records[i].Record
-		times(&r.EstimateUS)
-		times(&r.IsolatedUS)
-		times(&r.SecondContextUS)
-		times(&r.WithinUS)
-		times(&r.BetweenUS)
 		if r.CI95US != nil {
 			ci := interval(*r.CI95US)
 			r.CI95US = &ci

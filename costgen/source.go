@@ -2,6 +2,7 @@ package costgen
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -25,7 +26,13 @@ type Source struct {
 	// Unfinished is a campaign that was interrupted: its records are written when
 	// it ends.
 	Unfinished bool
+
+	read  reader    // gives the records in place of Records; nil without
+	times []float64 // by which latencies are multiplied, one after another
 }
+
+// reader goes through a file's records and reports whether the campaign was finished.
+type reader func(ctx context.Context, take func(Line)) (finished bool, err error)
 
 // Line is a record and the line of its file it stands on.
 type Line struct {
@@ -42,6 +49,34 @@ func FromFile(f *record.File) Source {
 		}
 	}
 	return s
+}
+
+// each goes through the source's records, which take may keep, their lines not. It fails when ctx
+// ends or the file cannot be read.
+func (s *Source) each(ctx context.Context, take func(*Line)) error {
+	if s.read != nil {
+		n := 0
+		finished, err := s.read(ctx, func(l Line) {
+			n++
+			l.scale(s.times)
+			take(&l)
+		})
+		s.Unfinished = !finished && n == 0
+		return err
+	}
+	for i := range s.Records {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		l := &s.Records[i]
+		if len(s.times) > 0 {
+			copied := *l
+			l = &copied
+			l.scale(s.times)
+		}
+		take(l)
+	}
+	return nil
 }
 
 // Options say what to compile and how to judge it. The zero value is replaced by
@@ -227,8 +262,7 @@ type multiset struct {
 	n   int
 }
 
-func (m *multiset) add(line []byte) {
-	h := sha256.Sum256(line)
+func (m *multiset) add(h [sha256.Size]byte) {
 	var carry uint64
 	for i := range m.sum {
 		m.sum[i], carry = bits.Add64(m.sum[i], binary.LittleEndian.Uint64(h[8*i:]), carry)

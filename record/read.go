@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
+	"io"
 
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/internal/strictjson"
@@ -38,11 +38,12 @@ func Read(paths ...string) ([]*File, error) { return ReadContext(context.Backgro
 func ReadContext(ctx context.Context, paths ...string) ([]*File, error) {
 	var files []*File
 	for _, p := range paths {
-		data, err := os.ReadFile(p)
+		l, err := OpenLog(ctx, p)
 		if err != nil {
-			return nil, hint.Wrap(fmt.Errorf("read records: %w", err), "agent bench -o %s writes them", p)
+			return nil, err
 		}
-		f, err := decode(ctx, p, data)
+		f, err := l.file()
+		l.Close()
 		if err != nil {
 			return nil, err
 		}
@@ -55,73 +56,53 @@ func ReadContext(ctx context.Context, paths ...string) ([]*File, error) {
 // Of FormatV1 the lines behind the header may stand in any order: each says which round or
 // case it is of. That none is lost, the sums say, and the end, which counts the cases.
 func Decode(name string, data []byte) (*File, error) {
-	return decode(context.Background(), name, data)
+	l, err := newLog(context.Background(), name, bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	return l.file()
 }
 
-// betweenLooks is how many lines, some milliseconds' worth, are read between two looks at the context.
-const betweenLooks = 1024
-
-func decode(ctx context.Context, name string, data []byte) (*File, error) {
-	d := newDecoder(name)
-	f := d.f
-	whole := bytes.LastIndexByte(data, '\n') + 1
-	f.Torn = data[whole:]
-	if len(f.Torn) == 0 {
-		f.Torn = nil
-	}
-	data = data[:whole]
-	if len(data) == 0 {
-		return nil, hint.Wrap(fmt.Errorf("%s:1: no header: the file is empty or its only line is cut off", name),
-			"delete it and run agent bench again")
-	}
-	for n := 1; len(data) > 0; n++ {
-		var line []byte
-		line, data, _ = bytes.Cut(data, []byte{'\n'})
-		if n%betweenLooks == 1 {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
+// file reads all of a log into memory.
+func (l *Log) file() (*File, error) {
+	f := &File{Path: l.d.name, Header: l.d.header}
+	for {
+		e, err := l.Next()
+		if err == io.EOF {
+			break
 		}
-		if n == 1 {
-			if err := d.header(line); err != nil {
-				return nil, err
-			}
-			continue
+		if err != nil {
+			return nil, err
 		}
-		if bytes.HasPrefix(line, []byte(`{"format":`)) {
-			return nil, hint.Wrap(fmt.Errorf("%s:%d: a second header: several files run together", name, n),
-				"name them one by one; costgen compile takes any number of files")
-		}
-		if _, err := d.line(n, line); err != nil {
-			return nil, hint.Wrap(fmt.Errorf("%s:%d: %w", name, n, err), "%s", orElse(hint.Of(err), cureOfDamage(name)))
+		if e.Record != nil {
+			f.Records = append(f.Records, e)
+		} else {
+			f.Journal = append(f.Journal, e)
 		}
 	}
-	if f.End != nil && f.End.Cases != len(f.Records) {
-		return nil, hint.Wrap(fmt.Errorf("%s:%d: the campaign ended with %d cases, and the file holds the records of %d", name, d.end, f.End.Cases, len(f.Records)),
-			"%s", cureOfDamage(name))
-	}
-	f.Chain = d.chain
+	f.End, f.Torn, f.Chain = l.d.end, l.torn, l.d.chain
 	return f, nil
 }
 
 // decoder reads the lines of one record file.
 type decoder struct {
 	name   string
+	header Header
 	chain  Chain
-	f      *File
-	cases  map[string]int
+	cases  map[string]int // the line of each case's record
 	visits map[[3]int]int
 	names  map[string]string // texts that come again and again
 	object []byte            // scratch
-	end    int               // the line that ends the campaign
+	end    *End
+	endRow int // the line that ends the campaign
 }
 
 func newDecoder(name string) *decoder {
-	return &decoder{name: name, f: &File{Path: name}, cases: map[string]int{}, visits: map[[3]int]int{}, names: map[string]string{}}
+	return &decoder{name: name, cases: map[string]int{}, visits: map[[3]int]int{}, names: map[string]string{}}
 }
 
-// header reads the first line.
-func (d *decoder) header(line []byte) error {
+// first reads the first line.
+func (d *decoder) first(line []byte) error {
 	if bytes.HasSuffix(line, []byte{'\r'}) {
 		return hint.Wrap(fmt.Errorf("%s:1: lines end in CR LF: something rewrote the file as text of Windows", d.name),
 			"copy it as binary, or strip the CRs: tr -d '\\r'")
@@ -141,19 +122,19 @@ func (d *decoder) header(line []byte) error {
 	if err != nil {
 		return at(err)
 	}
-	if err := strictjson.Known(object, &d.f.Header); err != nil {
+	if err := strictjson.Known(object, &d.header); err != nil {
 		return at(err)
 	}
-	if err := d.f.Header.Validate(); err != nil {
+	if err := d.header.Validate(); err != nil {
 		return at(err)
 	}
-	if err := canonical(object, d.f.Header); err != nil {
+	if err := canonical(object, d.header); err != nil {
 		return at(err)
 	}
 	return nil
 }
 
-// line reads the n-th line and takes it into the file.
+// line reads the n-th line.
 func (d *decoder) line(n int, line []byte) (Entry, error) {
 	e := Entry{Row: n}
 	object, err := d.chain.open(line, d.object)
@@ -172,8 +153,6 @@ func (d *decoder) line(n int, line []byte) (Entry, error) {
 			return e, fmt.Errorf("case %s has a record already, on line %d", e.Record.Case, first)
 		}
 		d.cases[e.Record.Case] = n
-		d.f.Records = append(d.f.Records, e)
-		return e, nil
 	case e.Visit != nil:
 		id := [3]int{e.Visit.Group, e.Visit.Round, e.Visit.Seq}
 		if first := d.visits[id]; first > 0 {
@@ -181,12 +160,11 @@ func (d *decoder) line(n int, line []byte) (Entry, error) {
 		}
 		d.visits[id] = n
 	case e.End != nil:
-		if d.f.End != nil {
-			return e, fmt.Errorf("the campaign ended already, on line %d", d.end)
+		if d.end != nil {
+			return e, fmt.Errorf("the campaign ended already, on line %d", d.endRow)
 		}
-		d.f.End, d.end = e.End, n
+		d.end, d.endRow = e.End, n
 	}
-	d.f.Journal = append(d.f.Journal, e)
 	return e, nil
 }
 

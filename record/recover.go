@@ -43,7 +43,7 @@ func Recover(name string, data []byte, check func(*Record) error) (*Recovered, e
 			if !whole {
 				return nil, hint.Wrap(fmt.Errorf("%s:1: the header is cut off", name), "nothing can be kept: measure again")
 			}
-			if err := d.header(line); err != nil {
+			if err := d.first(line); err != nil {
 				return nil, hint.Wrap(err, "without its header nothing of a record file can be kept: measure again")
 			}
 			continue
@@ -55,7 +55,7 @@ func Recover(name string, data []byte, check func(*Record) error) (*Recovered, e
 		e, err := d.line(n, line)
 		if err == nil && e.Record != nil && check != nil {
 			if err = check(e.Record); err != nil {
-				d.f.Records = d.f.Records[:len(d.f.Records)-1]
+				delete(d.cases, e.Record.Case)
 			}
 		}
 		if err != nil {
@@ -68,16 +68,16 @@ func Recover(name string, data []byte, check func(*Record) error) (*Recovered, e
 		lines = append(lines, e.Line)
 	}
 	records := slices.ContainsFunc(lines, func(l Line) bool { return l.Record != nil })
-	if d.f.End != nil && d.f.End.Cases != len(d.f.Records) {
-		r.Lost = append(r.Lost, Damage{r.Lines, fmt.Sprintf("the campaign ended with %d cases; %d records are there", d.f.End.Cases, len(d.f.Records))})
+	if d.end != nil && d.end.Cases != len(d.cases) {
+		r.Lost = append(r.Lost, Damage{r.Lines, fmt.Sprintf("the campaign ended with %d cases; %d records are there", d.end.Cases, len(d.cases))})
 	} else if records && !ended && len(r.Lost) == 0 {
 		lose(r.Lines, fmt.Errorf("the file ends before the campaign does"))
 	}
-	r.Records, r.Sums = len(d.f.Records), !d.chain.Plain
+	r.Records, r.Sums = len(d.cases), !d.chain.Plain
 	if len(r.Lost) == 0 {
 		return r, nil
 	}
-	header := d.f.Header
+	header := d.header
 	header.Format = Format
 	flags := map[string]string{"recovered": fmt.Sprintf("%d of %d lines of a damaged file were lost", len(r.Lost), r.Lines)}
 	for k, v := range header.Flags {
@@ -87,7 +87,7 @@ func Recover(name string, data []byte, check func(*Record) error) (*Recovered, e
 	}
 	header.Flags = flags
 	if records {
-		end := End{Cases: len(d.f.Records)}
+		end := End{Cases: len(d.cases)}
 		for _, l := range lines {
 			switch {
 			case l.Visit != nil:

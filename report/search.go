@@ -368,6 +368,12 @@ func noise(c *search.Certificate) string {
 	case s.UtilityRange != nil:
 		return fmt.Sprintf("not needed: utilities from %g to %g", s.UtilityRange[0], s.UtilityRange[1])
 	}
+	switch s := c.Header.Settings; {
+	case c.Sigma.Source == "" && s.Sigma != nil:
+		return plot.Number(*s.Sigma) + " (declared)"
+	case c.Sigma.Source == "":
+		return "not known: the search ended while it explored"
+	}
 	if c.Sigma.Source == "pairs" {
 		return fmt.Sprintf("about %s (%d pairs of samples)", plot.Number(c.Sigma.S), c.Sigma.Nu)
 	}

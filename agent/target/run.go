@@ -99,6 +99,9 @@ func (j *Job) Run(ctx context.Context) (int, error) {
 	code, err := r.loop(ctx)
 	if err != nil && ctx.Err() != nil {
 		r.stop()
+		if r.have == 0 {
+			return 0, hint.Wrap(ctx.Err(), "nothing that was measured is here yet: run the same command again to go on")
+		}
 		return 0, hint.Wrap(ctx.Err(), "what was measured is in %s; run the same command again to go on", j.Output)
 	}
 	return code, err

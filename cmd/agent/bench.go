@@ -359,6 +359,9 @@ func (o *benchOptions) run(ctx context.Context, env cli.Env, flags *pflag.FlagSe
 			return ctx.Err()
 		}
 		if ctx.Err() != nil {
+			if _, err := os.Stat(output); errors.Is(err, os.ErrNotExist) {
+				return hint.Wrap(ctx.Err(), "nothing was measured yet: run the same command again")
+			}
 			return hint.Wrap(ctx.Err(), "what was measured is in %s; run the same command again to go on", output)
 		}
 		return err

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/nativelib"
 	"github.com/isocost/isocost/record"
 )
@@ -213,5 +216,22 @@ func TestBenchRecordsGoToAFile(t *testing.T) {
 	code, _, talk := runAgent(t, "bench", "--plan", plan, "--backend", "sim", "--sim-device", "../../examples/sim-device.yaml", "-o", plan)
 	if code != 1 || !strings.Contains(talk, "not a record file") {
 		t.Errorf("exit %d, %s", code, talk)
+	}
+}
+
+// A campaign that is interrupted before anything is measured names no file, since there is none.
+func TestInterruptedBeforeAnything(t *testing.T) {
+	dir := t.TempDir()
+	plan, rec := filepath.Join(dir, "plan.jsonl"), filepath.Join(dir, "rec.jsonl")
+	if code, _, talk := runAgent(t, "plan", "--space", "../../examples/tiny-cnn/space.yaml", "-o", plan); code != 0 {
+		t.Fatal(talk)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, talk bytes.Buffer
+	code := program().Run(ctx, []string{"bench", "--plan", plan, "--backend", "sim", "--sim-device", "../../examples/sim-device.yaml", "-o", rec},
+		cli.Env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &talk, Getenv: os.Getenv})
+	if _, err := os.Stat(rec); code != cli.ExitInterrupted || (err != nil) != strings.Contains(talk.String(), "nothing was measured yet") {
+		t.Errorf("code %d, the file: %v\n%s", code, err, &talk)
 	}
 }

@@ -48,7 +48,7 @@ func (o *auditOptions) run(ctx context.Context, env cli.Env, args []string) erro
 	if err != nil {
 		return err
 	}
-	sources, err := readSources(ctx, records)
+	sources, err := openSources(ctx, records)
 	if err != nil {
 		return err
 	}

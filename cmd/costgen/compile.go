@@ -92,14 +92,14 @@ func (o *compileOptions) run(ctx context.Context, env cli.Env, args []string) er
 			return err
 		}
 	}
-	sources, err := readSources(ctx, args)
+	sources, err := openSources(ctx, args)
 	if err != nil {
 		return err
 	}
-	if o.Calibrate, err = readSources(ctx, o.calibrate); err != nil {
+	if o.Calibrate, err = openSources(ctx, o.calibrate); err != nil {
 		return err
 	}
-	if o.Audit, err = readSources(ctx, o.audit); err != nil {
+	if o.Audit, err = openSources(ctx, o.audit); err != nil {
 		return err
 	}
 	t, err := costgen.Compile(ctx, sources, o.Options)

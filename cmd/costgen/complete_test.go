@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/internal/hint"
 )
 
@@ -29,7 +30,10 @@ func TestDamagedRecordsAreSaid(t *testing.T) {
 		if err := os.WriteFile(path, c.data, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		_, err := readSources(t.Context(), []string{path})
+		sources, err := openSources(t.Context(), []string{path})
+		if err == nil {
+			_, err = costgen.Compile(t.Context(), sources, costgen.Options{})
+		}
 		if c.want == "" {
 			if err != nil {
 				t.Errorf("%s: %v", c.name, err)

@@ -9,6 +9,7 @@ import (
 	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/costgen/next"
 	"github.com/isocost/isocost/lut"
+	"github.com/isocost/isocost/record"
 )
 
 // The active plan on a real device, replayed: a campaign that measured every cell
@@ -22,11 +23,11 @@ func TestReplayOfNext(t *testing.T) {
 	if path == "" {
 		t.Skip("set ISOCOST_RECORDS to the records of a campaign over a whole space; the comment says how to make them")
 	}
-	sources, err := readSources(t.Context(), []string{path})
+	files, err := record.Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := sources[0]
+	all := costgen.FromFile(files[0])
 	cells := map[string]costgen.Line{}
 	var rest []costgen.Line
 	var uses []next.Use

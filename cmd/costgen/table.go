@@ -7,12 +7,10 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
 	"github.com/isocost/isocost/lut"
-	"github.com/isocost/isocost/record"
 )
 
 // readTable reads a table file; errors name file:line.
@@ -34,48 +32,17 @@ func readTable(path string) (*lut.Table, error) {
 	return t, nil
 }
 
-// readSources reads record files.
-func readSources(ctx context.Context, paths []string) ([]costgen.Source, error) {
-	files, err := record.ReadContext(ctx, paths...)
-	if err != nil {
-		return nil, err
-	}
+// openSources opens record files.
+func openSources(ctx context.Context, paths []string) ([]costgen.Source, error) {
 	var out []costgen.Source
-	for _, f := range files {
-		if err := complete(f); err != nil {
+	for _, p := range paths {
+		s, err := costgen.Open(ctx, p)
+		if err != nil {
 			return nil, err
 		}
-		out = append(out, costgen.FromFile(f))
+		out = append(out, s)
 	}
 	return out, nil
-}
-
-// complete is the error of a file that was cut behind some of its records, which are
-// written together with the end, or that holds a key nothing can have been measured for: a
-// file without sums does not tell otherwise that it was changed.
-func complete(f *record.File) error {
-	cure := fmt.Sprintf("agent records --recover %s -o FILE keeps what is whole; the agent bench that wrote it writes the rest", f.Path)
-	last := 1
-	for _, e := range f.Records {
-		last = max(last, e.Row)
-		r := e.Record
-		if r == nil || !f.Chain.Plain {
-			continue
-		}
-		ops := r.Ops
-		if r.Key != nil {
-			ops = append(ops[:len(ops):len(ops)], *r.Key)
-		}
-		for _, op := range ops {
-			if err := benchmarks.Check(op); err != nil {
-				return hint.Wrap(fmt.Errorf("%s:%d: record of case %s: %w: the file was changed, or is of another version", f.Path, e.Row, r.Case, err), "%s", cure)
-			}
-		}
-	}
-	if f.End == nil && len(f.Records) > 0 {
-		return hint.Wrap(fmt.Errorf("%s:%d: the file ends before the campaign does: of its cases %d have records, and others may have had", f.Path, last, len(f.Records)), "%s", cure)
-	}
-	return nil
 }
 
 // summary holds what compile, audit and inspect print with --json: the whole table

@@ -115,6 +115,10 @@ func printNoise(w io.Writer, c *search.Certificate) {
 		fmt.Fprintln(w, "noise        each network's own, by its own samples")
 	case c.Header.Settings.Robust != "":
 		fmt.Fprintln(w, "noise        not needed: medians are compared")
+	case c.Sigma.Source == "" && c.Header.Settings.Sigma != nil:
+		fmt.Fprintf(w, "noise        σ %.4g (%s)\n", *c.Header.Settings.Sigma, evidence.Declared)
+	case c.Sigma.Source == "":
+		fmt.Fprintln(w, "noise        not known: the search ended while it explored")
 	case c.Sigma.Source == evidence.FromPairs && c.Sigma.Nu == 0:
 		fmt.Fprintln(w, "noise        not known: the search ended before there was a pair of samples")
 	case c.Sigma.Source == evidence.FromPairs:

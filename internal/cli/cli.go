@@ -166,7 +166,7 @@ func (p *Program) report(env Env, err error, cmd string) int {
 	}
 	text := err.Error()
 	if code == ExitInterrupted { // as people say it
-		text = strings.Replace(text, context.Canceled.Error(), "interrupted", 1)
+		text = strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
 	}
 	h := hint.Of(err)
 	if h == "" && code == ExitUsage {

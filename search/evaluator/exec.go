@@ -121,7 +121,7 @@ func (e *Exec) Evaluate(ctx context.Context, r search.Request) (search.Answer, e
 	defer e.mu.Unlock()
 	if !e.ever {
 		// Nothing has ever worked: that is the program, not the architecture.
-		return search.Answer{}, hint.Wrap(fmt.Errorf("evaluator exec: %w", last), "try the command by hand with one request line: %.300s", line)
+		return search.Answer{}, hint.Wrap(fmt.Errorf("evaluator exec: %w", last), "isosearch check --evaluator tries a command by itself; by hand, give it one request line: %.300s", line)
 	}
 	return search.Answer{}, &search.Failure{Reason: fmt.Sprintf("%d attempts: %v", tried, last)}
 }

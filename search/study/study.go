@@ -576,7 +576,10 @@ func (r *runner) ask(ctx context.Context, ev search.Evaluator, reqs []search.Req
 		}
 		wg.Wait()
 	}
-	return out, errors.Join(firstErr, ctx.Err())
+	if err := ctx.Err(); err != nil { // what failed, failed by it
+		return out, err
+	}
+	return out, firstErr
 }
 
 // estimate is an architecture's utility on Fresh fresh samples, or over its whole
