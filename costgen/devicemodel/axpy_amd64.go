@@ -10,3 +10,8 @@ var wide = cpu.X86.HasAVX
 //
 //go:noescape
 func axpyWide(f float64, x, y []float64)
+
+// squareWide is square of a multiple of eight numbers by AVX, rounded as Go rounds.
+//
+//go:noescape
+func squareWide(f float64, x, y []float64)

@@ -1,6 +1,11 @@
 package devicemodel
 
-import "math"
+import (
+	"math"
+	"slices"
+
+	"github.com/isocost/isocost/internal/lanes"
+)
 
 // matrix is dense, row by row.
 type matrix struct {
@@ -40,6 +45,18 @@ func axpy(f float64, x, y []float64) {
 	}
 }
 
+// square adds (f−x)² to y, of a multiple of eight numbers.
+func square(f float64, x, y []float64) {
+	y = y[:len(x)]
+	if wide && len(x) > 0 {
+		squareWide(f, x, y)
+		return
+	}
+	for i, v := range x {
+		y[i] += float64((f - v) * (f - v))
+	}
+}
+
 // cholesky replaces the lower half of a symmetric matrix by its factor L, LLᵀ = x, and clears
 // the upper half. It reports whether the matrix is positive definite.
 func (x matrix) cholesky() bool {
@@ -67,27 +84,29 @@ func (x matrix) solve(b []float64) {
 	}
 }
 
-// solveAll overwrites each b by L⁻¹b, four at a time: a row of L is read once for them.
-func (x matrix) solveAll(bs [][]float64) {
-	for len(bs) >= 4 {
-		b0, b1, b2, b3 := bs[0][:x.n], bs[1][:x.n], bs[2][:x.n], bs[3][:x.n]
-		for i := range x.n {
-			r := x.row(i)[:i+1]
-			var s0, s1, s2, s3 float64
-			for j, v := range r[:i] {
-				s0 += v * b0[j]
-				s1 += v * b1[j]
-				s2 += v * b2[j]
-				s3 += v * b3[j]
+// lengths are |L⁻¹b|² of each b, found for as many at once as there are lanes: a row of L is read once for them.
+func (x matrix) lengths(bs [][]float64) []float64 {
+	out := make([]float64, 0, len(bs))
+	v := make([]lanes.Lanes, x.n)
+	for part := range slices.Chunk(bs, lanes.Count) {
+		for r, b := range part {
+			for i, y := range b[:x.n] {
+				v[i][r] = y
 			}
-			d := r[i]
-			b0[i], b1[i], b2[i], b3[i] = (b0[i]-s0)/d, (b1[i]-s1)/d, (b2[i]-s2)/d, (b3[i]-s3)/d
 		}
-		bs = bs[4:]
+		var sum lanes.Lanes
+		for i := range v {
+			row, s := x.row(i), &v[i]
+			s.Subtract(row[:i], v)
+			by := 1 / row[i]
+			for r := range s {
+				s[r] *= by
+				sum[r] += s[r] * s[r]
+			}
+		}
+		out = append(out, sum[:len(part)]...)
 	}
-	for _, b := range bs {
-		x.solve(b)
-	}
+	return out
 }
 
 // solveT overwrites b by L⁻ᵀb.

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/isocost/isocost/internal/lanes"
 )
 
 // placement is a kernel in its process: all that its price needs but is the same every time.
@@ -47,10 +49,7 @@ func (m *Model) places(terms []Term, keys []string) []*placement {
 	if len(lacking) == 0 {
 		return out
 	}
-	parts := min(runtime.GOMAXPROCS(0), (len(lacking)+locateLeast-1)/locateLeast)
-	each(indices(parts), func(k int) {
-		m.locate(terms, out, lacking[k*len(lacking)/parts:(k+1)*len(lacking)/parts])
-	})
+	m.locate(terms, out, lacking)
 	m.cache.mu.Lock()
 	if m.cache.at == nil || len(m.cache.at) >= placedMost {
 		m.cache.at = map[string]*placement{}
@@ -67,45 +66,65 @@ func (m *Model) places(terms []Term, keys []string) []*placement {
 	return out
 }
 
+// located is a kernel on its way to a placement.
+type located struct {
+	site
+	point
+	unseen int
+}
+
 // locateLeast is the smallest number of kernels worth a goroutine.
 const locateLeast = 12
 
 // locate places the terms of these indices.
 func (m *Model) locate(terms []Term, out []*placement, at []int) {
-	sites := make([]site, len(at))
-	points := make([]point, len(at))
-	unseen := make([]int, len(at))
+	found := make([]located, len(at))
+	parts := min(runtime.GOMAXPROCS(0), (len(at)+locateLeast-1)/locateLeast)
+	each(indices(parts), func(part int) {
+		for k := part * len(at) / parts; k < (part+1)*len(at)/parts; k++ {
+			out[at[k]] = m.embed(&found[k], terms[at[k]])
+		}
+	})
 	of := map[*process][]int{}
 	for k, i := range at {
-		s := &sites[k]
-		*s = newSite(terms[i].Op)
-		p := m.processes[s.group]
-		if p == nil {
-			continue
+		if pl := out[i]; pl != nil {
+			of[pl.p] = append(of[pl.p], k)
 		}
-		base, ok := p.base(s)
-		if !ok {
-			continue
-		}
-		points[k], unseen[k] = p.embed(s)
-		out[i] = &placement{p: p, base: base, cov: p.covariances(&points[k])}
-		of[p] = append(of[p], k)
 	}
-	for p, list := range of {
-		z := make([][]float64, len(list))
+	var few [][]int // of one process each, as many as are solved for at once
+	for _, list := range of {
+		few = slices.AppendSeq(few, slices.Chunk(list, lanes.Count))
+	}
+	each(few, func(list []int) {
+		covs := make([][]float64, len(list))
 		for j, k := range list {
-			z[j] = slices.Clone(out[at[k]].cov)
+			covs[j] = out[at[k]].cov
 		}
-		p.lu.solveAll(z)
-		for j, k := range list {
-			pl := out[at[k]]
-			left := max(0, p.spread-dot(z[j], z[j]))
+		p := out[at[list[0]]].p
+		for j, told := range p.lu.lengths(covs) {
+			pl, l := out[at[list[j]]], &found[list[j]]
+			left := max(0, p.spread-told)
 			pl.rest, pl.status = p.own+left, Interpolated
-			if unseen[k] > 0 || left > p.spread/2 || p.beyond(&sites[k]) {
+			if l.unseen > 0 || left > p.spread/2 || p.beyond(&l.site) {
 				pl.status = Extrapolated
 			}
 		}
+	})
+}
+
+// embed finds a term's place but for what its inducing points leave; nil where there is none.
+func (m *Model) embed(l *located, t Term) *placement {
+	l.site = newSite(t.Op)
+	p := m.processes[l.group]
+	if p == nil {
+		return nil
 	}
+	base, ok := p.base(&l.site)
+	if !ok {
+		return nil
+	}
+	l.point, l.unseen = p.embed(&l.site)
+	return &placement{p: p, base: base, cov: p.covariances(&l.point)}
 }
 
 // outside says how far, as a logarithm, a size may lie beyond the observed ones before its

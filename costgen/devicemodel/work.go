@@ -124,12 +124,15 @@ func (w *work) formula(op lut.Op, act, elements float64) bool {
 	switch op.Kind {
 	case "relu", "relu6", "hswish", "hsigmoid", "sigmoid", "gelu", "silu", "clip", "erf", "leakyrelu", "softmax", "split", "concat", "transpose":
 	case "add", "sub", "mul", "div":
-		if b := op.Attr("b"); b == "c" {
-			read += w.cout / elements
-		} else if b != "" {
-			return false
-		} else {
+		switch op.Attr("b") {
+		case "":
 			read = 2
+		case "c":
+			read += w.cout / elements
+		case "s":
+			weights = 1 / w.cout
+		default:
+			return false
 		}
 	case "slice", "gather":
 		read = 2
@@ -141,10 +144,15 @@ func (w *work) formula(op lut.Op, act, elements float64) bool {
 		}
 	case "gap":
 		written = w.cout / elements
+	case "reduce":
+		if op.Attr("axis") != "" {
+			return false
+		}
+		written = w.rows / elements
 	default:
 		return false
 	}
-	w.read, w.written, w.weights = math.Round(read*elements)*act, math.Round(written*elements)*act, weights*w.cout*act
+	w.read, w.written, w.weights = math.Round(read*elements)*act, math.Round(written*elements)*act, math.Round(weights*w.cout)*act
 	return true
 }
 

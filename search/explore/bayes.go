@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/isocost/isocost/internal/lanes"
 	"github.com/isocost/isocost/search/space"
 )
 
@@ -119,10 +120,10 @@ func (b *leaders) without(key string) float64 {
 // leading are the evaluated architectures that the process expects most of: of the band,
 // from which the start is taken; at first of all that were evaluated.
 func (e *bayes) leading(p *process) *leaders {
-	b := &leaders{first: math.Inf(-1), second: math.Inf(-1)}
+	b, own := &leaders{first: math.Inf(-1), second: math.Inf(-1)}, p.own()
 	for i, s := range e.who {
 		if !e.again || s.inside && s.n > 0 {
-			b.add(p.own(i), s.key)
+			b.add(own[i], s.key)
 		}
 	}
 	return b
@@ -170,7 +171,7 @@ func (e *bayes) mostWorth(pool []*candidate, best *leaders, b *believer) int {
 	slices.SortFunc(open, func(x, y offer) int { return cmp.Compare(y.most, x.most) })
 	for len(open) > 0 && !(open[0].most < top) {
 		var few []*candidate
-		for _, o := range open[:min(len(open), len(lanes{}))] {
+		for _, o := range open[:min(len(open), lanes.Count)] {
 			few = append(few, o.c)
 		}
 		b.solve(few)
@@ -424,10 +425,9 @@ func (e *bayes) Ranked() []Candidate {
 	if who, _ := e.values(); len(who) < 2 {
 		return e.record.Ranked()
 	}
-	p := e.process()
 	mean := make(map[*sampled]float64, len(e.who))
-	for i, s := range e.who {
-		mean[s] = p.own(i)
+	for i, m := range e.process().own() {
+		mean[e.who[i]] = m
 	}
 	return e.ranked(func(s *sampled) float64 { return mean[s] })
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/isocost/isocost/internal/lanes"
 	"github.com/isocost/isocost/search/space"
 )
 
@@ -13,8 +14,8 @@ type believer struct {
 	*process
 	ratio    float64 // noise variance of a proposal's evaluation over the signal's
 	proposed []*candidate
-	v        []lanes   // scratch
-	one      []float64 // scratch
+	v        []lanes.Lanes // scratch
+	one      []float64     // scratch
 }
 
 // candidate is an architecture of the pool: what the process expects of it, and what of the
@@ -84,7 +85,7 @@ func (b *believer) solve(few []*candidate) {
 		}
 	}
 	for i := from; i < all; i++ {
-		var s lanes
+		var s lanes.Lanes
 		var row []float64
 		var sd float64
 		if i < n {
@@ -100,7 +101,7 @@ func (b *believer) solve(few []*candidate) {
 				s[r] = b.one[0]
 			}
 		}
-		s.subtract(row, b.v)
+		s.Subtract(row, b.v)
 		for r := range s {
 			s[r] /= sd
 		}

@@ -1,6 +1,10 @@
 package explore
 
-import "math"
+import (
+	"math"
+
+	"github.com/isocost/isocost/internal/lanes"
+)
 
 // process is a Gaussian process fitted to means of samples: constant mean, known
 // noise (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006,
@@ -17,8 +21,9 @@ type process struct {
 	weights []float64   // (K + noise)⁻¹(y − mean)
 	ones    []float64   // (K + noise)⁻¹1
 	mean    float64
-	signal  float64 // variance of the utility
-	logLik  float64 // marginal, up to a constant
+	signal  float64   // variance of the utility
+	logLik  float64   // marginal, up to a constant
+	means   []float64 // of own, as soon as it was asked
 
 	apart  []distance // scratch
 	counts []float64  // by square of the distance of counts what the kernel makes of it; 0 where that is not known
@@ -111,14 +116,14 @@ func (p *process) covariances(to []float64, x *features, others []features) []fl
 // factor computes the rows of the factor that were not kept, so many at once as there are
 // lanes; false when the matrix is not positive definite.
 func (p *process) factor() bool {
-	v := make([]lanes, len(p.x)) // columns of the rows at hand
-	for first := p.kept; first < len(p.x); first += len(lanes{}) {
-		rows := p.l[first:min(first+len(lanes{}), len(p.x))]
+	v := make([]lanes.Lanes, len(p.x)) // columns of the rows at hand
+	for first := p.kept; first < len(p.x); first += lanes.Count {
+		rows := p.l[first:min(first+lanes.Count, len(p.x))]
 		for r := range rows {
 			rows[r] = make([]float64, first+r+1)
 		}
 		for j := range first + len(rows) {
-			var s lanes
+			var s lanes.Lanes
 			done := max(0, j-first) // rows that end before column j
 			for r := done; r < len(rows); r++ {
 				s[r] = p.cov[first+r][j]
@@ -126,7 +131,7 @@ func (p *process) factor() bool {
 			if j >= first {
 				s[done] += p.noise[j] + 1e-9
 			}
-			s.subtract(p.l[j][:j], v)
+			s.Subtract(p.l[j][:j], v)
 			if j >= first {
 				if !(s[done] > 0) {
 					return false
@@ -178,12 +183,23 @@ func (p *process) solve(b []float64) []float64 {
 	return v
 }
 
-// own is the posterior mean of the process's i-th architecture.
-func (p *process) own(i int) float64 {
-	mean := p.mean
-	for j := range p.x {
-		c := p.cov[max(i, j)][min(i, j)]
-		mean += float64(c * p.weights[j])
+// own are the posterior means of the process's architectures: each is added up in the order
+// of all, and each row of covariances is read once.
+func (p *process) own() []float64 {
+	if p.means != nil {
+		return p.means
 	}
-	return mean
+	means := make([]float64, len(p.x))
+	for j, row := range p.cov {
+		sum, w := p.mean, p.weights[j]
+		for m, c := range row[:j] {
+			sum += float64(c * p.weights[m])
+		}
+		means[j] = sum
+		for i, c := range row {
+			means[i] += float64(c * w)
+		}
+	}
+	p.means = means
+	return means
 }

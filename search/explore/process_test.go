@@ -198,8 +198,8 @@ func TestProcessGrows(t *testing.T) {
 		b.solve([]*candidate{grown})
 		mean, left := solved(q, grown.x)
 		own, _ := solved(q, xs[2])
-		if grown.mean != mean || grown.left != left || p.logLik != q.logLik || p.own(2) != own {
-			t.Errorf("step %d: grown %g, %g, at once %g, %g; own %g, %g", step, grown.mean, grown.left, mean, left, p.own(2), own)
+		if grown.mean != mean || grown.left != left || p.logLik != q.logLik || p.own()[2] != own {
+			t.Errorf("step %d: grown %g, %g, at once %g, %g; own %g, %g", step, grown.mean, grown.left, mean, left, p.own()[2], own)
 		}
 		before = p.first(n)
 	}

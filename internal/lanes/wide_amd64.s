@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// func subtractWide(s *lanes, l []float64, v []lanes)
+// func subtractWide(s *Lanes, l []float64, v []Lanes)
 TEXT ·subtractWide(SB), NOSPLIT, $0-56
 	MOVQ s+0(FP), DI
 	MOVQ l_base+8(FP), SI

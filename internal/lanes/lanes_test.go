@@ -1,4 +1,4 @@
-package explore
+package lanes
 
 import (
 	"math/rand/v2"
@@ -8,13 +8,13 @@ import (
 // Every lane is to the bit what a loop over it alone gives, by whichever instructions.
 func TestLanes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 3))
-	ways := map[string]func(*lanes, []float64, []lanes){
-		"as on any processor": func(s *lanes, l []float64, v []lanes) { s.half(0, l, v); s.half(8, l, v) },
-		"as on this one":      (*lanes).subtract,
+	ways := map[string]func(*Lanes, []float64, []Lanes){
+		"as on any processor": func(s *Lanes, l []float64, v []Lanes) { s.half(0, l, v); s.half(8, l, v) },
+		"as on this one":      (*Lanes).Subtract,
 	}
 	for _, n := range []int{0, 1, 2, 7, 100} {
-		l, v := make([]float64, n), make([]lanes, n+3)
-		var from, want lanes
+		l, v := make([]float64, n), make([]Lanes, n+3)
+		var from, want Lanes
 		for i := range v {
 			for r := range v[i] {
 				v[i][r] = rng.NormFloat64()
