@@ -174,7 +174,7 @@ func selectors(r *study.Results) page.Section {
 		}
 	}
 	chart := plot.Chart{Title: "Spent, as a multiple of the default selector's", Width: 980, X: plot.Axis{Label: "selector", Categories: names}, Y: plot.Axis{Label: "times the default's samples", FromZero: true}, HLines: []float64{1},
-		Caption: "Geometric mean over the anchors and seeds from which both certified, with its 95 % interval."}
+		Caption: "Geometric mean where both certified, with its 95 % interval."}
 	rows := page.Table{Columns: []page.Column{{Name: "table"}, {Name: "selector"}, {Name: "certified", Numeric: true}, {Name: "spent", Numeric: true}, {Name: "times the default's", Numeric: true}, {Name: "95 % from", Numeric: true}, {Name: "to", Numeric: true}, {Name: "pairs", Numeric: true}}}
 	for i, table := range r.Tables {
 		series := plot.Series{Name: table.Name, Colour: i}

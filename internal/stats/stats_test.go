@@ -160,3 +160,12 @@ func TestStudentQuantile(t *testing.T) {
 	}
 	near(t, "t of 99 %", StudentQuantile(0.99, 3), 5.841, 5e-4)
 }
+
+func TestStudentTail(t *testing.T) {
+	for _, df := range []int{1, 2, 7, 29} {
+		near(t, "the tail of a quantile", StudentTail(-StudentQuantile(0.95, df), df), 0.05, 1e-8)
+	}
+	if far := StudentTail(math.Inf(1), 3); far != 0 || StudentTail(0, 3) != 1 {
+		t.Errorf("beyond everything %g", far)
+	}
+}

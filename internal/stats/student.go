@@ -20,6 +20,9 @@ func StudentQuantile(level float64, df int) float64 {
 	return hi
 }
 
+// StudentTail is P(|T| ≥ |t|), to 1e-15: the two-sided probability of a mean as far from none.
+func StudentTail(t float64, df int) float64 { return max(0, 1-studentWithin(math.Abs(t), df)) }
+
 // studentWithin is P(|T| ≤ t).
 func studentWithin(t float64, df int) float64 {
 	theta := math.Atan(t / math.Sqrt(float64(df)))

@@ -23,7 +23,7 @@ func (r *Results) Conclusions() string {
 			continue
 		}
 		fmt.Fprintf(&b, "On %s:\n\n", t.Name)
-		for _, line := range []string{r.better(t.Name, rows[0]), nearest(rows), left(rows), r.claims(rows), r.priced(t.Name), r.covers(t.Name), r.carried(t.Name, rows[0].Method), r.kept(t.Name, rows[0].Method)} {
+		for _, line := range []string{r.better(t.Name, rows[0]), idle(rows), nearest(rows), left(rows), r.claims(rows), r.priced(t.Name), r.covers(t.Name), r.carried(t.Name, rows[0].Method), r.kept(t.Name, rows[0].Method)} {
 			if line != "" {
 				fmt.Fprintf(&b, "- %s\n", line)
 			}
@@ -33,18 +33,18 @@ func (r *Results) Conclusions() string {
 	return b.String()
 }
 
-// better names the methods whose gain differs from the first one's beyond its interval, which
-// the table of differences has.
+// better names the methods whose gain differs from the first one's, as the table of differences
+// tells them apart.
 func (r *Results) better(table string, first MethodRow) string {
 	var more, less, open []string
 	for _, d := range r.Differences {
 		if d.Table != table {
 			continue
 		}
-		switch {
-		case d.Lo != nil && *d.Lo > 0:
+		switch d.apart() {
+		case 1:
 			more = append(more, d.Method)
-		case d.Hi != nil && *d.Hi < 0:
+		case -1:
 			less = append(less, d.Method)
 		default:
 			open = append(open, d.Method)
@@ -63,6 +63,17 @@ func (r *Results) better(table string, first MethodRow) string {
 		return ""
 	}
 	return fmt.Sprintf("%s: %s.", first.Method, strings.Join(parts, "; "))
+}
+
+// idle says where the plain algorithm evaluated nothing: its gain is none there whatever it would
+// be with more.
+func idle(rows []MethodRow) string {
+	for _, m := range rows {
+		if m.Method == Published && m.Units > 0 && m.Samples == 0 {
+			return fmt.Sprintf("%s could not begin: its fixed number of samples exceeds the budget. Nothing is said of its gain with more.", Published)
+		}
+	}
+	return ""
 }
 
 // nearest orders the methods by their regret.
@@ -94,7 +105,7 @@ func left(rows []MethodRow) string {
 	if len(out) == 0 {
 		return "Every final has its anchor's cost."
 	}
-	return "Gains partly bought with cost, finals outside ±τ: " + strings.Join(out, ", ") + "."
+	return "Gains at another cost, finals outside ±τ: " + strings.Join(out, ", ") + "."
 }
 
 // claims says what was certified.
@@ -169,7 +180,11 @@ func (r *Results) covers(table string) string {
 	if best.Measured {
 		by = "measured"
 	}
-	text := fmt.Sprintf("The largest front by %s cost: %s (%.3f of the box, %.0f %% dominated)", by, best.Method, best.Hypervolume, 100*best.Dominated)
+	also := ""
+	if i := slices.IndexFunc(r.Methods, func(m MethodRow) bool { return m.Table == table && m.Method == best.Method && m.Outside > 0 }); i >= 0 {
+		also = ", finals outside ±τ among them"
+	}
+	text := fmt.Sprintf("The largest front by %s cost: %s (%.3f of the box, %.0f %% dominated%s)", by, best.Method, best.Hypervolume, 100*best.Dominated, also)
 	if best != first {
 		text += fmt.Sprintf("; %s %.3f, %.0f %% dominated", first.Method, first.Hypervolume, 100*first.Dominated)
 	}

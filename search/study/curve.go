@@ -1,11 +1,6 @@
 package study
 
-import (
-	"math"
-	"slices"
-
-	"github.com/isocost/isocost/internal/stats"
-)
+import "slices"
 
 // CurvePoint holds what a search would have ended with after so many evaluations.
 type CurvePoint struct {
@@ -23,8 +18,9 @@ type CurveRow struct {
 	Units   int      `json:"units"`
 	Gain    *float64 `json:"gain,omitempty"`   // mean
 	Regret  *float64 `json:"regret,omitempty"` // mean
-	// Difference of the gain from the study's first method's after as many evaluations,
-	// paired by anchor and seed, with its 95 % interval by Student's t.
+	// Difference of the gain from the study's first method's after as many evaluations, paired
+	// by anchor and seed, with its 95 % interval by Student's t over the anchors (before version
+	// 4 over the pairs).
 	Difference *float64 `json:"difference,omitempty"`
 	Lo         *float64 `json:"lo,omitempty"`
 	Hi         *float64 `json:"hi,omitempty"`
@@ -68,7 +64,7 @@ func checkpoints(budget int) (at []int) {
 }
 
 // curve sums a table's searches up at their checkpoints.
-func curve(table string, methods []string, units []Unit) (rows []CurveRow) {
+func curve(format, table string, methods []string, units []Unit) (rows []CurveRow) {
 	type place struct {
 		anchor  string
 		seed    uint64
@@ -90,7 +86,8 @@ func curve(table string, methods []string, units []Unit) (rows []CurveRow) {
 	for _, m := range methods {
 		for _, n := range at {
 			row := CurveRow{Table: table, Method: m, Samples: n}
-			var gains, regrets, differences []float64
+			var gains, regrets []float64
+			var differences sample
 			for _, u := range units {
 				for _, p := range u.Curve {
 					if u.Method != m || p.Samples != n {
@@ -106,26 +103,17 @@ func curve(table string, methods []string, units []Unit) (rows []CurveRow) {
 					}
 					gains = append(gains, g)
 					if b, ok := base[place{u.Anchor, u.Seed, n}]; ok && m != methods[0] {
-						differences = append(differences, g-b)
+						differences.add(u.Anchor, g-b)
 					}
 				}
 			}
-			row.Gain, row.Regret, row.Difference = average(gains), average(regrets), average(differences)
-			row.Lo, row.Hi = interval(differences)
+			own := differences.independent(format)
+			row.Gain, row.Regret, row.Difference = average(gains), average(regrets), average(own)
+			row.Lo, row.Hi = interval(own)
 			if row.Units > 0 {
 				rows = append(rows, row)
 			}
 		}
 	}
 	return rows
-}
-
-// interval is the 95 % interval of a mean by Student's t; nil for fewer than two values.
-func interval(d []float64) (lo, hi *float64) {
-	if len(d) < 2 {
-		return nil, nil
-	}
-	half := stats.StudentQuantile(0.95, len(d)-1) * stats.StdDev(d) / math.Sqrt(float64(len(d)))
-	mean := stats.Mean(d)
-	return finite(mean - half), finite(mean + half)
 }

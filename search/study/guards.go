@@ -46,18 +46,19 @@ func furthest(dev []float64) (most float64) {
 // ones, too.
 type guard struct {
 	alone, guard, method string
-	units, outside       int       // finals of the table alone; those of them that leave the others
-	dearer               int       // those of them that cost more there
-	furthest             float64   // deviation of the one that leaves them by most
-	lost                 []float64 // guarded gain less the other one, paired by anchor and seed
+	units, outside       int     // finals of the table alone; those of them that leave the others
+	dearer               int     // those of them that cost more there
+	furthest             float64 // deviation of the one that leaves them by most
+	lost                 sample  // guarded gain less the other one, paired by anchor and seed
 }
 
 func (g guard) left() string  { return fmt.Sprintf("%d/%d, %d above", g.outside, g.units, g.dearer) }
 func (g guard) worst() string { return fmt.Sprintf("%+.2f %%", 100*g.furthest) }
 
 func (g guard) change() string {
-	text := fmt.Sprintf("%+.3g", stats.Mean(g.lost))
-	if lo, hi := interval(g.lost); lo != nil {
+	own := g.lost.perAnchor()
+	text := fmt.Sprintf("%+.3g", stats.Mean(own))
+	if lo, hi := interval(own); lo != nil {
 		text += fmt.Sprintf(" [%.3g, %.3g]", *lo, *hi)
 	}
 	return text
@@ -71,7 +72,7 @@ func (r *Results) guarded() (rows []guard) {
 				continue
 			}
 			for _, m := range r.distinct(func(u Unit) string { return u.Method }) {
-				if g := r.guard(alone.Name, with.Name, m); g.units > 0 && len(g.lost) > 0 {
+				if g := r.guard(alone.Name, with.Name, m); g.units > 0 && len(g.lost.values) > 0 {
 					rows = append(rows, g)
 				}
 			}
@@ -112,7 +113,7 @@ func (r *Results) guard(alone, with, method string) guard {
 		}
 		g, ok := u.Gain()
 		if guarded, has := gains[place{u.Anchor, u.Seed}]; ok && has {
-			row.lost = append(row.lost, guarded-g)
+			row.lost.add(u.Anchor, guarded-g)
 		}
 	}
 	return row

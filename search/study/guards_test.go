@@ -34,7 +34,7 @@ func TestAGuardIsKept(t *testing.T) {
 		t.Fatal("no search without the guard leaves it: the test says nothing")
 	}
 	g := res.guarded()[0]
-	if n := len(res.Anchors); g.units != n || g.outside != left || len(g.lost) != n || g.guard != "space:dsp_us" {
+	if n := len(res.Anchors); g.units != n || g.outside != left || len(g.lost.values) != n || g.guard != "space:dsp_us" {
 		t.Errorf("%d of %d left the guard: %+v", left, len(res.Anchors), g)
 	}
 	// What keeps two tables is inside each of them: all its gain is kept.

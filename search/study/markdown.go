@@ -60,10 +60,20 @@ func (r *Results) Markdown() string {
 			if d.Lo != nil {
 				interval = fmt.Sprintf("[%.3g, %.3g]", *d.Lo, *d.Hi)
 			}
-			rows = append(rows, []string{d.Table, d.Method, fmt.Sprintf("%+.3g", d.Mean), interval, fmt.Sprint(d.Pairs)})
+			row := []string{d.Table, d.Method, fmt.Sprintf("%+.3g", d.Mean), interval}
+			if !early(r.Format) {
+				row = append(row, probability(d.Holm), fmt.Sprint(d.Anchors))
+			}
+			rows = append(rows, append(row, fmt.Sprint(d.Pairs)))
 		}
-		table("table|method|difference|95 % interval|pairs", rows)
-		b.WriteString("Paired by anchor and seed; intervals by Student's t.\n\n")
+		if early(r.Format) {
+			table("table|method|difference|95 % interval|pairs", rows)
+			b.WriteString("Paired by anchor and seed; intervals by Student's t, each for itself, as if the seeds of an anchor were independent.\n\n")
+		} else {
+			table("table|method|difference|95 % interval|p|anchors|pairs", rows)
+			fmt.Fprintf(&b, "Paired by anchor and seed; means and intervals over the anchors' means, by Student's t, each for itself. p: corrected after Holm for all %d differences of\n"+
+				"the study; up to 0.05 what is concluded tells apart.\n\n", len(r.Differences))
+		}
 	}
 	r.curves(&b, table)
 	if len(r.Selectors) > 0 {
@@ -78,7 +88,7 @@ func (r *Results) Markdown() string {
 		}
 		table("table|selector|certified|spent|times the default's|pairs", rows)
 		b.WriteString("The certifying search with each selector: same anchors, seeds, evaluator and budget. Spent: mean, in samples of full fidelity, σ's calibration\n" +
-			"included. Times the default's: geometric mean over the anchors and seeds where both certified, with its 95 % interval.\n\n")
+			"included. Times the default's: geometric mean where both certified, with its 95 % interval over the anchors.\n\n")
 	}
 	rows = nil
 	for _, m := range r.Methods {
@@ -116,7 +126,7 @@ func (r *Results) Markdown() string {
 	if len(rows) > 0 {
 		b.WriteString("\n### Guards\n\n")
 		table("table|guard|method|left by finals of the table alone|furthest|gain with the guard less without", rows)
-		b.WriteString("Finals of the table alone outside ±τ of the guard, the furthest, and how the gain changes when both are kept: paired by anchor and seed.\n")
+		b.WriteString("Finals of the table alone outside ±τ of the guard, the furthest, and how the gain changes when both are kept: paired by anchor and seed, 95 % intervals over the anchors.\n")
 	}
 	if f := r.Fidelity; f != nil {
 		fmt.Fprintf(&b, "\nFidelity: %s orders %d architectures with a rank correlation of %.3f; of %d pairs in one band it orders %d wrongly.\n",
@@ -162,7 +172,7 @@ func (r *Results) curves(b *strings.Builder, table func(head string, rows [][]st
 		}
 		fmt.Fprintf(b, "### Gain after so many evaluations, %s\n\n", t.Name)
 		table(head, rows(gains))
-		fmt.Fprintf(b, "What each search would have ended with then; in brackets less that of %s, paired by anchor and seed, with its 95 %% interval.\n\n", methods[0])
+		fmt.Fprintf(b, "What each search would have ended with then; in brackets less that of %s, paired by anchor and seed, with its 95 %% interval over the anchors, each for itself.\n\n", methods[0])
 		if known {
 			fmt.Fprintf(b, "### Regret after so many evaluations, %s\n\n", t.Name)
 			table(head, rows(regrets))
@@ -177,6 +187,17 @@ func plain(v *float64) string {
 		return "–"
 	}
 	return fmt.Sprintf("%.3g", *v)
+}
+
+// probability is one to three digits.
+func probability(v *float64) string {
+	switch {
+	case v == nil:
+		return "–"
+	case *v < 0.001:
+		return "< 0.001"
+	}
+	return fmt.Sprintf("%.3f", *v)
 }
 
 func num(v *float64) string {

@@ -12,14 +12,20 @@ import (
 )
 
 // Format is the first field of results.json and study.json. Earlier versions are read, and
-// gone on with: version 2 has neither regrets nor curves, version 1 no differences either,
-// and its hypervolumes have the worst corner of the box as their reference, at which the
-// best final by one measure covers nothing.
+// gone on with: version 3 takes the seeds of an anchor for independent, version 2 has neither
+// regrets nor curves, version 1 no differences either, and its hypervolumes have the worst
+// corner of the box as their reference, at which the best final by one measure covers nothing.
 const (
-	Format   = "isocost/study/v3"
+	Format   = "isocost/study/v4"
+	formatV3 = "isocost/study/v3"
 	formatV2 = "isocost/study/v2"
 	formatV1 = "isocost/study/v1"
 )
+
+// early says that a format is an earlier version's.
+func early(format string) bool {
+	return slices.Contains([]string{formatV1, formatV2, formatV3}, format)
+}
 
 // beyond is the distance beyond the box of all finals and anchors the reference point of a
 // hypervolume lies, as a share of its sides: the ends of a front count, too.
@@ -138,7 +144,7 @@ func DecodeResults(name string, data []byte) (*Results, error) {
 	if err := decodeJSON(name, data, &r); err != nil {
 		return nil, err
 	}
-	if r.Format != Format && r.Format != formatV2 && r.Format != formatV1 {
+	if r.Format != Format && !early(r.Format) {
 		return nil, fmt.Errorf("%s:1: format is %.80q, not %q", name, r.Format, Format)
 	}
 	again := r
@@ -181,11 +187,11 @@ func (r *Results) summarise() {
 		for _, m := range methods {
 			r.Methods = append(r.Methods, methodRow(table, m, units))
 		}
-		r.Selectors = append(r.Selectors, selectorRows(table, methods, units)...)
+		r.Selectors = append(r.Selectors, selectorRows(r.Format, table, methods, units)...)
 		if r.Format != formatV1 {
-			r.Differences = append(r.Differences, differences(table, methods, units)...)
+			r.Differences = append(r.Differences, differences(r.Format, table, methods, units)...)
 		}
-		r.Curves = append(r.Curves, curve(table, methods, units)...)
+		r.Curves = append(r.Curves, curve(r.Format, table, methods, units)...)
 		r.Fronts = append(r.Fronts, fronts(table, methods, units, margin)...)
 		for _, to := range r.Tables {
 			if to.Name == table {
@@ -196,6 +202,7 @@ func (r *Results) summarise() {
 			}
 		}
 	}
+	holm(r.Differences)
 }
 
 func methodRow(table, method string, units []Unit) MethodRow {

@@ -19,8 +19,9 @@ type SelectorRow struct {
 	Spent     float64         `json:"spent"`     // mean, in samples of full fidelity
 	// Pairs are the anchors and seeds from which both this selector and the default one
 	// certified; Ratio is the geometric mean over them of what this one spent over what
-	// the default one did, Lo and Hi its 95 % interval (Student's t of the logarithms).
-	// Absent for the default selector itself and for fewer than two pairs.
+	// the default one did, Lo and Hi its 95 % interval (Student's t of the logarithms, over
+	// the anchors, before version 4 over the pairs). Absent for the default selector itself
+	// and for fewer than two of them.
 	Pairs int      `json:"pairs"`
 	Ratio *float64 `json:"ratio,omitempty"`
 	Lo    *float64 `json:"lo,omitempty"`
@@ -28,7 +29,7 @@ type SelectorRow struct {
 }
 
 // selectorRows compares the selectors of a table's units; nil with fewer than two.
-func selectorRows(table string, methods []string, units []Unit) (rows []SelectorRow) {
+func selectorRows(format, table string, methods []string, units []Unit) (rows []SelectorRow) {
 	type start struct {
 		anchor string
 		seed   uint64
@@ -45,7 +46,7 @@ func selectorRows(table string, methods []string, units []Unit) (rows []Selector
 			continue
 		}
 		row := SelectorRow{Table: table, Selector: name}
-		var logs []float64
+		var logs sample
 		for _, u := range units {
 			if u.Method != m {
 				continue
@@ -57,14 +58,14 @@ func selectorRows(table string, methods []string, units []Unit) (rows []Selector
 			}
 			row.Certified++
 			if b, ok := base[start{u.Anchor, u.Seed}]; ok && m != Isocost && u.spent() > 0 {
-				logs = append(logs, math.Log(u.spent()/b))
+				logs.add(u.Anchor, math.Log(u.spent()/b))
 			}
 		}
 		row.Spent /= float64(max(row.Units, 1))
-		if row.Pairs = len(logs); row.Pairs > 1 {
-			mid := stats.Mean(logs)
-			half := stats.StudentQuantile(0.95, row.Pairs-1) * stats.StdDev(logs) / math.Sqrt(float64(row.Pairs))
-			row.Ratio, row.Lo, row.Hi = finite(math.Exp(mid)), finite(math.Exp(mid-half)), finite(math.Exp(mid+half))
+		row.Pairs = len(logs.values)
+		own := logs.independent(format)
+		if lo, hi := interval(own); lo != nil && hi != nil {
+			row.Ratio, row.Lo, row.Hi = finite(math.Exp(stats.Mean(own))), finite(math.Exp(*lo)), finite(math.Exp(*hi))
 		}
 		rows = append(rows, row)
 	}

@@ -195,9 +195,11 @@ func (r *runner) directory() error {
 	}
 	path := filepath.Join(r.Dir, HeaderFile)
 	got, err := os.ReadFile(path)
-	for _, early := range []string{formatV1, formatV2} {
-		if strings.Contains(string(got), early) { // it goes on as it began
-			r.header.Format, r.header.Curve = early, nil
+	for _, format := range []string{formatV1, formatV2, formatV3} {
+		if strings.Contains(string(got), format) { // it goes on as it began
+			if r.header.Format = format; format != formatV3 {
+				r.header.Curve = nil
+			}
 		}
 	}
 	want, werr := encodeJSON(r.header)
@@ -396,7 +398,7 @@ func (r *runner) unit(ctx context.Context, u *Unit) error {
 	if u.Utility, err = r.estimate(ctx, ev, final, u.Seed, p.PoolSize); err != nil {
 		return err
 	}
-	if r.header.Format == Format {
+	if r.header.Format != formatV1 && r.header.Format != formatV2 {
 		u.Regret = r.regret(ev, u, p, u.Final)
 	}
 	for _, n := range r.header.Curve {

@@ -122,7 +122,7 @@ func TestStudyRepeatsToTheByte(t *testing.T) {
 	if _, err := DecodeResults("r.json", text); err != nil {
 		t.Errorf("own results: %v", err)
 	}
-	for _, change := range [][2]string{{`"outside": 0`, `"outside": 1`}, {`"method": "random"`, `"method": "rundom"`}, {`"budget": 600`, `"budgets": 600`}, {"study/v3", "study/v4"}} {
+	for _, change := range [][2]string{{`"outside": 0`, `"outside": 1`}, {`"method": "random"`, `"method": "rundom"`}, {`"budget": 600`, `"budgets": 600`}, {"study/v4", "study/v3"}} {
 		bad := bytes.Replace(text, []byte(change[0]), []byte(change[1]), 1)
 		if _, err := DecodeResults("r.json", bad); err == nil || bytes.Equal(bad, text) {
 			t.Errorf("%s was not noticed", change[1])
