@@ -1,6 +1,8 @@
 package space
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/isocost/isocost/benchmarks"
@@ -79,5 +81,39 @@ func TestFamiliesAreRich(t *testing.T) {
 		if !attrs["mbconv.se"] || has["encoder"] && !attrs["encoder.win"] {
 			t.Errorf("%s: no squeeze-excite, or no windows", path)
 		}
+	}
+}
+
+// Every layer of the hybrid may convolve, fused or not, attend, in windows or not, or be nothing;
+// what attends is an encoder of a map, and only a square map has one.
+func TestALayerConvolvesOrAttends(t *testing.T) {
+	const path = "../../examples/digits-hybrid/space.yaml"
+	m, err := OpenMeasured(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for l := range m.Layers() {
+		if got := m.Choices(l); len(got) != 7 {
+			t.Errorf("layer %d has the choices %v", l, got)
+		}
+	}
+	a := m.Default()
+	for _, choice := range []string{"enc_h2", "enc_h4_w4"} {
+		a.Layers[1].Choice = choice
+		chain, err := m.Lower(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if op := chain[2]; op.Kind != "encoder" || op.Attr("map") != "1" {
+			t.Errorf("%s in a stage of maps is %s", choice, op)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	oblong := strings.Replace(string(text), "width: 8}", "width: 4}", 1)
+	if _, err := ReadMeasured(path, []byte(oblong)); err == nil || !strings.Contains(err.Error(), "encoder wants a sequence or a square map, not 24 channels of 8×4") {
+		t.Errorf("an encoder of an oblong map: %v", err)
 	}
 }

@@ -122,12 +122,17 @@ func lowerConvNeXt(u Unit, in shape, s, cout, mid int) (map[string]string, map[s
 
 func lowerEncoder(u Unit, in shape, s, cout, mid int) (map[string]string, map[string]int, shape, error) {
 	switch {
-	case !in.seq || s != 1 || in.c != cout:
-		return nil, nil, shape{}, fmt.Errorf("encoder keeps a sequence's shape, but meets stride %d, %d channels out and a %s", s, cout, in)
+	case s != 1 || in.c != cout:
+		return nil, nil, shape{}, fmt.Errorf("encoder keeps the shape, but meets stride %d, %d channels out and a %s", s, cout, in)
+	case !in.seq && in.h != in.w:
+		return nil, nil, shape{}, fmt.Errorf("encoder wants a sequence or a square map, not %s", in)
 	case in.c%u.Heads != 0:
 		return nil, nil, shape{}, fmt.Errorf("%d heads do not divide %d channels", u.Heads, in.c)
 	}
 	attrs := map[string]string{"heads": strconv.Itoa(u.Heads)}
+	if !in.seq {
+		attrs["map"] = "1"
+	}
 	if u.Act != "" {
 		attrs["act"] = u.Act
 	}
