@@ -12,10 +12,12 @@
 #   DIR     where plans and records are kept (default demo/nas-bench-macro)
 #   TIME    device time of a campaign (default 78s)
 #   TABLES  where tables go (default examples/nas-bench-macro/measured)
+#   NETWORKS  that calibrate, and that judge (default "16 60"); NETWORKS="2 3" TIME=30s is a quick look
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 dir=${DIR:-demo/nas-bench-macro}
 tables=${TABLES:-examples/nas-bench-macro/measured}
+read -r calibrate audit <<<"${NETWORKS:-16 60}"
 mkdir -p "$dir" "$tables"
 
 # partial COMMAND…: exit code 3 (finished, but…) is said by the command itself.
@@ -28,7 +30,7 @@ partial() {
 # plan NAME SPACE
 plan() {
 	[ -e "$dir/$1.plan.jsonl" ] ||
-		bin/agent plan --space "examples/nas-bench-macro/$2" --calibrate 16 --audit 60 --isolated --seed 1 -o "$dir/$1.plan.jsonl"
+		bin/agent plan --space "examples/nas-bench-macro/$2" --calibrate "$calibrate" --audit "$audit" --isolated --seed 1 -o "$dir/$1.plan.jsonl"
 }
 plan fp32 space.yaml
 plan int8 space-int8.yaml
