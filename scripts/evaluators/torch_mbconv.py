@@ -10,8 +10,8 @@ Reads one request a line and answers each by one line (docs: search/evaluator/ex
     {"id":"7","utility":0.9713,"parts":{"loss":0.101}}
 
 The network follows the request: a stem, one block per layer (mb_kK_eE: inverted residual of kernel K and expansion E;
-fused_kK_eE: its k×k fused form; enc_hH_wW: transformer encoder of H heads, in windows of side W where given; skip:
-nothing), a head. The width index scales the block's expanded channels by --ratios, as the space file does.
+fused_kK_eE: its k×k fused form; enc_hH_wW: transformer encoder of H heads, in windows of side W where given, of a
+map's pixels in a stage that convolves; skip: nothing), a head. The width index scales the block's expanded channels by --ratios, as the space file does.
 int8 layers are trained with fake quantisation of weights and activations (straight-through), fp32 layers without.
 Data is what scikit-learn ships, nothing is fetched: its 1,797 handwritten digits, or as many patches of its two
 photographs, 8×8 in grey, to be told from which half of which photograph. A seed fixes the split, the initial weights
@@ -141,6 +141,13 @@ class Tokens(nn.Module):
         return x.flatten(2).transpose(1, 2)
 
 
+class MapEncoder(Encoder):
+    """An encoder of a map's pixels, which comes and goes as convolutions want it."""
+
+    def forward(self, x):
+        return super().forward(x.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, x.shape[2:])
+
+
 class Mean(nn.Module):
     """The mean token."""
 
@@ -167,9 +174,14 @@ def build(layers, args):
             if stride != 1 or cin != cout:
                 raise ValueError(f"layer {i} changes the shape and cannot be skipped")
             continue
+        if m := re.fullmatch(ENCODER, layer["choice"]):
+            if stride != 1 or cin != cout:
+                raise ValueError(f"layer {i} changes the shape and cannot attend")
+            body.append(encoder(MapEncoder, layer, cout, m, args))
+            continue
         m = re.fullmatch(r"(mb|fused)_k(\d+)_e(\d+)", layer["choice"])
         if not m:
-            raise ValueError(f"layer {i}: choice {layer['choice']!r} is none of mb_kK_eE, fused_kK_eE, skip")
+            raise ValueError(f"layer {i}: choice {layer['choice']!r} is none of mb_kK_eE, fused_kK_eE, enc_hH_wW, skip")
         block = {"mb": MBConv, "fused": FusedMBConv}[m[1]]
         body.append(block(cin, cout, expanded(layer, int(m[3]) * cin, args), int(m[2]), stride, layer.get("precision") == "int8"))
         cin = cout
@@ -179,11 +191,19 @@ def build(layers, args):
     for i, layer in enumerate(layers[len(plan) :], len(plan)):
         if layer["choice"] == "skip":
             continue
-        m = re.fullmatch(r"enc_h(\d+)(?:_w(\d+))?", layer["choice"])
+        m = re.fullmatch(ENCODER, layer["choice"])
         if not m:
             raise ValueError(f"layer {i}: choice {layer['choice']!r} is neither enc_hH_wW nor skip")
-        body.append(Encoder(dim, expanded(layer, args.mlp * dim, args), int(m[1]), int(m[2] or 0), layer.get("precision") == "int8"))
+        body.append(encoder(Encoder, layer, dim, m, args))
     return nn.Sequential(*body, nn.LayerNorm(dim), Mean(), nn.Linear(dim, 10))
+
+
+ENCODER = r"enc_h(\d+)(?:_w(\d+))?"
+
+
+def encoder(kind, layer, dim, choice, args):
+    """The encoder that a choice says."""
+    return kind(dim, expanded(layer, args.mlp * dim, args), int(choice[1]), int(choice[2] or 0), layer.get("precision") == "int8")
 
 
 def expanded(layer, full, args):

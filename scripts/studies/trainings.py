@@ -3,6 +3,7 @@
 Statistics of how one length of training, or one data set, orders networks of equal cost beside another.
 """
 
+import contextlib
 import itertools
 import json
 import math
@@ -12,6 +13,7 @@ import pathlib
 import random
 import subprocess
 import sys
+import time
 
 import numpy as np
 from scipy import stats
@@ -26,44 +28,63 @@ from isocost import Arch  # noqa: E402
 
 
 def one(job):
-    """The accuracy of a network after a training."""
+    """The accuracy of a network after a training, and the processor's seconds it took."""
     key, data, epochs, seed, options = job
     if data not in one.loaded:
         torch.set_num_threads(1)
         one.loaded[data] = torch_mbconv.load(data)
     args = torch_mbconv.options([*options, "--data", data, "--epochs", str(epochs), "--device", "cpu"])
     layers = [{"choice": x.choice, "width": x.width, "precision": x.precision} for x in Arch.parse(key).layers]
+    began = time.process_time()
     accuracy, _ = torch_mbconv.train({"layers": layers, "seed": seed, "fidelity": 1}, one.loaded[data], args)
-    return key, data, epochs, seed, accuracy
+    return key, data, epochs, seed, accuracy, round(time.process_time() - began, 3)
 
 
 one.loaded = {}
 
 
 class Journal:
-    """Accuracies by network, data set, epochs and seed."""
+    """Accuracies by network, data set, epochs and seed, and the processor's seconds of each training."""
 
     def __init__(self, path):
-        self.path, self.known = pathlib.Path(path), {}
+        self.path, self.known, self.seconds = pathlib.Path(path), {}, {}
         if self.path.exists():
             text = self.path.read_text()
             for line in text[: text.rfind("\n") + 1].splitlines():  # a kill may have torn the last line
-                key, data, epochs, seed, accuracy = json.loads(line)
-                self.known[key, data, epochs, seed] = accuracy
+                self.add(json.loads(line))
             os.truncate(self.path, text.rfind("\n") + 1)
 
-    def train(self, jobs, options, workers=2):
-        """Trains what is not in the journal yet; jobs are (key, data, epochs, seed)."""
+    def add(self, answer):
+        *job, accuracy, seconds = answer
+        self.known[tuple(job)], self.seconds[tuple(job)] = accuracy, seconds
+
+    def train(self, jobs, options):
+        """Trains what is not in the journal yet; jobs are (key, data, epochs, seed). WORKERS at a time, 2 if it is not set."""
         todo = [job for job in dict.fromkeys(jobs) if job not in self.known]
         if not todo:
             return
-        with multiprocessing.Pool(workers) as pool, open(self.path, "a", encoding="utf-8") as out:
-            for n, answer in enumerate(pool.imap_unordered(one, [(*job, options) for job in todo]), 1):
-                self.known[answer[:4]] = answer[4]
+        jobs, workers = [(*job, options) for job in todo], int(os.environ.get("WORKERS", 2))
+        pool = multiprocessing.Pool(workers) if workers > 1 else contextlib.nullcontext()
+        with pool, open(self.path, "a", encoding="utf-8") as out:
+            for n, answer in enumerate(pool.imap_unordered(one, jobs) if workers > 1 else map(one, jobs), 1):
+                self.add(answer)
                 out.write(json.dumps(answer) + "\n")
                 out.flush()
                 if n % 20 == 0 or n == len(todo):
                     print(f"{n} of {len(todo)} trainings", file=sys.stderr, flush=True)
+
+    def finished(self, keys, data, epochs, seeds):
+        """Those of the seeds from which all networks are trained: of a study that was stopped, what there is."""
+        return [seed for seed in seeds if all((key, data, epochs, seed) in self.known for key in keys)]
+
+    def cost(self, searched=0, epochs=1):
+        """In words: the trainings, and what they and the searches' own – so many, of so many epochs – took."""
+        trained = sum(job[2] for job in self.known)
+        hours = sum(self.seconds.values()) / 3600
+        text = f"{len(self.known)} trainings of {trained} epochs in all took {hours:.2f} hours of one core"
+        if searched:
+            text += f"; the searches' own {searched} of {epochs} epochs, at as much per epoch, about {hours * searched * epochs / trained:.2f}"
+        return text + "."
 
     def accuracies(self, keys, data, epochs, seeds):
         """Networks × seeds."""
@@ -87,8 +108,11 @@ def in_band(space, lut, layers, widths, precisions, count, seed):
 
 
 def rank(a, b):
-    """Spearman's rank correlation."""
-    return float(stats.spearmanr(a, b).statistic)
+    """Spearman's rank correlation; not a number where one of them is all the same."""
+    a, b = stats.rankdata(a), stats.rankdata(b)
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return math.nan
+    return float(np.corrcoef(a, b)[0, 1])
 
 
 def pairs(proxy, judge, error):
@@ -104,11 +128,12 @@ def pairs(proxy, judge, error):
     return counts
 
 
-def resampled(value, n, draws=1000, seed=1):
-    """The middle 95 % of a statistic over networks drawn with replacement; value takes indices."""
+def resampled(value, n, together=1, draws=4000, seed=1):
+    """The middle 95 % of a statistic over networks drawn with replacement, wider where so many are to hold together
+    (Bonferroni); value takes indices."""
     rng = np.random.default_rng(seed)
     values = [value(rng.integers(n, size=n)) for _ in range(draws)]
-    return tuple(np.nanquantile(values, [0.025, 0.975]))
+    return tuple(np.nanquantile(values, [0.025 / together, 1 - 0.025 / together]))
 
 
 def standard_error(values):
@@ -118,10 +143,10 @@ def standard_error(values):
     return np.full(len(values), pooled / math.sqrt(values.shape[1]))
 
 
-def interval(values):
-    """A mean with its 95 % interval by Student's t."""
+def interval(values, together=1):
+    """A mean with its 95 % interval by Student's t, wider where so many are to hold together (Bonferroni)."""
     values = np.asarray(values)
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
+    half = stats.t.ppf(1 - 0.025 / together, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
     return values.mean(), values.mean() - half, values.mean() + half
 
 
