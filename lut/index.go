@@ -14,11 +14,16 @@ type index struct {
 	seen   []atomic.Pointer[Op] // by family an operator of it that was asked for
 }
 
-// place is a knot with the hash of its operator; an empty place has no family.
+// place is a knot as far as its cost needs it, a line of a processor's cache; an empty place has no family.
 type place struct {
-	hash         uint64
-	family, knot int32 // the family from 1
+	hash          uint64 // of its operator
+	family, knot  int32  // the family from 1
+	at            [inPlace]int32
+	value, lo, hi float64
 }
+
+// inPlace is how many coordinates stand in a place; the knots of families of more axes are asked for theirs.
+const inPlace = 6
 
 func newIndex(families []family) index {
 	n := 0
@@ -39,34 +44,72 @@ func newIndex(families []family) index {
 			for x.places[at].family > 0 {
 				at = (at + 1) & last
 			}
-			x.places[at] = place{h, int32(i + 1), int32(j)}
+			c := f.Knots[j].cost()
+			p := place{hash: h, family: int32(i + 1), knot: int32(j), value: c.Value, lo: c.Lo, hi: c.Hi}
+			for a, v := range f.Knots[j].At[:min(inPlace, len(f.Axes))] {
+				p.at[a] = int32(v)
+			}
+			x.places[at] = p
 		}
 	}
 	return x
 }
 
-// find returns the knot that is the operator's, nil where there is none.
-func (x *index) find(families []family, op *Op) *Knot {
+// find returns the place of the knot that is the operator's, nil where there is none.
+func (x *index) find(families []family, op *Op) *place {
 	h := hash(op)
 	last := uint64(len(x.places) - 1)
 	for at := h & last; x.places[at].family > 0; at = (at + 1) & last {
-		if p := &x.places[at]; p.hash == h {
-			f := &families[p.family-1]
-			if k := &f.Knots[p.knot]; k.stands(op) && x.member(f, int(p.family-1), op) {
-				return k
-			}
+		p := &x.places[at]
+		if p.hash != h {
+			continue
+		}
+		i := int(p.family - 1)
+		if p.again(op, x.seen[i].Load()) || p.stands(&families[i], op) && x.member(&families[i], i, op) {
+			return p
 		}
 	}
 	return nil
 }
 
-// stands says whether an operator of the knot's axes stands at the knot.
-func (k *Knot) stands(op *Op) bool {
-	if len(k.At) != len(op.At) {
+// again says at once that an operator is the place's where its texts are those of one of the
+// family that was asked for, one in memory; false says nothing.
+func (p *place) again(op, seen *Op) bool {
+	if seen == nil || len(op.Attrs) != len(seen.Attrs) || len(op.At) != len(seen.At) || len(op.At) > inPlace ||
+		!same(op.Kind, seen.Kind) || !same(string(op.Precision), string(seen.Precision)) || inMemory(op.Attrs) != inMemory(seen.Attrs) {
 		return false
 	}
-	for i, v := range k.At {
-		if op.At[i].Value != v {
+	for i := range op.At {
+		if at := &op.At[i]; at.Value != int(p.at[i]) || !same(at.Axis, seen.At[i].Axis) {
+			return false
+		}
+	}
+	return true
+}
+
+// same says whether texts are one in memory.
+func same(a, b string) bool { return len(a) == len(b) && unsafe.StringData(a) == unsafe.StringData(b) }
+
+// inMemory are attributes as they lie there: where their texts and how long these are.
+func inMemory(a []Attr) string {
+	return unsafe.String((*byte)(unsafe.Pointer(unsafe.SliceData(a))), len(a)*int(unsafe.Sizeof(Attr{})))
+}
+
+// stands says whether an operator of the family's axes stands at the place.
+func (p *place) stands(f *family, op *Op) bool {
+	if len(f.Axes) != len(op.At) {
+		return false
+	}
+	if len(op.At) > inPlace {
+		for i, v := range f.Knots[p.knot].At {
+			if op.At[i].Value != v {
+				return false
+			}
+		}
+		return true
+	}
+	for i := range op.At {
+		if op.At[i].Value != int(p.at[i]) {
 			return false
 		}
 	}
@@ -108,11 +151,11 @@ func (o *Op) alike(other *Op) bool {
 
 // equal is ==, at once where the texts are one in memory.
 func equal(a, b string) bool {
-	return len(a) == len(b) && (unsafe.StringData(a) == unsafe.StringData(b) || a == b)
+	return same(a, b) || a == b
 }
 
-// hash is of what tells operators apart in practice: kind, precision, attributes' values and
-// coordinates, without their names.
+// hash is of what tells operators apart in practice: of kind, precision and attributes' values
+// their lengths and ends, and the coordinates.
 func hash(op *Op) uint64 {
 	h := ends(op.Kind)*0x9e3779b97f4a7c15 + ends(string(op.Precision))*0xbf58476d1ce4e5b9
 	by := uint64(0x94d049bb133111eb) // another odd number for every place
@@ -129,23 +172,10 @@ func hash(op *Op) uint64 {
 	return h ^ h>>32
 }
 
-// ends are a text's first and last bytes in one number.
+// ends are a text's length, first and last byte in one number.
 func ends(s string) uint64 {
-	n := len(s)
-	switch {
-	case n >= 8:
-		return first8(s)*31 + first8(s[n-8:])
-	case n >= 4:
-		return uint64(first4(s))<<32 | uint64(first4(s[n-4:]))
-	case n > 0:
-		return uint64(s[0]) | uint64(s[n/2])<<8 | uint64(s[n-1])<<16
+	if s == "" {
+		return 0
 	}
-	return 0
-}
-
-func first8(s string) uint64 { return uint64(first4(s)) | uint64(first4(s[4:]))<<32 }
-
-func first4(s string) uint32 {
-	_ = s[3]
-	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
+	return uint64(s[0]) | uint64(s[len(s)-1])<<8 | uint64(len(s))<<16
 }

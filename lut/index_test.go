@@ -12,10 +12,15 @@ func TestKnotsAreFoundByTheirOperators(t *testing.T) {
 	f.Families = nil
 	cost := 1.0
 	for _, name := range []string{"add", "block_of_that_kind_here", "block_of_this_kind_here"} {
-		for _, axes := range [][]string{{"c", "h"}, {"c", "w"}} {
+		for _, axes := range [][]string{{"a0", "a1", "a2", "a3", "a4", "a5", "a6", "c"}, {"c", "h"}, {"c", "w"}} {
 			fam := Family{Op: Op{Kind: name, Precision: FP32, Attrs: []Attr{{"k", "3"}}}, Axes: axes}
 			for i := range 300 {
-				fam.Knots = append(fam.Knots, Knot{At: []int{1 + i/20, 1 + i%20}, Raw: cost, Corrected: cost, Lo: cost, Hi: cost, N: 1, Reason: Measured, Records: []string{"x"}})
+				at := make([]int, len(axes))
+				for a := range at {
+					at[a] = 1
+				}
+				at[len(at)-2], at[len(at)-1] = 1+i/20, 1+i%20
+				fam.Knots = append(fam.Knots, Knot{At: at, Raw: cost, Corrected: cost, Lo: cost, Hi: cost, N: 1, Reason: Measured, Records: []string{"x"}})
 				cost++
 			}
 			f.Families = append(f.Families, fam)
@@ -29,12 +34,12 @@ func TestKnotsAreFoundByTheirOperators(t *testing.T) {
 		fam := &tab.families[i]
 		for j := range fam.Knots {
 			op := fam.Member(fam.Knots[j].At)
-			if tab.knots.find(tab.families, &op) != &fam.Knots[j] {
-				t.Errorf("%s is not found", op)
+			if p := tab.knots.find(tab.families, &op); p == nil || p.value != fam.Knots[j].Corrected {
+				t.Errorf("%s is not found: %+v", op, p)
 			}
 			for _, other := range []Op{op.With("c", 99), op.WithPrecision(FP16), {Kind: op.Kind, Precision: op.Precision, Attrs: []Attr{{"s", "3"}}, At: op.At}} {
-				if k := tab.knots.find(tab.families, &other); k != nil {
-					t.Errorf("%s is taken for %v", other, k.At)
+				if p := tab.knots.find(tab.families, &other); p != nil {
+					t.Errorf("%s is taken for %+v", other, p)
 				}
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unique"
 )
 
 // Precision names the number format an operator computes in.
@@ -60,24 +61,28 @@ type Op struct {
 	At        []Coord // sorted by axis, axes unique
 }
 
-// NewOp builds a canonical Op from unordered attributes and coordinates.
+// NewOp builds a canonical Op from unordered attributes and coordinates. Equal texts of all
+// that it builds are one in memory, which makes looking up an Op faster.
 func NewOp(kind string, p Precision, attrs map[string]string, at map[string]int) Op {
-	op := Op{Kind: kind, Precision: p}
+	op := Op{Kind: one(kind), Precision: Precision(one(string(p)))}
 	for n, v := range attrs {
-		op.Attrs = append(op.Attrs, Attr{n, v})
+		op.Attrs = append(op.Attrs, Attr{one(n), one(v)})
 	}
 	slices.SortFunc(op.Attrs, func(a, b Attr) int { return cmp.Compare(a.Name, b.Name) })
 	for n, v := range at {
-		op.At = append(op.At, Coord{n, v})
+		op.At = append(op.At, Coord{one(n), v})
 	}
 	slices.SortFunc(op.At, func(a, b Coord) int { return cmp.Compare(a.Axis, b.Axis) })
 	return op
 }
 
+// one is the text that stands for all equal ones.
+func one(text string) string { return unique.Make(text).Value() }
+
 // Family is the key without its coordinates.
 func (o Op) Family() string { return string(o.appendFamily(nil)) }
 
-func (o Op) appendFamily(b []byte) []byte {
+func (o *Op) appendFamily(b []byte) []byte {
 	b = append(b, o.Kind...)
 	if len(o.Attrs) > 0 {
 		for i, a := range o.Attrs {
@@ -96,7 +101,7 @@ func (o Op) appendFamily(b []byte) []byte {
 // be placed on different axes (images, sequences), and each has a grid of its own.
 func (o Op) Grid() string { return string(o.appendGrid(nil)) }
 
-func (o Op) appendGrid(b []byte) []byte {
+func (o *Op) appendGrid(b []byte) []byte {
 	b = o.appendFamily(b)
 	for i, c := range o.At {
 		b = append(b, "@,"[min(i, 1)])
@@ -108,14 +113,18 @@ func (o Op) appendGrid(b []byte) []byte {
 // String is the canonical key.
 func (o Op) String() string {
 	var buf [128]byte
-	b := o.appendFamily(buf[:0])
+	return string(o.appendKey(buf[:0]))
+}
+
+func (o *Op) appendKey(b []byte) []byte {
+	b = o.appendFamily(b)
 	for i, c := range o.At {
 		b = append(b, "@,"[min(i, 1)])
 		b = append(b, c.Axis...)
 		b = append(b, '=')
 		b = strconv.AppendInt(b, int64(c.Value), 10)
 	}
-	return string(b)
+	return b
 }
 
 // Attr returns the value of an attribute, or "" when the op does not carry it.
@@ -230,6 +239,9 @@ func ParseOp(key string) (Op, error) {
 
 // MarshalText writes the key, so that an Op is a string in JSON.
 func (o Op) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// AppendText appends the key (encoding.TextAppender); it never fails.
+func (o Op) AppendText(b []byte) ([]byte, error) { return o.appendKey(b), nil }
 
 // UnmarshalText reads a canonical key; see ParseOp.
 func (o *Op) UnmarshalText(text []byte) error {

@@ -100,8 +100,8 @@ func (t *Table) Cost(op Op) (Cost, error) {
 }
 
 func (t *Table) byKnots(op *Op) (Cost, error) {
-	if k := t.knots.find(t.families, op); k != nil {
-		return k.cost(), nil
+	if p := t.knots.find(t.families, op); p != nil {
+		return Cost{Value: p.value, Lo: p.lo, Hi: p.hi}, nil
 	}
 	fam, err := t.family(*op)
 	if err != nil {
