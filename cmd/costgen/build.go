@@ -54,7 +54,8 @@ Interrupted, it writes the table so far. The same command goes on, also after a 
 ends with the table it would have made undisturbed: plans and records are kept in a folder
 beside the table. Several targets are measured side by side, each with a table of its own;
 -o names their folder then: --target ssh:pi@raspberrypi --target adb:39111FDJG -o boards/.`,
-		Example: "costgen build --backend sim --sim-device examples/sim-device.yaml --minutes 1 -o sim.lut.json",
+		Example:  "costgen build --backend sim --sim-device examples/sim-device.yaml --minutes 1 -o sim.lut.json",
+		Finishes: true,
 		Setup: func(f *pflag.FlagSet) cli.RunFunc {
 			var o buildOptions
 			f.StringArrayVar(&o.targets, "target", []string{"local"}, "device to measure: local, adb:SERIAL, ssh:USER@HOST; may be repeated")

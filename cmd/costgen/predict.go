@@ -16,6 +16,7 @@ import (
 	"github.com/isocost/isocost/costgen"
 	"github.com/isocost/isocost/internal/cli"
 	"github.com/isocost/isocost/internal/hint"
+	"github.com/isocost/isocost/lut"
 )
 
 type predictOptions struct {
@@ -71,7 +72,7 @@ With --json one object per model is printed:
 			f.BoolVar(&o.extrapolate, "extrapolate", false, "extrapolate keys outside the measured range, and mark them")
 			f.BoolVar(&o.scaleBatch, "scale-batch", false, "price a model of several times the table's batch as so many inferences, and mark it")
 			f.BoolVar(&o.all, "all", false, "print every kernel, not only the most expensive")
-			f.BoolVar(&o.trace, "trace", false, "print what each stage of reading made of the model instead of a prediction; needs no table")
+			f.BoolVar(&o.trace, "trace", false, "print what each stage of reading made of the model instead of a prediction, on the device of a table if one is given")
 			f.BoolVar(&o.json, "json", false, "print one JSON object per model")
 			return o.run
 		},
@@ -158,6 +159,14 @@ func (o *predictOptions) traceModels(ctx context.Context, env cli.Env, paths []s
 	if o.json || o.emitPlan != "" {
 		return cli.Usagef("--trace prints no prediction: leave --json and --emit-plan out")
 	}
+	use := modelfile.Use{Dims: o.dims}
+	if o.lut != "" {
+		t, err := readTable(o.lut)
+		if err != nil {
+			return err
+		}
+		use = o.use(t)
+	}
 	if err := o.checkDims(paths); err != nil {
 		return err
 	}
@@ -170,12 +179,12 @@ func (o *predictOptions) traceModels(ctx context.Context, env cli.Env, paths []s
 			return err
 		}
 		var broken error
-		_, err = f.Kernels(modelfile.Use{Dims: o.dims, Trace: func(stage string, value fmt.Stringer) {
+		use.Trace = func(stage string, value fmt.Stringer) {
 			if _, err := fmt.Fprintf(env.Stdout, "== %s: %s\n%s\n", path, stage, value); broken == nil {
 				broken = err
 			}
-		}})
-		if err != nil {
+		}
+		if _, err = f.Kernels(use); err != nil {
 			return err
 		}
 		if broken != nil {
@@ -201,6 +210,13 @@ func (o *predictOptions) checkDims(paths []string) error {
 	return cli.Usage(modelfile.CheckDims(o.dims, files))
 }
 
+// use says that a model runs where the table's costs are of.
+func (o *predictOptions) use(t *lut.Table) modelfile.Use {
+	f := t.File()
+	batch, _ := f.Protocol.Batch()
+	return modelfile.Use{Dims: o.dims, Batch: batch, On: ortmodel.On(f.Device, f.Runtime)}
+}
+
 // predict reads a model and prices it, or says that another runtime than the table's may run other
 // kernels.
 func (o *predictOptions) predict(env cli.Env, by *costgen.Predictor, path string) (*costgen.Prediction, *network.Network, error) {
@@ -211,8 +227,8 @@ func (o *predictOptions) predict(env cli.Env, by *costgen.Predictor, path string
 	if note := f.Entrance(); note != "" && o.signature == "" {
 		fmt.Fprintf(env.Stderr, "costgen: note: %s\n", note)
 	}
-	batch, _ := by.Table().File().Protocol.Batch()
-	net, err := f.Kernels(modelfile.Use{Dims: o.dims, Batch: batch, On: ortmodel.On(by.Table().File().Device, by.Table().File().Runtime)})
+	use := o.use(by.Table())
+	net, err := f.Kernels(use)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -227,7 +243,7 @@ func (o *predictOptions) predict(env cli.Env, by *costgen.Predictor, path string
 		warn(w)
 	}
 	if net.Batch == 0 {
-		warn(fmt.Sprintf("%s does not say its batch; it is taken for %d, the table's", path, batch))
+		warn(fmt.Sprintf("%s does not say its batch; it is taken for %d, the table's", path, use.Batch))
 	}
 	p, err := by.Network(filepath.Base(path), net, costgen.PredictOptions{Extrapolate: o.extrapolate, ScaleBatch: o.scaleBatch})
 	if err != nil {

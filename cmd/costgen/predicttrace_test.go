@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/isocost/isocost/benchmarks"
+	"github.com/isocost/isocost/benchmarks/onnxwriter"
 	"github.com/isocost/isocost/internal/golden"
 	"github.com/isocost/isocost/internal/onnx"
+	"github.com/isocost/isocost/lut"
 )
 
 // traced is a model with something for every stage: a shape computed from a shape, a
@@ -81,6 +85,47 @@ func TestPredictTrace(t *testing.T) {
 		if _, _, code := run(append([]string{"predict", "--trace", "traced.onnx"}, args...)...); code != 2 {
 			t.Errorf("--trace with %v ends in %d, want 2", args, code)
 		}
+	}
+}
+
+// A model is read as the table's device runs it, whatever this one is: maps lie in blocks of 8
+// channels on a processor of 256-bit registers and of 16 on one of 512.
+func TestModelsAreReadForTheTablesDevice(t *testing.T) {
+	t.Chdir(t.TempDir())
+	op, err := lut.ParseOp("conv[k=3,s=1]/fp32@cin=24,cout=24,h=14,w=14")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := benchmarks.Build(benchmarks.Chain{op, op}, benchmarks.BuildOptions{Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, err := onnxwriter.Write(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, data := range map[string][]byte{
+		"net.onnx": model,
+		"8.jsonl":  bytes.Replace(campaign(70), []byte(`"threads":1}`), []byte(`"threads":1,"features":"nchwc=8"}`), 1),
+		"16.jsonl": bytes.Replace(campaign(70), []byte(`"threads":1}`), []byte(`"threads":1,"features":"nchwc=16"}`), 1),
+	} {
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	laid := map[string]string{}
+	for _, block := range []string{"8", "16"} {
+		if _, stderr, code := run("compile", block+".jsonl", "-o", block+".lut.json"); code != 0 {
+			t.Fatal(stderr)
+		}
+		stdout, stderr, code := run("predict", "--trace", "--lut", block+".lut.json", "net.onnx")
+		if code != 0 {
+			t.Fatal(stderr)
+		}
+		laid[block] = stdout
+	}
+	if laid["8"] == laid["16"] {
+		t.Errorf("both are read as\n%s", laid["8"])
 	}
 }
 

@@ -102,7 +102,9 @@ func (b *builder) campaign(ctx context.Context, k int) error {
 	if b.folder.wasRefused(k) {
 		b.speed = max(b.speed, 0.1) / 3
 	}
-	plan, err := b.folder.plan(k, func() (*benchmarks.Plan, error) { return b.plan(k, seconds) })
+	plan, err := b.folder.plan(k, func() (*benchmarks.Plan, error) {
+		return unless(ctx, func() (*benchmarks.Plan, error) { return b.plan(k, seconds) })
+	})
 	if err != nil {
 		return err
 	}
@@ -157,6 +159,24 @@ func (b *builder) time(k int) (seconds float64, ok bool) {
 
 // longer is by what part of the next campaign's time those before it may be late before it is cut short for it.
 const longer = 0.2
+
+// unless returns what f does, or ctx's error as soon as that ends: f, which only computes, is
+// left to itself then.
+func unless[T any](ctx context.Context, f func() (T, error)) (got T, err error) {
+	done := make(chan struct{})
+	var made T
+	var failed error
+	go func() {
+		defer close(done)
+		made, failed = f()
+	}()
+	select {
+	case <-done:
+		return made, failed
+	case <-ctx.Done():
+		return got, ctx.Err()
+	}
+}
 
 // learn takes from a campaign how fast the device is and how noisy.
 func (b *builder) learn(f *record.File) {

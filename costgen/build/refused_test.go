@@ -76,3 +76,20 @@ func TestAPlanTooLargeIsMadeAgain(t *testing.T) {
 		t.Errorf("started again it has another plan (%v)", err)
 	}
 }
+
+// A build that is interrupted while it computes ends at once, with the table so far.
+func TestAComputationIsLeftToItself(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	began, end := make(chan struct{}), make(chan struct{})
+	defer close(end)
+	go func() {
+		<-began
+		cancel()
+	}()
+	if _, err := unless(ctx, func() (int, error) { close(began); <-end; return 1, nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("it ends with %v", err)
+	}
+	if n, err := unless(t.Context(), func() (int, error) { return 2, nil }); n != 2 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+}

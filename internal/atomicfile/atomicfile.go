@@ -11,7 +11,26 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 )
+
+// writing is held by every write, and by Settle.
+var writing sync.RWMutex
+
+// Settle waits, at most so long, until no file is being written, and lets no further write
+// begin: a process that ends then leaves no temporary file.
+func Settle(within time.Duration) {
+	settled := make(chan struct{})
+	go func() {
+		writing.Lock()
+		close(settled)
+	}()
+	select {
+	case <-settled:
+	case <-time.After(within):
+	}
+}
 
 // Write replaces the file at path with data, or leaves it as it was: the bytes
 // go to a temporary name in the same folder, are synced, renamed over path, and
@@ -36,6 +55,8 @@ func Write(path string, data []byte, perm os.FileMode) (err error) {
 			path = real
 		}
 	}
+	writing.RLock()
+	defer writing.RUnlock()
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err

@@ -3,11 +3,13 @@ package atomicfile
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -74,6 +76,35 @@ func TestKilledWriterLeavesNothing(t *testing.T) {
 		}
 		if got, _ := os.ReadFile(path); string(got) != "whole" {
 			t.Errorf("the file holds %d bytes", len(got))
+		}
+	}
+}
+
+// A process that ends after Settle leaves no temporary file, whatever it was writing.
+func TestSettledWriterLeavesNothing(t *testing.T) {
+	if dir := os.Getenv("ATOMICFILE_SETTLES"); dir != "" {
+		for i := range 4 {
+			go func() {
+				for data := make([]byte, 1<<18); ; {
+					Write(filepath.Join(dir, fmt.Sprint(i)), data, 0o644)
+				}
+			}()
+		}
+		time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
+		Settle(time.Hour)
+		os.Exit(0)
+	}
+	dir := t.TempDir()
+	for range 10 {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestSettledWriterLeavesNothing$")
+		cmd.Env = append(os.Environ(), "ATOMICFILE_SETTLES="+dir)
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names(t, dir) {
+			if strings.HasPrefix(name, ".") {
+				t.Fatalf("left behind: %s", name)
+			}
 		}
 	}
 }

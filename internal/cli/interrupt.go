@@ -7,10 +7,15 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/isocost/isocost/internal/atomicfile"
 )
 
 // grace says how long an interrupted command may take to end by itself, unless it Finishes.
 const grace = time.Second / 2
+
+// written says how long the file that such a command is writing may take to be whole.
+const written = 2 * time.Second
 
 // Main runs the program with the process's own arguments, streams and signals
 // and returns its exit code.
@@ -19,6 +24,7 @@ func (p *Program) Main() int {
 	defer stop()
 	// A second signal ends the process at once: the first one's handling is over by then.
 	context.AfterFunc(ctx, stop)
+	defer atomicfile.Settle(written) // a command that was left where it stood may be writing
 	return p.runInterruptible(ctx, os.Args[1:], Env{os.Stdin, os.Stdout, os.Stderr, os.Getenv})
 }
 
