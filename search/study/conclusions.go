@@ -103,7 +103,7 @@ func left(rows []MethodRow) string {
 		}
 	}
 	if len(out) == 0 {
-		return "Every final has its anchor's cost."
+		return "Every final is inside ±τ by the table."
 	}
 	return "Gains at another cost, finals outside ±τ: " + strings.Join(out, ", ") + "."
 }
