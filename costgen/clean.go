@@ -124,13 +124,16 @@ type cleaner struct {
 	*campaign
 	opt     Options
 	index   map[string]int // key → index in keys
-	keys    []evidence
+	keys    []*evidence
+	room    []evidence // for the next keys
+	lines   readings
 	grids   map[string]*grid
 	fixed   []reading // of the overhead
 	noisy   []gist    // cells and overheads that are noisy and nothing worse
 	drifted []gist    // those of which the device's speed changed, and nothing worse
 	left    map[string][]string
 	print   multiset
+	key     []byte                     // scratch
 	several bool                       // files of cells
 	seen    map[[sha256.Size]byte]bool // records taken
 	least   float64                    // of the whole networks' costs, of energy; 0 when there are none
@@ -138,10 +141,10 @@ type cleaner struct {
 
 // evidence is a key with the readings of its records.
 type evidence struct {
-	key      string
-	grid     *grid
-	op       lut.Op
-	readings []reading
+	key  string
+	grid *grid
+	op   lut.Op
+	last int32 // of its readings; 0 for none
 }
 
 // grid is Op.Grid with an operator of it, whose texts all of them share.
@@ -245,8 +248,8 @@ func (c *cleaner) use(s gist) bool {
 			c.leave("dropped no-key", s.title())
 			return false
 		}
-		key := s.op.String()
-		if !c.once(fingerprint(s.id, key, v, lo, hi, s.n)) {
+		c.key, _ = s.op.AppendText(c.key[:0])
+		if !c.once(fingerprint(s.id, c.key, v, lo, hi, s.n)) {
 			return false
 		}
 		if hi <= 0 && c.opt.Metric == lut.Latency && -v <= residue*s.largest {
@@ -265,16 +268,16 @@ func (c *cleaner) use(s gist) bool {
 			v, lo = 0, -hi
 		}
 		if hi <= 0 {
-			c.leave("non-positive", fmt.Sprintf("%s:%d %s (%.4g)", s.file, s.line, key, v))
+			c.leave("non-positive", fmt.Sprintf("%s:%d %s (%.4g)", s.file, s.line, c.key, v))
 			return false
 		}
-		e := c.of(key, s.op)
-		e.readings = append(e.readings, reading{s.id, v, lo, hi, s.n})
+		e := c.of(c.key, s.op)
+		e.last = c.lines.add(reading{s.id, v, lo, hi, s.n}, e.last)
 	case role.Overhead:
 		if c.opt.Metric == lut.Memory { // a peak has none
 			return true
 		}
-		if !c.once(fingerprint(s.id, "overhead", v, lo, hi, s.n)) {
+		if !c.once(fingerprint(s.id, []byte("overhead"), v, lo, hi, s.n)) {
 			return false
 		}
 		c.fixed = append(c.fixed, reading{s.id, v, lo, hi, s.n})
@@ -283,9 +286,9 @@ func (c *cleaner) use(s gist) bool {
 }
 
 // of is the evidence of a key, which is the operator's.
-func (c *cleaner) of(key string, op *lut.Op) *evidence {
-	if i, known := c.index[key]; known {
-		return &c.keys[i]
+func (c *cleaner) of(key []byte, op *lut.Op) *evidence {
+	if i, known := c.index[string(key)]; known {
+		return c.keys[i]
 	}
 	name := op.Grid()
 	g := c.grids[name]
@@ -298,9 +301,50 @@ func (c *cleaner) of(key string, op *lut.Op) *evidence {
 	for i := range own.At {
 		own.At[i].Value = op.At[i].Value
 	}
-	c.index[key] = len(c.keys)
-	c.keys = append(c.keys, evidence{key: key, grid: g, op: own})
-	return &c.keys[len(c.keys)-1]
+	if len(c.room) == 0 {
+		c.room = make([]evidence, piece)
+	}
+	e := &c.room[0]
+	c.room = c.room[1:]
+	*e = evidence{key: string(key), grid: g, op: own}
+	c.index[e.key] = len(c.keys)
+	c.keys = append(c.keys, e)
+	return e
+}
+
+// readings are those of all keys, in pieces, so that none is copied when more come. Each knows the
+// one before it of its key.
+type readings struct {
+	pieces [][]linked
+	n      int32
+}
+
+type linked struct {
+	reading
+	before int32 // counted from 1; 0 for none
+}
+
+// piece is how many lie in one.
+const piece = 1 << 10
+
+// add returns the number of a further reading of a key, whose last one's is given.
+func (r *readings) add(x reading, last int32) int32 {
+	if r.n%piece == 0 {
+		r.pieces = append(r.pieces, make([]linked, 0, piece))
+	}
+	at := &r.pieces[r.n/piece]
+	*at = append(*at, linked{x, last})
+	r.n++
+	return r.n
+}
+
+// of appends the readings of a key from its last one back.
+func (r *readings) of(to []reading, last int32) []reading {
+	for last > 0 {
+		l := &r.pieces[(last-1)/piece][(last-1)%piece]
+		to, last = append(to, l.reading), l.before
+	}
+	return to
 }
 
 // By how much a device's speed is taken to have changed where a record says that it did: not by
@@ -386,7 +430,7 @@ func (c *cleaner) network(l *Line, file string, set role.Set) bool {
 		}
 	}
 	// One record given twice, as records and with --audit, counts once.
-	print := fingerprint(r.Case, string(set), v, lo, hi, n)
+	print := fingerprint(r.Case, []byte(set), v, lo, hi, n)
 	if c.seen[print] {
 		return false
 	}
@@ -402,13 +446,14 @@ func (c *cleaner) network(l *Line, file string, set role.Set) bool {
 // finish merges, sorts and reports.
 func (c *cleaner) finish() {
 	c.cells = make([]cell, 0, len(c.keys))
+	var rs []reading
 	for i := range c.keys {
 		if c.ctx.Err() != nil {
 			return
 		}
-		e := &c.keys[i]
-		m, warn := merge(e.key, e.readings)
-		e.readings = nil
+		e := c.keys[i]
+		rs = c.lines.of(rs[:0], e.last)
+		m, warn := merge(e.key, rs)
 		m.op = e.op
 		m.family = e.grid.name
 		m.measured, m.measuredError = m.value, m.se()
@@ -448,7 +493,7 @@ func (c *cleaner) finish() {
 		}
 		var prints multiset
 		for _, n := range nets {
-			prints.add(fingerprint(n.id, netKey(n.ops), n.value, n.lo, n.hi, n.n))
+			prints.add(fingerprint(n.id, []byte(netKey(n.ops)), n.value, n.lo, n.hi, n.n))
 		}
 		c.inputs = append(c.inputs, prints.input(kind))
 	}
@@ -594,8 +639,9 @@ func titleOf(name string, key *lut.Op, id string) string {
 
 // fingerprint is the SHA-256 of all that the compiler reads of a record, as bytes: the case and
 // the key, ended by zeros, the value and its interval as IEEE 754 bits, the count.
-func fingerprint(id, key string, v, lo, hi float64, n int) [sha256.Size]byte {
-	b := make([]byte, 0, len(id)+len(key)+2+4*8)
+func fingerprint(id string, key []byte, v, lo, hi float64, n int) [sha256.Size]byte {
+	var room [256]byte
+	b := room[:0]
 	b = append(b, id...)
 	b = append(b, 0)
 	b = append(b, key...)
