@@ -41,11 +41,12 @@ type journal struct {
 	end      *record.End
 	open     *record.Start // started and, by the file, not finished
 	deviceS  float64
+	still    record.Still
 	closedS  float64 // device seconds when the last round was closed
 	// By group: device seconds when its last round was closed, and what that round and the
-	// longest took.
-	closedIn, lastRound, longest map[int]float64
-	resumed                      bool
+	// longest took; stillIn is the time for which the program had not run until then.
+	closedIn, lastRound, longest, stillIn map[int]float64
+	resumed                               bool
 }
 
 // modelInGroup names a model within a group.
@@ -59,7 +60,7 @@ func newJournal() *journal {
 		opens: map[string]*record.Open{}, faults: map[string]*record.Fault{}, strikes: map[string]int{},
 		visits: map[int][]*record.Visit{}, taken: map[[2]int]map[int]bool{}, rounds: map[[2]int]*record.Round{},
 		checks: map[string]*record.Check{}, recorded: map[string]*record.Record{}, latest: map[modelInGroup]float64{}, closed: map[int]int{},
-		closedIn: map[int]float64{}, lastRound: map[int]float64{}, longest: map[int]float64{},
+		closedIn: map[int]float64{}, lastRound: map[int]float64{}, longest: map[int]float64{}, stillIn: map[int]float64{},
 	}
 }
 
@@ -209,6 +210,7 @@ func (j *journal) write(lines ...record.Line) error {
 
 // apply takes one line into account.
 func (j *journal) apply(l record.Line) {
+	j.still.Take(l)
 	switch {
 	case l.Group != nil:
 		j.groups = append(j.groups, *l.Group)
@@ -238,10 +240,10 @@ func (j *journal) apply(l record.Line) {
 		j.deviceS = max(j.deviceS, l.Round.DeviceS)
 		// A group's first round comes after its models were opened: what it took is not known.
 		if before, ok := j.closedIn[g]; ok {
-			j.lastRound[g] = l.Round.DeviceS - before
+			j.lastRound[g] = l.Round.DeviceS - before - (j.still.S - j.stillIn[g])
 			j.longest[g] = max(j.longest[g], j.lastRound[g])
 		}
-		j.closedIn[g], j.closedS = l.Round.DeviceS, l.Round.DeviceS
+		j.closedIn[g], j.closedS, j.stillIn[g] = l.Round.DeviceS, l.Round.DeviceS, j.still.S
 		j.open = nil
 	case l.Fault != nil:
 		j.strikes[l.Fault.Model]++

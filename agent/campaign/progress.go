@@ -81,8 +81,8 @@ func (r *run) show(stage string, g int) {
 	if r.MaxSeconds > 0 {
 		// Where time is bounded, the bound is what can be said: how many rounds the
 		// intervals still want is a guess that doubles whenever it is missed.
-		p.LeftS = max(0, r.MaxSeconds-p.DeviceS)
-		share = min(1, p.DeviceS/r.MaxSeconds)
+		p.LeftS = max(0, r.most()-p.DeviceS)
+		share = min(1, p.DeviceS/r.most())
 		if most := float64(r.Protocol.Stop.MaxRounds); rounds > 0 && len(r.j.groups) == 1 {
 			p.LeftS = min(p.LeftS, p.DeviceS/rounds*max(0, most-rounds))
 			share = max(share, rounds/most)

@@ -44,29 +44,33 @@ func (r *run) fewestRounds() int {
 	return analysis.RoundsNeeded(r.Protocol.Estimator, r.Protocol.Stop.Level)
 }
 
+// most is the clock at which the campaign's time is over: it stands still while the program does not run.
+func (r *run) most() float64 { return r.MaxSeconds + r.j.still.S }
+
 // deadline is the device time at which the rounds of a group end: its part of what is left
 // when the group before it ended, as large as gives all that follow as many rounds.
 func (r *run) deadline(g int) float64 {
 	if r.MaxSeconds <= 0 {
 		return math.Inf(1)
 	}
+	most := r.most()
 	if g == len(r.j.groups)-1 {
-		return r.MaxSeconds
+		return most
 	}
 	began := r.j.groups[g].AtS
 	if g > 0 {
 		began = max(began, r.j.closedIn[g-1])
 	}
-	left, round := r.MaxSeconds-began, 0.0
+	left, round := most-began, 0.0
 	for _, h := range r.j.groups[g:] {
 		left -= h.OpenS
 		round += h.RoundS
 	}
 	own := r.j.groups[g]
 	if round <= 0 { // a file of before the groups told their cost
-		return began + (r.MaxSeconds-began)/float64(len(r.j.groups)-g)
+		return began + (most-began)/float64(len(r.j.groups)-g)
 	}
-	return min(r.MaxSeconds, began+own.OpenS+max(0, left)*own.RoundS/round)
+	return min(most, began+own.OpenS+max(0, left)*own.RoundS/round)
 }
 
 // timeIsUp reports whether a group gets no further round: its share of the time would be
@@ -76,7 +80,7 @@ func (r *run) timeIsUp(g int) bool {
 	switch {
 	case r.MaxSeconds <= 0:
 		return false
-	case r.j.closedS >= r.MaxSeconds:
+	case r.j.closedS >= r.most():
 		return true
 	case r.j.roundsClosed(g)-r.voids(g) < r.fewestRounds():
 		return false

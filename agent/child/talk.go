@@ -85,7 +85,8 @@ func NewTalk(p Process, elapsed float64) *Talk {
 }
 
 // Ask sends a request and hands every report to each, until the one that is
-// done. patience bounds the silence between two reports. It returns a
+// done. patience bounds the silence between two reports, counted while this process runs: one that was stopped
+// does not take a child that was stopped with it for dead. It returns a
 // *Failure when the child crashed, hung, or wrote garbage, and an error of
 // each as it is.
 func (t *Talk) Ask(ctx context.Context, q Request, patience time.Duration, each func(Report) error) (Report, error) {
@@ -93,14 +94,18 @@ func (t *Talk) Ask(ctx context.Context, q Request, patience time.Duration, each 
 		return Report{}, t.fail("", err)
 	}
 	inFlight := ""
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
+	step, silent := max(min(patience, time.Second), time.Millisecond), time.Duration(0)
+	ticker := time.NewTicker(step)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			t.kill()
 			return Report{}, ctx.Err()
-		case <-timer.C:
+		case <-ticker.C:
+			if silent += step; silent < patience {
+				continue
+			}
 			t.kill()
 			return Report{}, &Failure{inFlight, record.Timeout, fmt.Sprintf("no answer for %v", patience)}
 		case r, ok := <-t.reports:
@@ -111,7 +116,7 @@ func (t *Talk) Ask(ctx context.Context, q Request, patience time.Duration, each 
 				}
 				return Report{}, t.fail(inFlight, <-t.end)
 			}
-			timer.Reset(patience)
+			silent = 0
 			t.now = t.began + r.T
 			if r.RSS > 0 {
 				t.rss = r.RSS
