@@ -87,7 +87,7 @@ func speeds(ctx context.Context, s *Source) (networks map[string]float64, refere
 }
 
 // levelled lists the validity codes with which a record still tells a campaign's speed.
-var levelled = []record.Validity{record.Drift, record.Noisy}
+var levelled = []record.Validity{record.Drift, record.Noisy, record.Preempted}
 
 func median(xs []float64) float64 {
 	slices.Sort(xs)

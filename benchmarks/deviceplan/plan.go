@@ -24,6 +24,7 @@ type Request struct {
 	Schedule benchmarks.Schedule
 	Seed     uint64
 	Measured []lut.Op // kernels measured by themselves already
+	Again    []lut.Op // those of them that are worth measuring once more as much as any other
 	Chains   []string // names of the chains measured already: long ones are of other networks as far as there are any
 	// PerNetwork says how many short chains of each network are considered; 0 for none.
 	PerNetwork int
@@ -76,6 +77,9 @@ func Plan(r Request) (*benchmarks.Plan, error) {
 	never, known := r.never(), map[string]bool{}
 	for _, op := range r.Measured {
 		known[op.String()] = true
+	}
+	for _, op := range r.Again {
+		delete(known, op.String())
 	}
 	share := map[string]float64{}
 	for _, k := range want {

@@ -76,8 +76,10 @@ type builder struct {
 	folder  *folder
 	sources []costgen.Source
 	model   *devicemodel.Model
-	speed   float64 // how much of the work planned a campaign's time was enough for; 0: unknown
-	noise   float64 // relative, of one model's estimate; 0: unknown
+	speed   float64   // how much of the work planned a campaign's time is enough for; 0: unknown
+	speeds  []float64 // what each campaign's was enough for
+	rounds  []float64 // of each campaign, the median
+	noise   float64   // relative, of one model's estimate; 0: unknown
 	now     Progress
 	out     *Outcome
 }
@@ -129,7 +131,7 @@ func (b *builder) campaign(ctx context.Context, k int) error {
 		return err
 	}
 	b.sources = append(b.sources, costgen.FromFile(file))
-	b.now.Spent += file.End.DeviceS
+	b.now.Spent += file.End.DeviceS - file.StillS()
 	b.now.Campaign++
 	b.now.Kernels += counts[role.Cell]
 	b.now.Chains += counts[role.Network]
@@ -194,15 +196,19 @@ func (b *builder) learn(f *record.File) {
 		}
 	}
 	if len(rounds) == 0 || len(noise) == 0 {
+		b.rounds = append(b.rounds, 0)
 		return
 	}
 	slices.Sort(rounds)
 	slices.Sort(noise)
+	b.rounds = append(b.rounds, rounds[len(rounds)/2])
 	made := rounds[len(rounds)/2] / roundsWanted
 	if b.speed > 0 {
 		made *= b.speed
 	}
-	b.speed = min(max(made, 0.1), 3)
+	// The median, the slower of two: a slow minute makes no later campaign small.
+	b.speeds = append(b.speeds, min(max(made, 0.1), 3))
+	b.speed = slices.Sorted(slices.Values(b.speeds))[(len(b.speeds)-1)/2]
 	b.noise = max(noise[len(noise)/2], 1e-3)
 }
 
@@ -210,7 +216,7 @@ func (b *builder) learn(f *record.File) {
 func (b *builder) fit(ctx context.Context) error {
 	opt := b.Compile
 	opt.Model, opt.Traffic, opt.Level = true, true, true
-	opt.Accept = []record.Validity{record.Drift, record.Noisy} // levelled, and with intervals that say how little they are worth
+	opt.Accept = []record.Validity{record.Drift, record.Noisy, record.Preempted} // levelled, and with intervals that say how little they are worth
 	table, err := costgen.Compile(ctx, b.sources, opt)
 	if err != nil {
 		return err
@@ -271,10 +277,13 @@ func (b *builder) plan(k int, seconds float64) (*benchmarks.Plan, error) {
 		return nil, err
 	}
 	r.Links = links
-	for _, s := range b.sources {
+	for i, s := range b.sources {
 		for _, l := range s.Records {
 			if l.Kind == role.Cell && l.EstimateUS != nil {
 				r.Measured = append(r.Measured, *l.Key)
+				if b.rounds[i] < roundsWanted/2 && !l.IsOK() { // from a slow minute
+					r.Again = append(r.Again, *l.Key)
+				}
 			}
 			if l.Kind == role.Network && l.EstimateUS != nil {
 				r.Chains = append(r.Chains, l.Name)
