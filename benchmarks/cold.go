@@ -120,6 +120,15 @@ func (p *Planner) Evicted(c Chain) (Chain, error) {
 	return append(out, fullyConnected(lut.FP32, 1, n, coldInputs), fullyConnected(lut.FP32, 1, coldInputs, p.coldBytes()/coldInputs/4)), nil
 }
 
+// Evicts reports a layer as Evicted appends them last: it is no part of what was to be measured.
+func Evicts(op lut.Op) bool {
+	cout, _ := op.Coord("cout")
+	return 4*coldInputs*cout >= leastEvicted && op.String() == fullyConnected(lut.FP32, 1, coldInputs, cout).String()
+}
+
+// leastEvicted are the weights of the smallest such layer, in bytes.
+const leastEvicted = 4 << 20
+
 // largest returns the bytes of tensors that the largest model of a difference writes.
 func (p *Planner) largest(sum Sum) (int, error) {
 	most := 0

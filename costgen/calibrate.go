@@ -162,6 +162,25 @@ func calibrate(ctx context.Context, points []point, traffic *reach) (*lut.Calibr
 	return best, cv[bestModel.name]
 }
 
+// unscaled is the calibration that leaves sums as they are, judged by networks; nil for too few.
+func unscaled(points []point) (*lut.Calibration, []float64) {
+	if len(points) < models[0].needs {
+		return nil, nil
+	}
+	c := &lut.Calibration{Model: models[0].name, A: 1, N: len(points)}
+	predicted := make([]float64, len(points))
+	for i, p := range points {
+		predicted[i] = p.x
+		c.Records = append(c.Records, p.id)
+	}
+	c.Raw = errorsOf(predicted, ys(points))
+	c.Fitted = c.Raw
+	c.Candidates = []lut.Candidate{{Model: c.Model, RMSPE: c.Raw.RMSPE}}
+	c.SumLo, c.SumHi = stats.Significant(slices.Min(predicted)), stats.Significant(slices.Max(predicted))
+	c.Residual95 = stats.Significant(residual95(predicted, points))
+	return c, predicted
+}
+
 func ys(points []point) []float64 {
 	y := make([]float64, len(points))
 	for i, p := range points {
@@ -320,7 +339,9 @@ func weightedFit(m model, points []point, weight []float64, prior float64) (c lu
 		}
 	}
 	beta, ok := solve(normal, columns)
-	if !ok || !(beta[0] > 0) || m.kernels && beta[2] < 0 {
+	// What is there besides the kernels is no less than nothing: a line that falls below prices small networks by what it lacks
+	// of large ones.
+	if !ok || !(beta[0] > 0) || m.kernels && beta[2] < 0 || hasKin(points) && m.intercept && beta[1] < 0 {
 		return c, false
 	}
 	c.A, c.B, c.C = beta[0], beta[1]*unit, beta[2]*unit/per

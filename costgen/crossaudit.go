@@ -36,10 +36,10 @@ func (f *fittedModel) crossAudit(ctx context.Context, t *lut.Table, sweep lut.Sw
 		for _, h := range f.held {
 			if family(h) != name {
 				n := f.c.calibrate[h.index]
-				points, others = append(points, point{n.id, h.raw, n.value, len(n.ops), traffic.moved(n.ops), family(h)}), append(others, h)
+				points, others = append(points, point{n.id, h.raw, h.value, len(n.ops), traffic.moved(n.ops), family(h)}), append(others, h)
 			}
 		}
-		cal, predicted := calibrate(ctx, points, traffic)
+		cal, predicted := f.calibrate(ctx, points, traffic)
 		if cal == nil {
 			continue // too few others to calibrate by: nothing can be said of this family
 		}
@@ -49,10 +49,11 @@ func (f *fittedModel) crossAudit(ctx context.Context, t *lut.Table, sweep lut.Sw
 				continue
 			}
 			n := f.c.calibrate[h.index]
+			n.value = h.value
 			p := priced{network: n, index: h.index, sum: h.raw - f.overhead(), uncalibrated: h.raw}
 			p.predicted.Value = f.apply(cal, h.raw, n)
 			if !(p.predicted.Value > 0) {
-				p.predicted.Value = n.value / 20 // as far off as can be said
+				p.predicted.Value = h.value / 20 // as far off as can be said
 			}
 			p.predicted.Lo, p.predicted.Hi = f.m.Interval(p.predicted.Value, h.stdErr)
 			p.relativeError = math.Abs(p.predicted.Value/n.value - 1)

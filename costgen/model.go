@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/isocost/isocost/benchmarks"
 	"github.com/isocost/isocost/benchmarks/deviceplan"
 	"github.com/isocost/isocost/costgen/devicemodel"
 	_ "github.com/isocost/isocost/costgen/pricer" // tables answer by their models
@@ -70,14 +71,15 @@ func fitModel(ctx context.Context, f *lut.File, c *campaign, prior *lut.Table, t
 	}
 	f.Model = m.Data()
 	j := judges{c: c, fixed: f.Overhead}
-	held := j.held(m)
+	held, networks := j.held(m)
 	var points []point
 	for _, h := range held {
 		n := c.calibrate[h.index]
-		points = append(points, point{n.id, h.raw, n.value, len(n.ops), traffic.moved(n.ops), FamilyOfNetwork(n.title())})
+		points = append(points, point{n.id, h.raw, h.value, len(n.ops), traffic.moved(n.ops), FamilyOfNetwork(n.title())})
 	}
+	j.unscaled = !networks
 	var predicted []float64
-	if f.Calibration, predicted = calibrate(ctx, points, traffic); f.Calibration == nil {
+	if f.Calibration, predicted = j.calibrate(ctx, points, traffic); f.Calibration == nil {
 		return nil, nil
 	}
 	off := j.conform(m, held, predicted)
@@ -91,7 +93,7 @@ func fitModel(ctx context.Context, f *lut.File, c *campaign, prior *lut.Table, t
 	if err != nil {
 		return nil, err
 	}
-	heldBy := j.held(taught)
+	heldBy, _ := j.held(taught)
 	predicted = predicted[:0]
 	for _, h := range heldBy {
 		predicted = append(predicted, j.apply(f.Calibration, h.raw, c.calibrate[h.index]))
@@ -125,14 +127,23 @@ const leastWhole = 12
 
 // judges are the networks that calibrate.
 type judges struct {
-	c     *campaign
-	fixed *lut.Overhead
+	c        *campaign
+	fixed    *lut.Overhead
+	unscaled bool // they are too little like networks to say what these cost beyond their kernels
+}
+
+// calibrate is the calibration that they set, and their networks priced by it.
+func (j *judges) calibrate(ctx context.Context, points []point, traffic *reach) (*lut.Calibration, []float64) {
+	if j.unscaled {
+		return unscaled(points)
+	}
+	return calibrate(ctx, points, traffic)
 }
 
 // heldOut is a network priced without its family: its sum with the overhead.
 type heldOut struct {
-	index       int // among the networks that calibrate
-	raw, stdErr float64
+	index              int // among the networks that calibrate
+	raw, value, stdErr float64
 }
 
 func (j *judges) overhead() float64 {
@@ -142,13 +153,21 @@ func (j *judges) overhead() float64 {
 	return j.fixed.Value
 }
 
-func (j *judges) held(m *devicemodel.Model) []heldOut {
-	var all, cold, whole, coldWhole []heldOut
+// held returns the networks that judge, and whether they are as whole and as cold as those that a table prices. Kernels
+// were measured cold, at their marginal cost: where too few are, nothing tells another factor than 1, and what is at
+// hand sets the widths of intervals alone. 181 short chains of an int8 campaign, warm, had set 0.85, 14 % too low.
+func (j *judges) held(m *devicemodel.Model) (all []heldOut, networks bool) {
+	var cold, whole, coldWhole []heldOut
 	for _, h := range m.HeldOut() {
-		raw := h.Value + j.overhead()
-		n := heldOut{h.Observation - len(j.c.cells), raw, h.StdErr * h.Value / raw}
+		network := j.c.calibrate[h.Observation-len(j.c.cells)]
+		// The layers that leave the caches cold are the same after every chain: what they cost is not in doubt.
+		products, evicting, sum := partsOf(m, network)
+		raw, value := h.Value+j.overhead()-evicting, network.value-evicting
+		if value < leastOwn*network.value || !(raw > 0) || products < leastProducts*(sum-evicting) {
+			continue
+		}
+		n := heldOut{h.Observation - len(j.c.cells), raw, value, h.StdErr * h.Value / raw}
 		all = append(all, n)
-		network := j.c.calibrate[n.index]
 		isWhole, isCold := !deviceplan.IsShort(network.title()), isCold(network)
 		if isWhole {
 			whole = append(whole, n)
@@ -163,14 +182,37 @@ func (j *judges) held(m *devicemodel.Model) []heldOut {
 	}
 	switch {
 	case len(coldWhole) >= leastWhole:
-		all = coldWhole
-	case len(whole) >= leastWhole:
-		all = whole
+		all, networks = coldWhole, true
 	case len(cold) >= leastWhole:
 		all = cold
+	case len(whole) >= leastWhole:
+		all = whole
 	}
 	slices.SortFunc(all, func(a, b heldOut) int { return a.index - b.index })
-	return all
+	return all, networks
+}
+
+// A chain calibrates if kernels that multiply take most of its time, as they do of networks: one of what moves
+// alone, of which a runtime may leave out half, says nothing of what a network costs beyond its kernels. And
+// it is most of what was measured.
+const (
+	leastProducts = 0.5
+	leastOwn      = 0.5
+)
+
+// partsOf are the costs of a chain's kernels that multiply, of those that only leave the caches cold, and of all.
+func partsOf(m *devicemodel.Model, n network) (products, evicting, sum float64) {
+	terms := devicemodel.Terms(n.ops)
+	e := m.Total(terms)
+	for i, t := range terms {
+		switch v := e.Parts[i].Value; {
+		case benchmarks.Evicts(t.Op):
+			evicting += v
+		case benchmarks.Multiplies(t.Op.Kind):
+			products += v
+		}
+	}
+	return products, evicting, e.Value
 }
 
 func (j *judges) apply(c *lut.Calibration, raw float64, n network) float64 {
@@ -204,7 +246,7 @@ func (j *judges) conform(m *devicemodel.Model, held []heldOut, predicted []float
 	}
 	for i, h := range held {
 		// A calibration can take a network to nothing or below: that is as far off as can be said.
-		value := j.c.calibrate[h.index].value
+		value := h.value
 		e := math.Log(value / max(predicted[i], value/20))
 		errs, sds = append(errs, e), append(sds, h.stdErr)
 		ss += e * e / families[FamilyOfNetwork(j.c.calibrate[h.index].title())] / float64(len(families))

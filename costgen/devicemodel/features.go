@@ -100,7 +100,11 @@ func newSite(op lut.Op) site {
 	s.physics = [physicsTerms - 1]float64{1, w.macs, w.read, w.written, w.weights}
 	s.cats = append(s.cats, lut.Attr{Name: "precision", Value: string(op.Precision)})
 	if s.group == moves {
-		s.cats = append(s.cats, lut.Attr{Name: "kind", Value: op.Kind})
+		kind := op.Kind
+		if s.tariff.variant != apart { // kinds that cost the same per byte are one
+			kind = benchmarks.Streams(kind)[0]
+		}
+		s.cats = append(s.cats, lut.Attr{Name: "kind", Value: kind})
 	}
 	for _, a := range op.Attrs {
 		if a.Name != "p" && a.Name != "g" { // what padding and groups do is in the sizes
@@ -132,6 +136,10 @@ func variantOf(op lut.Op, w *work) string {
 		}
 	case "transpose":
 		return benchmarks.Moved(op.Attr("perm"))
+	case "sub", "div", "min", "max", "pow":
+		if isMap(op) { // which a runtime does not compute in blocks: it turns the map, and turns it back
+			return apart
+		}
 	}
 	if w.macs > 0 {
 		return ""
@@ -143,6 +151,12 @@ func variantOf(op lut.Op, w *work) string {
 		}
 	}
 	return strings.Join(parts, ",")
+}
+
+// isMap reports whether a kernel's operand is a map of channels.
+func isMap(op lut.Op) bool {
+	_, ok := op.Coord("h")
+	return ok
 }
 
 // path guesses which of its algorithms a runtime takes for a convolution, from the rules that
