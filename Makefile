@@ -51,9 +51,9 @@ accuracy-tflite: setup build ## the same for .tflite networks on LiteRT (12 minu
 	RUNTIME=litert scripts/studies/accuracy-models.sh
 
 .PHONY: differential
-differential: setup ## what the reader makes of 20,000 random graphs of each kind against ONNX Runtime: folds, shapes, fusions, quantised, packed → docs/results/differential.md (3 minutes; ISOCOST_SEED=…; DIFFERENTIAL=…: as many, no page)
+differential: setup ## what the readers make of 20,000 random graphs of each kind against ONNX Runtime (folds, shapes, fusions, quantised, packed) and LiteRT (shapes; kernels of 400) → docs/results/differential.md (5 minutes; ISOCOST_SEED=…; DIFFERENTIAL=…: as many, no page)
 	rm -f .study.md
-	ISOCOST_STUDY="$$PWD/.study.md" ISOCOST_REQUIRE_NATIVE=onnxruntime ISOCOST_DIFFERENTIAL=$(or $(DIFFERENTIAL),20000) $(GO) test -count=1 -timeout 90m -v -run AgreeWithRuntime ./agent/ort
+	ISOCOST_STUDY="$$PWD/.study.md" ISOCOST_REQUIRE_NATIVE=onnxruntime,litert ISOCOST_DIFFERENTIAL=$(or $(DIFFERENTIAL),20000) $(GO) test -count=1 -p 1 -timeout 90m -v -run 'AgreeWith(Runtime|LiteRT)' ./agent/ort ./agent/tflite
 	@if [ -z "$(DIFFERENTIAL)" ]; then scripts/studies/results.sh differential 'make differential' < .study.md; fi; rm -f .study.md
 
 .PHONY: torture

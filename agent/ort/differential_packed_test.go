@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/isocost/isocost/agent/backendtest"
 	"github.com/isocost/isocost/internal/onnx"
 )
 
@@ -18,8 +19,8 @@ import (
 // are those of the graph that ONNX Runtime makes of it.
 func TestPackedAgreeWithRuntime(t *testing.T) {
 	dir := t.TempDir()
-	d := differential(t, 120)
-	d.of = " in functions, branches, bodies and files"
+	d := backendtest.NewDifferential(t, 120)
+	d.Of = " in functions, branches, bodies and files"
 	agreeOnKernels(t, d, func(seed uint64) sample { return newPacked(t, dir, seed) })
 }
 
@@ -158,7 +159,7 @@ func (p *packer) function() {
 			switch {
 			case a.G != nil:
 				c.Attrs = append(c.Attrs, &onnx.Attr{Name: a.Name, Type: a.Type, G: renamed(a.G, rename)})
-			case a.Type == onnx.AttrInt && p.rng.IntN(2) == 0 && call.Attr(a.Name) == nil && !slices.Contains(f.Params, a.Name):
+			case a.Type == onnx.AttrInt && p.rng.IntN(2) == 0 && call.Attr(a.Name) == nil && !slices.Contains(f.Params, a.Name) && !slices.ContainsFunc(f.Defaults, func(d *onnx.Attr) bool { return d.Name == a.Name }):
 				c.Attrs = append(c.Attrs, &onnx.Attr{Name: a.Name, Type: a.Type, Ref: a.Name})
 				if p.rng.IntN(3) == 0 { // the function's own
 					f.Defaults = append(f.Defaults, a)

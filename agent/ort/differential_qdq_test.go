@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/isocost/isocost/agent/backendtest"
 	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/internal/onnx/graph"
 )
@@ -15,8 +16,8 @@ import (
 // of them, and with operators that are quantised in the file, the rules make the kernels
 // that ONNX Runtime makes, in the same precision each.
 func TestQuantisedAgreeWithRuntime(t *testing.T) {
-	d := differential(t, 150)
-	d.of = " among conversions to bytes"
+	d := backendtest.NewDifferential(t, 150)
+	d.Of = " among conversions to bytes"
 	agreeOnKernels(t, d, func(seed uint64) sample { return newQDQ(t, seed).sample() })
 }
 

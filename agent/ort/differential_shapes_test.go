@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/backendtest"
 	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/internal/onnx/graph"
 )
@@ -20,8 +21,8 @@ import (
 func TestShapesAgreeWithRuntime(t *testing.T) {
 	b := backend(t)
 	ran, compared, kinds := 0, 0, map[string]int{}
-	d := differential(t, 250)
-	for seed := range d.seeds {
+	d := backendtest.NewDifferential(t, 250)
+	for seed := range d.Seeds {
 		w := newWriter(seed, 2)
 		for range 2 + w.rng.IntN(4) {
 			w.step()
@@ -53,7 +54,7 @@ func TestShapesAgreeWithRuntime(t *testing.T) {
 			}
 		}
 	}
-	d.enough(ran, compared, fmt.Sprintf("the shapes and types of %d tensors of %d operators, as inferred and as computed", compared, len(kinds)))
+	d.Enough(ran, compared, fmt.Sprintf("the shapes and types of %d tensors of %d operators, as inferred and as computed", compared, len(kinds)))
 }
 
 // writer makes random graphs of valid operators, asking the reader for the shapes that the

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/isocost/isocost/agent"
+	"github.com/isocost/isocost/agent/backendtest"
 	"github.com/isocost/isocost/internal/onnx"
 	"github.com/isocost/isocost/internal/onnx/graph"
 )
@@ -154,8 +155,8 @@ func elements(t *testing.T, x agent.Tensor) []float64 {
 func TestFoldsAgreeWithRuntime(t *testing.T) {
 	b := backend(t)
 	ran, compared, kinds := 0, 0, map[string]bool{}
-	d := differential(t, 150)
-	for seed := range d.seeds {
+	d := backendtest.NewDifferential(t, 150)
+	for seed := range d.Seeds {
 		c := &constants{rng: rand.New(rand.NewPCG(seed, 1))}
 		c.g.Inputs = []*onnx.ValueInfo{onnx.NewValue("x", onnx.Float, 1)}
 		dims := make([]int, c.rng.IntN(4))
@@ -245,5 +246,5 @@ func TestFoldsAgreeWithRuntime(t *testing.T) {
 		}
 		s.Close()
 	}
-	d.enough(ran, compared, fmt.Sprintf("%d tensors of %d operators, as folded and as computed", compared, len(kinds)))
+	d.Enough(ran, compared, fmt.Sprintf("%d tensors of %d operators, as folded and as computed", compared, len(kinds)))
 }

@@ -65,7 +65,7 @@ func convModel(t *testing.T, side, c int32, odd bool) agent.Model {
 	}
 	y := conv(x, "one", 1)
 	if odd {
-		const logSoftmax = 50 // LOG_SOFTMAX: XNNPACK takes it neither in 2.9 nor in LiteRT 2.3
+		// XNNPACK takes LOG_SOFTMAX neither in 2.9 nor in LiteRT 2.3.
 		z := add(tflitefb.Tensor{Name: "odd", Shape: shape})
 		m.Operators = append(m.Operators, tflitefb.Operator{Code: logSoftmax, Version: 1, Inputs: []int32{y}, Outputs: []int32{z}})
 		y = z

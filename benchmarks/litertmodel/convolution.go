@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/internal/tflitefb"
 	"github.com/isocost/isocost/internal/tflitefb/graph"
 	"github.com/isocost/isocost/lut"
@@ -138,7 +139,15 @@ func (r *Fused) transposed(o *graph.Operator, kind string) (lut.Op, string) {
 }
 
 // pool is the key of a pooling; one whose window is the map may have the kind global.
-func (r *Fused) pool(o *graph.Operator, kind, global string) (lut.Op, string) {
+func (r *Fused) pool(o *graph.Operator, kind, global string) (op lut.Op, free, why string) {
+	if v := o.Options.Value; v("filter_height") == 1 && v("filter_width") == 1 && v("stride_h") == 1 && v("stride_w") == 1 && v("fused_activation_function") == tflitefb.ActNone {
+		return op, network.FreeNoop, "" // XNNPACK leaves it out
+	}
+	op, why = r.pooled(o, kind, global)
+	return op, "", why
+}
+
+func (r *Fused) pooled(o *graph.Operator, kind, global string) (lut.Op, string) {
 	in, out := r.In(o, 0).Shape, r.Out(o).Shape
 	if !r.isMap(in) || !r.isMap(out) {
 		return lut.Op{}, "not the pooling of a map"

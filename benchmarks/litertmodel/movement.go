@@ -86,7 +86,7 @@ func (r *Fused) copied(o *graph.Operator, kind string) (op lut.Op, free, why str
 			}
 		}
 	}
-	if graph.Size(r.In(o, 0).Shape) == graph.Size(r.Out(o).Shape) {
+	if pads := o.Code == tflitefb.Pad || o.Code == tflitefb.PadV2; !pads && graph.Size(r.In(o, 0).Shape) == graph.Size(r.Out(o).Shape) {
 		return op, network.FreeView, ""
 	}
 	op, why = r.element(o, kind, o.Outputs[0], nil)

@@ -36,7 +36,7 @@ func moved(kind string, f func(*Fused, *graph.Operator, string) (op lut.Op, free
 }
 
 func pool(kind, global string) rule {
-	return keyed(func(r *Fused, o *graph.Operator) (lut.Op, string) { return r.pool(o, kind, global) })
+	return func(r *Fused, o *graph.Operator) (op lut.Op, free, why string) { return r.pool(o, kind, global) }
 }
 
 // Kinds that converters write as several operators (fuse.go).

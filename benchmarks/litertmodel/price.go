@@ -27,6 +27,14 @@ func (r *Fused) whole(o *graph.Operator) string {
 		}
 	}
 	for _, t := range slices.Concat(o.Inputs, o.Outputs) {
+		if t >= 0 && r.Unknown[t] {
+			return fmt.Sprintf("the shape of tensor %d (%.60s) is not known at this size", t, r.Model.Tensors[t].Name)
+		}
+	}
+	if o.Unfit {
+		return "its inputs do not fit together"
+	}
+	for _, t := range slices.Concat(o.Inputs, o.Outputs) {
 		if t >= 0 && graph.Size(r.Model.Tensors[t].Shape) == 0 {
 			return "an empty tensor"
 		}
@@ -155,6 +163,9 @@ func pair(h, w int) string {
 // Price gives every operator its key, or a reason why it has none.
 func (r *Fused) Price() *network.Network {
 	net := &network.Network{Batch: r.Batch, Kernels: []network.Kernel{}, Unpriced: []network.Unpriced{}, Free: []network.Free{}}
+	if r.Restated > 0 {
+		net.Warnings = append(net.Warnings, fmt.Sprintf("the file states other shapes for %d tensors than their operators make; LiteRT computes the operators'", r.Restated))
+	}
 	parts := map[*graph.Operator][]string{}
 	for _, o := range r.Operators {
 		if r.of(o).within != nil {

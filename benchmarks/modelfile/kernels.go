@@ -2,6 +2,8 @@ package modelfile
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/isocost/isocost/benchmarks/network"
 	"github.com/isocost/isocost/benchmarks/onnxreader"
@@ -57,33 +59,32 @@ func (f *File) Kernels(use Use) (*network.Network, error) {
 	return net, nil
 }
 
-// kernelsOfTFLite reads a .tflite model at the sizes that its tensors have: its converter
-// laid them out for one length of each open dimension and left a change to the runtime. A batch
-// alone is followed.
+// kernelsOfTFLite reads a .tflite model at the lengths given, and as its tensors are laid out
+// where none is.
 func (f *File) kernelsOfTFLite(use Use) (*network.Network, error) {
-	laidOut := map[string]int{}
-	for _, v := range f.Inputs {
-		for _, d := range v.Shape {
-			if d.Name != "" {
-				laidOut[d.Name] = d.Length
+	lengths := map[string]int{} // of every open dimension
+	own := f.Own(use.Dims)
+	inputs := map[int32][]int32{}
+	for i, v := range f.Inputs {
+		t := f.tflite.Inputs[i]
+		shape := slices.Clone(f.tflite.Tensors[t].Shape)
+		for d, s := range v.Shape {
+			if s.Name == "" {
+				continue
+			}
+			lengths[s.Name] = s.Length
+			if n, given := own[s.Name]; given {
+				if n < 1 || n > math.MaxInt32 {
+					return nil, hint.Wrap(fmt.Errorf("dimension %s is %d", s.Name, n), "LiteRT takes lengths of 1 and more")
+				}
+				lengths[s.Name], shape[d] = n, int32(n)
+				inputs[t] = shape
 			}
 		}
 	}
-	model := f.tflite
-	for open, n := range f.Own(use.Dims) {
-		if n == laidOut[open] {
-			continue
-		}
-		batched, ok := f.tflite.WithBatch(n)
-		if !ok || len(laidOut) > 1 || n < 1 {
-			return nil, hint.Wrap(fmt.Errorf("dimension %s: the file's tensors are laid out for %d, not for %d", open, laidOut[open], n),
-				"convert the model with inputs of that size")
-		}
-		model, laidOut[open] = batched, n
-	}
-	net, err := tflitereader.ReadModel(model, tflitereader.Options{Name: f.Name, Batch: use.Batch, Trace: use.Trace})
-	if err == nil && len(laidOut) > 0 {
-		net.Dims = laidOut
+	net, err := tflitereader.ReadModel(f.tflite, tflitereader.Options{Name: f.Name, Inputs: inputs, Batch: use.Batch, Trace: use.Trace})
+	if err == nil && len(lengths) > 0 {
+		net.Dims = lengths
 	}
 	return net, err
 }

@@ -78,6 +78,52 @@ func (g *Fused) ownDequantisations() {
 	g.insert(nil, behind)
 }
 
+// flattened is a product between views.
+type flattened struct{ product, before, behind *graph.Node }
+
+// flatten puts the views around products with a bias that have more rows than a matrix: the
+// runtime makes a Gemm of them, which takes matrices alone, and conversions spread through the
+// views as through others (MatMulAddFusion).
+func (g *Fused) flatten() (all []flattened) {
+	before, behind := map[*graph.Node][]*graph.Node{}, map[*graph.Node][]*graph.Node{}
+	for _, p := range g.Nodes {
+		if p.Gone || !g.How(p).Added || p.In[0] == nil || !p.In[0].Known || p.In[0].Rank() < 3 {
+			continue
+		}
+		x, y := p.In[0], p.Out[0]
+		in, out := *x, *y
+		rows := graph.Elements(x.Shape[:len(x.Shape)-1])
+		in.Output, in.Shape = false, []int{rows, x.Shape[len(x.Shape)-1]}
+		out.Output, out.Shape = false, []int{rows, y.Shape[len(y.Shape)-1]}
+		f := flattened{p, &graph.Node{Op: "Reshape", Name: p.Name + "+", In: []*graph.Value{x}, Out: []*graph.Value{&in}},
+			&graph.Node{Op: "Reshape", Name: p.Name + "+", In: []*graph.Value{&out}, Out: []*graph.Value{y}}}
+		graph.Unlink(x, p)
+		x.To = append(x.To, f.before)
+		in.From, in.To, p.In[0] = f.before, []*graph.Node{p}, &in
+		out.From, out.To, p.Out[0] = p, []*graph.Node{f.behind}, &out
+		y.From = f.behind
+		all, before[p], behind[p] = append(all, f), []*graph.Node{f.before}, []*graph.Node{f.behind}
+	}
+	g.insert(before, behind)
+	return all
+}
+
+// unflatten takes the views away again: they cost nothing.
+func (g *Fused) unflatten(all []flattened) {
+	for _, f := range all {
+		p, x, y := f.product, f.behind.In[0], f.behind.Out[0]
+		g.bypass(f.before, f.before.In[0])
+		p.In[0].Shape, p.Out[0].Shape = f.before.In[0].Shape, y.Shape
+		switch {
+		case graph.Only(x) && p.Out[0] == x:
+			f.behind.Gone, p.Out[0], y.From = true, y, p
+		case !y.Output:
+			x.Shape = y.Shape
+			g.bypass(f.behind, x)
+		}
+	}
+}
+
 // edge is one use of a tensor as an input of a node; no node for an output of the graph.
 type edge struct {
 	to *graph.Node

@@ -12,8 +12,11 @@ import (
 
 // shareEqual removes nodes that compute what another has computed: the same operator with the
 // same attributes on the same tensors (ONNX Runtime's CommonSubexpressionElimination). Their
-// users then share a tensor, which no longer fuses with either.
-func (g *Fused) shareEqual() {
+// users then share a tensor, which no longer fuses with either. The runtime does it before it
+// decides branches (all is false), and for all nodes when it starts again behind that; numbers
+// that nodes out of branches take are not those that the others share since the first time
+// (ConstantSharing).
+func (g *Fused) shareEqual(all bool) {
 	first := map[string]*graph.Node{}
 	names := map[*graph.Value]string{}
 	name := func(v *graph.Value) string {
@@ -25,13 +28,13 @@ func (g *Fused) shareEqual() {
 		}
 		s := fmt.Sprintf("%p", v)
 		if v.Constant && v.HasData && len(v.Data) == 1 { // scalars are equal by value
-			s = fmt.Sprint(v.Type, v.Shape, v.Data)
+			s = fmt.Sprint(v.Type, v.Shape, v.Data, slices.ContainsFunc(v.To, func(n *graph.Node) bool { return n.Decided }))
 		}
 		names[v] = s
 		return s
 	}
 	for _, n := range g.Nodes {
-		if n.Gone || n.Src == nil || len(n.Takes) > 0 || strings.HasSuffix(n.Op, "uantizeLinear") || graph.Random(n.Op) {
+		if n.Gone || n.Src == nil || n.Decided && !all || len(n.Takes) > 0 || strings.HasSuffix(n.Op, "uantizeLinear") || graph.Random(n.Op) {
 			continue
 		}
 		var b strings.Builder

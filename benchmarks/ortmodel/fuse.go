@@ -69,6 +69,18 @@ func (g *Fused) simplify() {
 			g.productBias(n)
 		}
 	}
+	g.fuseNorms()
+}
+
+// fuseNorms fuses layer normalisations where ONNX has one: before conversions spread and before
+// equal nodes are looked for a second time.
+func (g *Fused) fuseNorms() {
+	if g.Opset < 17 {
+		return
+	}
+	for _, n := range g.Nodes {
+		g.applyRules(n, true)
+	}
 }
 
 // compose applies to a graph that the runtime wrote the rules by which the catalogue prices several of its
@@ -173,7 +185,7 @@ func (g *Fused) unused() {
 // noop removes an Identity (EliminateIdentity) and a node that adds or subtracts 0, multiplies or divides by 1 (ONNX
 // Runtime's NoopElimination): Python's sum() leaves 0 + x.
 func (g *Fused) noop(n *graph.Node) {
-	if n.Op == "Identity" && len(n.In) == 1 && len(n.Out) == 1 && n.Out[0] != nil && !n.Out[0].Output && n.In[0] != nil && !n.In[0].Constant {
+	if n.Op == "Identity" && len(n.In) == 1 && len(n.Out) == 1 && n.Out[0] != nil && !n.Out[0].Output && n.In[0] != nil && !n.In[0].Constant && !bothInBody(n.Out[0], n.In[0]) {
 		g.bypass(n, n.In[0])
 		return
 	}
@@ -188,10 +200,16 @@ func (g *Fused) noop(n *graph.Node) {
 	if x == nil || x.From == nil { // what a node with two inputs gives is passed on from a node alone (graph_utils::CanRemoveNode)
 		return
 	}
-	if c == nil || x.Constant || !isInitializer(c) || !c.HasData || len(c.Data) != 1 || c.Data[0] != neutral || !x.Known || !n.Out[0].Known || !slices.Equal(x.Shape, n.Out[0].Shape) {
+	if c == nil || x.Constant || !isInitializer(c) || !c.HasData || len(c.Data) != 1 || c.Data[0] != neutral || !x.Known || !n.Out[0].Known || !slices.Equal(x.Shape, n.Out[0].Shape) || bothInBody(n.Out[0], x) {
 		return
 	}
 	g.bypass(n, x)
+}
+
+// bothInBody reports that a body takes both tensors: the runtime cannot give it one by the
+// name of the other then (CanUpdateImplicitInputNameInSubgraphs).
+func bothInBody(v, x *graph.Value) bool {
+	return slices.ContainsFunc(v.To, func(n *graph.Node) bool { return slices.Contains(n.Takes, v) && slices.Contains(n.Takes, x) })
 }
 
 // bypass gives the users of n's result the tensor x.
@@ -266,7 +284,7 @@ func (g *Fused) multiplied(x *graph.Value) bool {
 	if n == nil || n.Gone {
 		return false
 	}
-	if act := activationOf(n); g.Opset >= 20 && act != "" { // ONNX has a Gelu, which is fused before functions are taken apart and others fused
+	if act := activationOf(n); g.Opset >= 20 && act != "" && !g.Functions { // ONNX has a Gelu, which is fused before its own functions are taken apart and others fused
 		return isFusedLate(act) || endsInProduct(act) && n.Op != "HardSwish"
 	}
 	return n.Op == "Mul" && g.scaledConv(n) == nil && !g.scalesProduct(n) || endsInProduct(activationOf(n))
@@ -346,7 +364,7 @@ func (g *Fused) scales() map[*graph.Value]bool {
 // runtime's core/optimizer/nchwc_transformer.cc).
 func (g *Fused) convInBlocks(n *graph.Node) bool {
 	w, b, block := n.Input(1), n.Input(2), g.Target.Block()
-	if w == nil || !w.Constant || w.Rank() != 4 || b != nil && !b.Constant {
+	if w == nil || !isInitializer(w) || w.Rank() != 4 || b != nil && !isInitializer(b) {
 		return false
 	}
 	out, in, groups := w.Shape[0], w.Shape[1], n.Int("group", 1)
@@ -422,6 +440,9 @@ func (g *Fused) productBias(n *graph.Node) {
 			continue
 		}
 		p := x.From
+		if p.In[0].Rank() != 2 && len(c.Shape) > 1 {
+			continue // only of a matrix the runtime takes a row for a bias
+		}
 		if (p.Op == "MatMul" || p.Op == "com.microsoft:MatMulNBits") && IsMatrix(p) && !g.How(p).Added && g.How(p).Act == "" && !g.How(p).Int8 && (!g.How(p).Dynamic || isInitializer(c)) {
 			g.addTo(p, n, c)
 			return
@@ -548,7 +569,7 @@ func (g *Fused) fuseActivation(n *graph.Node, blocked map[*graph.Value]bool) {
 	if g.How(p).Act != "" || g.How(p).Int8 != g.How(n).Int8 || p.Out[0] != x || runtimeAct(p) != "" {
 		return
 	}
-	if _, lacks := g.precision(p); lacks != "" && p.Op != "Gemm" && !g.How(p).Added {
+	if _, lacks := g.precision(p); lacks != "" && (n.Op == "Clip" || p.Op != "Gemm" && (!g.How(p).Added || p.In[0].Rank() != 2)) {
 		return // it has no key, the activation may have one; only a Gemm the runtime fuses with it
 	}
 	if IsConv(p.Op) && p.Op != scaleConv && p.Input(3) != nil && !g.How(p).Int8 {
@@ -587,7 +608,7 @@ func equalSizes(n *graph.Node) bool {
 // two dimensions (MatMulScaleFusion, MatmulTransposeFusion).
 func (g *Fused) mergeIntoMatMul() {
 	for _, n := range g.Nodes {
-		if n.Gone || n.Op != "MatMul" || g.How(n).Int8 || g.How(n).Added {
+		if n.Gone || n.Op != "MatMul" || g.How(n).Int8 || g.How(n).Added || g.How(n).Narrow || g.How(n).Dynamic {
 			continue
 		}
 		for again := true; again; {

@@ -100,7 +100,11 @@ func Fuse(g *graph.Graph, on Target, lowered bool) *Fused {
 	}
 	if !lowered {
 		f.ownDequantisations()
-		f.shareEqual()
+		f.shareEqual(false)
+		if slices.ContainsFunc(f.Nodes, func(n *graph.Node) bool { return n.Decided }) {
+			f.fuseNorms()
+			f.shareEqual(true)
+		}
 	}
 	f.dynamic()
 	if !lowered {

@@ -90,7 +90,7 @@ func Work(o lut.Op) (what []string) {
 			m, _ := o.Coord("m")
 			n, _ := o.Coord("cout")
 			p := o.Precision
-			if p == lut.INT8Dyn {
+			if p == lut.INT8Dyn || p == lut.INT8W {
 				p = lut.FP32
 			}
 			if p == lut.FP32 && m == 1 {

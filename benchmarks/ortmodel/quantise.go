@@ -1,6 +1,7 @@
 package ortmodel
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -28,12 +29,14 @@ func (g *Fused) quantise() {
 	g.dropDoubles()
 	g.dropBetween()
 	g.ownDequantisations()
+	flat := g.flatten()
 	g.spreadConversions()
 	g.quantiseWeights()
 	g.dropClamps()
 	if !g.Target.Signed {
 		g.unsign()
 	}
+	shared := g.sharedConstants()
 	for _, n := range g.Nodes {
 		form := operators[n.Op].int8
 		switch {
@@ -46,11 +49,45 @@ func (g *Fused) quantise() {
 		case !ok:
 		case suits(u, form, g.Target.Signed):
 			g.enter(u)
-		case form == multiplied && len(u.out) == 0 && len(u.in) > 0 && (len(u.in) == 1 || !isBytes(u.types[0])) && narrow(n):
+		case (form == multiplied || form == layered) && n.Op == "MatMul" && u.wide() && narrow(n) && !shared(n.In[1].From.In[1]):
 			g.How(n).Narrow = true
 		}
 	}
 	g.dropLeft()
+	g.unflatten(flat)
+}
+
+// wide reports that no bytes go in and out but those of weights: a product with integers leaves
+// conversions to numbers of 16 bits alone.
+func (u unit) wide() bool {
+	return !slices.ContainsFunc(u.out, func(q *graph.Node) bool { return isBytes(q.Out[0].Type) }) &&
+		!slices.ContainsFunc(u.in, func(d *graph.Node) bool { return d != nil && d == u.n.In[0].From && isBytes(d.In[0].Type) }) && u.clamp == nil
+}
+
+// sharedConstants tells the constants that several nodes take: one of the file, or numbers that are
+// equal (ConstantSharing).
+func (g *Fused) sharedConstants() func(*graph.Value) bool {
+	key := func(v *graph.Value) any {
+		if v.Constant && v.HasData && len(v.Data) == 1 && len(v.Shape) < 2 {
+			return fmt.Sprint(v.Type, len(v.Shape), v.Data)
+		}
+		return v
+	}
+	users := map[any]int{}
+	for _, n := range g.Nodes {
+		if n.Gone && !isDequantisation(n) {
+			continue
+		}
+		var seen []any
+		for _, v := range n.In {
+			if v == nil || !v.Constant || slices.Contains(seen, key(v)) {
+				continue
+			}
+			seen = append(seen, key(v))
+			users[key(v)]++
+		}
+	}
+	return func(v *graph.Value) bool { return users[key(v)] > 1 }
 }
 
 // unit is an operator with the conversions around it.

@@ -71,7 +71,7 @@ func Read(data []byte, in, out []int, order Order) (*Module, error) {
 	if err := m.orient(in, out); err != nil {
 		return nil, err
 	}
-	g, err := graph.Load(model)
+	g, err := graph.Load(model, graph.Options{})
 	if err != nil {
 		return nil, err
 	}

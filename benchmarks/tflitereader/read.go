@@ -48,6 +48,8 @@ func Read(data []byte, name string) (*network.Network, error) {
 type Options struct {
 	// Name of the network.
 	Name string
+	// Inputs are the shapes of inputs that have others than in the file, by tensor.
+	Inputs map[int32][]int32
 	// Batch is the batch that the keys are wanted for, such as a table's; 0 where any will
 	// do. Only inputs that may be rows as well as a batch depend on it: see network.Batch.
 	Batch int
@@ -61,7 +63,7 @@ func ReadModel(m *tflitefb.Model, opt Options) (*network.Network, error) {
 	if trace == nil {
 		trace = func(string, fmt.Stringer) {}
 	}
-	g, err := graph.Load(m)
+	g, err := graph.Load(m, graph.Options{Inputs: opt.Inputs})
 	if err != nil {
 		return nil, err
 	}

@@ -42,6 +42,7 @@ const (
 	ArgMaxOptions                OptionsType = 40
 	SliceOptions                 OptionsType = 48
 	TransposeConvOptions         OptionsType = 49
+	ShapeOptions                 OptionsType = 55
 	PackOptions                  OptionsType = 59
 	UnpackOptions                OptionsType = 64
 	SquareOptions                OptionsType = 66
@@ -93,6 +94,7 @@ var optionFields = map[OptionsType][]optionField{
 	SqueezeOptions:        {{"", kindUnused, 0}}, // squeeze_dims: Options.NewShape
 	L2NormOptions:         {{"fused_activation_function", kindInt8, 0}},
 	ArgMaxOptions:         {{"output_type", kindInt8, 0}},
+	ShapeOptions:          {{"out_type", kindInt8, 0}},
 	PackOptions:           {{"values_count", kindInt32, 0}, {"axis", kindInt32, 0}},
 	UnpackOptions:         {{"num", kindInt32, 0}, {"axis", kindInt32, 0}},
 	SpaceToDepthOptions:   {{"block_size", kindInt32, 0}},

@@ -12,6 +12,7 @@ import (
 // as runtimes do when they load a model, and reads the graph again. It does so until no
 // such If is left: a branch may hold further ones.
 func (g *Graph) decide(extra func(op string) (Rule, Fold)) error {
+	decided := map[*onnx.Node]bool{}
 	for depth := 0; ; depth++ {
 		taken := map[*onnx.Node]*onnx.Graph{}
 		for _, n := range g.Nodes {
@@ -43,6 +44,9 @@ func (g *Graph) decide(extra func(op string) (Rule, Fold)) error {
 				continue
 			}
 			nodes, tensors := branchNodes(n, b)
+			for _, n := range nodes {
+				decided[n] = true
+			}
 			src.Nodes, src.Initializers = append(src.Nodes, nodes...), append(src.Initializers, tensors...)
 		}
 		next, err := Load(&m, g.opt)
@@ -52,7 +56,10 @@ func (g *Graph) decide(extra func(op string) (Rule, Fold)) error {
 		if err := next.infer(extra); err != nil {
 			return err
 		}
-		next.Dims = maps.Clone(g.Dims)
+		for _, n := range next.Nodes {
+			n.Decided = decided[n.Src]
+		}
+		next.Dims, next.Functions = maps.Clone(g.Dims), g.Functions
 		*g = *next
 	}
 }

@@ -49,6 +49,9 @@ type Node struct {
 	Takes []*Value // what its bodies (of an If, Loop or Scan) use from outside, one entry a use
 	Parts []string // nodes of the file in it
 	Gone  bool     // computed when the model is loaded, or merged into another node
+	// Decided: out of the branch of an If whose condition is known, which stands in the graph only
+	// once a runtime has computed what is constant.
+	Decided bool
 }
 
 // Input is the i-th input, nil where there is none.
@@ -108,11 +111,12 @@ func (n *Node) Has(attr string) bool { return n.Src != nil && n.Src.Attr(attr) !
 
 // Graph is a model. Nodes are in the order of the file, which is one in which they can run.
 type Graph struct {
-	Opset   int64             // of the format's own operators
-	Values  map[string]*Value // by name: initializers, inputs and what nodes compute
-	Nodes   []*Node
-	Outputs []*Value
-	Dims    map[string]int // values given to symbolic dimensions
+	Opset     int64             // of the format's own operators
+	Functions bool              // the file has functions of its own
+	Values    map[string]*Value // by name: initializers, inputs and what nodes compute
+	Nodes     []*Node
+	Outputs   []*Value
+	Dims      map[string]int // values given to symbolic dimensions
 
 	model    *onnx.Model // the file
 	opt      Options

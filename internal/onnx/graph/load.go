@@ -29,7 +29,7 @@ func Load(m *onnx.Model, opt Options) (*Graph, error) {
 	if m.Graph == nil {
 		return nil, errors.New("the file holds no graph")
 	}
-	g := &Graph{model: m, opt: opt, Values: map[string]*Value{}, Opset: cmp.Or(m.Opset(""), 1)}
+	g := &Graph{model: m, Functions: len(m.Functions) > 0, opt: opt, Values: map[string]*Value{}, Opset: cmp.Or(m.Opset(""), 1)}
 	if err := g.load(m); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/isocost/isocost/internal/hint"
@@ -17,11 +18,16 @@ type Graph struct {
 	From      []*Operator   // of each tensor: who computes it, nil for inputs and constants
 	To        [][]*Operator // of each tensor: who reads it
 	Constant  []bool        // of each tensor: known when the model is loaded
+	Unknown   []bool        // of each tensor: its shape depends on a size that is not known here
+	// Restated is how many tensors the file states another shape for than its operators make.
+	Restated int
+	sizes    map[int32][]int // what is computed from shapes, by tensor
 }
 
 // Operator is one of the file's.
 type Operator struct {
 	tflitefb.Operator
+	Unfit bool // what goes in does not fit together
 	index int
 }
 
@@ -47,26 +53,34 @@ func (g *Graph) In(o *Operator, i int) *tflitefb.Tensor {
 // Out is the first output.
 func (g *Graph) Out(o *Operator) *tflitefb.Tensor { return &g.Model.Tensors[o.Outputs[0]] }
 
-// load links the operators and refuses shapes that are not known.
-func (g *Graph) load() error {
-	for i, t := range g.Model.Tensors {
+// load links the operators and refuses shapes that are too large or not known.
+func (g *Graph) load(opt Options) error {
+	resized := make([]bool, len(g.Model.Tensors))
+	for i := range g.Model.Tensors {
+		t := &g.Model.Tensors[i]
+		if s, ok := opt.Inputs[int32(i)]; ok && !slices.Equal(s, t.Shape) {
+			t.Shape, t.Dynamic, resized[i] = s, nil, true
+		}
 		if len(t.Shape) > maxRank {
 			return fmt.Errorf("tensor %d %q has %d dimensions", i, t.Name, len(t.Shape))
 		}
-		elements := int64(1)
-		for d, n := range t.Shape {
-			if n < 0 || elements*int64(n) > 1<<40 {
-				return fmt.Errorf("tensor %d %q: shape %v", i, t.Name, t.Shape)
-			}
-			elements *= int64(n)
-			if d > 0 && d < len(t.Dynamic) && t.Dynamic[d] < 0 && t.Data == nil {
-				return hint.Wrap(fmt.Errorf("tensor %d %q: dimension %d is not known before the model runs", i, t.Name, d),
-					"convert the model with inputs of fixed size")
-			}
+		if !bounded(t.Shape) {
+			return fmt.Errorf("tensor %d %q: shape %v", i, t.Name, t.Shape)
 		}
 	}
 	for i, t := range g.Model.Tensors {
 		g.Constant[i] = t.Data != nil
+	}
+	for _, t := range g.Model.Inputs {
+		if _, given := opt.Inputs[t]; given {
+			continue
+		}
+		for d, n := range g.Model.Tensors[t].Dynamic {
+			if n < 0 && d > 0 {
+				return hint.Wrap(fmt.Errorf("tensor %d %q: dimension %d is not known before the model runs", t, g.Model.Tensors[t].Name, d),
+					"give its length with --dim, or convert the model with inputs of fixed size")
+			}
+		}
 	}
 	for i, op := range g.Model.Operators {
 		o := &Operator{Operator: op, index: i}
@@ -82,6 +96,7 @@ func (g *Graph) load() error {
 			g.From[t], g.Constant[t] = o, constant
 		}
 	}
+	g.infer(resized)
 	return nil
 }
 
@@ -117,9 +132,13 @@ func (g *Graph) Number(t int32) (float64, bool) {
 	return 0, false
 }
 
-// Integers are the elements of a constant int32 input.
+// Integers are the elements of an int32 input that is constant or computed from shapes.
 func (g *Graph) Integers(o *Operator, i int) ([]int, bool) {
 	t := g.In(o, i)
+	if t != nil && g.From[o.Inputs[i]] != nil {
+		v, ok := g.sizes[o.Inputs[i]]
+		return v, ok
+	}
 	if t == nil || t.Type != tflitefb.Int32 || g.From[o.Inputs[i]] != nil || len(t.Data)%4 != 0 || len(t.Data) == 0 {
 		return nil, false
 	}
@@ -148,12 +167,23 @@ func Size(shape []int32) int {
 	return n
 }
 
-// Load links the operators of a decoded model. It fails for shapes that are too large
-// or not known before the model runs.
-func Load(m *tflitefb.Model) (*Graph, error) {
-	g := &Graph{Model: m, From: make([]*Operator, len(m.Tensors)), To: make([][]*Operator, len(m.Tensors)),
-		Constant: make([]bool, len(m.Tensors))}
-	if err := g.load(); err != nil {
+// maxElements bounds a tensor.
+const maxElements = 1 << 40
+
+// Options say what a file leaves open.
+type Options struct {
+	// Inputs are the shapes of inputs that have others here than in the file, by tensor.
+	Inputs map[int32][]int32
+}
+
+// Load links the operators of a decoded model and works out the shapes of what they compute. It
+// fails for shapes that are too large and for inputs whose size is open.
+func Load(m *tflitefb.Model, opt Options) (*Graph, error) {
+	own := *m
+	own.Tensors = slices.Clone(m.Tensors)
+	g := &Graph{Model: &own, From: make([]*Operator, len(m.Tensors)), To: make([][]*Operator, len(m.Tensors)),
+		Constant: make([]bool, len(m.Tensors)), Unknown: make([]bool, len(m.Tensors)), sizes: map[int32][]int{}}
+	if err := g.load(opt); err != nil {
 		return nil, err
 	}
 	return g, nil
