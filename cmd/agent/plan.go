@@ -160,7 +160,7 @@ func (o *planOptions) run(ctx context.Context, env cli.Env, args []string) error
 	if err := o.validate(args); err != nil {
 		return err
 	}
-	if err := cli.NewOutput("-o", o.Output, slices.Concat(o.Models, o.Calibrators, []string{o.Space, o.Protocol, o.Census, o.Unseen, o.Table})...); err != nil {
+	if err := cli.NewOutput("-o", o.Output, slices.Concat(o.Models, o.Calibrators, space.Files(o.Space), []string{o.Protocol, o.Census, o.Unseen, o.Table})...); err != nil {
 		return err
 	}
 	p := &benchmarks.Planner{Seed: o.Seed, Isolated: o.Isolated, Copies: o.Copies, SecondContexts: o.SecondContexts}

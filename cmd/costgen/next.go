@@ -53,7 +53,7 @@ func (o *nextOptions) run(ctx context.Context, env cli.Env, args []string) error
 	case o.n < 1 || o.archs < 1:
 		return cli.Usagef("-n %d and --archs %d must be at least 1", o.n, o.archs)
 	}
-	if err := cli.NewOutput("-o", o.out, o.lut, o.space); err != nil {
+	if err := cli.NewOutput("-o", o.out, append(space.Files(o.space), o.lut)...); err != nil {
 		return err
 	}
 	t, err := readTable(o.lut)

@@ -52,6 +52,9 @@ func (o *exportOptions) run(_ context.Context, env cli.Env, args []string) error
 	default:
 		return cli.Usagef("-o %s: a model's name ends in .onnx or .tflite", o.out)
 	}
+	if err := cli.NewOutput("-o", o.out, append(filesRead(o.space, nil), args...)...); err != nil {
+		return err
+	}
 	sp, err := space.Open(o.space)
 	if err != nil {
 		return err

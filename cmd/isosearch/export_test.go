@@ -51,6 +51,7 @@ func TestExport(t *testing.T) {
 		{"modules without such forms", []string{"--space", modules, "-o", filepath.Join(dir, "net2.tflite")}, 1, "it has no .tflite form"},
 		{"another space's", []string{"--space", modules, "-o", out, "plain:1:int8|skip:fp32"}, 1, "has 2 layers"},
 		{"no networks", []string{"--space", table, "-o", out}, 2, "not a space of networks"},
+		{"its own module", []string{"--space", modules, "-o", filepath.Join(dir, sp.Files()[0])}, 2, "would replace what is read"},
 		{"no format", []string{"--space", modules, "-o", filepath.Join(dir, "net")}, 2, "ends in .onnx or .tflite"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

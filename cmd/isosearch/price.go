@@ -137,6 +137,9 @@ func (o *priceOptions) run(ctx context.Context, env cli.Env, args []string) erro
 	case o.measure != "" && o.out == "":
 		return cli.Usagef("--measure needs a folder for its records: -o DIR")
 	}
+	if err := cli.NewOutput("--tensor", o.tensor, append(filesRead(o.space, o.tables), filesOf(args)...)...); err != nil {
+		return err
+	}
 	settings := search.DefaultSettings()
 	by, err := besideOf(args, o.tables, o.given("tau"))
 	if err != nil {

@@ -234,6 +234,11 @@ func (o *runOptions) validate(args []string) error {
 	return cli.Usage(errors.Join(problems...))
 }
 
+// files are those that the run reads, its own among them.
+func (o *runOptions) files() []string {
+	return append(filesOf([]string{o.Out}), filesRead(o.Space, o.Tables, o.Evaluator, o.Final)...)
+}
+
 func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error {
 	if err := o.validate(args); err != nil {
 		return err
@@ -244,7 +249,7 @@ func (o *runOptions) run(ctx context.Context, env cli.Env, args []string) error 
 	if err := anchors.CheckOne(o.Out); err != nil {
 		return err
 	}
-	if err := cli.NewOutput("--report", o.Report, filesOf([]string{o.Out})...); err != nil {
+	if err := cli.NewOutput("--report", o.Report, o.files()...); err != nil {
 		return err
 	}
 	o.goOn(o.Out)

@@ -29,7 +29,7 @@ func (o *runOptions) runSeveral(ctx context.Context, env cli.Env) error {
 	if err := anchors.CheckSeveral(o.Out, len(keys)); err != nil {
 		return err
 	}
-	if err := cli.NewOutput("--report", o.Report, filesOf([]string{o.Out})...); err != nil {
+	if err := cli.NewOutput("--report", o.Report, o.files()...); err != nil {
 		return err
 	}
 	// What is wrong with the last anchor is said before the first is searched from.
