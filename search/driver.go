@@ -299,6 +299,9 @@ func (o ownStream) Evaluate(ctx context.Context, r Request) (Answer, error) {
 
 // answer takes outcomes from the journal where it has them and else from e.
 func (r *recorder) answer(ctx context.Context, e Evaluator, reqs []Request) ([]Outcome, error) {
+	if err := ctx.Err(); err != nil { // a journal's replay is long where the search was
+		return nil, err
+	}
 	out := make([]Outcome, len(reqs))
 	var todo []int
 	for i, q := range reqs {
