@@ -62,19 +62,22 @@ def test_a_study_of_trainings_runs(name, root, tmp_path, monkeypatch, capsys):
     module = importlib.import_module(program)
     for constant, value in {**sizes, "OPTIONS": ["64" if option == "300" else option for option in module.OPTIONS]}.items():
         monkeypatch.setattr(module, constant, value)
+    trainer = sys.modules["torch_mbconv"]
+    whole = trainer.load
+    monkeypatch.setattr(trainer, "load", lambda data: tuple(part[::7] for part in whole(data)))  # most of the time is the judges'
     journal = module.Journal(folder / "trainings.jsonl")
     module.train(folder, journal)
-    whole = journal.path.read_text().splitlines()
+    lines = journal.path.read_text().splitlines()
 
     # A kill tears a line: that training alone is repeated.
-    journal.path.write_text("\n".join(whole)[:-9])
+    journal.path.write_text("\n".join(lines)[:-9])
     again = module.Journal(journal.path)
-    assert len(again.known) == len(whole) - 1
+    assert len(again.known) == len(lines) - 1
     module.train(folder, again)
-    assert {k: v for k, v in again.known.items()} == journal.known, "a training from the same seed says something else"
+    assert again.known == journal.known, "a training from the same seed says something else"
 
     capsys.readouterr()
     module.page(folder, again)
     page = capsys.readouterr().out
-    for said in ("# ", "### What may be concluded\n", f"{len(whole)} trainings of ", "from none"):
+    for said in ("# ", "### What may be concluded\n", f"{len(lines)} trainings of ", "from none"):
         assert said in page, page

@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from trainings import Journal, in_band, interval, pairs, percent, rank, resampled, standard_error
+from trainings import Journal, in_band, interval, known_within, pairs, percent, rank, resampled, standard_error
 
 SPACE = "examples/digits/space.yaml"
 BLOCKS = ["mb_k3_e3", "mb_k5_e3", "mb_k3_e6"]
@@ -131,7 +131,7 @@ def gain(folder, journal):
     return methods, gains, len(anchors)
 
 
-def conclusions(said, methods, gains, anchors, units):
+def conclusions(folder, said, methods, gains, anchors, units):
     print("### What may be concluded")
     print()
     for data, name, rho, lo, hi, wrong in said:
@@ -143,7 +143,7 @@ def conclusions(said, methods, gains, anchors, units):
             print(f"- {m}, {at[1]} epochs of {at[0]}: {percent(gains[m, *at])} points ({verdict_of(gains[m, *at])}).")
     device = [u["measured"] for u in units if u.get("measured") and u["final"] != u["anchor"]]
     if device:
-        print(f"- Of {len(device)} finals {sum(d['inside'] for d in device)} have their anchor's cost as measured.")
+        print(f"- Of {len(device)} finals {sum(d['inside'] for d in device)} are inside ±5 % of their anchor's cost as measured.{known_within(folder / 'study')}")
 
 
 def verdict_of(gain):
@@ -161,7 +161,7 @@ def page(folder, journal):
     print()
     said = order(folder, journal)
     methods, gains, anchors = gain(folder, journal)
-    conclusions(said, methods, gains, anchors, units)
+    conclusions(folder, said, methods, gains, anchors, units)
 
 
 if __name__ == "__main__":

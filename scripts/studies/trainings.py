@@ -107,6 +107,15 @@ def in_band(space, lut, layers, widths, precisions, count, seed):
     return [default, *[key for key in found if key != default]][:count]
 
 
+def known_within(study):
+    """In words: how far the study's measured costs are known. Nothing where none was measured."""
+    path = study / "measured.json"
+    if not path.exists():
+        return ""
+    costs = [m for campaign in json.loads(path.read_text())["campaigns"] for m in campaign["archs"].values() if m["value"]]
+    return f" A measured cost is known within ±{100 * np.median([(m['hi'] - m['lo']) / 2 / m['value'] for m in costs]):.0f} % (the median 95 % interval)."
+
+
 def rank(a, b):
     """Spearman's rank correlation; not a number where one of them is all the same."""
     a, b = stats.rankdata(a), stats.rankdata(b)
