@@ -77,11 +77,11 @@ studies: build ## the comparisons on a published benchmark, going on where they 
 	scripts/studies/study.sh $(patsubst studies/%.yaml,%,$(wildcard studies/nas-bench-macro*.yaml))
 
 .PHONY: training-lengths
-training-lengths: setup build ## trainings of three lengths on two data sets, as judges of networks of equal cost → docs/results/training-lengths.md (10 minutes of one core, as many as 30 beside others; wants torch)
+training-lengths: setup build ## trainings of three lengths on two data sets, as judges of networks of equal cost → docs/results/training-lengths.md (half an hour of one core; wants torch)
 	scripts/studies/trainings.sh training-lengths
 
 .PHONY: digits-hybrid
-digits-hybrid: setup build ## convolution and attention, by training-free utilities and trained → docs/results/digits-hybrid.md (10 minutes; wants torch)
+digits-hybrid: setup build ## convolution and attention, by training-free utilities and trained → docs/results/digits-hybrid.md (20 minutes; wants torch)
 	scripts/studies/trainings.sh digits-hybrid
 
 .PHONY: two-targets

@@ -135,7 +135,10 @@ def page(folder, journal):
         verdict = "a gain" if mean[1] > 0 else "a loss" if mean[2] < 0 else "not told apart from none"
         print(f"- {data}: finals of {units[0]['method']} less their anchors {percent(mean)} points of accuracy over {anchors} anchors ({verdict}).")
         moved = by_anchor(units, [u["utility"]["mean"] - u["anchor_utility"]["mean"] for u in units])
-        print(f"- The score, by which it searched, rises by {np.mean(moved):+.2f}; gains in score and in accuracy have a rank correlation of {rank(moved, by_anchor(units, gains)):.2f} over the anchors.")
+        accuracy = by_anchor(units, gains)
+        lo, hi = resampled(lambda i: rank(np.asarray(moved)[i], np.asarray(accuracy)[i]), len(moved))
+        print(f"- The score, by which it searched, rises by {np.mean(moved):+.2f}; gains in score and in accuracy have a rank correlation of {rank(moved, accuracy):.2f} [{lo:.2f}, {hi:.2f}] over the anchors.")
+        print("- These intervals are each for itself.")
     before, after = sum((kinds(u["anchor"]) for u in units), collections.Counter()), sum((kinds(u["final"]) for u in units), collections.Counter())
     print("- What its finals are made of, anchors → finals: " + ", ".join(f"{form} {before[form]} → {after[form]}" for form in FORMS) + f" layers of {LAYERS * len(units)}.")
     other = changes(units)
