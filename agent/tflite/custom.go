@@ -31,7 +31,7 @@ func lacking(file []byte, signature string) string {
 	}
 	var says []string
 	if len(own) > 0 {
-		says = append(says, fmt.Sprintf("it has the custom operators %s, whose kernels are registered by the program that they belong to", strings.Join(own, ", ")))
+		says = append(says, fmt.Sprintf("it has the custom operators %s, whose kernels are registered by the program that they belong to and are not in this library (those of TensorFlow, Select TF ops, are called Flex…): convert it with built-in operators alone", strings.Join(own, ", ")))
 	}
 	if len(selected) > 0 {
 		says = append(says, fmt.Sprintf("it has the operators %s of TensorFlow (Select TF ops), which are in the library libtensorflowlite_flex and not in this one: convert it with built-in operators alone", strings.Join(selected, ", ")))

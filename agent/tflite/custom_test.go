@@ -26,7 +26,7 @@ func TestLackingOperatorsAreNamed(t *testing.T) {
 		ops  []string
 		want []string
 	}{
-		{[]string{"MyCustom", "MyCustom", "Other"}, []string{"operators MyCustom, Other,"}},
+		{[]string{"MyCustom", "MyCustom", "Other"}, []string{"operators MyCustom, Other,", "Select TF ops"}},
 		{[]string{"FlexErf"}, []string{"FlexErf of TensorFlow (Select TF ops)", "libtensorflowlite_flex"}},
 		{[]string{"MyCustom", "FlexErf"}, []string{"operators MyCustom,", "FlexErf of TensorFlow"}},
 	} {

@@ -21,12 +21,15 @@ func pool(kind string, last bool) rule {
 			in, out = channelsFirst(in), channelsFirst(out)
 			p.last[n.Out[0]] = true
 		}
-		if len(in) != 4 || in[0] != p.batch {
+		if len(in) != 4 && len(in) != 3 || in[0] != p.batch {
 			return lut.Op{}, "not the pooling of a map"
 		}
 		win, ok := n.Slide(in[2:], n.Ints("kernel_shape"))
 		if !ok {
 			return lut.Op{}, "its window does not fit its input"
+		}
+		if len(in) == 3 { // of a sequence: a map of one row
+			in, out = slices.Insert(slices.Clone(in), 2, 1), slices.Insert(slices.Clone(out), 2, 1)
 		}
 		p.blocked[n.Out[0]] = p.blocked[x]
 		return lut.NewOp(kind, prec, windowAttrs(win, in[2:], out[2:]), ofMap(in)), ""
