@@ -16,8 +16,9 @@
 #   TRUTH_TIME      device time of each measurement of the networks (default 40s)
 #   NETWORKS        NAME=FAMILY… of the networks that judge (default: 24, 10 and 12)
 #   PRECISIONS      default "fp32 int8"
-#   STEPS           some of "export measure prior page" (default: all); prior makes the table of a second device, the
-#                   same on two threads, in PRIOR_MINUTES (default 3), starting from that on one
+#   STEPS           some of "export measure prior baseline page" (default: all); prior makes the table of a second device,
+#                   the same on two threads, in PRIOR_MINUTES (default 3), starting from that on one; baseline
+#                   measures the standard grids, and random shapes, for BASELINE_MINUTES each (default MINUTES)
 #   RESULTS         0 prints the page and leaves docs/results/ alone (default 1)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -25,7 +26,7 @@ models=${MODELS_DIR:-demo/models}
 dir=${UNSEEN_DIR:-demo/accuracy-unseen}
 minutes=${MINUTES:-10}
 truth=${TRUTH_TIME:-40s}
-steps=" ${STEPS:-export measure prior page} "
+steps=" ${STEPS:-export measure prior baseline page} "
 # The networks of make accuracy-models, ten of further families, and twelve of families that nobody looked at; families as
 # the census has them.
 fresh="fasternet_t0=fasternet gernet_s=gernet mambaout_femto=mambaout iformer_t=iformer lowformer_b0=lowformer cpubone_nano=cpubone efficientvim_m1=efficientvim rdnet_tiny=rdnet nextvit_small=nextvit gcvit_xxtiny=gcvit botnet26t=botnet convformer_s18=convformer"
@@ -106,6 +107,28 @@ if [[ $steps == *" prior "* ]]; then
 	measure "$first" "$first.threads2.after" 2
 fi
 
+# What the choice of kernels is worth: grids, and random shapes, measured as long, in four campaigns.
+baselines="grids random"
+baseline() { # PRECISION SHAPES
+	local d="$dir/$1.$2.run" k=0 s
+	mkdir -p "$d"
+	local seconds
+	read -ra seconds <<<"$(awk -v m="${BASELINE_MINUTES:-$minutes}" 'BEGIN { print 6 * m, 6 * m, 18 * m, 30 * m }')"
+	# On this host kernels take a half of what is estimated; random shapes, with weights of up to 64 MB to open, twice as much.
+	local faster=2
+	[ "$2" = grids ] || faster=0.5
+	go run ./scripts/studies/shapes --faster "$faster" --of "$2" --precision "$1" --unseen "$dir/$1.unseen.gz" -o "$d" "${seconds[@]}"
+	for s in "${seconds[@]}"; do
+		k=$((k + 1))
+		[ -e "$d/$k.plan.jsonl" ] || continue
+		allow_partial bin/agent bench --plan "$d/$k.plan.jsonl" --protocol "$dir/protocol.yaml" --threads 1 --max-time "${s}s" -o "$d/$k.rec.jsonl" >/dev/null
+	done
+}
+
+if [[ $steps == *" baseline "* ]]; then
+	for shapes in $baselines; do baseline "$first" "$shapes"; done
+fi
+
 if [[ $steps == *" page "* ]]; then
 	predict() { # PRECISION TABLE OUT
 		local list
@@ -117,7 +140,7 @@ if [[ $steps == *" page "* ]]; then
 		for rec in "$dir/$2.run/"*.rec.jsonl; do
 			stage+=("$rec")
 			local k=${#stage[@]}
-			if bin/costgen compile "${stage[@]}" --level --accept drift,noisy --model --traffic "${@:4}" -o "$dir/$2$3.$k.lut.json" >/dev/null 2>&1; then
+			if bin/costgen compile "${stage[@]}" --level --accept drift,noisy,preempted --model --traffic "${@:4}" -o "$dir/$2$3.$k.lut.json" >/dev/null 2>&1; then
 				predict "$1" "$dir/$2$3.$k.lut.json" "$dir/$2$3.$k.predict.jsonl"
 			fi
 		done
@@ -132,6 +155,9 @@ if [[ $steps == *" page "* ]]; then
 		curve "$first" "$first.threads2" "" --prior "$dir/$first.lut.json"
 		curve "$first" "$first.threads2" .alone
 	fi
+	for shapes in $baselines; do
+		if [ -e "$dir/$first.$shapes.run" ]; then curve "$first" "$first.$shapes" ""; fi
+	done
 	text=$("${PYTHON:-python3}" scripts/studies/accuracy_unseen.py --minutes "$minutes" --fresh "$(sed 's/=[^ ]*//g' <<<"$fresh")" "$dir" "${precisions[@]}")
 	echo "$text"
 	if [ "${RESULTS:-1}" = 1 ]; then scripts/studies/results.sh accuracy-unseen 'make accuracy-unseen' <<<"$text"; fi

@@ -123,14 +123,17 @@ def report(directory, precision, fresh):
                    f"× {level:.3f}. As they were, the RMSPE is {rms(raw.errors):.1%}.")
     out.append("Kernels of the networks by what their price rests on: " + ", ".join(f"{n} {s or 'by knots'}" for s, n in sorted(j.status.items())) + ".")
     out += ["", "| device time | " + HEAD[0] + " |", "|---|" + HEAD[1] + "|"]
-    for suffix, title in (("", " with the prior" if os.path.exists(at(".alone.1.predict.jsonl")) else ""), (".alone", " without")):
-        spent = 0
-        for k, rec in enumerate(sorted(glob.glob(os.path.join(directory, precision + ".run", "*.rec.jsonl"))), 1):
+    prior = " with the prior" if os.path.exists(at(".alone.1.predict.jsonl")) else ""
+    for run, suffix, title in ((".run", "", prior), (".run", ".alone", " without"), (".grids.run", ".grids", ", standard grids"), (".random.run", ".random", ", random shapes")):
+        spent, files = 0, sorted(glob.glob(os.path.join(directory, precision + run, "*.rec.jsonl")))
+        own = reference_of(files[0]) if files else None
+        at_speed = {n: us * (own / base if own and base else 1) for n, us in both.items()}
+        for k, rec in enumerate(files, 1):
             ends = [x["end"] for x in lines(rec) if "end" in x]
             spent += ends[0]["device_s"] if ends else 0
             path = at(f"{suffix}.{k}.predict.jsonl")
             if ends and os.path.exists(path):
-                out.append(f"| {spent / 60:.1f} min{title} | {Judged(path, both, floor).summary()} |")
+                out.append(f"| {spent / 60:.1f} min{title} | {Judged(path, at_speed, floor).summary()} |")
     return [re.sub(r"(\d)%", r"\1 %", x) for x in out], len(j.errors)
 
 
