@@ -277,7 +277,11 @@ func (r *recorder) ask(ctx context.Context, reqs []Request) ([]Outcome, error) {
 		}
 		return nil, fmt.Errorf("%w: the budget of %d evaluations is spent", ErrStop, b)
 	}
-	return r.answer(ctx, r.d.Evaluator, reqs)
+	out, err := r.answer(ctx, r.d.Evaluator, reqs)
+	if err == nil && r.live == 0 { // nothing but what the journal holds, which is long where the search was
+		err = ctx.Err()
+	}
+	return out, err
 }
 
 // askFinal is the audit's Ask; it is outside the budget, which is the search's.
@@ -299,9 +303,6 @@ func (o ownStream) Evaluate(ctx context.Context, r Request) (Answer, error) {
 
 // answer takes outcomes from the journal where it has them and else from e.
 func (r *recorder) answer(ctx context.Context, e Evaluator, reqs []Request) ([]Outcome, error) {
-	if err := ctx.Err(); err != nil { // a journal's replay is long where the search was
-		return nil, err
-	}
 	out := make([]Outcome, len(reqs))
 	var todo []int
 	for i, q := range reqs {
