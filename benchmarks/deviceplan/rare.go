@@ -8,11 +8,15 @@ import (
 )
 
 // probes are kernels of ways to compute that networks outside a census have and that one within it may lack: of a kind
-// that moves single elements no other kernel of it tells anything.
+// that moves single elements no other kernel of it tells anything, and of transposed convolutions none is in the built-in census.
 var probes = []string{
 	"transpose[perm=2-1-0]/%s@d0=96,d1=196,d2=8",
 	"transpose[perm=2-1-0]/%s@d0=8,d1=49,d2=192",
 	"transpose[perm=0-3-2-1]/%s@d0=4,d1=64,d2=16,d3=24",
+	"deconv[k=2,s=2]/%s@cin=128,cout=64,h=14,w=14",
+	"deconv[k=3,s=1]/%s@cin=96,cout=192,h=14,w=14",
+	"deconv[k=3,s=2]/%s@cin=64,cout=32,h=28,w=28",
+	"deconv[k=4,s=2]/%s@cin=96,cout=96,h=14,w=14",
 }
 
 // rare adds what the floors lack: the probes of each precision, and of kinds and regimes that the census has too few

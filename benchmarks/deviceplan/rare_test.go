@@ -35,6 +35,9 @@ func TestRareKinds(t *testing.T) {
 			t.Errorf("%d kernels of kind %s", n, kind)
 		}
 	}
+	if kinds["deconv/fp32"] < leastOfRegime {
+		t.Errorf("transposed convolutions: %d", kinds["deconv/fp32"])
+	}
 	if ways["elements"] < leastOfRegime {
 		t.Errorf("transpositions by element: %d", ways["elements"])
 	}
