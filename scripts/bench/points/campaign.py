@@ -13,7 +13,8 @@ another), by benchmark_model's (half a second of warm-up, then the mean of a sec
 and takes medians; the last three by the bare loop in C. Each is judged by what it says of the models' costs relative to each other – the root mean
 square of the logarithm of estimate over reference, their common factor taken out, so that a mean is not held against a median – and the reference is
 the geometric mean of six campaigns of ours of 6 s, in processes of their own, since where buffers come to lie moves a model's cost from one process to
-the next. Device time is what measuring took by the clock, opening the models included."""
+the next. Device time is what measuring took by the clock, opening the models included. Where the
+reference's halves differ by as much as the errors, the host's speed moved meanwhile and the errors say nothing: such a run is not kept."""
 
 SHAPES = [(c, s) for c in (8, 12, 16, 20, 24, 32, 40) for s in (10, 14, 20, 28)]
 
