@@ -288,6 +288,10 @@ func (w *writer) step() {
 			}
 		}, func() {
 			w.goOn("LRN", one("size", 3), x)
+		}, func() {
+			if w.opset >= 16 {
+				w.goOn("GridSample", nil, x, w.tensor(onnx.Float, s[0], w.between(1, 4), w.between(1, 4), 2))
+			}
 		})
 	}
 	if rank >= 2 {
@@ -350,6 +354,20 @@ func (w *writer) step() {
 				w.goOn("CumSum", nil, x, w.scalar(onnx.Int64, int64(axis)))
 			}
 		}, func() {
+			idx := w.indices(4, [][]int{{}, {2}, {1, 3}}[w.rng.IntN(3)]...)
+			if w.coin() {
+				idx = w.add("ArgMax", 1, one("axis", axis), x)[0]
+			}
+			w.goOn("OneHot", one("axis", w.between(-1, 0)), idx, w.scalar(onnx.Int64, int64(w.between(1, 5))), w.vector(-0.5, 1))
+		}, func() {
+			if named := w.between(1, rank); w.opset >= 11 {
+				w.goOn("GatherND", nil, x, w.indices(slices.Min(s[:named]), w.between(1, 3), named))
+			}
+		}, func() {
+			if w.opset >= 10 {
+				w.add(w.one("IsNaN", "IsInf"), 1, nil, x)
+			}
+		}, func() {
 			reps := make([]int, rank)
 			for i := range reps {
 				reps[i] = w.between(1, 2)
@@ -410,7 +428,7 @@ func (w *writer) indices(n int, dims ...int) string {
 
 func (w *writer) unary(x string) func() {
 	return func() {
-		ops := []string{"Relu", "Sigmoid", "Tanh", "Erf", "Sqrt", "Exp", "Neg", "Abs", "HardSigmoid", "LeakyRelu", "Elu", "Selu", "Softplus", "Softsign", "Identity", "Ceil", "Floor", "Reciprocal", "Sign", "Sin", "Cos", "ThresholdedRelu", "Shrink", "Dropout"}
+		ops := []string{"Relu", "Sigmoid", "Tanh", "Erf", "Sqrt", "Exp", "Neg", "Abs", "HardSigmoid", "LeakyRelu", "Elu", "Selu", "Softplus", "Softsign", "Identity", "Ceil", "Floor", "Reciprocal", "Sign", "Sin", "Cos", "ThresholdedRelu", "Shrink", "Dropout", "Atan", "Asinh", "Sinh", "Cosh", "Tan"}
 		if w.opset >= 11 {
 			ops = append(ops, "Round", "Clip")
 		}

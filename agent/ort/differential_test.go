@@ -77,7 +77,7 @@ func (c *constants) step(x string, typ onnx.DataType, s []int) {
 	case 1:
 		small = s[len(s)/2:]
 	}
-	switch c.rng.IntN(12) {
+	switch c.rng.IntN(13) {
 	case 0, 1:
 		if !arithmetic {
 			c.node(c.one("And", "Or"), nil, x, c.tensor(onnx.Bool, false, small...))
@@ -126,6 +126,16 @@ func (c *constants) step(x string, typ onnx.DataType, s []int) {
 		c.node(c.one("Transpose", "Shape", "Size", "Flatten", "Squeeze", "Identity"), nil, x)
 	case 11:
 		c.node("Where", nil, c.tensor(onnx.Bool, false, small...), x, c.tensor(typ, false, small...))
+	case 12:
+		if typ == onnx.Int64 && c.rng.IntN(2) == 0 {
+			c.node("OneHot", attr("axis", c.rng.IntN(2*len(s)+2)-len(s)-1), x, c.list(int64(1+c.rng.IntN(8))), c.tensor([]onnx.DataType{onnx.Int64, onnx.Float}[c.rng.IntN(2)], false, 2))
+			return
+		}
+		reps := make([]int64, len(s))
+		for i := range reps {
+			reps[i] = int64(c.rng.IntN(4))
+		}
+		c.node("Tile", nil, x, c.list(reps...))
 	}
 }
 

@@ -27,6 +27,8 @@ func init() {
 		"Cast":            foldCast,
 		"Transpose":       foldTranspose,
 		"Clip":            foldClip,
+		"OneHot":          foldOneHot,
+		"Tile":            foldTile,
 		"QuantizeLinear":  FoldQuantize, "DequantizeLinear": FoldDequantize,
 		"Expand":     func(_ *Graph, n *Node) ([]float64, bool) { return spread(n.In[0], n.Out[0].Shape) },
 		"ReduceProd": foldReduce(1, func(a, b float64) float64 { return a * b }),
@@ -277,6 +279,47 @@ func foldSlice(_ *Graph, n *Node) ([]float64, bool) {
 		}
 	}
 	return out, true
+}
+
+// foldOneHot: values are what is off and what is on; an index beyond the depth turns nothing on.
+func foldOneHot(_ *Graph, n *Node) ([]float64, bool) {
+	idx, ok1 := n.Data(0)
+	values, ok2 := n.Data(2)
+	out := n.Out[0].Shape
+	a, ok := Axis(n.Int("axis", -1), len(out))
+	if !ok1 || !ok2 || !ok || len(values) != 2 || !isInt(n.In[0].Type) {
+		return nil, false
+	}
+	depth, inner := out[a], Elements(out[a+1:])
+	made := slices.Repeat(values[:1], Elements(out))
+	for i, v := range Integers(idx) {
+		if v < 0 {
+			v += depth
+		}
+		if v >= 0 && v < depth {
+			made[(i/inner*depth+v)*inner+i%inner] = values[1]
+		}
+	}
+	return made, true
+}
+
+func foldTile(_ *Graph, n *Node) ([]float64, bool) {
+	d, ok := n.Data(0)
+	if !ok {
+		return nil, false
+	}
+	in, out := n.In[0].Shape, n.Out[0].Shape
+	made := make([]float64, Elements(out))
+	for i := range made {
+		at, stride := 0, 1
+		for a, rest := len(out)-1, i; a >= 0; a-- {
+			at += rest % out[a] % in[a] * stride
+			rest /= out[a]
+			stride *= in[a]
+		}
+		made[i] = d[at]
+	}
+	return made, true
 }
 
 func foldConcat(_ *Graph, n *Node) ([]float64, bool) {

@@ -25,20 +25,20 @@ func init() {
 		"DepthToSpace": depthToSpaceShape, "SpaceToDepth": spaceToDepthShape, "ConstantOfShape": constantOfShapeShape, "EyeLike": eyeLikeShape,
 		"Range": rangeShape, "Cast": castShape, "Where": broadcastAs(0), "Einsum": einsumShape,
 		"LSTM": recurrentShape, "GRU": recurrentShape, "RNN": recurrentShape,
-		"ArgMax": argShape, "ArgMin": argShape, "GatherElements": gatherElementsShape, "TopK": topKShape,
+		"ArgMax": argShape, "ArgMin": argShape, "GatherElements": gatherElementsShape, "GatherND": gatherNDShape, "OneHot": oneHotShape, "GridSample": gridSampleShape, "TopK": topKShape,
 		"QuantizeLinear": QuantizeShape, "DequantizeLinear": DequantizeShape, "DynamicQuantizeLinear": dynamicQuantizeShape,
 	}
 	for _, op := range []string{"Relu", "Sigmoid", "Tanh", "Erf", "Sqrt", "Exp", "Log", "Neg", "Abs", "Clip", "HardSigmoid", "HardSwish",
 		"LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Softplus", "Softsign", "Mish", "Identity", "Dropout", "BatchNormalization",
 		"InstanceNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization", "Softmax", "LogSoftmax", "Hardmax",
 		"LpNormalization", "MeanVarianceNormalization", "LRN", "Ceil", "Floor", "Round", "Reciprocal", "Not", "Sign", "PRelu",
-		"ThresholdedRelu", "CumSum", "Trilu", "Sin", "Cos", "Swish", "ScatterND", "ScatterElements", "Shrink", "BitwiseNot"} {
+		"ThresholdedRelu", "ReverseSequence", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cosh", "Sinh", "Tan", "CumSum", "Trilu", "Sin", "Cos", "Swish", "ScatterND", "ScatterElements", "Shrink", "BitwiseNot"} {
 		shapes[op] = Same
 	}
-	for _, op := range []string{"Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Mean", "Sum", "Mod"} {
+	for _, op := range []string{"Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Mean", "Sum", "Mod", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor"} {
 		shapes[op] = broadcastFirst
 	}
-	for _, op := range []string{"And", "Or", "Xor", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual"} {
+	for _, op := range []string{"And", "Or", "Xor", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "IsNaN", "IsInf"} {
 		shapes[op] = broadcastAs(onnx.Bool)
 	}
 	for _, op := range []string{"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSumExp", "ReduceLogSum"} {
@@ -549,6 +549,45 @@ func gatherShape(_ *Graph, n *Node) {
 func gatherElementsShape(_ *Graph, n *Node) {
 	if n.KnownInputs(2) {
 		n.Set(0, n.In[0].Type, slices.Clone(n.In[1].Shape))
+	}
+}
+
+// gatherNDShape: the last dimension of the indices names as many dimensions of what they are taken from, behind
+// those that both share as batches.
+func gatherNDShape(_ *Graph, n *Node) {
+	if !n.KnownInputs(2) {
+		return
+	}
+	in, idx, batch := n.In[0].Shape, n.In[1].Shape, n.Int("batch_dims", 0)
+	if batch < 0 || batch >= len(idx) || batch > len(in) {
+		return
+	}
+	last := len(idx) - 1
+	if named := batch + idx[last]; idx[last] >= 1 && named <= len(in) && slices.Equal(in[:batch], idx[:batch]) {
+		n.Set(0, n.In[0].Type, slices.Concat(idx[:last], in[named:]))
+	}
+}
+
+func oneHotShape(_ *Graph, n *Node) {
+	if !n.KnownInputs(3) {
+		return
+	}
+	in := n.In[0].Shape
+	a, ok := Axis(n.Int("axis", -1), len(in)+1)
+	depth, known := n.Data(1)
+	if ok && known && len(depth) == 1 && depth[0] >= 1 && depth[0] <= MaxElements {
+		n.Set(0, n.In[2].Type, slices.Insert(slices.Clone(in), a, int(depth[0])))
+	}
+}
+
+// gridSampleShape: a map of batches and channels is asked at the points of a grid of batches, whose last dimension are coordinates.
+func gridSampleShape(_ *Graph, n *Node) {
+	if !n.KnownInputs(2) {
+		return
+	}
+	in, grid := n.In[0].Shape, n.In[1].Shape
+	if len(in) >= 3 && len(grid) == len(in) && grid[0] == in[0] && grid[len(grid)-1] == len(in)-2 {
+		n.Set(0, n.In[0].Type, slices.Concat(in[:2], grid[1:len(grid)-1]))
 	}
 }
 
