@@ -43,7 +43,7 @@ accuracy-models: setup build ## the same for 24 exported networks, fp32 and int8
 	scripts/studies/accuracy-models.sh
 
 .PHONY: accuracy-unseen
-accuracy-unseen: setup build ## tables of this machine made in 10 minutes, judged by networks of which nothing was measured → docs/results/accuracy-unseen.md (30 minutes; wants torch for the export)
+accuracy-unseen: setup build ## tables of this machine made in 10 minutes, judged by networks of which nothing was measured, a second device and other plans → docs/results/accuracy-unseen.md (an hour; wants torch for the export)
 	scripts/studies/accuracy-unseen.sh
 
 .PHONY: accuracy-tflite
