@@ -93,7 +93,7 @@ func (d *Differential) Enough(ran, compared int, law string) {
 	if 100*d.differ > ran {
 		d.t.Errorf("%d of %d graphs differ", d.differ, ran)
 	}
-	if d.Open {
+	if d.Open || d.said > 0 {
 		law += fmt.Sprintf("; of %d graphs they differ without a word, of %d where the reader warns or says what it does not know", d.differ, d.said)
 	}
 	file := os.Getenv("ISOCOST_STUDY")

@@ -31,11 +31,11 @@ func init() {
 	for _, op := range []string{"Relu", "Sigmoid", "Tanh", "Erf", "Sqrt", "Exp", "Log", "Neg", "Abs", "Clip", "HardSigmoid", "HardSwish",
 		"LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Softplus", "Softsign", "Mish", "Identity", "Dropout", "BatchNormalization",
 		"InstanceNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization", "Softmax", "LogSoftmax", "Hardmax",
-		"LpNormalization", "MeanVarianceNormalization", "LRN", "Ceil", "Floor", "Round", "Reciprocal", "Not", "Sign", "PRelu",
+		"LpNormalization", "MeanVarianceNormalization", "LRN", "Ceil", "Floor", "Round", "Reciprocal", "Not", "Sign",
 		"ThresholdedRelu", "ReverseSequence", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cosh", "Sinh", "Tan", "CumSum", "Trilu", "Sin", "Cos", "Swish", "ScatterND", "ScatterElements", "Shrink", "BitwiseNot"} {
 		shapes[op] = Same
 	}
-	for _, op := range []string{"Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Mean", "Sum", "Mod", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor"} {
+	for _, op := range []string{"Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Mean", "Sum", "Mod", "PRelu", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor"} {
 		shapes[op] = broadcastFirst
 	}
 	for _, op := range []string{"And", "Or", "Xor", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "IsNaN", "IsInf"} {
