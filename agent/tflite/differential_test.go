@@ -22,7 +22,6 @@ import (
 func TestShapesAgreeWithLiteRT(t *testing.T) {
 	b := New(Config{Library: nativelib.Require(t, LiteRT), Search: nativelib.Host()})
 	d := backendtest.NewDifferential(t, 150)
-	d.Open = true
 	ran, compared, codes := 0, 0, map[tflitefb.Op]bool{}
 	for seed := range d.Seeds {
 		w := newGraphWriter(t, seed, 1)
@@ -130,7 +129,6 @@ func TestKernelsAgreeWithLiteRT(t *testing.T) {
 	}
 	b := New(Config{Library: nativelib.Require(t, LiteRT), Search: nativelib.Host()})
 	d := backendtest.NewDifferential(t, 12).OneIn(50) // the profiler takes 71 MB a session
-	d.Open = true
 	ran, compared, kinds := 0, 0, map[string]bool{}
 	for seed := range d.Seeds {
 		w := newGraphWriter(t, seed, 2)
